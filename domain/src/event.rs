@@ -1,0 +1,110 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    AgentEvent, AgentId, RunEvent, RunId, TaskEvent, TaskId, TemplateEvent, TemplateId, WorkflowEvent, WorkflowId,
+};
+
+/// Everything that can happen, whichever aggregate it happened to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// To a workflow definition.
+    Workflow(WorkflowEvent),
+    /// To a run.
+    Run(RunEvent),
+    /// To a task.
+    Task(TaskEvent),
+    /// To an agent.
+    Agent(AgentEvent),
+    /// To a template.
+    Template(TemplateEvent),
+}
+
+impl Event {
+    /// The stable name, such as `task.attempt_started`; it never changes once released.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Workflow(event) => event.name(),
+            Self::Run(event) => event.name(),
+            Self::Task(event) => event.name(),
+            Self::Agent(event) => event.name(),
+            Self::Template(event) => event.name(),
+        }
+    }
+}
+
+/// The kind of aggregate that a stream belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Category {
+    /// Streams of workflow definitions.
+    Workflow,
+    /// Streams of runs.
+    Run,
+    /// Streams of tasks.
+    Task,
+    /// Streams of agents.
+    Agent,
+    /// Streams of templates.
+    Template,
+}
+
+impl Category {
+    /// Every category.
+    pub const ALL: [Self; 5] = [Self::Workflow, Self::Run, Self::Task, Self::Agent, Self::Template];
+
+    /// The stable lower-case name, also the prefix of the category's event names.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Workflow => "workflow",
+            Self::Run => "run",
+            Self::Task => "task",
+            Self::Agent => "agent",
+            Self::Template => "template",
+        }
+    }
+}
+
+/// The name of a category that does not exist.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("`{0}` is no stream category; the categories are workflow, run, task, agent and template")]
+pub struct UnknownCategory(pub String);
+
+impl FromStr for Category {
+    type Err = UnknownCategory;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|category| category.name() == text).ok_or_else(|| UnknownCategory(text.to_owned()))
+    }
+}
+
+/// Names the stream of one aggregate. Its text form is `category-uuid`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StreamId {
+    /// What kind of aggregate.
+    pub category: Category,
+    /// Which one.
+    pub id: Uuid,
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.category.name(), self.id)
+    }
+}
+
+macro_rules! stream_of {
+    ($($id:ty => $category:ident),*) => {$(
+        impl From<$id> for StreamId {
+            fn from(id: $id) -> Self {
+                Self { category: Category::$category, id: id.as_uuid() }
+            }
+        }
+    )*};
+}
+stream_of!(WorkflowId => Workflow, RunId => Run, TaskId => Task, AgentId => Agent, TemplateId => Template);

@@ -1,0 +1,34 @@
+//! The rules of HishamOS.
+//!
+//! Aggregates decide; nothing here does I/O, reads a clock or draws a random number: time, ids and
+//! randomness arrive inside commands. Each aggregate is a fold over its own events
+//! ([`Aggregate::apply`](cqrs_es::Aggregate::apply)) and one pure function, [`Decide::decide`], from
+//! state and command to new events or a typed refusal. `handle` of cqrs-es only calls that function.
+
+pub mod agent;
+mod decide;
+mod event;
+mod expression;
+mod id;
+mod key;
+mod reply;
+mod retry;
+pub mod run;
+pub mod task;
+pub mod template;
+mod time;
+pub mod workflow;
+
+pub use agent::{Agent, AgentCommand, AgentEvent, AgentRefusal};
+pub use decide::{Decide, Refusal};
+pub use event::{Category, Event, StreamId, UnknownCategory};
+pub use expression::{Expression, ExpressionError, Reference, Root};
+pub use id::{AgentId, CommandId, EventId, NodeId, RunId, TaskId, TemplateId, WorkflowId};
+pub use key::{InvalidKey, Key, StepName};
+pub use reply::{AttemptError, ErrorKind, FinishReason, NanoUsd, Reply, Usage};
+pub use retry::RetryPolicy;
+pub use run::{Run, RunCommand, RunEvent, RunRefusal};
+pub use task::{Task, TaskCommand, TaskEvent, TaskRefusal};
+pub use template::{Template, TemplateCommand, TemplateEvent, TemplateRefusal};
+pub use time::Timestamp;
+pub use workflow::{Definition, DefinitionError, Step, Workflow, WorkflowCommand, WorkflowEvent, WorkflowRefusal};

@@ -1,0 +1,147 @@
+//! What a platform answers, in the domain's own words.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Money in billionths of a US dollar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NanoUsd(pub i64);
+
+/// Tokens as the platform reported them; `None` means not reported, which is not zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the prompt, cached ones included.
+    pub input_tokens: Option<u64>,
+    /// Of these, read from the platform's cache.
+    pub cached_input_tokens: Option<u64>,
+    /// Tokens of the answer, reasoning included.
+    pub output_tokens: Option<u64>,
+    /// Of these, spent on reasoning.
+    pub reasoning_tokens: Option<u64>,
+}
+
+/// Why the model stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FinishReason {
+    /// It had said what it wanted to say.
+    Stop,
+    /// It reached the token limit; the text is cut.
+    Length,
+    /// The platform's content filter cut it.
+    ContentFilter,
+    /// Something that the platform names in its own words.
+    Other(String),
+}
+
+/// The outcome of one successful attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The answer.
+    pub text: String,
+    /// Why it ended there.
+    pub finish: FinishReason,
+    /// The model that answered, as the platform names it.
+    pub model: String,
+    /// Tokens.
+    pub usage: Usage,
+    /// What it cost; `None` means unknown, which is not free.
+    pub cost: Option<NanoUsd>,
+    /// From sending to the last byte.
+    pub duration: Duration,
+    /// Whether no model was asked at all; whoever shows the text must show this too.
+    pub simulated: bool,
+}
+
+/// How an attempt can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// No answer in time.
+    Timeout,
+    /// The platform could not be reached, or the connection broke.
+    Unreachable,
+    /// The platform asks for a pause.
+    RateLimited,
+    /// The platform failed on its side.
+    PlatformFailure,
+    /// The answer could not be understood, or ended in the middle.
+    MalformedReply,
+    /// The credentials were refused or are missing.
+    Unauthorized,
+    /// The platform says that the request is wrong.
+    InvalidRequest,
+    /// Prompt and answer do not fit the model's context.
+    ContextTooLong,
+    /// The platform refuses the content.
+    ContentRefused,
+    /// Nothing of that name is configured.
+    UnknownPlatform,
+    /// The prompt could not be made: a parameter is missing or a template is wrong.
+    InvalidInput,
+    /// The process died between sending and recording; whether the platform was paid is unknown.
+    Lost,
+}
+
+impl ErrorKind {
+    /// Every kind.
+    pub const ALL: [Self; 12] = [
+        Self::Timeout,
+        Self::Unreachable,
+        Self::RateLimited,
+        Self::PlatformFailure,
+        Self::MalformedReply,
+        Self::Unauthorized,
+        Self::InvalidRequest,
+        Self::ContextTooLong,
+        Self::ContentRefused,
+        Self::UnknownPlatform,
+        Self::InvalidInput,
+        Self::Lost,
+    ];
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub const fn retryable(self) -> bool {
+        matches!(
+            self,
+            Self::Timeout
+                | Self::Unreachable
+                | Self::RateLimited
+                | Self::PlatformFailure
+                | Self::MalformedReply
+                | Self::Lost
+        )
+    }
+
+    /// The stable snake_case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::RateLimited => "rate_limited",
+            Self::PlatformFailure => "platform_failure",
+            Self::MalformedReply => "malformed_reply",
+            Self::Unauthorized => "unauthorized",
+            Self::InvalidRequest => "invalid_request",
+            Self::ContextTooLong => "context_too_long",
+            Self::ContentRefused => "content_refused",
+            Self::UnknownPlatform => "unknown_platform",
+            Self::InvalidInput => "invalid_input",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptError {
+    /// The kind, which decides about retries.
+    pub kind: ErrorKind,
+    /// What happened, for a person; never holds a secret.
+    pub message: String,
+    /// How long the platform asks to wait.
+    pub retry_after: Option<Duration>,
+}

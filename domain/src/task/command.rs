@@ -1,0 +1,88 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
+
+/// The clock and the chance that a decision about retries needs; they come from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pacing {
+    /// Now.
+    pub now: Timestamp,
+    /// Random, 0 to 1000: where in its spread the pause lies.
+    pub jitter_milli: u16,
+}
+
+/// What may be asked of a task.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TaskCommand {
+    /// Creates it.
+    Create {
+        /// The run that it belongs to.
+        run: Option<RunId>,
+        /// The step that it belongs to.
+        step: Option<StepName>,
+        /// What is to be done.
+        template: TemplateId,
+        /// That template's version.
+        template_version: u32,
+        /// The template's parameters.
+        parameters: Arc<Value>,
+        /// When a failed attempt is repeated.
+        retry: RetryPolicy,
+        /// How long one attempt may take.
+        attempt_timeout: Duration,
+    },
+    /// Gives it to an agent.
+    Assign {
+        /// Which agent.
+        agent: AgentId,
+        /// That agent's version.
+        agent_version: u32,
+        /// Why this one.
+        reason: String,
+    },
+    /// An attempt is about to call the platform.
+    StartAttempt {
+        /// Which platform.
+        platform: Key,
+        /// Which model; `None` is the platform's default.
+        model: Option<String>,
+        /// BLAKE3 over the request as the port takes it: equal requests have equal hashes.
+        request_hash: [u8; 32],
+    },
+    /// The running attempt brought an answer.
+    SucceedAttempt {
+        /// Which attempt.
+        attempt: u32,
+        /// The answer.
+        reply: Reply,
+    },
+    /// The running attempt failed.
+    FailAttempt {
+        /// Which attempt.
+        attempt: u32,
+        /// Why.
+        error: AttemptError,
+        /// Clock and chance.
+        pacing: Pacing,
+    },
+    /// The process that ran the attempt is gone, and nobody knows what became of the call.
+    LoseAttempt {
+        /// Which attempt.
+        attempt: u32,
+        /// Clock and chance.
+        pacing: Pacing,
+    },
+    /// Fails the task before any attempt could be made.
+    Reject {
+        /// Why.
+        error: AttemptError,
+    },
+    /// Stops it.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+}

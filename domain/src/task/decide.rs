@@ -1,0 +1,122 @@
+use std::time::Duration;
+
+use super::command::Pacing;
+use super::state::TaskStatus;
+use crate::{AttemptError, Refusal, Task, TaskCommand, TaskEvent, Timestamp};
+
+/// Why a task refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TaskRefusal {
+    /// It was created before.
+    #[error("the task exists already")]
+    AlreadyCreated,
+    /// It does not stand where the command needs it.
+    #[error("the task is {}, so it cannot be {wish}", .status.name())]
+    WrongStatus {
+        /// Where it stands.
+        status: TaskStatus,
+        /// What was wanted.
+        wish: &'static str,
+    },
+    /// There is no such attempt.
+    #[error("the task has no attempt {attempt}")]
+    NoSuchAttempt {
+        /// Which attempt.
+        attempt: u32,
+    },
+}
+
+impl Refusal for TaskRefusal {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyCreated => "TASK_EXISTS",
+            Self::WrongStatus { .. } => "TASK_WRONG_STATUS",
+            Self::NoSuchAttempt { .. } => "ATTEMPT_UNKNOWN",
+        }
+    }
+}
+
+pub(super) fn decide(state: &Task, command: TaskCommand) -> Result<Vec<TaskEvent>, TaskRefusal> {
+    let status = state.status();
+    let wrong = |wish| Err(TaskRefusal::WrongStatus { status, wish });
+    match command {
+        TaskCommand::Create { run, step, template, template_version, parameters, retry, attempt_timeout } => {
+            if status != TaskStatus::Absent {
+                return Err(TaskRefusal::AlreadyCreated);
+            }
+            Ok(vec![TaskEvent::Created { run, step, template, template_version, parameters, retry, attempt_timeout }])
+        }
+        TaskCommand::Assign { agent, agent_version, reason } => match status {
+            TaskStatus::Created => Ok(vec![TaskEvent::Assigned { agent, agent_version, reason }]),
+            _ => wrong("assigned"),
+        },
+        TaskCommand::StartAttempt { platform, model, request_hash } => match status {
+            TaskStatus::Assigned | TaskStatus::Waiting => {
+                let attempt = attempts(state) + 1;
+                Ok(vec![TaskEvent::AttemptStarted { attempt, platform, model, request_hash }])
+            }
+            _ => wrong("attempted"),
+        },
+        TaskCommand::SucceedAttempt { attempt, reply } => {
+            let reply = Box::new(reply);
+            if is_running(state, attempt)? {
+                Ok(vec![TaskEvent::AttemptSucceeded { attempt, reply }, TaskEvent::Completed { attempt }])
+            } else {
+                Ok(vec![TaskEvent::AttemptLate { attempt, reply }])
+            }
+        }
+        TaskCommand::FailAttempt { attempt, error, pacing } => {
+            if !is_running(state, attempt)? {
+                return Ok(vec![]);
+            }
+            let retry_at = retry_at(state, attempt, &error, pacing);
+            let failed = TaskEvent::AttemptFailed { attempt, error: error.clone(), retry_at };
+            Ok(with_end(failed, retry_at, error))
+        }
+        TaskCommand::LoseAttempt { attempt, pacing } => {
+            if !is_running(state, attempt)? {
+                return Ok(vec![]);
+            }
+            let error = Task::lost();
+            let retry_at = retry_at(state, attempt, &error, pacing);
+            Ok(with_end(TaskEvent::AttemptLost { attempt, retry_at }, retry_at, error))
+        }
+        TaskCommand::Reject { error } => match status {
+            TaskStatus::Created | TaskStatus::Assigned | TaskStatus::Waiting => Ok(vec![TaskEvent::Failed { error }]),
+            _ => wrong("rejected"),
+        },
+        TaskCommand::Cancel { reason } => match status {
+            TaskStatus::Absent => wrong("cancelled"),
+            status if status.is_terminal() => Ok(vec![]),
+            _ => Ok(vec![TaskEvent::Cancelled { reason }]),
+        },
+    }
+}
+
+fn attempts(state: &Task) -> u32 {
+    u32::try_from(state.attempts().len()).unwrap_or(u32::MAX)
+}
+
+/// Whether this very attempt is under way; an attempt that never started is refused.
+fn is_running(state: &Task, attempt: u32) -> Result<bool, TaskRefusal> {
+    if attempt == 0 || attempt > attempts(state) {
+        return Err(TaskRefusal::NoSuchAttempt { attempt });
+    }
+    Ok(!state.status().is_terminal() && state.running_attempt().is_some_and(|running| running.number == attempt))
+}
+
+fn retry_at(state: &Task, attempt: u32, error: &AttemptError, pacing: Pacing) -> Option<Timestamp> {
+    let retry = &state.order()?.retry;
+    if !error.kind.retryable() || attempt >= retry.max_attempts {
+        return None;
+    }
+    let asked = error.retry_after.unwrap_or(Duration::ZERO);
+    Some(pacing.now.plus(retry.backoff(attempt, pacing.jitter_milli).max(asked)))
+}
+
+fn with_end(event: TaskEvent, retry_at: Option<Timestamp>, error: AttemptError) -> Vec<TaskEvent> {
+    match retry_at {
+        Some(_) => vec![event],
+        None => vec![event, TaskEvent::Failed { error }],
+    }
+}

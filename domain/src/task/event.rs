@@ -1,0 +1,113 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
+
+/// What can happen to a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum TaskEvent {
+    /// It came to be.
+    Created {
+        /// The run that it belongs to.
+        run: Option<RunId>,
+        /// The step that it belongs to.
+        step: Option<StepName>,
+        /// What is to be done.
+        template: TemplateId,
+        /// That template's version.
+        template_version: u32,
+        /// The template's parameters.
+        parameters: Arc<Value>,
+        /// When a failed attempt is repeated.
+        retry: RetryPolicy,
+        /// How long one attempt may take.
+        attempt_timeout: Duration,
+    },
+    /// An agent took it.
+    Assigned {
+        /// Which agent.
+        agent: AgentId,
+        /// That agent's version.
+        agent_version: u32,
+        /// Why this one.
+        reason: String,
+    },
+    /// A platform is being called.
+    AttemptStarted {
+        /// Counts from 1.
+        attempt: u32,
+        /// Which platform.
+        platform: Key,
+        /// Which model; `None` is the platform's default.
+        model: Option<String>,
+        /// BLAKE3 over the request.
+        request_hash: [u8; 32],
+    },
+    /// The platform answered.
+    AttemptSucceeded {
+        /// Which attempt.
+        attempt: u32,
+        /// The answer.
+        reply: Box<Reply>,
+    },
+    /// The attempt failed.
+    AttemptFailed {
+        /// Which attempt.
+        attempt: u32,
+        /// Why.
+        error: AttemptError,
+        /// When the next one starts; `None` when there is none.
+        retry_at: Option<Timestamp>,
+    },
+    /// The process died between calling and recording; the cost of the attempt is unknown.
+    AttemptLost {
+        /// Which attempt.
+        attempt: u32,
+        /// When the next one starts; `None` when there is none.
+        retry_at: Option<Timestamp>,
+    },
+    /// An answer came after the attempt had been given up; it changes nothing.
+    AttemptLate {
+        /// Which attempt.
+        attempt: u32,
+        /// The answer.
+        reply: Box<Reply>,
+    },
+    /// Done.
+    Completed {
+        /// The attempt whose answer counts.
+        attempt: u32,
+    },
+    /// Failed for good.
+    Failed {
+        /// The last error.
+        error: AttemptError,
+    },
+    /// Stopped on request.
+    Cancelled {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl TaskEvent {
+    /// The stable name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Created { .. } => "task.created",
+            Self::Assigned { .. } => "task.assigned",
+            Self::AttemptStarted { .. } => "task.attempt_started",
+            Self::AttemptSucceeded { .. } => "task.attempt_succeeded",
+            Self::AttemptFailed { .. } => "task.attempt_failed",
+            Self::AttemptLost { .. } => "task.attempt_lost",
+            Self::AttemptLate { .. } => "task.attempt_late",
+            Self::Completed { .. } => "task.completed",
+            Self::Failed { .. } => "task.failed",
+            Self::Cancelled { .. } => "task.cancelled",
+        }
+    }
+}

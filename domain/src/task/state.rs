@@ -1,0 +1,219 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    AgentId, AttemptError, ErrorKind, Key, Reply, RetryPolicy, RunId, StepName, TaskEvent, TemplateId, Timestamp,
+};
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskStatus {
+    /// It does not exist.
+    #[default]
+    Absent,
+    /// No agent has it yet.
+    Created,
+    /// An agent has it; no platform is being called.
+    Assigned,
+    /// A platform is being called.
+    Running,
+    /// An attempt failed, and the next one waits for its time.
+    Waiting,
+    /// Done.
+    Completed,
+    /// Failed for good.
+    Failed,
+    /// Stopped on request.
+    Cancelled,
+}
+
+impl TaskStatus {
+    /// Whether the task has ended.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    /// The stable snake_case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Created => "created",
+            Self::Assigned => "assigned",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// How an attempt stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum AttemptStatus {
+    /// The platform is being called.
+    Running,
+    /// It answered.
+    Succeeded(Arc<Reply>),
+    /// It failed.
+    Failed(AttemptError),
+    /// The process died in between.
+    Lost,
+    /// It was cut because the task was cancelled.
+    Cancelled,
+}
+
+/// One call to a platform.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Counts from 1.
+    pub number: u32,
+    /// Which platform.
+    pub platform: Key,
+    /// Which model.
+    pub model: Option<String>,
+    /// How it stands.
+    pub status: AttemptStatus,
+}
+
+/// What a task was created for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// The run that it belongs to.
+    pub run: Option<RunId>,
+    /// The step that it belongs to.
+    pub step: Option<StepName>,
+    /// What is to be done.
+    pub template: TemplateId,
+    /// That template's version.
+    pub template_version: u32,
+    /// The template's parameters.
+    pub parameters: Arc<Value>,
+    /// When a failed attempt is repeated.
+    pub retry: RetryPolicy,
+    /// How long one attempt may take.
+    pub attempt_timeout: Duration,
+}
+
+/// A task.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Task {
+    order: Option<Order>,
+    agent: Option<(AgentId, u32)>,
+    status: TaskStatus,
+    attempts: Vec<Attempt>,
+    retry_at: Option<Timestamp>,
+    error: Option<AttemptError>,
+}
+
+impl Task {
+    /// Where it stands.
+    #[must_use]
+    pub fn status(&self) -> TaskStatus {
+        self.status
+    }
+
+    /// What it was created for; `None` when it does not exist.
+    #[must_use]
+    pub fn order(&self) -> Option<&Order> {
+        self.order.as_ref()
+    }
+
+    /// The agent that has it, and the agent's version.
+    #[must_use]
+    pub fn agent(&self) -> Option<(AgentId, u32)> {
+        self.agent
+    }
+
+    /// Every attempt, oldest first.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// The attempt under way.
+    #[must_use]
+    pub fn running_attempt(&self) -> Option<&Attempt> {
+        self.attempts.last().filter(|attempt| attempt.status == AttemptStatus::Running)
+    }
+
+    /// When the next attempt starts, while waiting.
+    #[must_use]
+    pub fn retry_at(&self) -> Option<Timestamp> {
+        self.retry_at
+    }
+
+    /// Why it failed, once failed.
+    #[must_use]
+    pub fn error(&self) -> Option<&AttemptError> {
+        self.error.as_ref()
+    }
+
+    /// The answer, once completed.
+    #[must_use]
+    pub fn reply(&self) -> Option<&Arc<Reply>> {
+        match self.attempts.last().map(|attempt| &attempt.status) {
+            Some(AttemptStatus::Succeeded(reply)) => Some(reply),
+            _ => None,
+        }
+    }
+
+    pub(super) fn fold(&mut self, event: TaskEvent) {
+        match event {
+            TaskEvent::Created { run, step, template, template_version, parameters, retry, attempt_timeout } => {
+                self.order = Some(Order { run, step, template, template_version, parameters, retry, attempt_timeout });
+                self.status = TaskStatus::Created;
+            }
+            TaskEvent::Assigned { agent, agent_version, .. } => {
+                self.agent = Some((agent, agent_version));
+                self.status = TaskStatus::Assigned;
+            }
+            TaskEvent::AttemptStarted { attempt, platform, model, .. } => {
+                self.attempts.push(Attempt { number: attempt, platform, model, status: AttemptStatus::Running });
+                self.status = TaskStatus::Running;
+                self.retry_at = None;
+            }
+            TaskEvent::AttemptSucceeded { reply, .. } => self.settle(AttemptStatus::Succeeded(Arc::from(reply)), None),
+            TaskEvent::AttemptFailed { error, retry_at, .. } => self.settle(AttemptStatus::Failed(error), retry_at),
+            TaskEvent::AttemptLost { retry_at, .. } => self.settle(AttemptStatus::Lost, retry_at),
+            TaskEvent::AttemptLate { .. } => {}
+            TaskEvent::Completed { .. } => self.status = TaskStatus::Completed,
+            TaskEvent::Failed { error } => {
+                self.status = TaskStatus::Failed;
+                self.error = Some(error);
+            }
+            TaskEvent::Cancelled { .. } => {
+                if self.running_attempt().is_some() {
+                    self.settle(AttemptStatus::Cancelled, None);
+                }
+                self.status = TaskStatus::Cancelled;
+                self.retry_at = None;
+            }
+        }
+    }
+
+    fn settle(&mut self, status: AttemptStatus, retry_at: Option<Timestamp>) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.status = status;
+        }
+        self.retry_at = retry_at;
+        if retry_at.is_some() {
+            self.status = TaskStatus::Waiting;
+        }
+    }
+
+    /// The error that a lost attempt stands for.
+    pub(super) fn lost() -> AttemptError {
+        AttemptError {
+            kind: ErrorKind::Lost,
+            message: "the process ended while the platform was being called; whether it answered is unknown".to_owned(),
+            retry_after: None,
+        }
+    }
+}

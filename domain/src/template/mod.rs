@@ -1,0 +1,13 @@
+//! Templates: the command library. Each entry is one job with typed parameters and instructions.
+
+mod command;
+mod decide;
+mod event;
+mod state;
+
+pub use command::TemplateCommand;
+pub use decide::TemplateRefusal;
+pub use event::TemplateEvent;
+pub use state::{RenderError, Template, TemplateBody};
+
+crate::decide::aggregate!(Template, TemplateCommand, TemplateEvent, TemplateRefusal, Template);
