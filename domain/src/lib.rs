@@ -5,6 +5,7 @@
 //! ([`Aggregate::apply`](cqrs_es::Aggregate::apply)) and one pure function, [`Decide::decide`], from
 //! state and command to new events or a typed refusal. `handle` of cqrs-es only calls that function.
 
+mod actor;
 pub mod agent;
 mod decide;
 mod event;
@@ -19,6 +20,7 @@ pub mod template;
 mod time;
 pub mod workflow;
 
+pub use actor::{Actor, ActorKind};
 pub use agent::{Agent, AgentCommand, AgentEvent, AgentRefusal};
 pub use decide::{Decide, Refusal};
 pub use event::{Category, Event, StreamId, UnknownCategory};

@@ -1,1 +1,23 @@
-//! (room being built)
+//! The facts of HishamOS: the event store port, its back ends, the codec and the hash chain.
+//!
+//! Invariants: only this room turns events into bytes and back; positions are given in one place per back end; what
+//! is recorded never changes. Nothing here knows about engines, read models or HTTP.
+
+mod append;
+pub mod chain;
+mod executor;
+mod memory;
+mod port;
+pub mod postgres;
+mod recorded;
+mod store;
+mod subscription;
+pub mod wire;
+
+pub use append::{Append, AppendError, Appended, Context, Expected, StreamAppend};
+pub use executor::{Done, ExecuteError, Executor, Loaded};
+pub use memory::MemoryJournal;
+pub use port::{Journal, Page, ReadError};
+pub use recorded::{Filter, Hash, Metadata, Position, RecordedEvent};
+pub use store::Store;
+pub use subscription::{Batch, Subscription};

@@ -1,0 +1,237 @@
+use std::any::Any;
+use std::sync::Arc;
+
+use domain::{Decide, Event, StreamId};
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use crate::{Append, AppendError, Appended, Context, Expected, Journal, Position, ReadError, StreamAppend};
+
+/// An aggregate as of a revision.
+#[derive(Debug)]
+pub struct Loaded<A> {
+    /// The folded state; the default when the stream does not exist.
+    pub state: Arc<A>,
+    /// The revision of the last folded event; `None` when the stream does not exist.
+    pub revision: Option<u64>,
+}
+
+impl<A> Clone for Loaded<A> {
+    fn clone(&self) -> Self {
+        Self { state: Arc::clone(&self.state), revision: self.revision }
+    }
+}
+
+impl<A> Loaded<A> {
+    /// What an append based on this state expects of the stream.
+    #[must_use]
+    pub fn expected(&self) -> Expected {
+        self.revision.map_or(Expected::NoStream, Expected::Exact)
+    }
+}
+
+/// What a command came to.
+#[derive(Debug, Clone)]
+pub struct Done<A> {
+    /// The state after it.
+    pub state: Arc<A>,
+    /// The stream's revision after it; `None` when there is still no stream.
+    pub revision: Option<u64>,
+    /// The journal's position that contains it.
+    pub position: Position,
+    /// Whether the command had been decided before, and this is that first answer.
+    pub repeated: bool,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError<R> {
+    /// The rules say no.
+    #[error("{0}")]
+    Refused(R),
+    /// Others were faster too many times in a row.
+    #[error("too many others changed {0} at the same time; try again")]
+    Contended(StreamId),
+    /// The journal failed.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The journal could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// Carries out commands on aggregates: load through a cache, decide, append; on conflict reload and decide again.
+#[derive(Clone)]
+pub struct Executor {
+    journal: Arc<dyn Journal>,
+    cache: Arc<Mutex<LruCache<StreamId, Arc<dyn Any + Send + Sync>>>>,
+}
+
+impl Executor {
+    /// How many aggregates are kept folded in memory.
+    const CACHED: std::num::NonZeroUsize = std::num::NonZeroUsize::new(4096).expect("4096 is not zero");
+    /// How often a conflict is answered by deciding again.
+    const TRIES: usize = 8;
+    /// How many events of a stream are read at a time.
+    const PAGE: usize = 1000;
+
+    /// Over a journal.
+    #[must_use]
+    pub fn new(journal: Arc<dyn Journal>) -> Self {
+        Self { journal, cache: Arc::new(Mutex::new(LruCache::new(Self::CACHED))) }
+    }
+
+    /// The journal below.
+    #[must_use]
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+
+    /// An aggregate as of now: the cached state plus whatever was recorded since.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn load<A: Decide>(&self, stream: StreamId) -> Result<Loaded<A>, ReadError> {
+        let known = self.cached::<A>(stream).unwrap_or(Loaded { state: Arc::default(), revision: None });
+        let loaded = self.catch_up(stream, known).await?;
+        self.keep(stream, &loaded);
+        Ok(loaded)
+    }
+
+    /// An aggregate as of whenever this process last saw it; loaded when it never did. Good enough for decisions,
+    /// because the expected revision catches what is stale.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn load_cached<A: Decide>(&self, stream: StreamId) -> Result<Loaded<A>, ReadError> {
+        match self.cached(stream) {
+            Some(known) => Ok(known),
+            None => self.load(stream).await,
+        }
+    }
+
+    /// Decides `command` on the aggregate and records what follows.
+    ///
+    /// # Errors
+    /// The refusal of the rules, endless contention, or the journal's failure.
+    pub async fn execute<A>(
+        &self,
+        stream: StreamId,
+        command: A::Command,
+        context: Context,
+        remember: bool,
+    ) -> Result<Done<A>, ExecuteError<A::Error>>
+    where
+        A: Decide,
+        A::Command: Clone,
+    {
+        if remember && let Some(first) = self.journal.find_command(context.command).await? {
+            return self.first_answer(stream, first).await;
+        }
+        let mut loaded = self.load_cached::<A>(stream).await?;
+        let mut fresh = false;
+        for _ in 0..Self::TRIES {
+            let events = match loaded.state.decide(command.clone()) {
+                Ok(events) => events,
+                // A refusal may be due to a stale cache: only a fresh state has the last word.
+                Err(_) if !fresh => {
+                    loaded = self.load(stream).await?;
+                    fresh = true;
+                    continue;
+                }
+                Err(refusal) => return Err(ExecuteError::Refused(refusal)),
+            };
+            if events.is_empty() {
+                if !fresh {
+                    loaded = self.load(stream).await?;
+                    fresh = true;
+                    continue;
+                }
+                let position = self.journal.head().await?;
+                return Ok(Done { state: loaded.state, revision: loaded.revision, position, repeated: false });
+            }
+            let append = Append {
+                streams: vec![StreamAppend {
+                    stream,
+                    expected: loaded.expected(),
+                    events: events.iter().cloned().map(Into::into).collect(),
+                }],
+                context: context.clone(),
+                remember,
+            };
+            match self.journal.append(append).await {
+                Ok(done) if done.repeated => return self.first_answer(stream, done).await,
+                Ok(done) => {
+                    let mut state = (*loaded.state).clone();
+                    events.into_iter().for_each(|event| state.apply(event));
+                    let after = Loaded {
+                        state: Arc::new(state),
+                        revision: done.heads.last().map(|(_, revision)| *revision),
+                    };
+                    self.keep(stream, &after);
+                    return Ok(Done {
+                        state: after.state,
+                        revision: after.revision,
+                        position: done.position,
+                        repeated: false,
+                    });
+                }
+                Err(AppendError::Conflict { .. }) => {
+                    loaded = self.load(stream).await?;
+                    fresh = true;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(ExecuteError::Contended(stream))
+    }
+
+    async fn first_answer<A: Decide>(
+        &self,
+        stream: StreamId,
+        first: Appended,
+    ) -> Result<Done<A>, ExecuteError<A::Error>> {
+        let loaded = self.load::<A>(stream).await?;
+        let revision = first.heads.last().map(|(_, revision)| *revision);
+        Ok(Done { state: loaded.state, revision, position: first.position, repeated: true })
+    }
+
+    async fn catch_up<A: Decide>(&self, stream: StreamId, from: Loaded<A>) -> Result<Loaded<A>, ReadError> {
+        let mut state = Arc::clone(&from.state);
+        let mut revision = from.revision;
+        loop {
+            let next = revision.map_or(0, |revision| revision + 1);
+            let page = self.journal.read_stream(stream, next, Self::PAGE).await?;
+            let full = page.len() == Self::PAGE;
+            for recorded in page {
+                let event = recorded.event().map_err(|error| ReadError::Damaged {
+                    position: recorded.position,
+                    what: error.to_string(),
+                })?;
+                let own = A::own(event.clone()).map_err(|other| ReadError::Damaged {
+                    position: recorded.position,
+                    what: format!("`{}` does not belong into stream {stream}", other.name()),
+                })?;
+                Arc::make_mut(&mut state).apply(own);
+                revision = Some(recorded.revision);
+            }
+            if !full {
+                return Ok(Loaded { state, revision });
+            }
+        }
+    }
+
+    fn cached<A: Decide>(&self, stream: StreamId) -> Option<Loaded<A>> {
+        let known = self.cache.lock().get(&stream).cloned()?;
+        known.downcast_ref::<Loaded<A>>().cloned()
+    }
+
+    /// Keeps a state, unless a newer one is there.
+    fn keep<A: Decide>(&self, stream: StreamId, loaded: &Loaded<A>) {
+        let mut cache = self.cache.lock();
+        let newer = cache.peek(&stream).and_then(|known| known.downcast_ref::<Loaded<A>>());
+        if loaded.revision.is_some() && newer.is_none_or(|newer| newer.revision < loaded.revision) {
+            cache.put(stream, Arc::new(loaded.clone()));
+        }
+    }
+}

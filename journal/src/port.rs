@@ -1,0 +1,73 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::{CommandId, StreamId};
+
+use crate::{Append, AppendError, Appended, Filter, Position, RecordedEvent, Subscription};
+
+/// The event store, whatever keeps it.
+#[async_trait]
+pub trait Journal: Send + Sync + 'static {
+    /// Records the whole append or nothing.
+    ///
+    /// # Errors
+    /// See [`AppendError`]; after any error nothing of the append is recorded.
+    async fn append(&self, append: Append) -> Result<Appended, AppendError>;
+
+    /// Events of one stream with a revision of at least `from`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store fails or what it holds cannot be read.
+    async fn read_stream(&self, stream: StreamId, from: u64, limit: usize) -> Result<Vec<Arc<RecordedEvent>>, ReadError>;
+
+    /// Events of all streams after a position, in the order of the journal.
+    ///
+    /// # Errors
+    /// When the store fails or what it holds cannot be read.
+    async fn read_all(&self, after: Position, filter: &Filter, limit: usize) -> Result<Page, ReadError>;
+
+    /// Everything after a position: what is there, then what comes, each exactly once. The subscription pulls, so a
+    /// slow one costs the writer nothing and holds bounded memory.
+    fn subscribe(&self, after: Position, filter: Filter) -> Subscription;
+
+    /// The position of the last event.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn head(&self) -> Result<Position, ReadError>;
+
+    /// The answer that a remembered command got.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn find_command(&self, command: CommandId) -> Result<Option<Appended>, ReadError>;
+}
+
+/// Part of the journal.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The wanted events.
+    pub events: Vec<Arc<RecordedEvent>>,
+    /// How far the page reaches: every wanted event up to here is in it. Reading goes on after this; equal to the
+    /// position asked from when nothing further is there.
+    pub position: Position,
+}
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store could not be reached or failed.
+    #[error("the journal's store failed")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A row that is no event.
+    #[error("the event at position {position} cannot be read: {what}")]
+    Damaged {
+        /// Where.
+        position: Position,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The journal is shutting down.
+    #[error("the journal is shutting down")]
+    Closed,
+}

@@ -1,0 +1,145 @@
+use std::fmt;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use domain::{Actor, Category, CommandId, Event, EventId, StreamId, Timestamp};
+use uuid::Uuid;
+
+use crate::wire;
+
+/// A place in the whole journal: opaque and ordered, never assumed dense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Position(u64);
+
+impl Position {
+    /// Before the first event.
+    pub const START: Self = Self(0);
+
+    /// From its number, as stored or sent.
+    #[must_use]
+    pub const fn from_u64(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number, for storing and sending.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A BLAKE3 hash.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hash(pub [u8; 32]);
+
+impl Hash {
+    /// What the first event of a stream has for a previous hash.
+    pub const ZERO: Self = Self([0; 32]);
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Who and what caused an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    /// Who caused it.
+    pub actor: Actor,
+    /// Whose data it is.
+    pub tenant: String,
+    /// The same for all that follows from one request.
+    pub correlation: Uuid,
+    /// The event that directly led to this one.
+    pub causation: Option<EventId>,
+    /// The command that was decided.
+    pub command: CommandId,
+}
+
+/// An event as it is in the journal: the envelope and its payload.
+#[derive(Debug)]
+pub struct RecordedEvent {
+    /// Its place in the whole journal.
+    pub position: Position,
+    /// Its id.
+    pub id: EventId,
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its place in the stream, from 0.
+    pub revision: u64,
+    /// The stable name of its type, such as `run.started`.
+    pub event_type: String,
+    /// Which frozen struct the payload is, from 1.
+    pub schema_version: u16,
+    /// How the payload is encoded; 1 is postcard.
+    pub codec: u8,
+    /// When it was recorded, by the clock of the node that decided.
+    pub recorded_at: Timestamp,
+    /// Who and what caused it.
+    pub metadata: Metadata,
+    /// The bytes of the metadata, as hashed.
+    pub metadata_bytes: Bytes,
+    /// The bytes of the payload, as hashed.
+    pub payload: Bytes,
+    /// The hash of the stream's event before it.
+    pub previous_hash: Hash,
+    /// The hash of this event; [`crate::chain`] says of what.
+    pub hash: Hash,
+    /// The decoded payload, once somebody wanted it. An event recorded by this process has it from the start.
+    pub(crate) decoded: OnceLock<Event>,
+}
+
+impl RecordedEvent {
+    /// The decoded payload; decoded at most once, whoever asks.
+    ///
+    /// # Errors
+    /// When type or version are unknown, or the bytes are damaged.
+    pub fn event(&self) -> Result<&Event, wire::DecodeError> {
+        if let Some(event) = self.decoded.get() {
+            return Ok(event);
+        }
+        let event = wire::decode(&self.event_type, self.schema_version, self.codec, &self.payload)?;
+        Ok(self.decoded.get_or_init(|| event))
+    }
+}
+
+/// Which events somebody wants; the empty filter wants all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Only of these categories; empty means any.
+    pub categories: Vec<Category>,
+    /// Only of these types; empty means any.
+    pub types: Vec<String>,
+    /// Only of this stream.
+    pub stream: Option<StreamId>,
+}
+
+impl Filter {
+    /// Whether an event is wanted.
+    #[must_use]
+    pub fn matches(&self, event: &RecordedEvent) -> bool {
+        (self.categories.is_empty() || self.categories.contains(&event.stream.category))
+            && (self.types.is_empty() || self.types.contains(&event.event_type))
+            && self.stream.is_none_or(|stream| stream == event.stream)
+    }
+
+    /// Everything of these categories.
+    #[must_use]
+    pub fn categories(categories: impl Into<Vec<Category>>) -> Self {
+        Self { categories: categories.into(), ..Self::default() }
+    }
+}

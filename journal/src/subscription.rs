@@ -1,0 +1,62 @@
+use std::sync::Arc;
+
+use crate::{Filter, Position, ReadError, RecordedEvent};
+
+/// What a subscription brings at a time; it may be empty, and then says only how far it has looked.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The wanted events, in order.
+    pub events: Vec<Arc<RecordedEvent>>,
+    /// Everything up to here has been brought; a new subscription after it goes on without gap or repetition.
+    pub position: Position,
+    /// Whether this was the last there is for now.
+    pub caught_up: bool,
+}
+
+/// Follows the journal.
+pub struct Subscription {
+    source: Arc<dyn Follow>,
+    position: Position,
+    filter: Filter,
+    limit: usize,
+}
+
+/// What a back end offers for following it.
+#[async_trait::async_trait]
+pub(crate) trait Follow: Send + Sync {
+    /// The next events after `after`; waits while there are none at all. An answer without wanted events still
+    /// reaches further than `after`.
+    async fn next(&self, after: Position, filter: &Filter, limit: usize) -> Result<Batch, ReadError>;
+}
+
+impl Subscription {
+    /// How many events a batch may hold.
+    pub const BATCH: usize = 1000;
+
+    pub(crate) fn new(source: Arc<dyn Follow>, position: Position, filter: Filter) -> Self {
+        Self { source, position, filter, limit: Self::BATCH }
+    }
+
+    /// The same subscription with another batch size, at least 1.
+    #[must_use]
+    pub fn with_batch(mut self, limit: usize) -> Self {
+        self.limit = limit.max(1);
+        self
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The next batch; waits for one. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// When the store fails; calling again goes on from the same place.
+    pub async fn next(&mut self) -> Result<Batch, ReadError> {
+        let batch = self.source.next(self.position, &self.filter, self.limit).await?;
+        self.position = batch.position;
+        Ok(batch)
+    }
+}
