@@ -44,7 +44,7 @@ impl TemplateBody {
     /// When the template is not valid Jinja, or names something that is not among the parameters.
     pub fn render(&self, parameters: &Value) -> Result<String, RenderError> {
         self.environment()
-            .render_str(&self.instructions, minijinja::Value::from_serialize(parameters))
+            .render_str(&self.instructions, minijinja::value::Serde(parameters))
             .map_err(|error| self.error(&error))
     }
 
