@@ -82,11 +82,13 @@ pub enum ErrorKind {
     InvalidInput,
     /// The process died between sending and recording; whether the platform was paid is unknown.
     Lost,
+    /// HishamOS was stopped while the platform was being called; such an attempt does not count against the policy.
+    Interrupted,
 }
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Timeout,
         Self::Unreachable,
         Self::RateLimited,
@@ -99,6 +101,7 @@ impl ErrorKind {
         Self::UnknownPlatform,
         Self::InvalidInput,
         Self::Lost,
+        Self::Interrupted,
     ];
 
     /// Whether the same request may succeed later.
@@ -112,6 +115,7 @@ impl ErrorKind {
                 | Self::PlatformFailure
                 | Self::MalformedReply
                 | Self::Lost
+                | Self::Interrupted
         )
     }
 
@@ -131,6 +135,7 @@ impl ErrorKind {
             Self::UnknownPlatform => "unknown_platform",
             Self::InvalidInput => "invalid_input",
             Self::Lost => "lost",
+            Self::Interrupted => "interrupted",
         }
     }
 }

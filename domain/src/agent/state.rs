@@ -46,11 +46,10 @@ pub struct Profile {
     pub tags: Vec<String>,
 }
 
-/// An agent.
+/// An agent: all its versions, and whether it takes work.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Agent {
-    profile: Option<Arc<Profile>>,
-    version: u32,
+    versions: Vec<Arc<Profile>>,
     disabled: bool,
 }
 
@@ -58,30 +57,31 @@ impl Agent {
     /// The newest profile; `None` when the agent does not exist.
     #[must_use]
     pub fn profile(&self) -> Option<&Arc<Profile>> {
-        self.profile.as_ref()
+        self.versions.last()
     }
 
-    /// The newest profile's version, from 1.
+    /// The newest profile's version, from 1; 0 when the agent does not exist.
     #[must_use]
     pub fn version(&self) -> u32 {
-        self.version
+        u32::try_from(self.versions.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The profile as of a version.
+    #[must_use]
+    pub fn profile_at(&self, version: u32) -> Option<&Arc<Profile>> {
+        self.versions.get(usize::try_from(version.checked_sub(1)?).ok()?)
     }
 
     /// Whether it takes new work.
     #[must_use]
     pub fn enabled(&self) -> bool {
-        self.profile.is_some() && !self.disabled
+        !self.versions.is_empty() && !self.disabled
     }
 
     pub(super) fn fold(&mut self, event: AgentEvent) {
         match event {
-            AgentEvent::Registered { profile } => {
-                self.profile = Some(Arc::from(profile));
-                self.version = 1;
-            }
-            AgentEvent::Revised { version, profile } => {
-                self.profile = Some(Arc::from(profile));
-                self.version = version;
+            AgentEvent::Registered { profile } | AgentEvent::Revised { profile, .. } => {
+                self.versions.push(Arc::from(profile));
             }
             AgentEvent::Enabled => self.disabled = false,
             AgentEvent::Disabled { .. } => self.disabled = true,

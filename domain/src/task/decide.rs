@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::command::Pacing;
 use super::state::TaskStatus;
-use crate::{AttemptError, Refusal, Task, TaskCommand, TaskEvent, Timestamp};
+use crate::{AttemptError, ErrorKind, Refusal, Task, TaskCommand, TaskEvent, Timestamp};
 
 /// Why a task refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,11 +107,17 @@ fn is_running(state: &Task, attempt: u32) -> Result<bool, TaskRefusal> {
 
 fn retry_at(state: &Task, attempt: u32, error: &AttemptError, pacing: Pacing) -> Option<Timestamp> {
     let retry = &state.order()?.retry;
-    if !error.kind.retryable() || attempt >= retry.max_attempts {
+    if error.kind == ErrorKind::Interrupted {
+        return Some(pacing.now);
+    }
+    // Attempts that HishamOS itself cut short do not use up the policy.
+    let interrupted = state.attempts().iter().filter(|attempt| attempt.was_interrupted()).count();
+    let counted = attempt.saturating_sub(u32::try_from(interrupted).unwrap_or(u32::MAX));
+    if !error.kind.retryable() || counted >= retry.max_attempts {
         return None;
     }
     let asked = error.retry_after.unwrap_or(Duration::ZERO);
-    Some(pacing.now.plus(retry.backoff(attempt, pacing.jitter_milli).max(asked)))
+    Some(pacing.now.plus(retry.backoff(counted, pacing.jitter_milli).max(asked)))
 }
 
 fn with_end(event: TaskEvent, retry_at: Option<Timestamp>, error: AttemptError) -> Vec<TaskEvent> {

@@ -82,6 +82,14 @@ pub struct Attempt {
     pub status: AttemptStatus,
 }
 
+impl Attempt {
+    /// Whether HishamOS itself cut it short because it was being stopped.
+    #[must_use]
+    pub fn was_interrupted(&self) -> bool {
+        matches!(&self.status, AttemptStatus::Failed(error) if error.kind == ErrorKind::Interrupted)
+    }
+}
+
 /// What a task was created for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {

@@ -78,32 +78,36 @@ impl TemplateBody {
     }
 }
 
-/// A template.
+/// A template: all its versions.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Template {
-    body: Option<Arc<TemplateBody>>,
-    version: u32,
+    versions: Vec<Arc<TemplateBody>>,
 }
 
 impl Template {
     /// The newest body; `None` when the template does not exist.
     #[must_use]
     pub fn body(&self) -> Option<&Arc<TemplateBody>> {
-        self.body.as_ref()
+        self.versions.last()
     }
 
-    /// The newest body's version, from 1.
+    /// The newest body's version, from 1; 0 when the template does not exist.
     #[must_use]
     pub fn version(&self) -> u32 {
-        self.version
+        u32::try_from(self.versions.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The body as of a version.
+    #[must_use]
+    pub fn body_at(&self, version: u32) -> Option<&Arc<TemplateBody>> {
+        self.versions.get(usize::try_from(version.checked_sub(1)?).ok()?)
     }
 
     pub(super) fn fold(&mut self, event: TemplateEvent) {
-        let (version, body) = match event {
-            TemplateEvent::Registered { body } => (1, body),
-            TemplateEvent::Revised { version, body } => (version, body),
-        };
-        self.version = version;
-        self.body = Some(Arc::from(body));
+        match event {
+            TemplateEvent::Registered { body } | TemplateEvent::Revised { body, .. } => {
+                self.versions.push(Arc::from(body));
+            }
+        }
     }
 }
