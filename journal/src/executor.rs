@@ -30,6 +30,22 @@ impl<A> Loaded<A> {
     }
 }
 
+/// A cached aggregate of any type.
+trait Cached: Send + Sync {
+    fn revision(&self) -> Option<u64>;
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<A: Send + Sync + 'static> Cached for Loaded<A> {
+    fn revision(&self) -> Option<u64> {
+        self.revision
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
 /// What a command came to.
 #[derive(Debug, Clone)]
 pub struct Done<A> {
@@ -41,6 +57,8 @@ pub struct Done<A> {
     pub position: Position,
     /// Whether the command had been decided before, and this is that first answer.
     pub repeated: bool,
+    /// Whether anything was recorded now; otherwise the wish was true already, or this is a repetition.
+    pub changed: bool,
 }
 
 /// Why a command was not carried out.
@@ -64,7 +82,7 @@ pub enum ExecuteError<R> {
 #[derive(Clone)]
 pub struct Executor {
     journal: Arc<dyn Journal>,
-    cache: Arc<Mutex<LruCache<StreamId, Arc<dyn Any + Send + Sync>>>>,
+    cache: Arc<Mutex<LruCache<StreamId, Arc<dyn Cached>>>>,
 }
 
 impl Executor {
@@ -148,7 +166,7 @@ impl Executor {
                     continue;
                 }
                 let position = self.journal.head().await?;
-                return Ok(Done { state: loaded.state, revision: loaded.revision, position, repeated: false });
+                return Ok(Done { state: loaded.state, revision: loaded.revision, position, repeated: false, changed: false });
             }
             let append = Append {
                 streams: vec![StreamAppend {
@@ -174,6 +192,7 @@ impl Executor {
                         revision: after.revision,
                         position: done.position,
                         repeated: false,
+                        changed: true,
                     });
                 }
                 Err(AppendError::Conflict { .. }) => {
@@ -186,6 +205,14 @@ impl Executor {
         Err(ExecuteError::Contended(stream))
     }
 
+    /// Drops a cached state that is older than `revision`, because somebody else has recorded it.
+    pub fn forget(&self, stream: StreamId, revision: u64) {
+        let mut cache = self.cache.lock();
+        if cache.peek(&stream).is_some_and(|known| known.revision() < Some(revision)) {
+            cache.pop(&stream);
+        }
+    }
+
     async fn first_answer<A: Decide>(
         &self,
         stream: StreamId,
@@ -193,7 +220,7 @@ impl Executor {
     ) -> Result<Done<A>, ExecuteError<A::Error>> {
         let loaded = self.load::<A>(stream).await?;
         let revision = first.heads.last().map(|(_, revision)| *revision);
-        Ok(Done { state: loaded.state, revision, position: first.position, repeated: true })
+        Ok(Done { state: loaded.state, revision, position: first.position, repeated: true, changed: false })
     }
 
     async fn catch_up<A: Decide>(&self, stream: StreamId, from: Loaded<A>) -> Result<Loaded<A>, ReadError> {
@@ -223,14 +250,14 @@ impl Executor {
 
     fn cached<A: Decide>(&self, stream: StreamId) -> Option<Loaded<A>> {
         let known = self.cache.lock().get(&stream).cloned()?;
-        known.downcast_ref::<Loaded<A>>().cloned()
+        known.as_any().downcast_ref::<Loaded<A>>().cloned()
     }
 
     /// Keeps a state, unless a newer one is there.
     fn keep<A: Decide>(&self, stream: StreamId, loaded: &Loaded<A>) {
         let mut cache = self.cache.lock();
-        let newer = cache.peek(&stream).and_then(|known| known.downcast_ref::<Loaded<A>>());
-        if loaded.revision.is_some() && newer.is_none_or(|newer| newer.revision < loaded.revision) {
+        let newer = cache.peek(&stream).map(|known| known.revision());
+        if loaded.revision.is_some() && newer.is_none_or(|newer| newer < loaded.revision) {
             cache.put(stream, Arc::new(loaded.clone()));
         }
     }

@@ -163,6 +163,16 @@ impl Task {
         self.error.as_ref()
     }
 
+    /// Why the last attempt failed, when it did.
+    #[must_use]
+    pub fn last_error(&self) -> Option<AttemptError> {
+        match &self.attempts.last()?.status {
+            AttemptStatus::Failed(error) => Some(error.clone()),
+            AttemptStatus::Lost => Some(Self::lost()),
+            _ => None,
+        }
+    }
+
     /// The answer, once completed.
     #[must_use]
     pub fn reply(&self) -> Option<&Arc<Reply>> {

@@ -1,0 +1,166 @@
+use domain::{Key, Refusal, RunId, StepName};
+use journal::{AppendError, ExecuteError, ReadError};
+
+use crate::SchemaError;
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The rules say no; part of the API.
+    #[error("{0}")]
+    Refused(Box<dyn Refusal>),
+    /// Too many changed the same thing at the same time; trying again is right.
+    #[error("{0}")]
+    Conflict(String),
+    /// The journal failed; nothing was recorded.
+    #[error("the journal failed")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// The stable code; every code has a page in docs/errors.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::Conflict(_) => "CONFLICT",
+            Self::Unavailable(_) => "UNAVAILABLE",
+        }
+    }
+
+    /// Whether the rules said no, as opposed to bad luck or a failure.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
+}
+
+/// Refusals that span aggregates, or that stand before any aggregate is asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No workflow has this key.
+    #[error("there is no workflow `{0}`; `hishamos catalog load` loads the catalogue")]
+    WorkflowNotFound(Key),
+    /// The workflow has only drafts.
+    #[error("workflow `{0}` has no active version; activate one first")]
+    WorkflowNotActive(Key),
+    /// That version does not exist.
+    #[error("workflow `{key}` has no version {version}; the newest is {newest}")]
+    WorkflowVersionNotFound {
+        /// Which workflow.
+        key: Key,
+        /// What was asked for.
+        version: u32,
+        /// What there is.
+        newest: u32,
+    },
+    /// A step names an agent that does not exist.
+    #[error("step `{step}` is given to agent `{agent}`, which does not exist; register it first")]
+    UnknownAgent {
+        /// Which step.
+        step: StepName,
+        /// The name.
+        agent: Key,
+    },
+    /// A step names a template that does not exist.
+    #[error("step `{step}` uses template `{template}`, which does not exist; register it first")]
+    UnknownTemplate {
+        /// Which step.
+        step: StepName,
+        /// The name.
+        template: Key,
+    },
+    /// A step's input does not fit its template's parameters.
+    #[error("step `{step}`: {what}")]
+    StepInputMismatch {
+        /// Which step.
+        step: StepName,
+        /// What does not fit, and what would.
+        what: String,
+    },
+    /// No agent has this key.
+    #[error("there is no agent `{0}`")]
+    AgentNotFound(Key),
+    /// No run has this id.
+    #[error("there is no run {0}")]
+    RunNotFound(RunId),
+    /// The run's input does not fit the workflow's schema.
+    #[error("the input does not fit workflow `{workflow}`: {problems}")]
+    InputInvalid {
+        /// Which workflow.
+        workflow: Key,
+        /// Every problem, with its place.
+        problems: String,
+    },
+    /// The run's input is too large.
+    #[error("the input has {bytes} bytes of JSON; at most {} are allowed", crate::StartRun::MAX_INPUT_BYTES)]
+    InputTooLarge {
+        /// How large it is.
+        bytes: usize,
+    },
+    /// A schema that is no JSON Schema.
+    #[error("{place}: {error}")]
+    SchemaInvalid {
+        /// Whose schema.
+        place: String,
+        /// What is wrong with it.
+        error: SchemaError,
+    },
+    /// What is to be recorded is larger than the journal takes.
+    #[error("the request cannot be recorded: {0}")]
+    TooLarge(String),
+}
+
+impl Refusal for Refused {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::WorkflowNotFound(_) => "WORKFLOW_NOT_FOUND",
+            Self::WorkflowNotActive(_) => "WORKFLOW_NOT_ACTIVE",
+            Self::WorkflowVersionNotFound { .. } => "WORKFLOW_VERSION_UNKNOWN",
+            Self::UnknownAgent { .. } => "WORKFLOW_UNKNOWN_AGENT",
+            Self::UnknownTemplate { .. } => "WORKFLOW_UNKNOWN_TEMPLATE",
+            Self::StepInputMismatch { .. } => "WORKFLOW_STEP_INPUT_MISMATCH",
+            Self::AgentNotFound(_) => "AGENT_NOT_FOUND",
+            Self::RunNotFound(_) => "RUN_NOT_FOUND",
+            Self::InputInvalid { .. } => "RUN_INPUT_INVALID",
+            Self::InputTooLarge { .. } => "RUN_INPUT_TOO_LARGE",
+            Self::SchemaInvalid { .. } => "SCHEMA_INVALID",
+            Self::TooLarge(_) => "TOO_LARGE",
+        }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(Box::new(refused))
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
+}
+
+impl From<AppendError> for Error {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict { .. } => Self::Conflict(error.to_string()),
+            AppendError::Invalid(what) => Refused::TooLarge(what).into(),
+            error => Self::Unavailable(Box::new(error)),
+        }
+    }
+}
+
+impl<R: Refusal> From<ExecuteError<R>> for Error {
+    fn from(error: ExecuteError<R>) -> Self {
+        match error {
+            ExecuteError::Refused(refusal) => Self::Refused(Box::new(refusal)),
+            ExecuteError::Contended(stream) => {
+                Self::Conflict(format!("too many others changed {stream} at the same time; try again"))
+            }
+            ExecuteError::Append(error) => error.into(),
+            ExecuteError::Read(error) => error.into(),
+        }
+    }
+}
