@@ -1,0 +1,206 @@
+//! Frozen events of tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{AgentId, Event, RunId, StepName, TaskEvent, TemplateId, Timestamp};
+use postcard_schema::Schema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::values::{AttemptErrorV1, Id, JsonV1, ReplyV1, RetryPolicyV1, checked, micros};
+use super::{Encoded, Thaw, write};
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct CreatedV1<'a> {
+    run: Option<Id>,
+    #[serde(borrow)]
+    step: Option<&'a str>,
+    template: Id,
+    template_version: u32,
+    #[serde(borrow)]
+    parameters: JsonV1<'a>,
+    retry: RetryPolicyV1,
+    attempt_timeout_micros: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AssignedV1<'a> {
+    agent: Id,
+    agent_version: u32,
+    reason: &'a str,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptStartedV1<'a> {
+    attempt: u32,
+    platform: &'a str,
+    #[serde(borrow)]
+    model: Option<&'a str>,
+    request_hash: [u8; 32],
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptSucceededV1<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    reply: ReplyV1<'a>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptFailedV1<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    error: AttemptErrorV1<'a>,
+    retry_at_micros: Option<i64>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptLostV1 {
+    attempt: u32,
+    retry_at_micros: Option<i64>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptLateV1<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    reply: ReplyV1<'a>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct CompletedV1 {
+    attempt: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct FailedV1<'a> {
+    #[serde(borrow)]
+    error: AttemptErrorV1<'a>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct CancelledV1<'a> {
+    reason: &'a str,
+}
+
+pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
+    match event {
+        TaskEvent::Created { run, step, template, template_version, parameters, retry, attempt_timeout } => {
+            write(&CreatedV1 {
+                run: run.map(|run| run.as_uuid().into_bytes()),
+                step: step.as_ref().map(StepName::as_str),
+                template: template.as_uuid().into_bytes(),
+                template_version: *template_version,
+                parameters: JsonV1::freeze(parameters)?,
+                retry: RetryPolicyV1::freeze(retry)?,
+                attempt_timeout_micros: micros(*attempt_timeout)?,
+            })
+        }
+        TaskEvent::Assigned { agent, agent_version, reason } => {
+            write(&AssignedV1 { agent: agent.as_uuid().into_bytes(), agent_version: *agent_version, reason })
+        }
+        TaskEvent::AttemptStarted { attempt, platform, model, request_hash } => write(&AttemptStartedV1 {
+            attempt: *attempt,
+            platform: platform.as_str(),
+            model: model.as_deref(),
+            request_hash: *request_hash,
+        }),
+        TaskEvent::AttemptSucceeded { attempt, reply } => {
+            write(&AttemptSucceededV1 { attempt: *attempt, reply: ReplyV1::freeze(reply)? })
+        }
+        TaskEvent::AttemptFailed { attempt, error, retry_at } => write(&AttemptFailedV1 {
+            attempt: *attempt,
+            error: AttemptErrorV1::freeze(error)?,
+            retry_at_micros: retry_at.map(Timestamp::as_micros),
+        }),
+        TaskEvent::AttemptLost { attempt, retry_at } => {
+            write(&AttemptLostV1 { attempt: *attempt, retry_at_micros: retry_at.map(Timestamp::as_micros) })
+        }
+        TaskEvent::AttemptLate { attempt, reply } => {
+            write(&AttemptLateV1 { attempt: *attempt, reply: ReplyV1::freeze(reply)? })
+        }
+        TaskEvent::Completed { attempt } => write(&CompletedV1 { attempt: *attempt }),
+        TaskEvent::Failed { error } => write(&FailedV1 { error: AttemptErrorV1::freeze(error)? }),
+        TaskEvent::Cancelled { reason } => write(&CancelledV1 { reason }),
+    }
+}
+
+impl Thaw for CreatedV1<'_> {
+    fn thaw(self) -> Result<Event, String> {
+        Ok(TaskEvent::Created {
+            run: self.run.map(|run| RunId::from_uuid(Uuid::from_bytes(run))),
+            step: self.step.map(checked).transpose()?,
+            template: TemplateId::from_uuid(Uuid::from_bytes(self.template)),
+            template_version: self.template_version,
+            parameters: Arc::new(self.parameters.thaw()?),
+            retry: self.retry.thaw(),
+            attempt_timeout: Duration::from_micros(self.attempt_timeout_micros),
+        }
+        .into())
+    }
+}
+
+impl Thaw for AssignedV1<'_> {
+    fn thaw(self) -> Result<Event, String> {
+        let agent = AgentId::from_uuid(Uuid::from_bytes(self.agent));
+        let reason = self.reason.to_owned();
+        Ok(TaskEvent::Assigned { agent, agent_version: self.agent_version, reason }.into())
+    }
+}
+
+impl Thaw for AttemptStartedV1<'_> {
+    fn thaw(self) -> Result<Event, String> {
+        Ok(TaskEvent::AttemptStarted {
+            attempt: self.attempt,
+            platform: checked(self.platform)?,
+            model: self.model.map(str::to_owned),
+            request_hash: self.request_hash,
+        }
+        .into())
+    }
+}
+
+impl Thaw for AttemptSucceededV1<'_> {
+    fn thaw(self) -> Result<Event, String> {
+        Ok(TaskEvent::AttemptSucceeded { attempt: self.attempt, reply: Box::new(self.reply.thaw()) }.into())
+    }
+}
+
+impl Thaw for AttemptFailedV1<'_> {
+    fn thaw(self) -> Result<Event, String> {
+        let retry_at = self.retry_at_micros.map(Timestamp::from_micros);
+        Ok(TaskEvent::AttemptFailed { attempt: self.attempt, error: self.error.thaw(), retry_at }.into())
+    }
+}
+
+impl Thaw for AttemptLostV1 {
+    fn thaw(self) -> Result<Event, String> {
+        let retry_at = self.retry_at_micros.map(Timestamp::from_micros);
+        Ok(TaskEvent::AttemptLost { attempt: self.attempt, retry_at }.into())
+    }
+}
+
+impl Thaw for AttemptLateV1<'_> {
+    fn thaw(self) -> Result<Event, String> {
+        Ok(TaskEvent::AttemptLate { attempt: self.attempt, reply: Box::new(self.reply.thaw()) }.into())
+    }
+}
+
+impl Thaw for CompletedV1 {
+    fn thaw(self) -> Result<Event, String> {
+        Ok(TaskEvent::Completed { attempt: self.attempt }.into())
+    }
+}
+
+impl Thaw for FailedV1<'_> {
+    fn thaw(self) -> Result<Event, String> {
+        Ok(TaskEvent::Failed { error: self.error.thaw() }.into())
+    }
+}
+
+impl Thaw for CancelledV1<'_> {
+    fn thaw(self) -> Result<Event, String> {
+        Ok(TaskEvent::Cancelled { reason: self.reason.to_owned() }.into())
+    }
+}
