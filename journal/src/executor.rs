@@ -22,6 +22,13 @@ impl<A> Clone for Loaded<A> {
     }
 }
 
+impl<A: Default> Default for Loaded<A> {
+    /// A stream that does not exist.
+    fn default() -> Self {
+        Self { state: Arc::default(), revision: None }
+    }
+}
+
 impl<A> Loaded<A> {
     /// What an append based on this state expects of the stream.
     #[must_use]
@@ -223,7 +230,11 @@ impl Executor {
         Ok(Done { state: loaded.state, revision, position: first.position, repeated: true, changed: false })
     }
 
-    async fn catch_up<A: Decide>(&self, stream: StreamId, from: Loaded<A>) -> Result<Loaded<A>, ReadError> {
+    /// Folds whatever was recorded after `from`.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, or the stream holds another aggregate's events.
+    pub async fn catch_up<A: Decide>(&self, stream: StreamId, from: Loaded<A>) -> Result<Loaded<A>, ReadError> {
         let mut state = Arc::clone(&from.state);
         let mut revision = from.revision;
         loop {

@@ -5,6 +5,7 @@
 
 mod append;
 pub mod chain;
+mod checkpoint;
 mod executor;
 mod memory;
 mod port;
@@ -15,6 +16,7 @@ mod subscription;
 pub mod wire;
 
 pub use append::{Append, AppendError, Appended, Context, Expected, StreamAppend};
+pub use checkpoint::{Checkpoint, Checkpoints, MemoryCheckpoints};
 pub use executor::{Done, ExecuteError, Executor, Loaded};
 pub use memory::MemoryJournal;
 pub use port::{Journal, Page, ReadError};
