@@ -1,0 +1,475 @@
+//! Drives one run from claim to end.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::run::{RunStatus, StepStatus};
+use domain::task::{Pacing, TaskStatus};
+use domain::{
+    Actor, AttemptError, CommandId, ErrorKind, EventId, NodeId, Run, RunCommand, RunId, StepName, Task, TaskCommand,
+    TaskId, Timestamp,
+};
+use journal::{AppendError, Context, Executor, Loaded, ReadError};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::call::Settled;
+use crate::plan::{Planner, Unplannable};
+use crate::stage::{Slot, Stage, consequence};
+
+/// What the drivers of one engine share.
+pub(crate) struct Shared {
+    pub(crate) planner: Planner,
+    pub(crate) node: NodeId,
+    pub(crate) drain: Duration,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// Tells a driver that its run's stream has events that it did not write.
+pub(crate) struct Look;
+
+/// Why a driver is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The run has ended.
+    Terminal,
+    /// Another node owns the run.
+    Replaced,
+    /// The engine is stopping; the run goes on when an engine starts again.
+    Stopped,
+    /// The journal holds something that this program cannot read. The run stands until it can.
+    Unreadable,
+}
+
+/// Connects what the driver records to what led to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Thread {
+    pub(crate) correlation: Uuid,
+    pub(crate) cause: Option<EventId>,
+}
+
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    id: RunId,
+    run: Loaded<Run>,
+    tasks: BTreeMap<StepName, Slot>,
+    calls: JoinSet<Settled>,
+    aborts: BTreeMap<StepName, AbortHandle>,
+    looks: mpsc::UnboundedReceiver<Look>,
+    thread: Thread,
+}
+
+/// The driver cannot go on.
+enum Stop {
+    Ended(End),
+    /// The store failed; nothing was recorded and another try is right.
+    Unavailable(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Damaged { .. } => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a run cannot be read");
+                Self::Ended(End::Unreadable)
+            }
+            ReadError::Closed => Self::Ended(End::Stopped),
+            error @ ReadError::Unavailable(_) => Self::Unavailable(Box::new(error)),
+        }
+    }
+}
+
+impl Driver {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        id: RunId,
+        run: Loaded<Run>,
+        looks: mpsc::UnboundedReceiver<Look>,
+        thread: Thread,
+    ) -> Self {
+        Self {
+            shared,
+            id,
+            run,
+            tasks: BTreeMap::new(),
+            calls: JoinSet::new(),
+            aborts: BTreeMap::new(),
+            looks,
+            thread,
+        }
+    }
+
+    /// Drives the run until it ends, another node has it, or the engine stops.
+    pub(crate) async fn drive(mut self) -> End {
+        let shutdown = self.shared.shutdown.clone();
+        let cut_at = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(self.shared.drain).await;
+        };
+        tokio::pin!(cut_at);
+        let mut pending: Vec<Settled> = Vec::new();
+        let mut claimed = false;
+        loop {
+            let step = async {
+                if !claimed {
+                    self.claim().await?;
+                    claimed = true;
+                } else if self.run.state.status() == RunStatus::Cancelling {
+                    self.cut().await?;
+                } else {
+                    self.settle(&pending).await?;
+                }
+                pending.clear();
+                Ok(())
+            };
+            match step.await {
+                Ok(()) => {}
+                Err(Stop::Ended(end)) => return end,
+                Err(Stop::Unavailable(error)) => {
+                    tracing::warn!(run.id = %self.id, error = &*error as &dyn std::error::Error, "a run waits for the journal");
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    continue;
+                }
+            }
+            if self.run.state.status().is_terminal() {
+                return End::Terminal;
+            }
+            if self.run.state.status() == RunStatus::Cancelling {
+                continue;
+            }
+            let timer = self.next_timer();
+            if self.calls.is_empty() && timer.is_none() {
+                // Every live run has something to wait for; this one has not, so its state is read again.
+                tracing::error!(run.id = %self.id, "a live run waits for nothing; reading it again");
+                metrics::counter!("hishamos_runs_without_cause_total").increment(1);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                self.run = Loaded::default();
+                self.tasks.clear();
+                claimed = false;
+                continue;
+            }
+            tokio::select! {
+                biased;
+                () = &mut cut_at => return self.interrupt().await,
+                Some(Look) = self.looks.recv() => {
+                    while self.looks.try_recv().is_ok() {}
+                    match self.reload().await {
+                        Ok(()) => {}
+                        Err(Stop::Ended(end)) => return end,
+                        // The next append finds the conflict and reads again.
+                        Err(Stop::Unavailable(_)) => {}
+                    }
+                }
+                Some(done) = self.calls.join_next() => {
+                    pending.extend(self.finished(done));
+                    while let Some(done) = self.calls.try_join_next() {
+                        pending.extend(self.finished(done));
+                    }
+                }
+                () = sleep_until(timer) => {}
+            }
+        }
+    }
+
+    /// Takes the run, gives up attempts that a former owner left open, and starts what can start.
+    async fn claim(&mut self) -> Result<(), Stop> {
+        self.reload().await?;
+        if self.run.state.status().is_terminal() {
+            return Err(Stop::Ended(End::Terminal));
+        }
+        self.record(async |driver, stage| {
+            refuse(stage.decide_run(RunCommand::Claim { node: driver.shared.node }));
+            let running: Vec<(StepName, TaskId)> =
+                stage.run().running().map(|(step, task)| (step.clone(), task)).collect();
+            for (step, _) in running {
+                let Some(slot) = driver.tasks.get(&step).cloned() else { continue };
+                if let Some(attempt) = slot.task.state.running_attempt().map(|attempt| attempt.number) {
+                    let lose = TaskCommand::LoseAttempt { attempt, pacing: pacing() };
+                    tracing::warn!(run.id = %driver.id, task.id = %slot.id, attempt, "an attempt was lost when its process ended");
+                    refuse(stage.decide_task(&step, || slot.clone(), lose).map(drop));
+                }
+                driver.follow_up(stage, &step, &slot).await?;
+            }
+            driver.advance(stage).await
+        })
+        .await
+    }
+
+    /// Records what came back, what it leads to, and the attempts whose time has come.
+    async fn settle(&mut self, pending: &[Settled]) -> Result<(), Stop> {
+        self.record(async |driver, stage| {
+            for settled in pending {
+                let Some(slot) = driver.tasks.get(&settled.step).cloned() else { continue };
+                let attempt = settled.attempt;
+                let command = match &settled.outcome {
+                    Ok(reply) => TaskCommand::SucceedAttempt { attempt, reply: reply.clone() },
+                    Err(error) => TaskCommand::FailAttempt { attempt, error: error.clone(), pacing: pacing() },
+                };
+                refuse(stage.decide_task(&settled.step, || slot.clone(), command).map(drop));
+                driver.follow_up(stage, &settled.step, &slot).await?;
+            }
+            let now = commands::now();
+            let due: Vec<(StepName, Slot)> = driver
+                .tasks
+                .iter()
+                .filter(|(_, slot)| slot.task.state.retry_at().is_some_and(|at| at <= now))
+                .map(|(step, slot)| (step.clone(), slot.clone()))
+                .collect();
+            for (step, slot) in due {
+                driver.attempt(stage, &step, &slot).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends a run that somebody wants to stop.
+    async fn cut(&mut self) -> Result<(), Stop> {
+        self.record(async |driver, stage| {
+            let reason = stage.run().cancel_reason().unwrap_or_default().to_owned();
+            for (step, slot) in &driver.tasks {
+                if !slot.task.state.status().is_terminal() {
+                    let cancel = TaskCommand::Cancel { reason: reason.clone() };
+                    refuse(stage.decide_task(step, || slot.clone(), cancel).map(drop));
+                }
+            }
+            refuse(stage.decide_run(RunCommand::FinishCancel));
+            Ok(())
+        })
+        .await?;
+        self.calls.abort_all();
+        Ok(())
+    }
+
+    /// Records open attempts as interrupted, so that the next engine goes on with them at once.
+    async fn interrupt(&mut self) -> End {
+        self.calls.shutdown().await;
+        let recorded = self
+            .record(async |driver, stage| {
+                for (step, slot) in &driver.tasks {
+                    let Some(attempt) = slot.task.state.running_attempt().map(|attempt| attempt.number) else { continue };
+                    let error = AttemptError {
+                        kind: ErrorKind::Interrupted,
+                        message: "HishamOS was stopped while the platform was being called".to_owned(),
+                        retry_after: None,
+                    };
+                    let fail = TaskCommand::FailAttempt { attempt, error, pacing: pacing() };
+                    refuse(stage.decide_task(step, || slot.clone(), fail).map(drop));
+                }
+                Ok(())
+            })
+            .await;
+        match recorded {
+            Ok(()) => {}
+            Err(Stop::Ended(end)) => return end,
+            Err(Stop::Unavailable(error)) => {
+                tracing::warn!(run.id = %self.id, error = &*error as &dyn std::error::Error,
+                    "open attempts could not be recorded as interrupted; the next start finds them lost");
+            }
+        }
+        End::Stopped
+    }
+
+    /// Lets `decide` fill a stage, records it, and calls what is to be called. On conflict everything is read again
+    /// and decided again.
+    async fn record<F>(&mut self, mut decide: F) -> Result<(), Stop>
+    where
+        F: AsyncFnMut(&mut Self, &mut Stage) -> Result<(), Stop>,
+    {
+        loop {
+            let mut stage = Stage::new(self.id, &self.run);
+            decide(self, &mut stage).await?;
+            if stage.is_empty() {
+                return Ok(());
+            }
+            let context = self.context();
+            let command = context.command;
+            let append = stage.append(context);
+            let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
+            match self.journal().append(append).await {
+                Ok(appended) => {
+                    self.thread.cause = Some(journal::event_id(command, events.saturating_sub(1)));
+                    let adopted = stage.adopt(&appended);
+                    self.run = adopted.run;
+                    self.tasks.extend(adopted.tasks);
+                    self.tasks.retain(|_, slot| !slot.task.state.status().is_terminal());
+                    for (step, attempt, call) in adopted.calls {
+                        let abort = self.calls.spawn(call.make(step.clone(), attempt));
+                        self.aborts.insert(step, abort);
+                    }
+                    return Ok(());
+                }
+                Err(AppendError::Conflict { .. }) => self.reload().await?,
+                Err(AppendError::Closed) => return Err(Stop::Ended(End::Stopped)),
+                Err(error @ AppendError::Invalid(_)) => {
+                    tracing::error!(run.id = %self.id, error = &error as &dyn std::error::Error, "a run cannot be recorded");
+                    return Err(Stop::Ended(End::Unreadable));
+                }
+                Err(AppendError::Unavailable(error)) => return Err(Stop::Unavailable(error)),
+            }
+        }
+    }
+
+    /// What a task's new state means: the run goes on, or an attempt follows.
+    async fn follow_up(&mut self, stage: &mut Stage, step: &StepName, slot: &Slot) -> Result<(), Stop> {
+        let Some(task) = stage.task(step).or(Some(&*slot.task.state)) else { return Ok(()) };
+        match (consequence(step, task), task.status()) {
+            (Some(command), _) => {
+                let started = refuse(stage.decide_run(command)).unwrap_or_default();
+                self.start(stage, started).await
+            }
+            (None, TaskStatus::Assigned | TaskStatus::Created) => self.attempt(stage, step, slot).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts every step that can start.
+    async fn advance(&mut self, stage: &mut Stage) -> Result<(), Stop> {
+        let started = refuse(stage.decide_run(RunCommand::Advance)).unwrap_or_default();
+        self.start(stage, started).await
+    }
+
+    /// Creates the tasks of started steps, with their first attempts.
+    async fn start(&mut self, stage: &mut Stage, started: Vec<(StepName, TaskId)>) -> Result<(), Stop> {
+        for (name, id) in started {
+            let slot = Slot { id, task: Loaded::default() };
+            let Some(definition) = stage.run().definition().cloned() else { continue };
+            let Some(step) = definition.step(&name) else { continue };
+            match self.shared.planner.task(self.id, stage.run(), step).await {
+                Ok(commands) => {
+                    for command in commands {
+                        refuse(stage.decide_task(&name, || slot.clone(), command).map(drop));
+                    }
+                    self.attempt(stage, &name, &slot).await?;
+                }
+                Err(Unplannable::Unavailable(error)) => return Err(error.into()),
+                Err(Unplannable::Rejected(error)) => {
+                    // No task can be made, so the step itself fails.
+                    refuse(stage.decide_run(RunCommand::FailStep { step: name, error }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the next attempt of a task; one that cannot be made fails the task and its step.
+    async fn attempt(&mut self, stage: &mut Stage, step: &StepName, slot: &Slot) -> Result<(), Stop> {
+        let task = stage.task(step).unwrap_or(&slot.task.state).clone();
+        match self.shared.planner.attempt(&task).await {
+            Ok(planned) => {
+                if refuse(stage.decide_task(step, || slot.clone(), planned.command).map(drop)).is_some() {
+                    stage.call_after(step, planned.call);
+                }
+                Ok(())
+            }
+            Err(Unplannable::Unavailable(error)) => Err(error.into()),
+            Err(Unplannable::Rejected(error)) => {
+                refuse(stage.decide_task(step, || slot.clone(), TaskCommand::Reject { error: error.clone() }).map(drop));
+                let started = refuse(stage.decide_run(RunCommand::FailStep { step: step.clone(), error }));
+                debug_assert!(started.is_none_or(|started| started.is_empty()), "nothing starts after a failure");
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads what was recorded by others; stops when the run is another node's.
+    async fn reload(&mut self) -> Result<(), Stop> {
+        let executor = self.executor().clone();
+        let owned = self.run.state.lease().is_some_and(|lease| lease.node == self.shared.node);
+        self.run = executor.catch_up(self.id.into(), self.run.clone()).await?;
+        let owner = self.run.state.lease().map(|lease| lease.node);
+        if owned && owner != Some(self.shared.node) {
+            tracing::warn!(run.id = %self.id, "another node has taken the run");
+            self.calls.abort_all();
+            return Err(Stop::Ended(End::Replaced));
+        }
+        let steps: Vec<(StepName, TaskId)> = self
+            .run
+            .state
+            .steps()
+            .iter()
+            .filter(|(_, step)| step.status == StepStatus::Running)
+            .filter_map(|(name, step)| Some((name.clone(), step.task?)))
+            .collect();
+        let mut tasks = BTreeMap::new();
+        for (step, id) in steps {
+            let known = self.tasks.get(&step).map(|slot| slot.task.clone()).unwrap_or_default();
+            let task = executor.catch_up::<Task>(id.into(), known).await?;
+            tasks.insert(step, Slot { id, task });
+        }
+        self.tasks = tasks;
+        Ok(())
+    }
+
+    fn finished(&mut self, done: Result<Settled, tokio::task::JoinError>) -> Option<Settled> {
+        match done {
+            Ok(settled) => {
+                self.aborts.remove(&settled.step);
+                Some(settled)
+            }
+            Err(error) if error.is_cancelled() => None,
+            Err(error) => {
+                // A platform adapter panicked: its attempt ends like any other failure of the platform.
+                let step = self.aborts.iter().find(|(_, abort)| abort.id() == error.id()).map(|(step, _)| step.clone())?;
+                self.aborts.remove(&step);
+                let attempt = self.tasks.get(&step)?.task.state.running_attempt()?.number;
+                let message = "the platform's adapter failed; the program's log has the reason".to_owned();
+                let error = AttemptError { kind: ErrorKind::PlatformFailure, message, retry_after: None };
+                Some(Settled { step, attempt, outcome: Err(error) })
+            }
+        }
+    }
+
+    fn next_timer(&self) -> Option<Timestamp> {
+        self.tasks.values().filter_map(|slot| slot.task.state.retry_at()).min()
+    }
+
+    fn context(&self) -> Context {
+        Context {
+            command: CommandId::from_uuid(Uuid::now_v7()),
+            at: commands::now(),
+            actor: Actor::system("engine"),
+            tenant: "default".to_owned(),
+            correlation: self.thread.correlation,
+            causation: self.thread.cause,
+        }
+    }
+
+    fn executor(&self) -> &Executor {
+        &self.shared.planner.executor
+    }
+
+    fn journal(&self) -> &Arc<dyn journal::Journal> {
+        self.executor().journal()
+    }
+}
+
+/// The engine decides only on states that it knows, so a refusal means that an event came late: it is logged, and the
+/// rest of the stage stands.
+fn refuse<T, R: std::error::Error + 'static>(decided: Result<T, R>) -> Option<T> {
+    match decided {
+        Ok(value) => Some(value),
+        Err(refusal) => {
+            tracing::debug!(refusal = &refusal as &dyn std::error::Error, "a late result changes nothing");
+            None
+        }
+    }
+}
+
+fn pacing() -> Pacing {
+    Pacing { now: commands::now(), jitter_milli: rand::random_range(0..=1000) }
+}
+
+fn sleep_until(at: Option<Timestamp>) -> impl Future<Output = ()> {
+    let pause = at.map(|at| at.since(commands::now()));
+    async move {
+        match pause {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => std::future::pending().await,
+        }
+    }
+}

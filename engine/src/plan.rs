@@ -1,0 +1,158 @@
+//! From a step that may start to a task with its first attempt.
+
+use std::sync::Arc;
+
+use commands::SchemaCache;
+use domain::agent::Profile;
+use domain::task::{Order, Prompt};
+use domain::template::TemplateBody;
+use domain::{
+    Agent, AgentId, AttemptError, ErrorKind, Key, Run, RunId, Step, Task, TaskCommand, Template, TemplateId,
+};
+use journal::{Executor, ReadError};
+use providers::{Platform, Registry, Request};
+
+use crate::call::Call;
+
+/// What planning needs.
+#[derive(Clone)]
+pub(crate) struct Planner {
+    pub(crate) executor: Executor,
+    pub(crate) schemas: SchemaCache,
+    pub(crate) platforms: Registry,
+}
+
+/// A first or further attempt: the command that records it and the call that follows.
+pub(crate) struct PlannedAttempt {
+    pub(crate) command: TaskCommand,
+    pub(crate) call: Call,
+}
+
+/// Why something cannot be planned.
+pub(crate) enum Unplannable {
+    /// It never will be; the task fails.
+    Rejected(AttemptError),
+    /// The journal could not be read; worth another try.
+    Unavailable(ReadError),
+}
+
+impl From<ReadError> for Unplannable {
+    fn from(error: ReadError) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+fn rejected(kind: ErrorKind, message: impl Into<String>) -> Unplannable {
+    Unplannable::Rejected(AttemptError { kind, message: message.into(), retry_after: None })
+}
+
+impl Planner {
+    /// The commands that create and assign a step's task.
+    pub(crate) async fn task(&self, run: RunId, state: &Run, step: &Step) -> Result<[TaskCommand; 2], Unplannable> {
+        let agent_id = AgentId::from_key(&step.agent);
+        let agent = self.executor.load_cached::<Agent>(agent_id.into()).await?.state;
+        if agent.profile().is_none() {
+            return Err(rejected(ErrorKind::InvalidInput, format!("agent `{}` does not exist", step.agent)));
+        }
+        if !agent.enabled() {
+            return Err(rejected(ErrorKind::InvalidInput, format!("agent `{}` is disabled", step.agent)));
+        }
+        let template_id = TemplateId::from_key(&step.template);
+        let template = self.executor.load_cached::<Template>(template_id.into()).await?.state;
+        let Some(body) = template.body() else {
+            return Err(rejected(ErrorKind::InvalidInput, format!("template `{}` does not exist", step.template)));
+        };
+        let mut parameters =
+            state.step_parameters(step).map_err(|error| rejected(ErrorKind::InvalidInput, error.to_string()))?;
+        self.schemas.complete_and_check(&body.parameters, &mut parameters).map_err(|error| {
+            rejected(ErrorKind::InvalidInput, format!("parameters of template `{}`: {error}", body.key))
+        })?;
+        Ok([
+            TaskCommand::Create {
+                run: Some(run),
+                step: Some(step.name.clone()),
+                template: template_id,
+                template_version: template.version(),
+                parameters: Arc::new(parameters),
+                retry: step.retry.clone(),
+                attempt_timeout: step.attempt_timeout,
+            },
+            TaskCommand::Assign {
+                agent: agent_id,
+                agent_version: agent.version(),
+                reason: "named by the workflow".to_owned(),
+            },
+        ])
+    }
+
+    /// The next attempt of an assigned task.
+    pub(crate) async fn attempt(&self, task: &Task) -> Result<PlannedAttempt, Unplannable> {
+        let (Some(order), Some((agent_id, agent_version))) = (task.order(), task.agent()) else {
+            return Err(rejected(ErrorKind::InvalidInput, "the task has no agent"));
+        };
+        let (profile, body) = self.at_versions(order, agent_id, agent_version).await?;
+        let prompt = Prompt::assemble(&profile, &body, &order.parameters, None)
+            .map_err(|error| rejected(ErrorKind::InvalidInput, error.to_string()))?;
+        let (key, platform) = self.platform(&profile)?;
+        let request = Request {
+            system: prompt.system,
+            user: prompt.user,
+            model: profile.model.clone(),
+            temperature_milli: profile.temperature_milli,
+            max_tokens: profile.max_tokens,
+            top_p_milli: profile.top_p_milli,
+            frequency_penalty_milli: profile.frequency_penalty_milli,
+            presence_penalty_milli: profile.presence_penalty_milli,
+            timeout: order.attempt_timeout,
+        };
+        let model = profile.model.clone().or_else(|| platform.default_model().map(str::to_owned));
+        let command = TaskCommand::StartAttempt { platform: key, model, request_hash: request.hash() };
+        Ok(PlannedAttempt { command, call: Call { platform, request, timeout: order.attempt_timeout } })
+    }
+
+    async fn at_versions(
+        &self,
+        order: &Order,
+        agent_id: AgentId,
+        agent_version: u32,
+    ) -> Result<(Arc<Profile>, Arc<TemplateBody>), Unplannable> {
+        let mut agent = self.executor.load_cached::<Agent>(agent_id.into()).await?.state;
+        if agent.profile_at(agent_version).is_none() {
+            agent = self.executor.load::<Agent>(agent_id.into()).await?.state;
+        }
+        let mut template = self.executor.load_cached::<Template>(order.template.into()).await?.state;
+        if template.body_at(order.template_version).is_none() {
+            template = self.executor.load::<Template>(order.template.into()).await?.state;
+        }
+        match (agent.profile_at(agent_version), template.body_at(order.template_version)) {
+            (Some(profile), Some(body)) => Ok((Arc::clone(profile), Arc::clone(body))),
+            _ => Err(rejected(ErrorKind::InvalidInput, "the version of the agent or template does not exist")),
+        }
+    }
+
+    /// The platform that an agent prefers, or the first configured one of its fallbacks; the installation's default
+    /// when the agent names none.
+    fn platform(&self, profile: &Profile) -> Result<(Key, Arc<dyn Platform>), Unplannable> {
+        let Some(preferred) = &profile.platform else {
+            let platform = self.platforms.default_platform().ok_or_else(|| {
+                rejected(
+                    ErrorKind::UnknownPlatform,
+                    "no AI platform is configured; configure one, or start with --simulate for simulated answers",
+                )
+            })?;
+            let key = platform.key().parse().map_err(|_| {
+                rejected(ErrorKind::UnknownPlatform, format!("platform `{}` has no valid key", platform.key()))
+            })?;
+            return Ok((key, platform));
+        };
+        std::iter::once(preferred)
+            .chain(&profile.fallback_platforms)
+            .find_map(|key| Some((key.clone(), self.platforms.get(key.as_str())?)))
+            .ok_or_else(|| {
+                rejected(
+                    ErrorKind::UnknownPlatform,
+                    format!("agent `{}` wants platform `{preferred}`, which is not configured", profile.key),
+                )
+            })
+    }
+}
