@@ -1,7 +1,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use domain::{Decide, Event, StreamId};
+use domain::{Decide, StreamId};
 use lru::LruCache;
 use parking_lot::Mutex;
 

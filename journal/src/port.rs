@@ -3,6 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{CommandId, StreamId};
 
+use crate::chain::Entry;
 use crate::{Append, AppendError, Appended, Filter, Position, RecordedEvent, Subscription};
 
 /// The event store, whatever keeps it.
@@ -26,6 +27,12 @@ pub trait Journal: Send + Sync + 'static {
     /// When the store fails or what it holds cannot be read.
     async fn read_all(&self, after: Position, filter: &Filter, limit: usize) -> Result<Page, ReadError>;
 
+    /// The bytes of all events after a position as the store has them, damaged or not; for proving the journal.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn read_entries(&self, after: Position, limit: usize) -> Result<Vec<Entry>, ReadError>;
+
     /// Everything after a position: what is there, then what comes, each exactly once. The subscription pulls, so a
     /// slow one costs the writer nothing and holds bounded memory.
     fn subscribe(&self, after: Position, filter: Filter) -> Subscription;
@@ -35,6 +42,13 @@ pub trait Journal: Send + Sync + 'static {
     /// # Errors
     /// When the store fails.
     async fn head(&self) -> Result<Position, ReadError>;
+
+    /// The highest position that this process has seen, without asking the store; it may lag behind what other
+    /// processes record.
+    fn seen(&self) -> Position;
+
+    /// Whether positions have no gaps, so that a missing one means a missing event.
+    fn gapless(&self) -> bool;
 
     /// The answer that a remembered command got.
     ///
