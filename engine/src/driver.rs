@@ -105,10 +105,10 @@ impl Driver {
 
     /// Drives the run until it ends, another node has it, or the engine stops.
     pub(crate) async fn drive(mut self) -> End {
-        let shutdown = self.shared.shutdown.clone();
-        let cut_at = async {
+        let (shutdown, drain) = (self.shared.shutdown.clone(), self.shared.drain);
+        let cut_at = async move {
             shutdown.cancelled().await;
-            tokio::time::sleep(self.shared.drain).await;
+            tokio::time::sleep(drain).await;
         };
         tokio::pin!(cut_at);
         let mut pending: Vec<Settled> = Vec::new();
@@ -292,7 +292,7 @@ impl Driver {
             let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
             match self.journal().append(append).await {
                 Ok(appended) => {
-                    self.thread.cause = Some(journal::event_id(command, events.saturating_sub(1)));
+                    self.thread.cause = Some(journal::event_id(command, u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX)));
                     let adopted = stage.adopt(&appended);
                     self.run = adopted.run;
                     self.tasks.extend(adopted.tasks);

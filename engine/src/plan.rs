@@ -95,7 +95,7 @@ impl Planner {
             .map_err(|error| rejected(ErrorKind::InvalidInput, error.to_string()))?;
         let (key, platform) = self.platform(&profile)?;
         let request = Request {
-            system: prompt.system,
+            system: Some(prompt.system),
             user: prompt.user,
             model: profile.model.clone(),
             temperature_milli: profile.temperature_milli,
@@ -134,25 +134,34 @@ impl Planner {
     /// when the agent names none.
     fn platform(&self, profile: &Profile) -> Result<(Key, Arc<dyn Platform>), Unplannable> {
         let Some(preferred) = &profile.platform else {
-            let platform = self.platforms.default_platform().ok_or_else(|| {
-                rejected(
-                    ErrorKind::UnknownPlatform,
-                    "no AI platform is configured; configure one, or start with --simulate for simulated answers",
-                )
-            })?;
+            let platform = self.platforms.default().ok_or_else(|| self.no_default())?;
             let key = platform.key().parse().map_err(|_| {
                 rejected(ErrorKind::UnknownPlatform, format!("platform `{}` has no valid key", platform.key()))
             })?;
-            return Ok((key, platform));
+            return Ok((key, Arc::clone(platform)));
         };
         std::iter::once(preferred)
             .chain(&profile.fallback_platforms)
-            .find_map(|key| Some((key.clone(), self.platforms.get(key.as_str())?)))
+            .find_map(|key| Some((key.clone(), Arc::clone(self.platforms.get(key.as_str())?))))
             .ok_or_else(|| {
                 rejected(
                     ErrorKind::UnknownPlatform,
                     format!("agent `{}` wants platform `{preferred}`, which is not configured", profile.key),
                 )
             })
+    }
+
+    fn no_default(&self) -> Unplannable {
+        let reasons: Vec<String> = self
+            .platforms
+            .defaults()
+            .filter_map(|platform| Some(format!("`{}`: {}", platform.key(), platform.unusable()?)))
+            .collect();
+        let message = if reasons.is_empty() {
+            "no AI platform is configured; configure one, or ask for simulated answers with --simulate".to_owned()
+        } else {
+            format!("no configured AI platform can be used: {}", reasons.join("; "))
+        };
+        rejected(ErrorKind::UnknownPlatform, message)
     }
 }

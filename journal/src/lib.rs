@@ -22,7 +22,7 @@ pub use checkpoint::{Checkpoint, Checkpoints, MemoryCheckpoints};
 pub use executor::{Done, ExecuteError, Executor, Loaded};
 pub use memory::MemoryJournal;
 pub use port::{Journal, Page, ReadError};
-pub use prepare::{MAX_APPEND_BYTES, MAX_APPEND_EVENTS, MAX_PAYLOAD};
+pub use prepare::{MAX_APPEND_BYTES, MAX_APPEND_EVENTS, MAX_PAYLOAD, event_id};
 pub use recorded::{Filter, Hash, Metadata, Position, RecordedEvent};
 pub use store::Store;
 pub use subscription::{Batch, Subscription};

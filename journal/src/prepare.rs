@@ -123,7 +123,7 @@ fn encode(stream: StreamId, event: Event, id: EventId) -> Result<PreparedEvent, 
 
 /// The id of the event at `index` in the append of `command`: the leading 48 bits of the command's id, which are the
 /// time in version 7, then BLAKE3 over the command's id and the index; marked as UUID version 8.
-pub(crate) fn event_id(command: CommandId, index: u32) -> EventId {
+pub fn event_id(command: CommandId, index: u32) -> EventId {
     let mut hasher = blake3::Hasher::new_derive_key("hishamos 2026 id of an event");
     hasher.update(command.as_uuid().as_bytes());
     hasher.update(&index.to_le_bytes());
