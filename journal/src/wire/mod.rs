@@ -22,8 +22,6 @@ use postcard_schema::schema::NamedType;
 use postcard_schema::schema::owned::OwnedNamedType;
 use serde::{Deserialize, Serialize};
 
-pub use registry::types;
-
 /// The codec number of postcard.
 pub const CODEC_POSTCARD: u8 = 1;
 
@@ -106,6 +104,12 @@ impl fmt::Debug for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "v{} {}", self.number, self.key_hex())
     }
+}
+
+/// Every event type that this program knows.
+#[must_use]
+pub fn types() -> &'static [EventType] {
+    registry::TYPES
 }
 
 /// Encodes an event in the newest version of its type.

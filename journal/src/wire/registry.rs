@@ -15,7 +15,8 @@ macro_rules! registry {
             }
         )+)+
 
-        static TYPES: &[$crate::wire::EventType] = &[$(
+        /// Every event type, in the order of the table.
+        pub(super) static TYPES: &[$crate::wire::EventType] = &[$(
             $crate::wire::EventType {
                 name: $name,
                 versions: &[$(
@@ -27,12 +28,6 @@ macro_rules! registry {
                 ),+],
             }
         ),+];
-
-        /// Every event type, in the order of the table.
-        #[must_use]
-        pub fn types() -> &'static [$crate::wire::EventType] {
-            TYPES
-        }
 
         /// Today's event from a payload of any version; `None` when nobody knows the type in this version.
         pub(super) fn decode(

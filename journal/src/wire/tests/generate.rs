@@ -1,0 +1,307 @@
+//! Strategies for arbitrary events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::agent::Profile;
+use domain::template::TemplateBody;
+use domain::{
+    AgentEvent, AgentId, AttemptError, Definition, ErrorKind, Event, Expression, FinishReason, Key, NanoUsd, NodeId,
+    Reply, RetryPolicy, RunEvent, RunId, Step, StepName, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage,
+    WorkflowEvent, WorkflowId,
+};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use serde_json::Value;
+use uuid::Uuid;
+
+pub(super) fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![workflow_event(), run_event(), task_event(), agent_event(), template_event()]
+}
+
+fn workflow_event() -> BoxedStrategy<Event> {
+    prop_oneof![
+        (any::<u32>(), definition()).prop_map(|(version, definition)| WorkflowEvent::Drafted {
+            version,
+            definition: Box::new(definition)
+        }),
+        any::<u32>().prop_map(|version| WorkflowEvent::Activated { version }),
+    ]
+    .prop_map(Event::from)
+    .boxed()
+}
+
+fn run_event() -> BoxedStrategy<Event> {
+    prop_oneof![
+        (uuid(), uuid(), any::<u32>(), definition(), json()).prop_map(|(id, workflow, version, definition, input)| {
+            RunEvent::Started {
+                id: RunId::from_uuid(id),
+                workflow: WorkflowId::from_uuid(workflow),
+                version,
+                definition: Arc::new(definition),
+                input: Arc::new(input),
+            }
+        }),
+        (uuid(), any::<u64>()).prop_map(|(node, epoch)| RunEvent::Claimed { node: NodeId::from_uuid(node), epoch }),
+        (step_name(), uuid()).prop_map(|(step, task)| RunEvent::StepStarted { step, task: TaskId::from_uuid(task) }),
+        (step_name(), json(), any::<bool>()).prop_map(|(step, output, simulated)| RunEvent::StepCompleted {
+            step,
+            output: Arc::new(output),
+            simulated
+        }),
+        (step_name(), error()).prop_map(|(step, error)| RunEvent::StepFailed { step, error }),
+        step_name().prop_map(|step| RunEvent::StepCancelled { step }),
+        text().prop_map(|reason| RunEvent::CancelRequested { reason }),
+        (json(), any::<bool>())
+            .prop_map(|(output, simulated)| RunEvent::Completed { output: Arc::new(output), simulated }),
+        (option::of(step_name()), error()).prop_map(|(step, error)| RunEvent::Failed { step, error }),
+        text().prop_map(|reason| RunEvent::Cancelled { reason }),
+    ]
+    .prop_map(Event::from)
+    .boxed()
+}
+
+fn task_event() -> BoxedStrategy<Event> {
+    let created = (option::of(uuid()), option::of(step_name()), uuid(), any::<u32>(), json(), retry(), duration());
+    prop_oneof![
+        created.prop_map(|(run, step, template, template_version, parameters, retry, attempt_timeout)| {
+            TaskEvent::Created {
+                run: run.map(RunId::from_uuid),
+                step,
+                template: TemplateId::from_uuid(template),
+                template_version,
+                parameters: Arc::new(parameters),
+                retry,
+                attempt_timeout,
+            }
+        }),
+        (uuid(), any::<u32>(), text()).prop_map(|(agent, agent_version, reason)| TaskEvent::Assigned {
+            agent: AgentId::from_uuid(agent),
+            agent_version,
+            reason
+        }),
+        (any::<u32>(), key(), option::of(text()), any::<[u8; 32]>()).prop_map(
+            |(attempt, platform, model, request_hash)| TaskEvent::AttemptStarted {
+                attempt,
+                platform,
+                model,
+                request_hash
+            }
+        ),
+        (any::<u32>(), reply())
+            .prop_map(|(attempt, reply)| TaskEvent::AttemptSucceeded { attempt, reply: Box::new(reply) }),
+        (any::<u32>(), error(), option::of(timestamp())).prop_map(|(attempt, error, retry_at)| {
+            TaskEvent::AttemptFailed { attempt, error, retry_at }
+        }),
+        (any::<u32>(), option::of(timestamp()))
+            .prop_map(|(attempt, retry_at)| TaskEvent::AttemptLost { attempt, retry_at }),
+        (any::<u32>(), reply()).prop_map(|(attempt, reply)| TaskEvent::AttemptLate { attempt, reply: Box::new(reply) }),
+        any::<u32>().prop_map(|attempt| TaskEvent::Completed { attempt }),
+        error().prop_map(|error| TaskEvent::Failed { error }),
+        text().prop_map(|reason| TaskEvent::Cancelled { reason }),
+    ]
+    .prop_map(Event::from)
+    .boxed()
+}
+
+fn agent_event() -> BoxedStrategy<Event> {
+    prop_oneof![
+        profile().prop_map(|profile| AgentEvent::Registered { profile: Box::new(profile) }),
+        (any::<u32>(), profile())
+            .prop_map(|(version, profile)| AgentEvent::Revised { version, profile: Box::new(profile) }),
+        Just(AgentEvent::Enabled),
+        text().prop_map(|reason| AgentEvent::Disabled { reason }),
+    ]
+    .prop_map(Event::from)
+    .boxed()
+}
+
+fn template_event() -> BoxedStrategy<Event> {
+    prop_oneof![
+        body().prop_map(|body| TemplateEvent::Registered { body: Box::new(body) }),
+        (any::<u32>(), body()).prop_map(|(version, body)| TemplateEvent::Revised { version, body: Box::new(body) }),
+    ]
+    .prop_map(Event::from)
+    .boxed()
+}
+
+fn definition() -> BoxedStrategy<Definition> {
+    (key(), text(), text(), text(), texts(), json(), vec(step(), 0..4), mapping())
+        .prop_map(|(key, name, description, department, tags, input_schema, steps, output)| Definition {
+            key,
+            name,
+            description,
+            department,
+            tags,
+            input_schema,
+            steps,
+            output,
+        })
+        .boxed()
+}
+
+fn step() -> BoxedStrategy<Step> {
+    let names = (step_name(), text(), key(), key());
+    (names, mapping(), mapping(), vec(step_name(), 0..3), retry(), duration())
+        .prop_map(|((name, title, agent, template), input, output, needs, retry, attempt_timeout)| Step {
+            name,
+            title,
+            agent,
+            template,
+            input,
+            output,
+            needs,
+            retry,
+            attempt_timeout,
+        })
+        .boxed()
+}
+
+fn mapping() -> impl Strategy<Value = std::collections::BTreeMap<StepName, Expression>> {
+    btree_map(step_name(), text().prop_map(|source| Expression::trusted(&source)), 0..3)
+}
+
+fn profile() -> BoxedStrategy<Profile> {
+    let words = (key(), text(), text(), texts(), text(), text(), texts(), texts());
+    let platform = (option::of(key()), vec(key(), 0..3), option::of(text()));
+    let sampling = (
+        option::of(any::<u16>()),
+        option::of(any::<u32>()),
+        option::of(any::<u16>()),
+        option::of(any::<i16>()),
+        option::of(any::<i16>()),
+    );
+    (words, platform, sampling, duration(), any::<u32>())
+        .prop_map(|(words, platform, sampling, timeout, context_window)| {
+            let (key, name, description, capabilities, system_prompt, department, languages, tags) = words;
+            let (platform, fallback_platforms, model) = platform;
+            let (temperature_milli, max_tokens, top_p_milli, frequency_penalty_milli, presence_penalty_milli) =
+                sampling;
+            Profile {
+                key,
+                name,
+                description,
+                capabilities,
+                system_prompt,
+                platform,
+                fallback_platforms,
+                model,
+                temperature_milli,
+                max_tokens,
+                top_p_milli,
+                frequency_penalty_milli,
+                presence_penalty_milli,
+                timeout,
+                context_window,
+                languages,
+                department,
+                tags,
+            }
+        })
+        .boxed()
+}
+
+fn body() -> BoxedStrategy<TemplateBody> {
+    (key(), text(), text(), text(), option::of(text()), texts(), json(), text())
+        .prop_map(|(key, title, description, department, capability, tags, parameters, instructions)| TemplateBody {
+            key,
+            title,
+            description,
+            department,
+            capability,
+            tags,
+            parameters,
+            instructions,
+        })
+        .boxed()
+}
+
+fn reply() -> BoxedStrategy<Reply> {
+    let count = || option::of(any::<u64>());
+    let usage = (count(), count(), count(), count()).prop_map(|(input, cached, output, reasoning)| Usage {
+        input_tokens: input,
+        cached_input_tokens: cached,
+        output_tokens: output,
+        reasoning_tokens: reasoning,
+    });
+    let finish = prop_oneof![
+        Just(FinishReason::Stop),
+        Just(FinishReason::Length),
+        Just(FinishReason::ContentFilter),
+        text().prop_map(FinishReason::Other),
+    ];
+    (text(), finish, text(), usage, option::of(any::<i64>()), duration(), any::<bool>())
+        .prop_map(|(text, finish, model, usage, cost, duration, simulated)| Reply {
+            text,
+            finish,
+            model,
+            usage,
+            cost: cost.map(NanoUsd),
+            duration,
+            simulated,
+        })
+        .boxed()
+}
+
+fn error() -> impl Strategy<Value = AttemptError> {
+    (proptest::sample::select(ErrorKind::ALL.as_slice()), text(), option::of(duration()))
+        .prop_map(|(kind, message, retry_after)| AttemptError { kind, message, retry_after })
+}
+
+fn retry() -> impl Strategy<Value = RetryPolicy> {
+    (any::<u32>(), duration(), any::<u32>(), duration()).prop_map(
+        |(max_attempts, first_backoff, multiplier_milli, max_backoff)| RetryPolicy {
+            max_attempts,
+            first_backoff,
+            multiplier_milli,
+            max_backoff,
+        },
+    )
+}
+
+fn json() -> BoxedStrategy<Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            vec((text(), inner), 0..4).prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+        ]
+    })
+    .boxed()
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![4 => "[ -~]{0,12}", 1 => "\\PC{0,8}", 1 => any::<String>()]
+}
+
+fn texts() -> impl Strategy<Value = Vec<String>> {
+    vec(text(), 0..3)
+}
+
+fn key() -> impl Strategy<Value = Key> {
+    "[a-z0-9][a-z0-9._-]{0,63}".prop_map(|key| key.parse().unwrap())
+}
+
+fn step_name() -> impl Strategy<Value = StepName> {
+    "[a-z][a-z0-9_]{0,63}".prop_map(|name| name.parse().unwrap())
+}
+
+fn uuid() -> impl Strategy<Value = Uuid> {
+    any::<[u8; 16]>().prop_map(Uuid::from_bytes)
+}
+
+fn duration() -> impl Strategy<Value = Duration> {
+    any::<u64>().prop_map(Duration::from_micros)
+}
+
+fn timestamp() -> impl Strategy<Value = Timestamp> {
+    any::<i64>().prop_map(Timestamp::from_micros)
+}
