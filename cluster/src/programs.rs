@@ -81,8 +81,14 @@ async fn usual_places() -> Vec<PathBuf> {
     }
     places.extend(["/usr/bin", "/usr/local/bin", "/usr/local/pgsql/bin"].map(PathBuf::from));
     let mut seen = std::collections::HashSet::new();
+    // A directory of links counts as the one that they lead to, where the other programs are, too.
+    places.iter_mut().for_each(|place| {
+        if let Some(real) = place.join("postgres").canonicalize().ok().as_deref().and_then(Path::parent) {
+            *place = real.to_owned();
+        }
+    });
     places.retain(|place| place.join("postgres").is_file() && place.join("initdb").is_file());
-    places.retain(|place| seen.insert(place.canonicalize().unwrap_or_else(|_| place.clone())));
+    places.retain(|place| seen.insert(place.clone()));
     if places.is_empty() {
         places = ["$PATH", "/usr/lib/postgresql/*/bin", "/usr/bin", "/usr/local/bin"].map(PathBuf::from).to_vec();
     }

@@ -1,5 +1,5 @@
 //! The private PostgreSQL against the real programs: its life, its death, and what others leave behind.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -152,7 +152,7 @@ async fn a_closed_directory_of_root_keeps_a_link_instead() {
     if std::fs::metadata("/proc/self").map_or(1, |own| std::os::unix::fs::MetadataExt::uid(&own)) != 0 {
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap();
     let cluster = Cluster::start(Options::new(dir.path())).await.unwrap();
     assert_eq!(query(cluster.endpoint(), "SELECT 1").await.unwrap(), "1");
     let target = std::fs::read_link(dir.path().join("postgres")).unwrap();

@@ -1,1 +1,10 @@
-//! (room being built)
+//! What tests share: private databases and protocol doubles. Nothing in the program depends on it.
+//!
+//! Everything here panics when it cannot do its job: a test without its database has failed.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test without its fixture has failed")]
+
+mod database;
+mod server;
+
+pub use database::Database;
+pub use server::PostgresServer;
