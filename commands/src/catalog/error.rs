@@ -1,0 +1,185 @@
+use std::fmt;
+
+use domain::{AgentRefusal, DefinitionError, Key, StepName, TemplateRefusal};
+
+use super::Kind;
+
+/// A place in a file; both count from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The line.
+    pub line: u64,
+    /// The character within the line.
+    pub column: u64,
+}
+
+/// One thing that is wrong with a catalogue file. Its text form is `file:line:column: field: what is wrong`, with the
+/// parts that are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogError {
+    /// The file, as it was named by whoever gave it.
+    pub file: String,
+    /// Where in the file.
+    pub place: Option<Place>,
+    /// The field, such as `steps[1].retry.first_backoff`.
+    pub field: Option<String>,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+impl fmt::Display for CatalogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(Place { line, column }) = self.place {
+            write!(f, ":{line}:{column}")?;
+        }
+        if let Some(field) = &self.field {
+            write!(f, ": {field}")?;
+        }
+        write!(f, ": {}", self.fault)
+    }
+}
+
+impl std::error::Error for CatalogError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.fault)
+    }
+}
+
+/// What can be wrong with a catalogue file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The file system refuses.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    /// Nothing of a catalogue is there.
+    #[error("is no catalogue: there is no folder agents, templates or workflows in it")]
+    NotACatalogue,
+    /// The file's folder does not say what the file describes.
+    #[error("a catalogue file stands in a folder agents, templates or workflows, which says what it describes")]
+    UnknownFolder,
+    /// More than anybody writes by hand.
+    #[error("is larger than 1 MiB, the most that a catalogue file may have")]
+    TooLarge,
+    /// Not text.
+    #[error("is not UTF-8; the first wrong byte is byte {at} (counted from 0)")]
+    NotUtf8 {
+        /// The offset of the first wrong byte.
+        at: usize,
+    },
+    /// Not YAML, or YAML that does not fit the format.
+    #[error("{0}")]
+    Malformed(String),
+    /// YAML with anchors, aliases or merge keys, by which a small file can stand for an immense one.
+    #[error("anchors, aliases and merge keys are not allowed in catalogue files; write the value out")]
+    Alias,
+    /// Deeper or larger than anybody writes by hand.
+    #[error("is nested more than 64 levels deep or holds more than 100000 values")]
+    TooComplex,
+    /// Two files describe the same thing.
+    #[error("the {kind} `{key}` is described in {first} too; keys must be unique")]
+    DuplicateKey {
+        /// What kind of thing.
+        kind: Kind,
+        /// Its key.
+        key: Key,
+        /// The other file.
+        first: String,
+    },
+    /// The rules of workflow definitions.
+    #[error(transparent)]
+    Definition(DefinitionError),
+    /// The rules of agents.
+    #[error(transparent)]
+    Agent(AgentRefusal),
+    /// The rules of templates.
+    #[error(transparent)]
+    Template(TemplateRefusal),
+    /// A schema that is no JSON Schema.
+    #[error("is no JSON Schema: {0}")]
+    Schema(String),
+    /// An example or default that its own schema forbids.
+    #[error("{what} does not fit its own schema: {why}")]
+    Sample {
+        /// Which example or default.
+        what: String,
+        /// What the schema says against it.
+        why: String,
+    },
+    /// An example with which the instructions cannot be rendered.
+    #[error("example {number} cannot be rendered: {why}; give optional parameters a `default` in the instructions")]
+    Unrenderable {
+        /// Counts from 1.
+        number: usize,
+        /// What the template engine says.
+        why: String,
+    },
+    /// A step's agent that does not exist.
+    #[error("step `{step}` asks for the agent `{agent}`, which does not exist; known are {known}")]
+    UnknownAgent {
+        /// The step.
+        step: StepName,
+        /// The agent.
+        agent: Key,
+        /// The agents that exist.
+        known: String,
+    },
+    /// A step's template that does not exist.
+    #[error("step `{step}` uses the template `{template}`, which does not exist; known are {known}")]
+    UnknownTemplate {
+        /// The step.
+        step: StepName,
+        /// The template.
+        template: Key,
+        /// The templates that exist.
+        known: String,
+    },
+    /// A step gives its template something that it does not take.
+    #[error("step `{step}` gives `{name}`, which is no parameter of the template `{template}`; it has {known}")]
+    UnknownParameter {
+        /// The step.
+        step: StepName,
+        /// The template.
+        template: Key,
+        /// What the step gives.
+        name: StepName,
+        /// What the template takes.
+        known: String,
+    },
+    /// A step leaves out what its template needs.
+    #[error("step `{step}` does not give `{name}`, which the template `{template}` requires; add it to the input")]
+    MissingParameter {
+        /// The step.
+        step: StepName,
+        /// The template.
+        template: Key,
+        /// What is missing.
+        name: String,
+    },
+}
+
+/// Everything that is wrong with a catalogue; at least one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogErrors(pub(super) Vec<CatalogError>);
+
+impl CatalogErrors {
+    /// Each, in the order of the files.
+    #[must_use]
+    pub fn as_slice(&self) -> &[CatalogError] {
+        &self.0
+    }
+}
+
+impl fmt::Display for CatalogErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, error) in self.0.iter().enumerate() {
+            if number > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CatalogErrors {}

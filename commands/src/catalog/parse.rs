@@ -1,0 +1,232 @@
+//! From the bytes of one file to a checked domain value, remembering where things stand.
+
+use std::collections::BTreeMap;
+
+use domain::agent::Profile;
+use domain::template::TemplateBody;
+use domain::{
+    Agent, AgentCommand, AgentRefusal, Decide, Definition, DefinitionError, Template, TemplateCommand, TemplateRefusal,
+};
+use serde::Deserialize;
+use serde_saphyr::budget::BudgetBreach;
+use serde_saphyr::options::MergeKeyPolicy;
+use serde_saphyr::{Error, Location, MessageFormatter, Options, UserMessageFormatter};
+
+use super::format::{AgentFile, TemplateFile, WorkflowFile};
+use super::schema;
+use super::{CatalogError, Fault, Place};
+
+/// The largest file that is read, in bytes.
+pub(super) const MAX_FILE: usize = 1024 * 1024;
+
+/// Where the parts of a file stand, by the names that the errors use for them.
+pub(super) type Places = BTreeMap<String, Place>;
+
+/// One file while it is read.
+pub(super) struct Source<'a> {
+    file: &'a str,
+    text: &'a str,
+    pub(super) places: Places,
+    pub(super) errors: Vec<CatalogError>,
+}
+
+impl<'a> Source<'a> {
+    /// Takes the bytes of a file; what is no text is one error.
+    pub(super) fn new(file: &'a str, bytes: &'a [u8]) -> Result<Self, CatalogError> {
+        let fault = |fault| CatalogError { file: file.to_owned(), place: None, field: None, fault };
+        if bytes.len() > MAX_FILE {
+            return Err(fault(Fault::TooLarge));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| fault(Fault::NotUtf8 { at: error.valid_up_to() }))?;
+        if text.trim().is_empty() {
+            return Err(fault(Fault::Malformed("is empty".to_owned())));
+        }
+        Ok(Self { file, text, places: Places::new(), errors: Vec::new() })
+    }
+
+    pub(super) fn agent(&mut self) -> Option<Profile> {
+        let profile = Profile::from(self.read::<AgentFile>()?);
+        let asked = AgentCommand::Register { profile: Box::new(profile.clone()) };
+        if let Err(refusal) = Agent::default().decide(asked) {
+            // The domain's message starts with the name of the field.
+            let field = match &refusal {
+                AgentRefusal::InvalidProfile { what } => what.split(' ').next().unwrap_or_default(),
+                AgentRefusal::NotFound => "",
+            };
+            self.error_at_field(field, Fault::Agent(refusal.clone()));
+        }
+        Some(profile)
+    }
+
+    pub(super) fn template(&mut self) -> Option<TemplateBody> {
+        let body = TemplateBody::from(self.read::<TemplateFile>()?);
+        let asked = TemplateCommand::Register { body: Box::new(body.clone()) };
+        if let Err(refusal) = Template::default().decide(asked) {
+            let of_parameters =
+                matches!(&refusal, TemplateRefusal::Invalid { what } if what.starts_with("the parameters"));
+            let field = if of_parameters { "parameters" } else { "instructions" };
+            self.error_at_field(field, Fault::Template(refusal));
+            return Some(body);
+        }
+        for fault in schema::check(&body.parameters) {
+            self.error_at_field("parameters", fault);
+        }
+        for fault in schema::render_examples(&body) {
+            self.error_at_field("parameters", fault);
+        }
+        Some(body)
+    }
+
+    pub(super) fn workflow(&mut self) -> Option<Definition> {
+        let file = self.read::<WorkflowFile>()?;
+        self.remember_steps(&file);
+        let definition = Definition::from(file);
+        for error in definition.validate().err().unwrap_or_default() {
+            match &error {
+                DefinitionError::InputSchemaNotObject => {
+                    self.error_at_field("input_schema", Fault::Definition(error));
+                }
+                DefinitionError::NoSteps | DefinitionError::TooManySteps { .. } => {
+                    self.error_at_field("steps", Fault::Definition(error));
+                }
+                _ => {
+                    let place = self.places.get(&label(&error)).copied();
+                    self.error(place, None, Fault::Definition(error));
+                }
+            }
+        }
+        for fault in schema::check(&definition.input_schema) {
+            self.error_at_field("input_schema", fault);
+        }
+        Some(definition)
+    }
+
+    /// Remembers where the steps and their mappings stand, under the names by which [`DefinitionError`] and
+    /// [`Fault`] call them. A step's name that appears twice stands where it appears last.
+    fn remember_steps(&mut self, file: &WorkflowFile) {
+        let mut remember = |name: String, at: Location| {
+            if let Some(place) = place(at) {
+                self.places.insert(name, place);
+            }
+        };
+        for step in &file.steps {
+            let name = &step.name.value;
+            remember(format!("step `{name}`"), step.name.referenced);
+            remember(format!("step `{name}`, agent"), step.agent.referenced);
+            remember(format!("step `{name}`, template"), step.template.referenced);
+            for (key, expression) in &step.input {
+                remember(format!("step `{name}`, input `{key}`"), expression.referenced);
+            }
+            for (key, expression) in &step.output {
+                remember(format!("step `{name}`, output `{key}`"), expression.referenced);
+            }
+        }
+        for (key, expression) in &file.output {
+            remember(format!("run output `{key}`"), expression.referenced);
+        }
+    }
+
+    fn read<T: for<'de> Deserialize<'de>>(&mut self) -> Option<T> {
+        let mut field = None;
+        let read = serde_saphyr::with_deserializer_from_str_with_options(self.text, options(), |deserializer| {
+            serde_path_to_error::deserialize(deserializer).map_err(|error| {
+                field = path(error.path());
+                error.into_inner()
+            })
+        });
+        match read {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let fault = malformed(&error);
+                // What the parser itself refuses has no field; the last one read would only mislead.
+                let field = field.filter(|_| matches!(fault, Fault::Malformed(_)));
+                self.error(error.location().and_then(place), field, fault);
+                None
+            }
+        }
+    }
+
+    fn error_at_field(&mut self, field: &str, fault: Fault) {
+        // Fields of the top level start a line; a file in flow style has no place then.
+        let starts = |line: &str| line.strip_prefix(field).is_some_and(|rest| rest.trim_start().starts_with(':'));
+        let line = self.text.lines().position(starts).filter(|_| !field.is_empty());
+        let place = line.and_then(|line| u64::try_from(line).ok()).map(|line| Place { line: line + 1, column: 1 });
+        self.error(place, (!field.is_empty()).then(|| field.to_owned()), fault);
+    }
+
+    fn error(&mut self, place: Option<Place>, field: Option<String>, fault: Fault) {
+        self.errors.push(CatalogError { file: self.file.to_owned(), place, field, fault });
+    }
+}
+
+fn options() -> Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_anchors: 0,
+            max_aliases: 0,
+            max_merge_keys: 0,
+            max_documents: 1,
+            max_nodes: 100_000,
+            max_depth: 64,
+            flow_nesting_limit: 64,
+        },
+        merge_keys: MergeKeyPolicy::Error,
+        reject_unsupported_tags: true,
+        strict_booleans: true,
+        with_snippet: false,
+    }
+}
+
+fn malformed(error: &Error) -> Fault {
+    match error.without_snippet() {
+        Error::Budget { breach: BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. }, .. }
+        | Error::Budget { breach: BudgetBreach::MergeKeys { .. }, .. }
+        | Error::MergeKeyNotAllowed { .. }
+        | Error::UnknownAnchor { .. } => Fault::Alias,
+        Error::Budget { breach: BudgetBreach::Documents { .. }, .. } | Error::MultipleDocuments { .. } => {
+            Fault::Malformed("a file describes one thing; there is a second YAML document in it".to_owned())
+        }
+        Error::Budget { .. } => Fault::TooComplex,
+        Error::DuplicateMappingKey { key: Some(key), .. } => {
+            Fault::Malformed(format!("`{key}` stands here a second time"))
+        }
+        other => {
+            let message = UserMessageFormatter.format_message(other);
+            // Some libraries draw the place on further lines; it is known without that.
+            match message.lines().next().unwrap_or_default() {
+                "recursion limit exceeded" => Fault::TooComplex,
+                "expected string scalar" => Fault::Malformed("a text belongs here".to_owned()),
+                "expected mapping start" => Fault::Malformed("fields (`name: value`) belong here".to_owned()),
+                "expected sequence start" => Fault::Malformed("a list belongs here".to_owned()),
+                "invalid u32" => Fault::Malformed("a whole number from 0 to 4294967295 belongs here".to_owned()),
+                line => Fault::Malformed(line.to_owned()),
+            }
+        }
+    }
+}
+
+/// The place as people count it; nothing when the library does not know it.
+fn place(at: Location) -> Option<Place> {
+    (at.line() > 0).then(|| Place { line: at.line(), column: at.column() })
+}
+
+/// A field's name as an author would say it. The wrapper that remembers places shows as a field `value` at the end.
+fn path(path: &serde_path_to_error::Path) -> Option<String> {
+    let text = path.to_string();
+    let text = text.strip_suffix(".value").unwrap_or(&text);
+    // Between two fields there is none, which shows as a question mark.
+    (!text.is_empty() && text != "." && !text.ends_with('?')).then(|| text.to_owned())
+}
+
+fn label(error: &DefinitionError) -> String {
+    match error {
+        DefinitionError::DuplicateStep { name: step }
+        | DefinitionError::UnknownStep { step, .. }
+        | DefinitionError::OutOfRange { step, .. } => format!("step `{step}`"),
+        DefinitionError::Cycle { cycle } => cycle.first().map(|step| format!("step `{step}`")).unwrap_or_default(),
+        DefinitionError::MappingToNowhere { place, .. } | DefinitionError::BadExpression { place, .. } => place.clone(),
+        DefinitionError::NoSteps | DefinitionError::TooManySteps { .. } | DefinitionError::InputSchemaNotObject => {
+            String::new()
+        }
+    }
+}
