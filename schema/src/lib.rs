@@ -1,1 +1,95 @@
-//! (room being built)
+//! The GraphQL API of HishamOS: questions to the read models, commands, and live events.
+//!
+//! Invariants: nothing here decides or stores anything; every answer of a read model can be tied to a position; the
+//! committed `schema.graphql` is this schema, word for word. GraphQL types are the edge: no domain type and no row is
+//! shown as it is.
+
+mod agent;
+mod event;
+mod explanation;
+mod failure;
+mod input;
+mod loader;
+mod mutation;
+mod page;
+mod query;
+mod run;
+mod scalar;
+mod status;
+mod subscription;
+mod task;
+mod template;
+mod workflow;
+
+use std::sync::Arc;
+
+use async_graphql::{SchemaBuilder, ValidationMode};
+use commands::Commands;
+use journal::Journal;
+use projections::Queries;
+
+pub use failure::Caller;
+pub use mutation::Mutation;
+pub use query::Query;
+pub use subscription::Subscription;
+
+/// The executable schema; cheap to clone. Every request must carry a [`Caller`] as its data.
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
+
+/// What the schema stands on.
+#[derive(Clone)]
+pub struct Parts {
+    /// The facts, for audit and live events.
+    pub journal: Arc<dyn Journal>,
+    /// The write side.
+    pub commands: Commands,
+    /// The read models.
+    pub queries: Queries,
+}
+
+/// How much a request may ask for; more is refused before anything is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How deep selections may nest.
+    pub depth: usize,
+    /// What a request may cost: one per field, and what is asked of each entry of a list counts as often as the list
+    /// has entries.
+    pub complexity: usize,
+}
+
+impl Default for Limits {
+    /// Deep and large enough for the introspection query and for a page of 200 runs with steps, tasks and attempts.
+    fn default() -> Self {
+        Self { depth: 16, complexity: 200_000 }
+    }
+}
+
+/// Builds the schema.
+#[must_use]
+pub fn build(parts: Parts, limits: &Limits) -> Schema {
+    builder()
+        .data(loader::Loaders::new(parts.queries.clone()))
+        .data(parts.journal)
+        .data(parts.commands)
+        .data(parts.queries)
+        .limit_depth(limits.depth)
+        .limit_complexity(limits.complexity)
+        .finish()
+}
+
+/// The schema in GraphQL's schema definition language.
+#[must_use]
+pub fn sdl() -> String {
+    let options = async_graphql::SDLExportOptions::new().prefer_single_line_descriptions();
+    let mut sdl = builder().finish().sdl_with_options(options);
+    sdl.truncate(sdl.trim_end().len());
+    sdl.push('\n');
+    sdl
+}
+
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query, Mutation, Subscription)
+        .register_output_type::<query::Node>()
+        .validation_mode(ValidationMode::Strict)
+        .limit_directives(16)
+}

@@ -1,0 +1,212 @@
+//! Agents, their versions and how they have done.
+
+use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
+use domain::agent::Profile;
+use projections::{AgentMetricsRow, AgentRow, AgentVersionRow};
+use uuid::Uuid;
+
+use crate::loader::Loaders;
+use crate::run::{global_id, moment, position};
+use crate::scalar::{Count, DateTime, NanoUsd, Position};
+
+/// A specialised worker with a prompt, a model and limits.
+#[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct Agent {
+    /// The global id, for `node`.
+    id: ID,
+    /// The agent's own id; it follows from the key.
+    agent_id: Uuid,
+    /// The key.
+    pub(crate) key: String,
+    /// The name that people read.
+    name: String,
+    /// Whose it is.
+    department: String,
+    /// The newest version, from 1.
+    version: i32,
+    /// Whether it takes new work.
+    enabled: bool,
+    /// Why it takes none.
+    disabled_reason: Option<String>,
+    /// The newest profile.
+    profile: AgentProfile,
+    /// When it was registered.
+    created_at: DateTime,
+    /// When it last changed.
+    updated_at: DateTime,
+    /// The position of its last event that is reflected here.
+    position: Position,
+}
+
+impl From<AgentRow> for Agent {
+    fn from(row: AgentRow) -> Self {
+        Self {
+            id: global_id(domain::Category::Agent, row.id),
+            agent_id: row.id,
+            key: row.key,
+            name: row.name,
+            department: row.department,
+            version: row.version,
+            enabled: row.enabled,
+            disabled_reason: row.disabled_reason,
+            profile: row.profile.into(),
+            created_at: moment(row.created_at),
+            updated_at: moment(row.updated_at),
+            position: position(row.position),
+        }
+    }
+}
+
+#[ComplexObject]
+impl Agent {
+    /// Every version, newest first: the history of its prompts and settings.
+    #[graphql(complexity = "10 * child_complexity")]
+    async fn versions(&self, context: &Context<'_>) -> Result<Vec<AgentVersion>> {
+        Loaders::of(context)?.agent_versions(self.agent_id).await
+    }
+
+    /// How it has done, over all its tasks that have ended.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn metrics(&self, context: &Context<'_>) -> Result<Option<AgentMetrics>> {
+        Loaders::of(context)?.agent_metrics(self.agent_id).await
+    }
+}
+
+/// Everything that makes an agent.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct AgentProfile {
+    /// The name that people read.
+    name: String,
+    /// What it is for.
+    description: String,
+    /// What it can do, such as `coding` or `legal`.
+    capabilities: Vec<String>,
+    /// How it is told to work.
+    system_prompt: String,
+    /// The platform that it prefers; null takes the configured default.
+    platform: Option<String>,
+    /// Where to go when that one fails, in order.
+    fallback_platforms: Vec<String>,
+    /// The model; null takes the platform's default.
+    model: Option<String>,
+    /// Sampling temperature, 0 to 2.
+    temperature: Option<f64>,
+    /// The longest answer, in tokens.
+    max_tokens: Option<u32>,
+    /// Nucleus sampling, more than 0 to 1.
+    top_p: Option<f64>,
+    /// Penalty for frequent tokens, -2 to 2.
+    frequency_penalty: Option<f64>,
+    /// Penalty for present tokens, -2 to 2.
+    presence_penalty: Option<f64>,
+    /// How long one attempt of it may take in milliseconds, when the step does not say.
+    timeout_ms: Count,
+    /// The model's context, in tokens.
+    context_window: u32,
+    /// Languages that it answers in, as BCP 47 tags.
+    languages: Vec<String>,
+    /// Whose it is.
+    department: String,
+    /// Free words for finding it.
+    tags: Vec<String>,
+}
+
+impl From<Profile> for AgentProfile {
+    fn from(profile: Profile) -> Self {
+        let milli = |value: i32| f64::from(value) / 1000.0;
+        Self {
+            name: profile.name,
+            description: profile.description,
+            capabilities: profile.capabilities,
+            system_prompt: profile.system_prompt,
+            platform: profile.platform.map(String::from),
+            fallback_platforms: profile.fallback_platforms.into_iter().map(String::from).collect(),
+            model: profile.model,
+            temperature: profile.temperature_milli.map(|value| milli(value.into())),
+            max_tokens: profile.max_tokens,
+            top_p: profile.top_p_milli.map(|value| milli(value.into())),
+            frequency_penalty: profile.frequency_penalty_milli.map(|value| milli(value.into())),
+            presence_penalty: profile.presence_penalty_milli.map(|value| milli(value.into())),
+            timeout_ms: milliseconds(profile.timeout),
+            context_window: profile.context_window,
+            languages: profile.languages,
+            department: profile.department,
+            tags: profile.tags,
+        }
+    }
+}
+
+/// One version of an agent.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct AgentVersion {
+    /// The version, from 1.
+    version: i32,
+    /// The whole profile.
+    profile: AgentProfile,
+    /// Who made it, as `kind:id`.
+    revised_by: String,
+    /// When it was made.
+    revised_at: DateTime,
+}
+
+impl From<AgentVersionRow> for AgentVersion {
+    fn from(row: AgentVersionRow) -> Self {
+        Self {
+            version: row.version,
+            profile: row.profile.into(),
+            revised_by: row.revised_by,
+            revised_at: moment(row.revised_at),
+        }
+    }
+}
+
+/// How an agent has done. Averages are over what is known.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct AgentMetrics {
+    /// Tasks that were given to it, ended or not.
+    total: Count,
+    /// Tasks that completed.
+    completed: Count,
+    /// Tasks that failed for good.
+    failed: Count,
+    /// Completed among completed and failed, 0 to 1; null before the first end.
+    success_rate: Option<f64>,
+    /// The average duration of successful attempts, in milliseconds.
+    average_duration_ms: Option<f64>,
+    /// The average known cost of successful attempts, in billionths of a US dollar.
+    average_cost_nano_usd: Option<f64>,
+    /// The sum of all known costs.
+    total_cost: NanoUsd,
+    /// Attempts whose cost is not known, such as lost ones.
+    attempts_of_unknown_cost: Count,
+    /// All prompt tokens that were reported.
+    input_tokens: Count,
+    /// All answer tokens that were reported.
+    output_tokens: Count,
+    /// When its last task was created.
+    last_task_at: Option<DateTime>,
+}
+
+impl From<AgentMetricsRow> for AgentMetrics {
+    fn from(row: AgentMetricsRow) -> Self {
+        Self {
+            total: Count::of(row.total),
+            completed: Count::of(row.completed),
+            failed: Count::of(row.failed),
+            success_rate: row.success_rate,
+            average_duration_ms: row.average_duration_ms,
+            average_cost_nano_usd: row.average_cost_nano_usd,
+            total_cost: NanoUsd(row.total_cost_nano_usd),
+            attempts_of_unknown_cost: Count::of(row.attempts_of_unknown_cost),
+            input_tokens: Count::of(row.input_tokens),
+            output_tokens: Count::of(row.output_tokens),
+            last_task_at: row.last_task_at.map(moment),
+        }
+    }
+}
+
+/// Whole milliseconds.
+pub(crate) fn milliseconds(duration: std::time::Duration) -> Count {
+    Count(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}

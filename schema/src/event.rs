@@ -1,0 +1,180 @@
+//! Raw access to the journal, for audit.
+
+use std::sync::Arc;
+
+use async_graphql::{ComplexObject, Context, ID, InputObject, Result, SimpleObject};
+use journal::{Filter, RecordedEvent};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::failure;
+use crate::scalar::{Count, DateTime, Json, Position};
+use crate::status::Category;
+
+/// An event as it is in the journal: what happened, who caused it, and the hash that makes tampering evident.
+#[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct Event {
+    /// Its place in the whole journal.
+    position: Position,
+    /// Its id.
+    id: Uuid,
+    /// The name of its stream, `category-id`.
+    stream: ID,
+    /// The kind of aggregate that it happened to.
+    category: Category,
+    /// The id of the aggregate that it happened to.
+    aggregate_id: Uuid,
+    /// Its place in the stream, from 0.
+    revision: Count,
+    /// The stable name of its type, such as `run.started`.
+    #[graphql(name = "type")]
+    event_type: String,
+    /// Which frozen layout the recorded payload has, from 1.
+    schema_version: u16,
+    /// When it was recorded, by the clock of the node that decided.
+    recorded_at: DateTime,
+    /// Who caused it, as `kind:id`.
+    actor: String,
+    /// Whose data it is.
+    tenant: String,
+    /// The same for all that follows from one request.
+    correlation: Uuid,
+    /// The event that directly led to this one.
+    causation: Option<Uuid>,
+    /// The command that was decided.
+    command: Uuid,
+    /// The hash of the stream's event before it, in hexadecimal; zeros for the first.
+    previous_hash: String,
+    /// The hash of this event, in hexadecimal.
+    hash: String,
+    #[graphql(skip)]
+    recorded: Arc<RecordedEvent>,
+}
+
+impl From<Arc<RecordedEvent>> for Event {
+    fn from(recorded: Arc<RecordedEvent>) -> Self {
+        Self {
+            position: recorded.position.into(),
+            id: recorded.id.as_uuid(),
+            stream: ID(recorded.stream.to_string()),
+            category: Category::of_domain(recorded.stream.category),
+            aggregate_id: recorded.stream.id,
+            revision: Count(recorded.revision),
+            event_type: recorded.event_type.clone(),
+            schema_version: recorded.schema_version,
+            recorded_at: recorded.recorded_at.into(),
+            actor: recorded.metadata.actor.to_string(),
+            tenant: recorded.metadata.tenant.clone(),
+            correlation: recorded.metadata.correlation,
+            causation: recorded.metadata.causation.map(domain::EventId::as_uuid),
+            command: recorded.metadata.command.as_uuid(),
+            previous_hash: recorded.previous_hash.to_string(),
+            hash: recorded.hash.to_string(),
+            recorded,
+        }
+    }
+}
+
+#[ComplexObject]
+impl Event {
+    /// What happened, in the newest layout; its shape follows from `type`.
+    async fn payload(&self, context: &Context<'_>) -> Result<Json> {
+        let event = self.recorded.event().map_err(|error| failure::internal(context, &error))?;
+        payload(event).map(async_graphql::Json).map_err(|error| failure::internal(context, &error))
+    }
+}
+
+/// The fields of an event. Serde writes `{"Variant": {fields}}`, or just the name where there are no fields; the
+/// variant is known from the event's type.
+pub(crate) fn payload(event: &domain::Event) -> Result<Value, serde_json::Error> {
+    let tagged = match event {
+        domain::Event::Workflow(event) => serde_json::to_value(event),
+        domain::Event::Run(event) => serde_json::to_value(event),
+        domain::Event::Task(event) => serde_json::to_value(event),
+        domain::Event::Agent(event) => serde_json::to_value(event),
+        domain::Event::Template(event) => serde_json::to_value(event),
+    }?;
+    Ok(match tagged {
+        Value::Object(tagged) => tagged.into_iter().next().map_or(Value::Null, |(_, fields)| fields),
+        _ => Value::Object(serde_json::Map::new()),
+    })
+}
+
+/// Which events are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, InputObject)]
+pub(crate) struct EventFilter {
+    /// Only of these kinds of aggregates; empty means any.
+    #[graphql(default)]
+    categories: Vec<Category>,
+    /// Only of these types, such as `run.started`; empty means any.
+    #[graphql(default)]
+    types: Vec<String>,
+    /// Only of this stream, named `category-id`.
+    stream: Option<ID>,
+}
+
+impl EventFilter {
+    pub(crate) fn of(filter: Option<Self>) -> Result<Filter> {
+        let filter = filter.unwrap_or_default();
+        Ok(Filter {
+            categories: filter.categories.into_iter().map(Category::domain).collect(),
+            types: filter.types,
+            stream: filter.stream.as_ref().map(stream_id).transpose()?,
+        })
+    }
+}
+
+/// Reads the name of a stream, which is also the global id of its aggregate.
+pub(crate) fn stream_id(id: &ID) -> Result<domain::StreamId> {
+    id.split_once('-')
+        .and_then(|(category, id)| Some(domain::StreamId { category: category.parse().ok()?, id: id.parse().ok()? }))
+        .ok_or_else(|| {
+            failure::invalid(format!(
+                "`{}` names nothing; it must be a category, `-` and a UUID, such as \
+                 run-0198c2f0-0000-7000-8000-000000000000",
+                id.chars().take(80).collect::<String>()
+            ))
+        })
+}
+
+/// Part of the journal.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct EventPage {
+    /// The events, in the order of the journal.
+    events: Vec<Event>,
+    /// How far the page reaches: ask on with this as `after`. Equal to what was asked for when nothing came since.
+    position: Position,
+}
+
+impl From<journal::Page> for EventPage {
+    fn from(page: journal::Page) -> Self {
+        Self { events: page.events.into_iter().map(Event::from).collect(), position: page.position.into() }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use domain::{AgentEvent, RunEvent, StepName};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_payload_is_the_fields_alone() {
+        let step: StepName = "outline".parse().unwrap();
+        let event = RunEvent::StepCancelled { step }.into();
+        assert_eq!(payload(&event).unwrap(), json!({"step": "outline"}));
+        assert_eq!(payload(&AgentEvent::Enabled.into()).unwrap(), json!({}));
+    }
+
+    #[test]
+    fn stream_names_come_back_as_they_went() {
+        let stream = domain::StreamId { category: domain::Category::Run, id: Uuid::from_u128(7) };
+        assert_eq!(stream_id(&ID(stream.to_string())).unwrap(), stream);
+        for wrong in ["", "run", "run-", "run-7", "walk-00000000-0000-0000-0000-000000000007"] {
+            assert!(stream_id(&ID(wrong.to_owned())).is_err(), "{wrong}");
+        }
+    }
+}

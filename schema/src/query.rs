@@ -1,0 +1,384 @@
+//! Questions. All but those that name the journal are answered by the read models.
+//!
+//! Every such question takes `minPosition`: the answer then reflects at least that position, or is refused after
+//! [`WAIT`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::{Context, ID, Interface, Object, Result, SimpleObject};
+use journal::Journal;
+use projections::{CatalogFilter, CheckpointRow, Queries, RunFilter as Filter, Window};
+use uuid::Uuid;
+
+use crate::agent::Agent;
+use crate::event::{EventFilter, EventPage, stream_id};
+use crate::failure::{self, Caller};
+use crate::loader::Loaders;
+use crate::page::{Arguments, Pages, connection, cost, limit};
+use crate::run::{Run, moment, position};
+use crate::scalar::{Count, DateTime, Position};
+use crate::status::RunStatus;
+use crate::task::Task;
+use crate::template::Template;
+use crate::workflow::Workflow;
+
+/// How long an answer may wait for the position that the caller wants to see.
+pub(crate) const WAIT: Duration = Duration::from_secs(10);
+
+/// Anything that `node` finds by its global id.
+#[derive(Debug, Clone, Interface)]
+#[graphql(field(name = "id", ty = "&ID", desc = "The global id, for `node`."))]
+pub(crate) enum Node {
+    /// One execution of one version of a workflow.
+    Run(Run),
+    /// One unit of AI work.
+    Task(Task),
+    /// A versioned definition.
+    Workflow(Workflow),
+    /// A specialised worker.
+    Agent(Agent),
+    /// An entry of the command library.
+    Template(Template),
+}
+
+/// Which runs are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, async_graphql::InputObject)]
+pub(crate) struct RunFilter {
+    /// Only of the workflow with this key.
+    workflow: Option<String>,
+    /// Only at one of these statuses; empty means any.
+    #[graphql(default)]
+    statuses: Vec<RunStatus>,
+    /// Only started by this actor, as `kind:id`.
+    actor: Option<String>,
+    /// Only started at or after this moment.
+    started_from: Option<DateTime>,
+    /// Only started before this moment.
+    started_before: Option<DateTime>,
+    /// Only with this text in the id or the workflow's key.
+    text: Option<String>,
+}
+
+impl From<RunFilter> for Filter {
+    fn from(filter: RunFilter) -> Self {
+        Self {
+            workflow_key: filter.workflow,
+            statuses: filter.statuses.into_iter().map(|status| status.name().to_owned()).collect(),
+            actor: filter.actor,
+            started_from: filter.started_from.map(|moment| moment.0.as_micros()),
+            started_before: filter.started_before.map(|moment| moment.0.as_micros()),
+            text: filter.text,
+        }
+    }
+}
+
+/// Which workflows are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, async_graphql::InputObject)]
+pub(crate) struct WorkflowFilter {
+    /// Only with this text in the key or the name, whatever the case.
+    text: Option<String>,
+    /// Only of this department.
+    department: Option<String>,
+    /// Only with this tag.
+    tag: Option<String>,
+    /// Only those that take runs, or only those that do not.
+    active: Option<bool>,
+}
+
+/// Which agents are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, async_graphql::InputObject)]
+pub(crate) struct AgentFilter {
+    /// Only with this text in the key or the name, whatever the case.
+    text: Option<String>,
+    /// Only of this department.
+    department: Option<String>,
+    /// Only with this tag.
+    tag: Option<String>,
+    /// Only those that can do this.
+    capability: Option<String>,
+    /// Only those that take work, or only those that do not.
+    enabled: Option<bool>,
+}
+
+/// Which templates are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, async_graphql::InputObject)]
+pub(crate) struct TemplateFilter {
+    /// Only with this text in the key or the title, whatever the case.
+    text: Option<String>,
+    /// Only of this department.
+    department: Option<String>,
+    /// Only with this tag.
+    tag: Option<String>,
+}
+
+impl From<WorkflowFilter> for CatalogFilter {
+    fn from(filter: WorkflowFilter) -> Self {
+        let WorkflowFilter { text, department, tag, active } = filter;
+        Self { text, department, tag, active, capability: None }
+    }
+}
+
+impl From<AgentFilter> for CatalogFilter {
+    fn from(filter: AgentFilter) -> Self {
+        let AgentFilter { text, department, tag, capability, enabled } = filter;
+        Self { text, department, tag, active: enabled, capability }
+    }
+}
+
+impl From<TemplateFilter> for CatalogFilter {
+    fn from(filter: TemplateFilter) -> Self {
+        let TemplateFilter { text, department, tag } = filter;
+        Self { text, department, tag, active: None, capability: None }
+    }
+}
+
+/// How many runs stand at one status.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct RunCount {
+    /// The status.
+    status: RunStatus,
+    /// How many.
+    count: Count,
+}
+
+/// How far a projector is, as it was last written down; a quiet one may be ahead of it.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct Projector {
+    /// The projector's name.
+    name: String,
+    /// `live`, or `next` for a read model that is being rebuilt.
+    slot: String,
+    /// The position that its rows reflect.
+    position: Position,
+    /// The projector's version that built the rows.
+    version: i32,
+    /// `running`, `rebuilding` or `poisoned`.
+    status: String,
+    /// What stopped it.
+    error: Option<String>,
+    /// When this was written down.
+    updated_at: DateTime,
+}
+
+impl From<CheckpointRow> for Projector {
+    fn from(row: CheckpointRow) -> Self {
+        Self {
+            name: row.name,
+            slot: row.slot,
+            position: position(row.position),
+            version: row.version,
+            status: row.status,
+            error: row.error,
+            updated_at: moment(row.updated_at),
+        }
+    }
+}
+
+/// What can be asked of HishamOS. Wherever `minPosition` is given, the answer reflects at least that position: give it
+/// the position that a mutation answered with to see its effect.
+pub struct Query;
+
+#[Object]
+impl Query {
+    /// The position of the journal's last event.
+    async fn journal_head(&self, context: &Context<'_>) -> Result<Position> {
+        let head = journal(context)?.head().await;
+        Ok(head.map_err(|error| failure::read(correlation(context), &error))?.into())
+    }
+
+    /// The position that all read models reflect at least.
+    async fn position(&self, context: &Context<'_>, #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>) -> Result<Position> {
+        Ok(fresh(context, min_position).await?.into())
+    }
+
+    /// How far every projector is.
+    async fn projectors(&self, context: &Context<'_>) -> Result<Vec<Projector>> {
+        let rows = queries(context)?.checkpoints().await.map_err(|error| failure::query(context, &error))?;
+        Ok(rows.into_iter().map(Projector::from).collect())
+    }
+
+    /// Anything by its global id: the name of its stream, such as `run-0198c2f0-0000-7000-8000-000000000000`.
+    async fn node(&self, context: &Context<'_>, id: ID, #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>) -> Result<Option<Node>> {
+        let stream = stream_id(&id)?;
+        fresh(context, min_position).await?;
+        let loaders = Loaders::of(context)?;
+        Ok(match stream.category {
+            domain::Category::Run => loaders.run(stream.id).await?.map(Node::Run),
+            domain::Category::Task => loaders.task(stream.id).await?.map(Node::Task),
+            domain::Category::Workflow => loaders.workflow_by_id(stream.id).await?.map(Node::Workflow),
+            domain::Category::Agent => loaders.agent_by_id(stream.id).await?.map(Node::Agent),
+            domain::Category::Template => loaders.template_by_id(stream.id).await?.map(Node::Template),
+        })
+    }
+
+    /// One run.
+    async fn run(&self, context: &Context<'_>, id: Uuid, #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>) -> Result<Option<Run>> {
+        fresh(context, min_position).await?;
+        Loaders::of(context)?.run(id).await
+    }
+
+    /// Runs, newest first.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn runs(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only these.")] filter: Option<RunFilter>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Pages<(i64, Uuid), Run>> {
+        let window: Window<(i64, Uuid)> = Arguments { after, before, first, last }.window()?;
+        let position = fresh(context, min_position).await?;
+        let page = queries(context)?.runs(&filter.unwrap_or_default().into(), &window).await;
+        let page = page.map_err(|error| failure::query(context, &error))?;
+        connection(page, &window, position, |row| Ok(((row.started_at, row.id), Run::of(row)?)))
+    }
+
+    /// How many runs stand at each status; a status without runs is left out.
+    async fn run_counts(&self, context: &Context<'_>, #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>) -> Result<Vec<RunCount>> {
+        fresh(context, min_position).await?;
+        let rows = queries(context)?.runs_by_status().await.map_err(|error| failure::query(context, &error))?;
+        rows.into_iter()
+            .map(|row| Ok(RunCount { status: RunStatus::of(&row.status)?, count: Count::of(row.count) }))
+            .collect()
+    }
+
+    /// One task.
+    async fn task(&self, context: &Context<'_>, id: Uuid, #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>) -> Result<Option<Task>> {
+        fresh(context, min_position).await?;
+        Loaders::of(context)?.task(id).await
+    }
+
+    /// One workflow.
+    async fn workflow(
+        &self,
+        context: &Context<'_>,
+        key: String,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Option<Workflow>> {
+        fresh(context, min_position).await?;
+        Loaders::of(context)?.workflow(&key).await
+    }
+
+    /// Workflows, by key.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn workflows(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only these.")] filter: Option<WorkflowFilter>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Pages<String, Workflow>> {
+        let window = Arguments { after, before, first, last }.window()?;
+        let position = fresh(context, min_position).await?;
+        let page = queries(context)?.workflows(&filter.unwrap_or_default().into(), &window).await;
+        let page = page.map_err(|error| failure::query(context, &error))?;
+        connection(page, &window, position, |row| Ok((row.key.clone(), Workflow::of(row)?)))
+    }
+
+    /// One agent.
+    async fn agent(&self, context: &Context<'_>, key: String, #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>) -> Result<Option<Agent>> {
+        fresh(context, min_position).await?;
+        Loaders::of(context)?.agent(&key).await
+    }
+
+    /// Agents, by key.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn agents(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only these.")] filter: Option<AgentFilter>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Pages<String, Agent>> {
+        let window = Arguments { after, before, first, last }.window()?;
+        let position = fresh(context, min_position).await?;
+        let page = queries(context)?.agents(&filter.unwrap_or_default().into(), &window).await;
+        let page = page.map_err(|error| failure::query(context, &error))?;
+        connection(page, &window, position, |row| Ok((row.key.clone(), Agent::from(row))))
+    }
+
+    /// One template.
+    async fn template(
+        &self,
+        context: &Context<'_>,
+        key: String,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Option<Template>> {
+        fresh(context, min_position).await?;
+        Loaders::of(context)?.template(&key).await
+    }
+
+    /// Templates, by key.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn templates(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only these.")] filter: Option<TemplateFilter>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Pages<String, Template>> {
+        let window = Arguments { after, before, first, last }.window()?;
+        let position = fresh(context, min_position).await?;
+        let page = queries(context)?.templates(&filter.unwrap_or_default().into(), &window).await;
+        let page = page.map_err(|error| failure::query(context, &error))?;
+        connection(page, &window, position, |row| Ok((row.key.clone(), Template::from(row))))
+    }
+
+    /// The recorded events after a position, for audit: straight from the journal.
+    #[graphql(complexity = "cost(first, None, child_complexity)")]
+    async fn journal(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Where to go on; the beginning when nothing is said.")] after: Option<Position>,
+        #[graphql(desc = "Only these.")] filter: Option<EventFilter>,
+        #[graphql(desc = "At most so many, 1 to 200; 50 when nothing is said.")] first: Option<i32>,
+    ) -> Result<EventPage> {
+        let limit = limit("first", first)?.max(1);
+        let after = after.map_or(journal::Position::START, |after| after.0);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let page = journal(context)?.read_all(after, &EventFilter::of(filter)?, limit).await;
+        Ok(page.map_err(|error| failure::read(correlation(context), &error))?.into())
+    }
+}
+
+fn journal<'a>(context: &Context<'a>) -> Result<&'a Arc<dyn Journal>> {
+    context.data::<Arc<dyn Journal>>()
+}
+
+fn queries<'a>(context: &Context<'a>) -> Result<&'a Queries> {
+    context.data::<Queries>()
+}
+
+fn correlation(context: &Context<'_>) -> Uuid {
+    Caller::of(context).map_or(Uuid::nil(), |caller| caller.correlation)
+}
+
+/// Waits for what the caller wants to see; answers with what all read models reflect at least.
+async fn fresh(context: &Context<'_>, wanted: Option<Position>) -> Result<journal::Position> {
+    if let Some(wanted) = wanted {
+        wait_for(context, wanted.0).await?;
+    }
+    queries(context)?.position().await.map_err(|error| failure::query(context, &error))
+}
+
+/// Waits until all read models reflect a position.
+pub(crate) async fn wait_for(context: &Context<'_>, position: journal::Position) -> Result<()> {
+    queries(context)?.wait_for(position, WAIT).await.map_err(|error| failure::query(context, &error))
+}

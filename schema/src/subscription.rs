@@ -1,0 +1,204 @@
+//! Live events, straight from the journal.
+//!
+//! Every item carries its position; subscribing again after the last position that was seen goes on without gap or
+//! repetition. A slow client slows only itself: events are pulled from the journal as the client takes them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use async_graphql::{Context, Error, Result, SimpleObject, Subscription};
+use domain::{Category, Event as DomainEvent, RunEvent as DomainRunEvent, RunId, StreamId, TaskId};
+use futures_util::Stream;
+use futures_util::stream::try_unfold;
+use journal::{Filter, Journal, RecordedEvent};
+use uuid::Uuid;
+
+use crate::event::{Event, EventFilter};
+use crate::failure::{self, Caller};
+use crate::scalar::Position;
+
+/// How many events are pulled at a time; what a slow client makes wait in memory.
+const BATCH: usize = 100;
+
+/// An event of a run or of one of its tasks.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct RunEvent {
+    /// Its place in the whole journal; subscribe with it as `afterPosition` to go on after it.
+    position: Position,
+    /// The step that it is about, when it is about one.
+    step: Option<String>,
+    /// Whether nothing happens to the run after this; the subscription then ends.
+    terminal: bool,
+    /// The event itself.
+    event: Event,
+}
+
+/// What HishamOS tells as it happens.
+pub struct Subscription;
+
+#[Subscription]
+impl Subscription {
+    /// The events of a run and its tasks: what is recorded already, then what comes, each exactly once. Ends after
+    /// the event that ends the run.
+    async fn run_events(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which run.")] run_id: Uuid,
+        #[graphql(desc = "Where to go on; the run's start when nothing is said.")] after_position: Option<Position>,
+    ) -> Result<impl Stream<Item = Result<RunEvent>> + use<>> {
+        let correlation = Caller::of(context)?.correlation;
+        let journal = Arc::clone(context.data::<Arc<dyn Journal>>()?);
+        let after = after_position.map_or(journal::Position::START, |position| position.0);
+        let run = RunId::from_uuid(run_id);
+        let followed = Followed::of(&*journal, run).await.map_err(|error| failure::read(correlation, &error))?;
+        let Some(followed) = followed else {
+            return Err(failure::refused("RUN_NOT_FOUND", format!("there is no run {run}")));
+        };
+        // Nothing of the run stands before its start, so the journal before it need not be read.
+        let before_start = journal::Position::from_u64(followed.started.as_u64().saturating_sub(1));
+        let over = followed.ended.is_some_and(|ended| ended <= after);
+        let filter = Filter::categories([Category::Run, Category::Task]);
+        let cursor = Cursor::new(&*journal, after.max(before_start), filter);
+        Ok(try_unfold((cursor, followed, over), move |(mut cursor, followed, over)| async move {
+            if over {
+                return Ok(None);
+            }
+            loop {
+                let recorded = cursor.next().await.map_err(|error| failure::read(correlation, &error))?;
+                if let Some(item) = followed.item(recorded).map_err(|error| failure::internal_for(correlation, &error))? {
+                    let terminal = item.terminal;
+                    return Ok(Some((item, (cursor, followed, terminal))));
+                }
+            }
+        }))
+    }
+
+    /// The journal's events as they are recorded, each exactly once.
+    async fn journal(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Where to go on; `\"0\"` is the beginning, and the present when nothing is said.")]
+        after_position: Option<Position>,
+        #[graphql(desc = "Only these.")] filter: Option<EventFilter>,
+    ) -> Result<impl Stream<Item = Result<Event>> + use<>> {
+        let correlation = Caller::of(context)?.correlation;
+        let journal = Arc::clone(context.data::<Arc<dyn Journal>>()?);
+        let filter = EventFilter::of(filter)?;
+        let after = match after_position {
+            Some(position) => position.0,
+            None => journal.head().await.map_err(|error| failure::read(correlation, &error))?,
+        };
+        Ok(try_unfold(Cursor::new(&*journal, after, filter), move |mut cursor| async move {
+            let recorded = cursor.next().await.map_err(|error| failure::read(correlation, &error))?;
+            Ok::<_, Error>(Some((Event::from(recorded), cursor)))
+        }))
+    }
+}
+
+/// A subscription of the journal, event by event.
+struct Cursor {
+    subscription: journal::Subscription,
+    waiting: VecDeque<Arc<RecordedEvent>>,
+}
+
+impl Cursor {
+    fn new(journal: &dyn Journal, after: journal::Position, filter: Filter) -> Self {
+        Self { subscription: journal.subscribe(after, filter).with_batch(BATCH), waiting: VecDeque::new() }
+    }
+
+    async fn next(&mut self) -> Result<Arc<RecordedEvent>, journal::ReadError> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Ok(event);
+            }
+            self.waiting.extend(self.subscription.next().await?.events);
+        }
+    }
+}
+
+/// A run whose events are told.
+struct Followed {
+    run: StreamId,
+    /// The run's tasks and their steps: known from the definition, because a task's id follows from run and step.
+    tasks: HashMap<StreamId, String>,
+    started: journal::Position,
+    ended: Option<journal::Position>,
+}
+
+impl Followed {
+    /// How many events of the run's stream are read at a time.
+    const PAGE: usize = 1000;
+
+    /// Reads what is known of a run; nothing when there is no such run.
+    async fn of(journal: &dyn Journal, run: RunId) -> Result<Option<Self>, journal::ReadError> {
+        let stream = StreamId::from(run);
+        let mut found: Option<Self> = None;
+        let mut next = 0;
+        loop {
+            let page = journal.read_stream(stream, next, Self::PAGE).await?;
+            for recorded in &page {
+                next = recorded.revision + 1;
+                match decoded(recorded)? {
+                    DomainEvent::Run(DomainRunEvent::Started { definition, .. }) => {
+                        let tasks = definition.steps.iter().map(|step| {
+                            (StreamId::from(TaskId::of_step(run, &step.name)), step.name.as_str().to_owned())
+                        });
+                        found = Some(Self {
+                            run: stream,
+                            tasks: tasks.collect(),
+                            started: recorded.position,
+                            ended: None,
+                        });
+                    }
+                    DomainEvent::Run(event) if event.is_terminal() => {
+                        if let Some(found) = &mut found {
+                            found.ended = Some(recorded.position);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            if page.len() < Self::PAGE {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// What is told of an event; nothing when it belongs to another run.
+    fn item(&self, recorded: Arc<RecordedEvent>) -> Result<Option<RunEvent>, journal::ReadError> {
+        let (step, terminal) = if let Some(step) = self.tasks.get(&recorded.stream) {
+            (Some(step.clone()), false)
+        } else if recorded.stream == self.run {
+            match decoded(&recorded)? {
+                DomainEvent::Run(event) => (step_of(event), event.is_terminal()),
+                _ => (None, false),
+            }
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(RunEvent { position: recorded.position.into(), step, terminal, event: recorded.into() }))
+    }
+}
+
+fn decoded(recorded: &RecordedEvent) -> Result<&DomainEvent, journal::ReadError> {
+    recorded
+        .event()
+        .map_err(|error| journal::ReadError::Damaged { position: recorded.position, what: error.to_string() })
+}
+
+/// The step that an event of a run is about.
+fn step_of(event: &DomainRunEvent) -> Option<String> {
+    match event {
+        DomainRunEvent::StepStarted { step, .. }
+        | DomainRunEvent::StepCompleted { step, .. }
+        | DomainRunEvent::StepFailed { step, .. }
+        | DomainRunEvent::StepCancelled { step }
+        | DomainRunEvent::Failed { step: Some(step), .. } => Some(step.as_str().to_owned()),
+        DomainRunEvent::Started { .. }
+        | DomainRunEvent::Claimed { .. }
+        | DomainRunEvent::CancelRequested { .. }
+        | DomainRunEvent::Completed { .. }
+        | DomainRunEvent::Failed { step: None, .. }
+        | DomainRunEvent::Cancelled { .. } => None,
+    }
+}

@@ -1,0 +1,207 @@
+//! Tasks and their attempts.
+
+use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
+use projections::{AttemptRow, TaskRow};
+use uuid::Uuid;
+
+use crate::agent::Agent;
+use crate::loader::Loaders;
+use crate::run::{Failure, Run, between, global_id, moment, position};
+use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
+use crate::status::{AttemptStatus, TaskStatus};
+use crate::template::Template;
+
+/// One unit of AI work done by an agent, for a step of a run or on its own.
+#[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct Task {
+    /// The global id, for `node`.
+    id: ID,
+    /// The task's own id.
+    task_id: Uuid,
+    /// The id of the run that it belongs to.
+    run_id: Option<Uuid>,
+    /// The name of the step that it belongs to.
+    step: Option<String>,
+    /// The id of the template that says what is done.
+    template_id: Uuid,
+    /// That template's version.
+    template_version: i32,
+    /// The id of the agent that has it.
+    agent_id: Option<Uuid>,
+    /// That agent's version.
+    agent_version: Option<i32>,
+    /// Why this agent.
+    assign_reason: Option<String>,
+    /// The template's parameters.
+    parameters: Json,
+    /// Where it stands.
+    status: TaskStatus,
+    /// When the next attempt starts, while waiting.
+    retry_at: Option<DateTime>,
+    /// Why it failed.
+    error: Option<Failure>,
+    /// Why it was cancelled.
+    cancel_reason: Option<String>,
+    /// When it was created.
+    created_at: DateTime,
+    /// When it ended.
+    ended_at: Option<DateTime>,
+    /// How many attempts were started.
+    attempt_count: i32,
+    /// The position of its last event that is reflected here.
+    position: Position,
+}
+
+impl Task {
+    pub(crate) fn of(row: TaskRow) -> Result<Self> {
+        Ok(Self {
+            id: global_id(domain::Category::Task, row.id),
+            task_id: row.id,
+            run_id: row.run_id,
+            step: row.step,
+            template_id: row.template_id,
+            template_version: row.template_version,
+            agent_id: row.agent_id,
+            agent_version: row.agent_version,
+            assign_reason: row.assign_reason,
+            parameters: async_graphql::Json(row.parameters),
+            status: TaskStatus::of(&row.status)?,
+            retry_at: row.retry_at.map(moment),
+            error: Failure::of(row.error_kind, row.error_message)?,
+            cancel_reason: row.cancel_reason,
+            created_at: moment(row.created_at),
+            ended_at: row.ended_at.map(moment),
+            attempt_count: row.attempts,
+            position: position(row.position),
+        })
+    }
+}
+
+#[ComplexObject]
+impl Task {
+    /// The run that it belongs to.
+    async fn run(&self, context: &Context<'_>) -> Result<Option<Run>> {
+        match self.run_id {
+            Some(id) => Loaders::of(context)?.run(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The agent that has it, as it is now.
+    async fn agent(&self, context: &Context<'_>) -> Result<Option<Agent>> {
+        match self.agent_id {
+            Some(id) => Loaders::of(context)?.agent_by_id(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The template that says what is done, as it is now.
+    async fn template(&self, context: &Context<'_>) -> Result<Option<Template>> {
+        Loaders::of(context)?.template_by_id(self.template_id).await
+    }
+
+    /// Every attempt, oldest first.
+    #[graphql(complexity = "3 * child_complexity")]
+    async fn attempts(&self, context: &Context<'_>) -> Result<Vec<Attempt>> {
+        Loaders::of(context)?.attempts(self.task_id).await
+    }
+}
+
+/// Tokens as the platform reported them; null means not reported, which is not zero.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct Usage {
+    /// Tokens of the prompt, cached ones included.
+    input_tokens: Option<Count>,
+    /// Of these, read from the platform's cache.
+    cached_input_tokens: Option<Count>,
+    /// Tokens of the answer, reasoning included.
+    output_tokens: Option<Count>,
+    /// Of these, spent on reasoning.
+    reasoning_tokens: Option<Count>,
+}
+
+/// One call to a platform for a task.
+#[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct Attempt {
+    /// Counts from 1 within the task.
+    number: i32,
+    /// Which platform.
+    platform: String,
+    /// The model that was asked for; null is the platform's default.
+    model: Option<String>,
+    /// The model that answered, as the platform names it.
+    answered_by: Option<String>,
+    /// How it stands.
+    status: AttemptStatus,
+    /// Why it failed.
+    error: Option<Failure>,
+    /// Why the model stopped: `stop`, `length`, `content_filter` or the platform's own word.
+    finish_reason: Option<String>,
+    /// The answer.
+    text: Option<String>,
+    /// Whether no model was asked at all.
+    simulated: bool,
+    /// Tokens.
+    usage: Usage,
+    /// What it cost; null means unknown, which is not free.
+    cost: Option<NanoUsd>,
+    /// From sending to the last byte in milliseconds, as the platform's adapter measured it.
+    platform_duration_ms: Option<Count>,
+    /// BLAKE3 over the request, in hexadecimal: equal requests have equal hashes.
+    request_hash: String,
+    /// When the platform was called.
+    started_at: DateTime,
+    /// When the outcome was recorded.
+    ended_at: Option<DateTime>,
+    /// Whether the answer came after the attempt had been given up; then it changed nothing, though it may have been
+    /// paid for.
+    late: bool,
+}
+
+impl Attempt {
+    pub(crate) fn of(row: AttemptRow) -> Result<Self> {
+        Ok(Self {
+            number: row.number,
+            platform: row.platform,
+            model: row.model,
+            answered_by: row.answered_by,
+            status: AttemptStatus::of(&row.status)?,
+            error: Failure::of(row.error_kind, row.error_message)?,
+            finish_reason: row.finish_reason,
+            text: row.text,
+            simulated: row.simulated,
+            usage: Usage {
+                input_tokens: row.input_tokens.map(Count::of),
+                cached_input_tokens: row.cached_input_tokens.map(Count::of),
+                output_tokens: row.output_tokens.map(Count::of),
+                reasoning_tokens: row.reasoning_tokens.map(Count::of),
+            },
+            cost: row.cost_nano_usd.map(NanoUsd),
+            platform_duration_ms: row.duration_ms.map(Count::of),
+            request_hash: hex(&row.request_hash),
+            started_at: moment(row.started_at),
+            ended_at: row.ended_at.map(moment),
+            late: row.late,
+        })
+    }
+}
+
+#[ComplexObject]
+impl Attempt {
+    /// From calling the platform to recording the outcome, in milliseconds; null while it is under way.
+    async fn duration_ms(&self) -> Option<Count> {
+        between(self.started_at, self.ended_at)
+    }
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
