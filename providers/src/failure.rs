@@ -1,0 +1,87 @@
+use std::time::Duration;
+
+/// Why a call gave no reply.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The kind, which decides about retries.
+    pub kind: FailureKind,
+    /// What happened, to what, for a person; one line, never a secret.
+    pub message: String,
+    /// How long the platform asks to wait before the next call.
+    pub retry_after: Option<Duration>,
+}
+
+/// The ways a call can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// No answer in time.
+    Timeout,
+    /// The platform could not be reached (name, connection, TLS), or the connection broke before an answer.
+    Unreachable,
+    /// The platform asks for a pause.
+    RateLimited,
+    /// The platform failed on its side.
+    PlatformFailure,
+    /// The answer could not be understood, was too large, or ended in the middle.
+    MalformedReply,
+    /// The credentials were refused or are missing, or the account has nothing left to spend.
+    Unauthorized,
+    /// The platform says that the request is wrong, or does not know the model.
+    InvalidRequest,
+    /// Prompt and answer do not fit the model's context.
+    ContextTooLong,
+    /// The platform refuses the content.
+    ContentRefused,
+}
+
+impl FailureKind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::Timeout,
+        Self::Unreachable,
+        Self::RateLimited,
+        Self::PlatformFailure,
+        Self::MalformedReply,
+        Self::Unauthorized,
+        Self::InvalidRequest,
+        Self::ContextTooLong,
+        Self::ContentRefused,
+    ];
+
+    /// The stable snake_case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::RateLimited => "rate_limited",
+            Self::PlatformFailure => "platform_failure",
+            Self::MalformedReply => "malformed_reply",
+            Self::Unauthorized => "unauthorized",
+            Self::InvalidRequest => "invalid_request",
+            Self::ContextTooLong => "context_too_long",
+            Self::ContentRefused => "content_refused",
+        }
+    }
+}
+
+impl Failure {
+    /// A failure after which the platform names no pause.
+    #[must_use]
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), retry_after: None }
+    }
+
+    /// The same with the pause that the platform asks for.
+    #[must_use]
+    pub fn after(mut self, pause: Option<Duration>) -> Self {
+        self.retry_after = pause;
+        self
+    }
+
+    /// No answer within `limit`.
+    pub(crate) fn timed_out(platform: &str, limit: Duration) -> Self {
+        Self::new(FailureKind::Timeout, format!("{platform} gave no complete answer within {limit:?}"))
+    }
+}

@@ -1,0 +1,72 @@
+use async_trait::async_trait;
+
+use crate::{Failure, Reply, ReplyStream, Request, Usage};
+
+/// One place that answers requests: a service, a server of one's own, a model in this process.
+#[async_trait]
+pub trait Platform: Send + Sync {
+    /// The name that configuration and agents use for it, unique among the platforms of one process.
+    fn key(&self) -> &str;
+
+    /// The model that answers when a request names none.
+    fn default_model(&self) -> Option<&str>;
+
+    /// Whether no model is asked at all; then every reply says so too.
+    fn simulated(&self) -> bool;
+
+    /// Why it cannot be used as it is configured, such as a missing key; `None` when nothing is known to stand in
+    /// the way. Answers at once, without asking the platform.
+    fn unusable(&self) -> Option<String>;
+
+    /// Asks once and waits for the whole answer, at most [`Request::timeout`].
+    ///
+    /// # Errors
+    /// See [`FailureKind`](crate::FailureKind); each way to fail has its kind.
+    async fn execute(&self, request: Request) -> Result<Reply, Failure>;
+
+    /// Asks once and hands the answer on as it comes. The stream yields text, then exactly one
+    /// [`Chunk::End`](crate::Chunk::End) as its last item, or a failure as its last item: an answer that broke off
+    /// is never an end.
+    ///
+    /// # Errors
+    /// What fails before the first byte of the answer fails here, the rest inside the stream.
+    async fn stream(&self, request: Request) -> Result<ReplyStream, Failure>;
+
+    /// What a call costs, in billionths of a US dollar; `None` when the price is unknown, which is not free.
+    fn cost(&self, model: &str, usage: &Usage) -> Option<i64>;
+
+    /// Asks whether it would answer now, without spending tokens.
+    async fn health(&self) -> Health;
+}
+
+/// What a platform says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// The verdict.
+    pub state: State,
+    /// The reason, for a person; never holds a secret.
+    pub detail: String,
+}
+
+/// Whether a platform answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It would answer now.
+    Ready,
+    /// It will answer soon: it is loading.
+    Starting,
+    /// It does not answer, or refuses us.
+    Unusable,
+}
+
+impl State {
+    /// The stable lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Starting => "starting",
+            Self::Unusable => "unusable",
+        }
+    }
+}

@@ -1,0 +1,86 @@
+use std::sync::Arc;
+
+use crate::Platform;
+
+/// The platforms of this process, by key and in order. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry {
+    platforms: Arc<[Arc<dyn Platform>]>,
+    order: Arc<[usize]>,
+}
+
+/// Why platforms make no registry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRegistry {
+    /// Two platforms share a key.
+    #[error("two platforms are called `{0}`")]
+    Duplicate(String),
+    /// The order of defaults names a platform that is not there.
+    #[error("the default platforms name `{name}`, but only these are configured: {known}")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The keys that exist.
+        known: String,
+    },
+}
+
+impl Registry {
+    /// Takes the platforms in the order given. `defaults` says where work goes that names no platform, most wanted
+    /// first; empty means all of them in their own order.
+    ///
+    /// # Errors
+    /// When two platforms share a key, or `defaults` names one that is not there.
+    pub fn new(platforms: Vec<Arc<dyn Platform>>, defaults: &[String]) -> Result<Self, InvalidRegistry> {
+        for (index, platform) in platforms.iter().enumerate() {
+            if platforms.iter().take(index).any(|earlier| earlier.key() == platform.key()) {
+                return Err(InvalidRegistry::Duplicate(platform.key().to_owned()));
+            }
+        }
+        let order = if defaults.is_empty() {
+            (0..platforms.len()).collect()
+        } else {
+            defaults
+                .iter()
+                .map(|name| {
+                    platforms.iter().position(|platform| platform.key() == name).ok_or_else(|| {
+                        InvalidRegistry::Unknown {
+                            name: name.clone(),
+                            known: platforms.iter().map(|platform| platform.key()).collect::<Vec<_>>().join(", "),
+                        }
+                    })
+                })
+                .collect::<Result<Vec<_>, _>>()?
+        };
+        Ok(Self { platforms: platforms.into(), order: order.into() })
+    }
+
+    /// The platform of that key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Arc<dyn Platform>> {
+        self.platforms.iter().find(|platform| platform.key() == key)
+    }
+
+    /// Where work goes that names no platform: the first in the order of defaults that is not
+    /// [`unusable`](Platform::unusable).
+    #[must_use]
+    pub fn default(&self) -> Option<&Arc<dyn Platform>> {
+        self.defaults().find(|platform| platform.unusable().is_none())
+    }
+
+    /// The order of defaults, usable or not.
+    pub fn defaults(&self) -> impl Iterator<Item = &Arc<dyn Platform>> {
+        self.order.iter().filter_map(|&index| self.platforms.get(index))
+    }
+
+    /// Every platform, in the order of configuration.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Platform>> {
+        self.platforms.iter()
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter().map(|platform| platform.key())).finish()
+    }
+}

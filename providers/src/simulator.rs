@@ -1,0 +1,222 @@
+//! The platform that asks no model.
+//!
+//! It lets everything else be tried, tested and measured without a key or a model. Its answers are the same for the
+//! same request, start with `[simulated]` and carry `simulated: true`, so that nobody takes them for an answer. What
+//! it does beyond that (fail, hang, wait) is scripted by whoever builds it, never by words in a prompt.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+
+use crate::{Chunk, Failure, Finish, Health, Platform, Reply, ReplyStream, Request, State, Usage};
+
+/// What a scripted simulator does with one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Answers as usual.
+    Answer,
+    /// Answers this, behind the label.
+    Say(String),
+    /// Fails.
+    Fail(Failure),
+    /// Never answers; the request's timeout ends it.
+    Hang,
+}
+
+type Script = dyn Fn(&Request, u32) -> Behaviour + Send + Sync;
+
+/// Answers without a model, openly so.
+#[derive(Clone)]
+pub struct Simulator {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    key: String,
+    latency: Duration,
+    json: bool,
+    script: Option<Box<Script>>,
+    calls: AtomicU64,
+    calls_by_request: Mutex<HashMap<[u8; 32], u32>>,
+}
+
+/// Configures a [`Simulator`].
+pub struct SimulatorBuilder {
+    key: String,
+    latency: Duration,
+    json: bool,
+    script: Option<Box<Script>>,
+}
+
+impl SimulatorBuilder {
+    /// Goes by another key than `simulator`.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = key.into();
+        self
+    }
+
+    /// Waits this long before each answer; zero by default.
+    #[must_use]
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// Answers with the request itself as one JSON object, `{"simulated": true, "system": …, "user": …}`.
+    #[must_use]
+    pub fn echo_json(mut self) -> Self {
+        self.json = true;
+        self
+    }
+
+    /// Asks `script` what to do with each call; it sees the request and how often this same request has come,
+    /// counted from 1. Remembers every request, so it is for tests.
+    #[must_use]
+    pub fn script(mut self, script: impl Fn(&Request, u32) -> Behaviour + Send + Sync + 'static) -> Self {
+        self.script = Some(Box::new(script));
+        self
+    }
+
+    /// The simulator.
+    #[must_use]
+    pub fn build(self) -> Simulator {
+        let Self { key, latency, json, script } = self;
+        let (calls, calls_by_request) = (AtomicU64::new(0), Mutex::default());
+        Simulator { shared: Arc::new(Shared { key, latency, json, script, calls, calls_by_request }) }
+    }
+}
+
+impl Default for Simulator {
+    fn default() -> Self {
+        Self::builder().build()
+    }
+}
+
+impl Simulator {
+    /// What the text of every answer starts with, except in JSON, which says it in a field.
+    pub const LABEL: &str = "[simulated]";
+
+    /// A simulator to configure.
+    #[must_use]
+    pub fn builder() -> SimulatorBuilder {
+        SimulatorBuilder { key: "simulator".to_owned(), latency: Duration::ZERO, json: false, script: None }
+    }
+
+    /// How many calls it has had, whatever became of them.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.shared.calls.load(Ordering::Relaxed)
+    }
+
+    fn behaviour(&self, request: &Request) -> Behaviour {
+        let Some(script) = &self.shared.script else {
+            return Behaviour::Answer;
+        };
+        let call = {
+            let mut calls = self.shared.calls_by_request.lock().unwrap_or_else(PoisonError::into_inner);
+            let call = calls.entry(request.hash()).or_insert(0);
+            *call += 1;
+            *call
+        };
+        script(request, call)
+    }
+
+    async fn answer(&self, request: Request) -> Result<Reply, Failure> {
+        let started = Instant::now();
+        self.shared.calls.fetch_add(1, Ordering::Relaxed);
+        let behaviour = self.behaviour(&request);
+        if self.shared.latency >= request.timeout || behaviour == Behaviour::Hang {
+            tokio::time::sleep(request.timeout).await;
+            return Err(Failure::timed_out(&self.shared.key, request.timeout));
+        }
+        if !self.shared.latency.is_zero() {
+            tokio::time::sleep(self.shared.latency).await;
+        }
+        let text = match behaviour {
+            Behaviour::Fail(failure) => return Err(failure),
+            Behaviour::Say(text) => format!("{} {text}", Self::LABEL),
+            Behaviour::Answer | Behaviour::Hang if self.shared.json => {
+                serde_json::json!({ "simulated": true, "system": request.system, "user": request.user }).to_string()
+            }
+            Behaviour::Answer | Behaviour::Hang => {
+                format!("{} no model was asked; the request begins: {}", Self::LABEL, beginning(&request.user))
+            }
+        };
+        let usage = Usage {
+            input: Some(words(request.system.as_deref().unwrap_or_default()) + words(&request.user)),
+            output: Some(words(&text)),
+            ..Usage::default()
+        };
+        Ok(Reply {
+            text,
+            finish: Finish::Stop,
+            model: request.model.unwrap_or_else(|| MODEL.to_owned()),
+            cost: Some(0),
+            usage,
+            duration: started.elapsed(),
+            simulated: true,
+            raw_usage: None,
+        })
+    }
+}
+
+const MODEL: &str = "simulated";
+
+/// There are no tokens without a model, so it counts words.
+fn words(text: &str) -> u64 {
+    text.split_whitespace().map(|_| 1).sum()
+}
+
+fn beginning(text: &str) -> String {
+    const LIMIT: usize = 120;
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let mut cut: String = line.chars().take(LIMIT).collect();
+    if cut.len() < line.len() {
+        cut.push('…');
+    }
+    cut
+}
+
+#[async_trait]
+impl Platform for Simulator {
+    fn key(&self) -> &str {
+        &self.shared.key
+    }
+
+    fn default_model(&self) -> Option<&str> {
+        Some(MODEL)
+    }
+
+    fn simulated(&self) -> bool {
+        true
+    }
+
+    fn unusable(&self) -> Option<String> {
+        None
+    }
+
+    async fn execute(&self, request: Request) -> Result<Reply, Failure> {
+        self.answer(request).await
+    }
+
+    async fn stream(&self, request: Request) -> Result<ReplyStream, Failure> {
+        let reply = self.answer(request).await?;
+        let mut chunks: Vec<_> =
+            reply.text.split_inclusive(' ').map(|word| Ok(Chunk::Text(word.to_owned()))).collect();
+        chunks.push(Ok(Chunk::End(Box::new(reply))));
+        Ok(stream::iter(chunks).boxed())
+    }
+
+    fn cost(&self, _model: &str, _usage: &Usage) -> Option<i64> {
+        Some(0)
+    }
+
+    async fn health(&self) -> Health {
+        Health { state: State::Ready, detail: "answers without a model; every reply is labelled as simulated".to_owned() }
+    }
+}
