@@ -63,6 +63,15 @@ pub(crate) struct Driver {
     thread: Thread,
 }
 
+/// What an append is made for.
+#[derive(Clone, Copy)]
+enum Turn<'a> {
+    Claim,
+    Settle(&'a [Settled]),
+    Cut,
+    Interrupt,
+}
+
 /// The driver cannot go on.
 enum Stop {
     Ended(End),
@@ -114,25 +123,25 @@ impl Driver {
         let mut pending: Vec<Settled> = Vec::new();
         let mut claimed = false;
         loop {
-            let step = async {
-                if !claimed {
-                    self.claim().await?;
-                    claimed = true;
-                } else if self.run.state.status() == RunStatus::Cancelling {
-                    self.cut().await?;
-                } else {
-                    self.settle(&pending).await?;
-                }
-                pending.clear();
-                Ok(())
+            let done = if !claimed {
+                self.take().await
+            } else if self.run.state.status() == RunStatus::Cancelling {
+                self.record(Turn::Cut).await
+            } else {
+                self.record(Turn::Settle(&pending)).await
             };
-            match step.await {
-                Ok(()) => {}
+            match done {
+                Ok(()) => {
+                    claimed = true;
+                    pending.clear();
+                }
                 Err(Stop::Ended(end)) => return end,
                 Err(Stop::Unavailable(error)) => {
                     tracing::warn!(run.id = %self.id, error = &*error as &dyn std::error::Error, "a run waits for the journal");
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                    continue;
+                    tokio::select! {
+                        () = &mut cut_at => return End::Stopped,
+                        () = tokio::time::sleep(Duration::from_millis(500)) => continue,
+                    }
                 }
             }
             if self.run.state.status().is_terminal() {
@@ -154,10 +163,10 @@ impl Driver {
             }
             tokio::select! {
                 biased;
-                () = &mut cut_at => return self.interrupt().await,
+                () = &mut cut_at => return self.stop().await,
                 Some(Look) = self.looks.recv() => {
                     while self.looks.try_recv().is_ok() {}
-                    match self.reload().await {
+                    match self.reload_owned().await {
                         Ok(()) => {}
                         Err(Stop::Ended(end)) => return end,
                         // The next append finds the conflict and reads again.
@@ -175,114 +184,120 @@ impl Driver {
         }
     }
 
-    /// Takes the run, gives up attempts that a former owner left open, and starts what can start.
-    async fn claim(&mut self) -> Result<(), Stop> {
-        self.reload().await?;
+    /// Takes over the run as it stands in the journal. A run that nobody has taken yet is known whole from the event
+    /// that started it; should that be wrong, the append says so.
+    async fn take(&mut self) -> Result<(), Stop> {
+        if self.run.revision != Some(0) {
+            self.reload().await?;
+        }
         if self.run.state.status().is_terminal() {
             return Err(Stop::Ended(End::Terminal));
         }
-        self.record(async |driver, stage| {
-            refuse(stage.decide_run(RunCommand::Claim { node: driver.shared.node }));
-            let running: Vec<(StepName, TaskId)> =
-                stage.run().running().map(|(step, task)| (step.clone(), task)).collect();
-            for (step, _) in running {
-                let Some(slot) = driver.tasks.get(&step).cloned() else { continue };
-                if let Some(attempt) = slot.task.state.running_attempt().map(|attempt| attempt.number) {
-                    let lose = TaskCommand::LoseAttempt { attempt, pacing: pacing() };
-                    tracing::warn!(run.id = %driver.id, task.id = %slot.id, attempt, "an attempt was lost when its process ended");
-                    refuse(stage.decide_task(&step, || slot.clone(), lose).map(drop));
-                }
-                driver.follow_up(stage, &step, &slot).await?;
+        self.record(Turn::Claim).await
+    }
+
+    /// Fills a stage with what this turn decides.
+    async fn decide(&mut self, turn: Turn<'_>, stage: &mut Stage) -> Result<(), Stop> {
+        match turn {
+            Turn::Claim => self.claim(stage).await,
+            Turn::Settle(pending) => self.settle(pending, stage).await,
+            Turn::Cut => {
+                self.cut(stage);
+                Ok(())
             }
-            driver.advance(stage).await
-        })
-        .await
+            Turn::Interrupt => {
+                self.interrupt(stage);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the run, gives up attempts that a former owner left open, and starts what can start.
+    async fn claim(&mut self, stage: &mut Stage) -> Result<(), Stop> {
+        late(stage.decide_run(RunCommand::Claim { node: self.shared.node }));
+        let running: Vec<(StepName, Slot)> =
+            self.tasks.iter().map(|(step, slot)| (step.clone(), slot.clone())).collect();
+        for (step, slot) in running {
+            if let Some(attempt) = slot.task.state.running_attempt().map(|attempt| attempt.number) {
+                let lose = TaskCommand::LoseAttempt { attempt, pacing: pacing() };
+                tracing::warn!(run.id = %self.id, task.id = %slot.id, attempt, "an attempt was lost when its process ended");
+                late(stage.decide_task(&step, || slot.clone(), lose).map(drop));
+            }
+            self.follow_up(stage, &step, &slot).await?;
+        }
+        self.advance(stage).await
     }
 
     /// Records what came back, what it leads to, and the attempts whose time has come.
-    async fn settle(&mut self, pending: &[Settled]) -> Result<(), Stop> {
-        self.record(async |driver, stage| {
-            for settled in pending {
-                let Some(slot) = driver.tasks.get(&settled.step).cloned() else { continue };
-                let attempt = settled.attempt;
-                let command = match &settled.outcome {
-                    Ok(reply) => TaskCommand::SucceedAttempt { attempt, reply: reply.clone() },
-                    Err(error) => TaskCommand::FailAttempt { attempt, error: error.clone(), pacing: pacing() },
-                };
-                refuse(stage.decide_task(&settled.step, || slot.clone(), command).map(drop));
-                driver.follow_up(stage, &settled.step, &slot).await?;
-            }
-            let now = commands::now();
-            let due: Vec<(StepName, Slot)> = driver
-                .tasks
-                .iter()
-                .filter(|(_, slot)| slot.task.state.retry_at().is_some_and(|at| at <= now))
-                .map(|(step, slot)| (step.clone(), slot.clone()))
-                .collect();
-            for (step, slot) in due {
-                driver.attempt(stage, &step, &slot).await?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// Ends a run that somebody wants to stop.
-    async fn cut(&mut self) -> Result<(), Stop> {
-        self.record(async |driver, stage| {
-            let reason = stage.run().cancel_reason().unwrap_or_default().to_owned();
-            for (step, slot) in &driver.tasks {
-                if !slot.task.state.status().is_terminal() {
-                    let cancel = TaskCommand::Cancel { reason: reason.clone() };
-                    refuse(stage.decide_task(step, || slot.clone(), cancel).map(drop));
-                }
-            }
-            refuse(stage.decide_run(RunCommand::FinishCancel));
-            Ok(())
-        })
-        .await?;
-        self.calls.abort_all();
+    async fn settle(&mut self, pending: &[Settled], stage: &mut Stage) -> Result<(), Stop> {
+        for settled in pending {
+            let Some(slot) = self.tasks.get(&settled.step).cloned() else { continue };
+            let attempt = settled.attempt;
+            let command = match &settled.outcome {
+                Ok(reply) => TaskCommand::SucceedAttempt { attempt, reply: reply.clone() },
+                Err(error) => TaskCommand::FailAttempt { attempt, error: error.clone(), pacing: pacing() },
+            };
+            late(stage.decide_task(&settled.step, || slot.clone(), command).map(drop));
+            self.follow_up(stage, &settled.step, &slot).await?;
+        }
+        let now = commands::now();
+        let due: Vec<(StepName, Slot)> = self
+            .tasks
+            .iter()
+            .filter(|(_, slot)| slot.task.state.retry_at().is_some_and(|at| at <= now))
+            .map(|(step, slot)| (step.clone(), slot.clone()))
+            .collect();
+        for (step, slot) in due {
+            self.attempt(stage, &step, &slot).await?;
+        }
         Ok(())
     }
 
+    /// Ends a run that somebody wants to stop.
+    fn cut(&self, stage: &mut Stage) {
+        let reason = stage.run().cancel_reason().unwrap_or_default().to_owned();
+        for (step, slot) in &self.tasks {
+            if !slot.task.state.status().is_terminal() {
+                let cancel = TaskCommand::Cancel { reason: reason.clone() };
+                late(stage.decide_task(step, || slot.clone(), cancel).map(drop));
+            }
+        }
+        late(stage.decide_run(RunCommand::FinishCancel));
+    }
+
     /// Records open attempts as interrupted, so that the next engine goes on with them at once.
-    async fn interrupt(&mut self) -> End {
+    fn interrupt(&self, stage: &mut Stage) {
+        for (step, slot) in &self.tasks {
+            let Some(attempt) = slot.task.state.running_attempt().map(|attempt| attempt.number) else { continue };
+            let error = AttemptError {
+                kind: ErrorKind::Interrupted,
+                message: "HishamOS was stopped while the platform was being called".to_owned(),
+                retry_after: None,
+            };
+            let fail = TaskCommand::FailAttempt { attempt, error, pacing: pacing() };
+            late(stage.decide_task(step, || slot.clone(), fail).map(drop));
+        }
+    }
+
+    /// The engine stops: cuts what is open and records it.
+    async fn stop(&mut self) -> End {
         self.calls.shutdown().await;
-        let recorded = self
-            .record(async |driver, stage| {
-                for (step, slot) in &driver.tasks {
-                    let Some(attempt) = slot.task.state.running_attempt().map(|attempt| attempt.number) else { continue };
-                    let error = AttemptError {
-                        kind: ErrorKind::Interrupted,
-                        message: "HishamOS was stopped while the platform was being called".to_owned(),
-                        retry_after: None,
-                    };
-                    let fail = TaskCommand::FailAttempt { attempt, error, pacing: pacing() };
-                    refuse(stage.decide_task(step, || slot.clone(), fail).map(drop));
-                }
-                Ok(())
-            })
-            .await;
-        match recorded {
-            Ok(()) => {}
-            Err(Stop::Ended(end)) => return end,
+        match self.record(Turn::Interrupt).await {
+            Ok(()) => End::Stopped,
+            Err(Stop::Ended(end)) => end,
             Err(Stop::Unavailable(error)) => {
                 tracing::warn!(run.id = %self.id, error = &*error as &dyn std::error::Error,
                     "open attempts could not be recorded as interrupted; the next start finds them lost");
+                End::Stopped
             }
         }
-        End::Stopped
     }
 
-    /// Lets `decide` fill a stage, records it, and calls what is to be called. On conflict everything is read again
-    /// and decided again.
-    async fn record<F>(&mut self, mut decide: F) -> Result<(), Stop>
-    where
-        F: AsyncFnMut(&mut Self, &mut Stage) -> Result<(), Stop>,
-    {
+    /// Decides, records, and calls what is to be called. On conflict everything is read again and decided again.
+    async fn record(&mut self, turn: Turn<'_>) -> Result<(), Stop> {
         loop {
             let mut stage = Stage::new(self.id, &self.run);
-            decide(self, &mut stage).await?;
+            self.decide(turn, &mut stage).await?;
             if stage.is_empty() {
                 return Ok(());
             }
@@ -292,7 +307,8 @@ impl Driver {
             let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
             match self.journal().append(append).await {
                 Ok(appended) => {
-                    self.thread.cause = Some(journal::event_id(command, u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX)));
+                    let last = u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX);
+                    self.thread.cause = Some(journal::event_id(command, last));
                     let adopted = stage.adopt(&appended);
                     self.run = adopted.run;
                     self.tasks.extend(adopted.tasks);
@@ -303,7 +319,12 @@ impl Driver {
                     }
                     return Ok(());
                 }
-                Err(AppendError::Conflict { .. }) => self.reload().await?,
+                Err(AppendError::Conflict { .. }) => {
+                    self.reload_owned().await?;
+                    if self.run.state.status().is_terminal() {
+                        return Err(Stop::Ended(End::Terminal));
+                    }
+                }
                 Err(AppendError::Closed) => return Err(Stop::Ended(End::Stopped)),
                 Err(error @ AppendError::Invalid(_)) => {
                     tracing::error!(run.id = %self.id, error = &error as &dyn std::error::Error, "a run cannot be recorded");
@@ -319,7 +340,7 @@ impl Driver {
         let Some(task) = stage.task(step).or(Some(&*slot.task.state)) else { return Ok(()) };
         match (consequence(step, task), task.status()) {
             (Some(command), _) => {
-                let started = refuse(stage.decide_run(command)).unwrap_or_default();
+                let started = late(stage.decide_run(command)).unwrap_or_default();
                 self.start(stage, started).await
             }
             (None, TaskStatus::Assigned | TaskStatus::Created) => self.attempt(stage, step, slot).await,
@@ -329,7 +350,7 @@ impl Driver {
 
     /// Starts every step that can start.
     async fn advance(&mut self, stage: &mut Stage) -> Result<(), Stop> {
-        let started = refuse(stage.decide_run(RunCommand::Advance)).unwrap_or_default();
+        let started = late(stage.decide_run(RunCommand::Advance)).unwrap_or_default();
         self.start(stage, started).await
     }
 
@@ -342,14 +363,14 @@ impl Driver {
             match self.shared.planner.task(self.id, stage.run(), step).await {
                 Ok(commands) => {
                     for command in commands {
-                        refuse(stage.decide_task(&name, || slot.clone(), command).map(drop));
+                        late(stage.decide_task(&name, || slot.clone(), command).map(drop));
                     }
                     self.attempt(stage, &name, &slot).await?;
                 }
                 Err(Unplannable::Unavailable(error)) => return Err(error.into()),
                 Err(Unplannable::Rejected(error)) => {
                     // No task can be made, so the step itself fails.
-                    refuse(stage.decide_run(RunCommand::FailStep { step: name, error }));
+                    late(stage.decide_run(RunCommand::FailStep { step: name, error }));
                 }
             }
         }
@@ -361,32 +382,38 @@ impl Driver {
         let task = stage.task(step).unwrap_or(&slot.task.state).clone();
         match self.shared.planner.attempt(&task).await {
             Ok(planned) => {
-                if refuse(stage.decide_task(step, || slot.clone(), planned.command).map(drop)).is_some() {
+                if late(stage.decide_task(step, || slot.clone(), planned.command).map(drop)).is_some() {
                     stage.call_after(step, planned.call);
                 }
                 Ok(())
             }
             Err(Unplannable::Unavailable(error)) => Err(error.into()),
             Err(Unplannable::Rejected(error)) => {
-                refuse(stage.decide_task(step, || slot.clone(), TaskCommand::Reject { error: error.clone() }).map(drop));
-                let started = refuse(stage.decide_run(RunCommand::FailStep { step: step.clone(), error }));
+                late(stage.decide_task(step, || slot.clone(), TaskCommand::Reject { error: error.clone() }).map(drop));
+                let started = late(stage.decide_run(RunCommand::FailStep { step: step.clone(), error }));
                 debug_assert!(started.is_none_or(|started| started.is_empty()), "nothing starts after a failure");
                 Ok(())
             }
         }
     }
 
-    /// Reads what was recorded by others; stops when the run is another node's.
+    /// Reads what was recorded by others; stops when another node has taken the run meanwhile.
+    async fn reload_owned(&mut self) -> Result<(), Stop> {
+        let before = self.run.state.lease();
+        self.reload().await?;
+        match self.run.state.lease() {
+            Some(lease) if Some(lease) != before && lease.node != self.shared.node => {
+                tracing::warn!(run.id = %self.id, node = %lease.node, "another node has taken the run");
+                Err(Stop::Ended(End::Replaced))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads what was recorded by others.
     async fn reload(&mut self) -> Result<(), Stop> {
         let executor = self.executor().clone();
-        let owned = self.run.state.lease().is_some_and(|lease| lease.node == self.shared.node);
         self.run = executor.catch_up(self.id.into(), self.run.clone()).await?;
-        let owner = self.run.state.lease().map(|lease| lease.node);
-        if owned && owner != Some(self.shared.node) {
-            tracing::warn!(run.id = %self.id, "another node has taken the run");
-            self.calls.abort_all();
-            return Err(Stop::Ended(End::Replaced));
-        }
         let steps: Vec<(StepName, TaskId)> = self
             .run
             .state
@@ -450,7 +477,7 @@ impl Driver {
 
 /// The engine decides only on states that it knows, so a refusal means that an event came late: it is logged, and the
 /// rest of the stage stands.
-fn refuse<T, R: std::error::Error + 'static>(decided: Result<T, R>) -> Option<T> {
+fn late<T, R: std::error::Error + 'static>(decided: Result<T, R>) -> Option<T> {
     match decided {
         Ok(value) => Some(value),
         Err(refusal) => {

@@ -1,0 +1,8 @@
+//! The engine against a real journal in memory and simulated platforms.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod control;
+mod flow;
+mod resume;
+mod retries;
+mod world;

@@ -1,0 +1,204 @@
+//! One engine over one memory journal.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use commands::{Commands, Request, StartRun};
+use domain::agent::Profile;
+use domain::template::TemplateBody;
+use domain::{Actor, Definition, Event, RetryPolicy, Run, RunId, Step, StepName};
+use engine::{Engine, Options};
+use journal::{Checkpoints, Filter, Journal, MemoryCheckpoints, MemoryJournal, Position};
+use providers::{Platform, Registry, Simulator};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) struct World {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) checkpoints: Arc<dyn Checkpoints>,
+    pub(crate) commands: Commands,
+    shutdown: CancellationToken,
+    engine: Option<JoinHandle<()>>,
+}
+
+pub(crate) fn me() -> Request {
+    Request::by(Actor::person("tester"))
+}
+
+/// A retry policy that does not keep a test waiting.
+pub(crate) fn quick() -> RetryPolicy {
+    RetryPolicy {
+        max_attempts: 3,
+        first_backoff: Duration::from_millis(2),
+        multiplier_milli: 2000,
+        max_backoff: Duration::from_millis(10),
+    }
+}
+
+/// A step with one parameter, `text`, read by `expression`.
+pub(crate) fn step(name: &str, needs: &[&str], expression: &str) -> Step {
+    Step {
+        name: name.parse().unwrap(),
+        title: name.to_owned(),
+        agent: "worker".parse().unwrap(),
+        template: "echo".parse().unwrap(),
+        input: BTreeMap::from([("text".parse().unwrap(), expression.parse().unwrap())]),
+        output: BTreeMap::new(),
+        needs: needs.iter().map(|need| need.parse().unwrap()).collect(),
+        retry: quick(),
+        attempt_timeout: Duration::from_secs(10),
+    }
+}
+
+pub(crate) fn workflow(steps: Vec<Step>) -> Definition {
+    Definition {
+        key: "flow".parse().unwrap(),
+        name: "Flow".to_owned(),
+        description: String::new(),
+        department: "engineering".to_owned(),
+        tags: vec![],
+        input_schema: json!({"type": "object"}),
+        steps,
+        output: BTreeMap::new(),
+    }
+}
+
+fn worker() -> Profile {
+    Profile {
+        key: "worker".parse().unwrap(),
+        name: "Worker".to_owned(),
+        description: String::new(),
+        capabilities: vec![],
+        system_prompt: "You work.".to_owned(),
+        platform: None,
+        fallback_platforms: vec![],
+        model: None,
+        temperature_milli: None,
+        max_tokens: None,
+        top_p_milli: None,
+        frequency_penalty_milli: None,
+        presence_penalty_milli: None,
+        timeout: Duration::from_secs(10),
+        context_window: 8192,
+        languages: vec![],
+        department: "engineering".to_owned(),
+        tags: vec![],
+    }
+}
+
+impl World {
+    /// A world with an agent, a template and an engine over this platform.
+    pub(crate) async fn with(platform: Simulator) -> Self {
+        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
+        let commands = Commands::new(Arc::clone(&journal));
+        commands.register_agent(me(), worker()).await.unwrap();
+        let body = TemplateBody {
+            key: "echo".parse().unwrap(),
+            title: "Echo".to_owned(),
+            description: String::new(),
+            department: "engineering".to_owned(),
+            capability: None,
+            tags: vec![],
+            parameters: json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}),
+            instructions: "Say: {{ text }}".to_owned(),
+        };
+        commands.register_template(me(), body).await.unwrap();
+        let mut world = Self {
+            journal,
+            checkpoints: Arc::new(MemoryCheckpoints::default()),
+            commands,
+            shutdown: CancellationToken::new(),
+            engine: None,
+        };
+        world.start_engine(Arc::new(platform));
+        world
+    }
+
+    pub(crate) fn start_engine(&mut self, platform: Arc<dyn Platform>) {
+        self.shutdown = CancellationToken::new();
+        let options = Options { drain: Duration::ZERO, ..Options::default() };
+        let registry = Registry::new(vec![platform], &[]).unwrap();
+        // Another process has caches of its own.
+        let commands = Commands::new(Arc::clone(&self.journal));
+        let (engine, _) = Engine::new(options, commands, registry, Arc::clone(&self.checkpoints));
+        let shutdown = self.shutdown.clone();
+        self.engine = Some(tokio::spawn(async move { engine.run(shutdown).await.unwrap() }));
+    }
+
+    /// Stops the engine as an operator would.
+    pub(crate) async fn stop_engine(&mut self) {
+        self.shutdown.cancel();
+        self.engine.take().unwrap().await.unwrap();
+    }
+
+    /// Ends the engine without giving it a chance to record anything.
+    pub(crate) async fn kill_engine(&mut self) {
+        let engine = self.engine.take().unwrap();
+        engine.abort();
+        assert!(engine.await.unwrap_err().is_cancelled());
+    }
+
+    pub(crate) async fn start(&self, definition: Definition, input: Value) -> RunId {
+        let key = definition.key.clone();
+        self.commands.draft_workflow(me(), definition).await.unwrap();
+        self.commands.activate_workflow(me(), &key, None).await.unwrap();
+        self.start_again(&key, input).await
+    }
+
+    pub(crate) async fn start_again(&self, key: &domain::Key, input: Value) -> RunId {
+        let start = StartRun { workflow: key.clone(), version: None, input };
+        self.commands.start_run(me(), start).await.unwrap().run
+    }
+
+    /// Waits until something of the journal satisfies `wanted`.
+    pub(crate) async fn until(&self, wanted: impl Fn(&Event) -> bool) {
+        let mut subscription = self.journal.subscribe(Position::START, Filter::default());
+        tokio::time::timeout(Duration::from_secs(20), async {
+            loop {
+                let batch = subscription.next().await.unwrap();
+                if batch.events.iter().any(|event| wanted(event.event().unwrap())) {
+                    return;
+                }
+            }
+        })
+        .await
+        .expect("nothing of the kind happened within 20 s");
+    }
+
+    /// Waits for a run's end.
+    pub(crate) async fn finished(&self, run: RunId) -> Arc<Run> {
+        let filter = Filter { stream: Some(run.into()), ..Filter::default() };
+        let mut subscription = self.journal.subscribe(Position::START, filter);
+        let ended = tokio::time::timeout(Duration::from_secs(20), async {
+            loop {
+                let batch = subscription.next().await.unwrap();
+                let terminal = |event: &Event| matches!(event, Event::Run(event) if event.is_terminal());
+                if batch.events.iter().any(|event| terminal(event.event().unwrap())) {
+                    return;
+                }
+            }
+        });
+        ended.await.expect("the run did not end within 20 s");
+        self.run(run).await
+    }
+
+    pub(crate) async fn run(&self, run: RunId) -> Arc<Run> {
+        self.commands.executor().load::<Run>(run.into()).await.unwrap().state
+    }
+
+    /// The names of everything that happened, in order.
+    pub(crate) async fn names(&self) -> Vec<String> {
+        let page = self.journal.read_all(Position::START, &Filter::default(), 100_000).await.unwrap();
+        page.events.iter().map(|event| event.event_type.clone()).collect()
+    }
+
+    pub(crate) async fn count(&self, name: &str) -> usize {
+        self.names().await.iter().filter(|known| *known == name).count()
+    }
+}
+
+pub(crate) fn name(text: &str) -> StepName {
+    text.parse().unwrap()
+}
