@@ -38,10 +38,24 @@ pub(super) fn check(schema: &Value) -> Vec<Fault> {
 /// The examples with which the instructions of a template cannot be rendered.
 pub(super) fn render_examples(body: &TemplateBody) -> Vec<Fault> {
     let render = |(number, example)| {
-        let error = body.render(example).err()?;
+        let error = body.render(&complete(&body.parameters, example)).err()?;
         Some(Fault::Unrenderable { number, why: error.message })
     };
     examples(&body.parameters).filter_map(render).collect()
+}
+
+/// A value with the defaults of its top-level properties filled in, as whoever uses it does first.
+pub(super) fn complete(schema: &Value, value: &Value) -> Value {
+    let mut value = value.clone();
+    let properties = schema.get("properties").and_then(Value::as_object);
+    if let (Some(object), Some(properties)) = (value.as_object_mut(), properties) {
+        for (name, property) in properties {
+            if let Some(default) = property.get("default") {
+                object.entry(name.clone()).or_insert_with(|| default.clone());
+            }
+        }
+    }
+    value
 }
 
 fn examples(schema: &Value) -> impl Iterator<Item = (usize, &Value)> {

@@ -118,7 +118,7 @@ fn every_file_is_called_like_its_key() {
 fn every_starter_example_renders_short() {
     for body in Catalog::starter().unwrap().templates {
         for example in body.parameters.get("examples").unwrap().as_array().unwrap() {
-            let text = body.render(example).unwrap();
+            let text = body.render(&schema::complete(&body.parameters, example)).unwrap();
             assert!(text.len() < 700, "{}: {text}", body.key);
             assert!(!text.contains("\n\n\n"), "{}: {text:?}", body.key);
         }
@@ -427,12 +427,14 @@ fn schemas_and_their_samples_are_checked() {
         "templates/t.yaml:4:1: parameters: example 2 does not fit its own schema: \"who\" is a required \
          property\n\
          templates/t.yaml:4:1: parameters: example 2 cannot be rendered: undefined value: `who` is \
-         undefined (in <string>:1); give optional parameters a `default` in the instructions"
+         undefined (in <string>:1); give the parameter a \
+         `default`, require it, or ask whether it `is defined`"
     );
     assert_eq!(
         template("required: [who]", "examples: [{}]"),
         "templates/t.yaml:4:1: parameters: example 1 cannot be rendered: undefined value: `who` is \
-         undefined (in <string>:1); give optional parameters a `default` in the instructions"
+         undefined (in <string>:1); give the parameter a \
+         `default`, require it, or ask whether it `is defined`"
     );
 }
 
