@@ -87,9 +87,13 @@ pub enum AppendError {
     /// The journal is shutting down.
     #[error("the journal is shutting down and takes no more events")]
     Closed,
-    /// The store could not be reached or failed. Nothing was recorded: an unclear outcome is cleared up first.
+    /// The store could not be reached or failed. Nothing was recorded: an unclear outcome is cleared up before.
     #[error("the journal's store failed")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The process ends while the store cannot be reached: whether this append was recorded will be seen when it is
+    /// back. The only error that does not mean that nothing was.
+    #[error("the program stopped before the store said whether the append was recorded")]
+    Unclear,
 }
 
 /// The last event of a stream.

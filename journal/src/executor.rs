@@ -173,7 +173,13 @@ impl Executor {
                     continue;
                 }
                 let position = self.journal.head().await?;
-                return Ok(Done { state: loaded.state, revision: loaded.revision, position, repeated: false, changed: false });
+                return Ok(Done {
+                    state: loaded.state,
+                    revision: loaded.revision,
+                    position,
+                    repeated: false,
+                    changed: false,
+                });
             }
             let append = Append {
                 streams: vec![StreamAppend {
@@ -189,10 +195,8 @@ impl Executor {
                 Ok(done) => {
                     let mut state = (*loaded.state).clone();
                     events.into_iter().for_each(|event| state.apply(event));
-                    let after = Loaded {
-                        state: Arc::new(state),
-                        revision: done.heads.last().map(|(_, revision)| *revision),
-                    };
+                    let after =
+                        Loaded { state: Arc::new(state), revision: done.heads.last().map(|(_, revision)| *revision) };
                     self.keep(stream, &after);
                     return Ok(Done {
                         state: after.state,
@@ -242,10 +246,9 @@ impl Executor {
             let page = self.journal.read_stream(stream, next, Self::PAGE).await?;
             let full = page.len() == Self::PAGE;
             for recorded in page {
-                let event = recorded.event().map_err(|error| ReadError::Damaged {
-                    position: recorded.position,
-                    what: error.to_string(),
-                })?;
+                let event = recorded
+                    .event()
+                    .map_err(|error| ReadError::Damaged { position: recorded.position, what: error.to_string() })?;
                 let own = A::own(event.clone()).map_err(|other| ReadError::Damaged {
                     position: recorded.position,
                     what: format!("`{}` does not belong into stream {stream}", other.name()),

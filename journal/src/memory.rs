@@ -12,7 +12,9 @@ use crate::append::Head;
 use crate::chain::Entry;
 use crate::prepare::{self, Prepared};
 use crate::subscription::Follow;
-use crate::{Append, AppendError, Appended, Batch, Filter, Journal, Page, Position, ReadError, RecordedEvent, Subscription};
+use crate::{
+    Append, AppendError, Appended, Batch, Filter, Journal, Page, Position, ReadError, RecordedEvent, Subscription,
+};
 
 /// A journal that lives as long as its process.
 #[derive(Clone)]
@@ -49,7 +51,9 @@ impl MemoryJournal {
 
 impl State {
     fn record(&mut self, mut prepared: Prepared) -> Result<Appended, AppendError> {
-        if prepared.remember && let Some(first) = self.commands.get(&prepared.command) {
+        if prepared.remember
+            && let Some(first) = self.commands.get(&prepared.command)
+        {
             return Ok(first.again());
         }
         for part in &prepared.streams {
@@ -96,7 +100,12 @@ impl Journal for MemoryJournal {
         Ok(done)
     }
 
-    async fn read_stream(&self, stream: StreamId, from: u64, limit: usize) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
         let state = self.shared.state.lock();
         let from = usize::try_from(from).unwrap_or(usize::MAX);
         Ok(state.streams.get(&stream).into_iter().flatten().skip(from).take(limit).cloned().collect())

@@ -12,14 +12,19 @@ pub trait Journal: Send + Sync + 'static {
     /// Records the whole append or nothing.
     ///
     /// # Errors
-    /// See [`AppendError`]; after any error nothing of the append is recorded.
+    /// See [`AppendError`]; after any error but [`AppendError::Unclear`] nothing of the append is recorded.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 
     /// Events of one stream with a revision of at least `from`, oldest first, at most `limit`.
     ///
     /// # Errors
     /// When the store fails or what it holds cannot be read.
-    async fn read_stream(&self, stream: StreamId, from: u64, limit: usize) -> Result<Vec<Arc<RecordedEvent>>, ReadError>;
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Arc<RecordedEvent>>, ReadError>;
 
     /// Events of all streams after a position, in the order of the journal.
     ///

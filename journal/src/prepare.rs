@@ -13,7 +13,9 @@ use uuid::{Builder, Uuid};
 
 use crate::append::Head;
 use crate::chain::Link;
-use crate::{Append, AppendError, Appended, Context, Expected, Hash, Metadata, Position, RecordedEvent, metadata, wire};
+use crate::{
+    Append, AppendError, Appended, Context, Expected, Hash, Metadata, Position, RecordedEvent, metadata, wire,
+};
 
 /// The largest payload of one event, in bytes.
 pub const MAX_PAYLOAD: usize = 1024 * 1024;

@@ -1,0 +1,84 @@
+//! Decides a batch of appends in the order in which they arrived, each counting what was accepted before it.
+//!
+//! Pure: what the plan believes about streams and commands is handed in; whether it was true is found out when the
+//! batch is recorded.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use domain::StreamId;
+use uuid::Uuid;
+
+use super::writer::Job;
+use crate::append::Head;
+use crate::{AppendError, Appended, Position, RecordedEvent, prepare};
+
+/// What becomes of one append of the batch.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// It is recorded with the batch.
+    Accepted(Appended),
+    /// Not.
+    Refused(AppendError),
+    /// Its command was decided before, in this batch or earlier.
+    Repeated(Appended),
+}
+
+/// What becomes of a batch.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// One for each append, in order.
+    pub(super) verdicts: Vec<Verdict>,
+    /// The new events, in order.
+    pub(super) events: Vec<Arc<RecordedEvent>>,
+    /// For each new event the command to remember with it.
+    pub(super) commands: Vec<Option<Uuid>>,
+    /// Where the streams that were looked at end afterwards.
+    pub(super) heads: HashMap<StreamId, Head>,
+}
+
+/// Plans a batch to be recorded after `position`.
+pub(super) fn plan(
+    batch: &mut [Job],
+    position: Position,
+    mut known: impl FnMut(&StreamId) -> Option<Head>,
+    commands: &HashMap<Uuid, Appended>,
+) -> Plan {
+    let mut plan = Plan {
+        verdicts: Vec::with_capacity(batch.len()),
+        events: Vec::new(),
+        commands: Vec::new(),
+        heads: HashMap::new(),
+    };
+    let mut fresh: HashMap<Uuid, Appended> = HashMap::new();
+    let mut position = position;
+    for job in batch {
+        let prepared = &mut job.prepared;
+        let remembered = prepared.remembered();
+        let first = remembered.and_then(|command| fresh.get(&command).or_else(|| commands.get(&command)));
+        if let Some(first) = first {
+            plan.verdicts.push(Verdict::Repeated(first.again()));
+            continue;
+        }
+        let checked = prepared.streams.iter().try_for_each(|part| {
+            let head = plan.heads.get(&part.stream).copied().or_else(|| known(&part.stream));
+            if let Some(head) = head {
+                plan.heads.insert(part.stream, head);
+            }
+            prepare::check(part.stream, part.expected, head)
+        });
+        if let Err(refusal) = checked {
+            plan.verdicts.push(Verdict::Refused(refusal));
+            continue;
+        }
+        let done = prepared.stamp(position, &mut plan.heads, &mut plan.events);
+        position = done.position;
+        plan.commands.resize(plan.events.len(), None);
+        if let (Some(command), Some(last)) = (remembered, plan.commands.last_mut()) {
+            *last = Some(command);
+            fresh.insert(command, done.clone());
+        }
+        plan.verdicts.push(Verdict::Accepted(done));
+    }
+    plan
+}

@@ -1,0 +1,464 @@
+//! The one task of this process that appends.
+//!
+//! It takes whatever waits when it becomes free, so a lone request never waits for company and many share one
+//! statement. On the fast path the batch is one statement that moves the head on only if nobody else has: as long as
+//! that holds, everything that the writer remembers of streams is exact. When it does not hold, or a belief proves
+//! wrong, the batch is decided again under the lock of the head.
+//!
+//! Invariants: a caller is told of success only after the commit, and of failure only when nothing was recorded; an
+//! unclear outcome is cleared up first, by looking for the batch's hashes at its positions while nobody can append.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use domain::StreamId;
+use lru::LruCache;
+use sqlx::Connection;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::failure::{self, Meaning};
+use super::feed::Feed;
+use super::options::Options;
+use super::plan::{Plan, Verdict, plan};
+use super::rows;
+use super::session::{Backend, Session, record};
+use crate::append::Head;
+use crate::prepare::Prepared;
+use crate::{AppendError, Appended, Expected, Hash, Position, ReadError, RecordedEvent};
+
+/// How long one try may take before the connection counts as dead.
+const TRY: Duration = Duration::from_secs(30);
+/// How many batches are decided under the lock after somebody else was seen to append.
+const WARY: u32 = 8;
+/// How long a shutdown waits for the outcome of a batch to become clear.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// An append that waits for the writer.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) prepared: Prepared,
+    pub(super) answer: oneshot::Sender<Result<Appended, AppendError>>,
+    pub(super) since: Instant,
+    /// Its share of the memory for waiting appends.
+    pub(super) _share: OwnedSemaphorePermit,
+}
+
+impl Job {
+    fn answer(self, answer: Result<Appended, AppendError>) {
+        metrics::histogram!("journal_append_seconds").record(self.since.elapsed().as_secs_f64());
+        if matches!(answer, Err(AppendError::Conflict { .. })) {
+            metrics::counter!("journal_conflicts_total").increment(1);
+        }
+        // A caller that went away does not want to know.
+        let _ = self.answer.send(answer);
+    }
+}
+
+/// Where an accepted append stands, should its recording have happened.
+struct Probe {
+    /// Which append of the batch.
+    index: usize,
+    done: Appended,
+    /// The hash of its last event; it stands for all that the append brought.
+    hash: Hash,
+}
+
+/// Why a try came to nothing.
+enum Trouble {
+    /// Connect again and clear up.
+    Broken(sqlx::Error),
+    /// Nothing was recorded, and nothing would be.
+    Failed(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Trouble {
+    fn from(error: sqlx::Error) -> Self {
+        match failure::meaning(&error) {
+            Meaning::Broken => Self::Broken(error),
+            Meaning::Refused | Meaning::Taken => Self::Failed(error),
+        }
+    }
+}
+
+pub(super) struct Writer {
+    queue: mpsc::Receiver<Job>,
+    options: Options,
+    feed: Arc<Feed>,
+    node: Uuid,
+    session: Option<Session>,
+    /// The server process of the newest connection, also when that broke.
+    backend: Option<Backend>,
+    /// Where the journal ended when the writer last looked; what it remembers of streams is of then.
+    known: Position,
+    heads: LruCache<StreamId, Head>,
+    /// How many more batches go under the lock.
+    wary: u32,
+    /// What was sent without hearing of its outcome.
+    unclear: Vec<Probe>,
+    /// Taken from the queue, but not into a batch.
+    waiting: VecDeque<Job>,
+    shutdown: CancellationToken,
+}
+
+impl Writer {
+    pub(super) fn new(
+        queue: mpsc::Receiver<Job>,
+        options: Options,
+        feed: Arc<Feed>,
+        node: Uuid,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self {
+            queue,
+            heads: LruCache::sparse(options.heads),
+            options,
+            known: feed.head(),
+            feed,
+            node,
+            session: None,
+            backend: None,
+            wary: 0,
+            unclear: Vec::new(),
+            waiting: VecDeque::new(),
+            shutdown,
+        }
+    }
+
+    /// Appends until the shutdown, then what was handed in before it.
+    pub(super) async fn run(mut self) {
+        while let Some(job) = self.next().await {
+            let batch = self.gather(job);
+            self.commit(batch).await;
+        }
+        if let Some(session) = self.session {
+            session.close().await;
+        }
+    }
+
+    async fn next(&mut self) -> Option<Job> {
+        if let Some(job) = self.waiting.pop_front() {
+            return Some(job);
+        }
+        if !self.shutdown.is_cancelled() {
+            tokio::select! {
+                job = self.queue.recv() => return job,
+                () = self.shutdown.cancelled() => {}
+            }
+        }
+        self.queue.close();
+        self.queue.recv().await
+    }
+
+    fn gather(&mut self, first: Job) -> Vec<Job> {
+        let (mut events, mut bytes) = (first.prepared.count, first.prepared.bytes);
+        let mut batch = vec![first];
+        while let Some(job) = self.waiting.pop_front().or_else(|| self.queue.try_recv().ok()) {
+            events += job.prepared.count;
+            bytes += job.prepared.bytes;
+            if events > self.options.batch_events || bytes > self.options.batch_bytes {
+                self.waiting.push_front(job);
+                break;
+            }
+            batch.push(job);
+        }
+        metrics::histogram!("journal_batch_requests").record(batch.len() as f64);
+        batch
+    }
+
+    /// Answers every append of the batch, however long it takes to know the answer.
+    async fn commit(&mut self, mut batch: Vec<Job>) {
+        let mut pause = Duration::ZERO;
+        let mut since_shutdown = None;
+        loop {
+            let tried = tokio::time::timeout(TRY, self.attempt(&mut batch)).await;
+            let error = match tried.unwrap_or_else(|_| Err(Trouble::Broken(failure::timed_out()))) {
+                Ok(()) => return,
+                Err(Trouble::Failed(error)) if self.unclear.is_empty() => {
+                    tracing::error!(%error, appends = batch.len(), "the journal's database refused a batch");
+                    self.session = None;
+                    let error = Arc::new(error);
+                    batch.into_iter().for_each(|job| job.answer(Err(failure::unavailable(&error))));
+                    return;
+                }
+                Err(Trouble::Broken(error) | Trouble::Failed(error)) => Arc::new(error),
+            };
+            tracing::warn!(%error, appends = batch.len(), "the journal's database cannot be reached; trying again");
+            self.session = None;
+            while let Ok(job) = self.queue.try_recv() {
+                self.waiting.push_back(job);
+            }
+            self.give_up(&error, &mut batch);
+            if self.shutdown.is_cancelled() {
+                let since = since_shutdown.get_or_insert_with(Instant::now);
+                if since.elapsed() > GRACE {
+                    // Their callers hear that the outcome is unclear, because nobody answers them.
+                    tracing::error!(appends = batch.len(), "the outcome of a batch is still unclear at the shutdown");
+                    return;
+                }
+            }
+            if batch.is_empty() {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).clamp(Duration::from_millis(25), Duration::from_secs(1));
+        }
+    }
+
+    /// Tells those who waited too long that nothing was recorded. Appends with an unclear outcome go on waiting.
+    fn give_up(&mut self, error: &Arc<sqlx::Error>, batch: &mut Vec<Job>) {
+        let patience = self.options.patience;
+        let expire = |job: Job| {
+            if job.since.elapsed() < patience {
+                return Some(job);
+            }
+            job.answer(Err(failure::unavailable(error)));
+            None
+        };
+        if self.unclear.is_empty() {
+            *batch = std::mem::take(batch).into_iter().filter_map(expire).collect();
+        }
+        self.waiting = std::mem::take(&mut self.waiting).into_iter().filter_map(expire).collect();
+    }
+
+    async fn attempt(&mut self, batch: &mut Vec<Job>) -> Result<(), Trouble> {
+        if self.session.is_none() {
+            let options = self.options.settings("writer");
+            // Whoever connects may be turned away for many reasons that pass; patience decides.
+            let session = Session::open(&options, self.backend.as_ref()).await.map_err(Trouble::Broken)?;
+            self.backend = Some(session.backend.clone());
+            self.session = Some(session);
+        }
+        if self.unclear.is_empty() && self.wary == 0 && self.fast(batch).await? {
+            return Ok(());
+        }
+        self.under_lock(batch).await
+    }
+
+    fn connection(&mut self) -> Result<&mut sqlx::PgConnection, Trouble> {
+        let session = self.session.as_mut().ok_or_else(|| Trouble::Broken(failure::timed_out()))?;
+        Ok(&mut session.connection)
+    }
+
+    /// One statement, believing that nobody else appends. Whether that went well; if not, nothing was recorded.
+    async fn fast(&mut self, batch: &mut Vec<Job>) -> Result<bool, Trouble> {
+        self.absorb();
+        // A stream that is expected to be new is believed to be: the unique index knows better if it is not.
+        let missing = self.unknown_streams(batch, |expected| expected != Expected::NoStream);
+        let found = rows::heads(self.connection()?, &missing).await?;
+        let mut plan = self.plan(batch, &found, &HashMap::new());
+        if plan.events.is_empty() {
+            if rows::head(self.connection()?).await? != self.known {
+                return Ok(false);
+            }
+        } else {
+            self.unclear = probes(&plan);
+            let (position, node, counted) = (self.known, self.node, self.counted());
+            let moved = match record(self.connection()?, position, &plan.events, &plan.commands, node, counted).await {
+                Ok(moved) => moved,
+                Err(error) if failure::meaning(&error) == Meaning::Broken => return Err(Trouble::Broken(error)),
+                Err(error) => {
+                    self.unclear.clear();
+                    return if failure::meaning(&error) == Meaning::Taken { Ok(false) } else { Err(error.into()) };
+                }
+            };
+            self.unclear.clear();
+            let Some(listeners) = moved else {
+                self.wary = WARY;
+                return Ok(false);
+            };
+            self.recorded(&mut plan, listeners);
+        }
+        self.repeated_after_all(batch, &mut plan).await;
+        answer(batch, plan);
+        Ok(true)
+    }
+
+    /// A refused append may be the repetition of one that was recorded long ago.
+    async fn repeated_after_all(&mut self, batch: &[Job], plan: &mut Plan) {
+        let refused = || batch.iter().zip(&plan.verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Refused(_)));
+        let commands: Vec<Uuid> = refused().filter_map(|(job, _)| job.prepared.remembered()).collect();
+        if commands.is_empty() {
+            return;
+        }
+        let commands = &commands;
+        let found =
+            self.feed.read(|mut connection| async move { Ok(rows::commands(&mut connection, commands).await?) }).await;
+        for (job, verdict) in batch.iter().zip(&mut plan.verdicts) {
+            let (Some(command), Verdict::Refused(_)) = (job.prepared.remembered(), &*verdict) else { continue };
+            match &found {
+                Ok(found) => {
+                    if let Some(first) = found.get(&command) {
+                        *verdict = Verdict::Repeated(first.clone());
+                    }
+                }
+                Err(error) => *verdict = Verdict::Refused(AppendError::Unavailable(error.to_string().into())),
+            }
+        }
+    }
+
+    /// Decides and records while nobody else can append.
+    async fn under_lock(&mut self, batch: &mut Vec<Job>) -> Result<(), Trouble> {
+        // Whatever goes wrong below leaves a transaction open: then the connection is given up.
+        let mut session = self.session.take().ok_or_else(|| Trouble::Broken(failure::timed_out()))?;
+        self.in_transaction(&mut session, batch).await?;
+        self.session = Some(session);
+        self.wary = self.wary.saturating_sub(1);
+        Ok(())
+    }
+
+    async fn in_transaction(&mut self, session: &mut Session, batch: &mut Vec<Job>) -> Result<(), Trouble> {
+        let connection = &mut session.connection;
+        // Most of what others recorded is fetched before they have to wait for us.
+        let head = rows::head(connection).await?;
+        self.feed.catch_up(connection, head).await.map_err(read_trouble)?;
+        let mut transaction = connection.begin().await?;
+        let head = rows::lock_head(&mut transaction).await?;
+        self.feed.catch_up(&mut transaction, head).await.map_err(read_trouble)?;
+        self.absorb();
+        self.clear_up(&mut transaction, batch).await?;
+        let remembered: Vec<Uuid> = batch.iter().filter_map(|job| job.prepared.remembered()).collect();
+        let commands = rows::commands(&mut transaction, &remembered).await?;
+        let missing = self.unknown_streams(batch, |_| true);
+        let found = rows::heads(&mut transaction, &missing).await?;
+        let mut plan = self.plan(batch, &found, &commands);
+        if plan.events.is_empty() {
+            transaction.rollback().await?;
+        } else {
+            let recorded =
+                record(&mut transaction, head, &plan.events, &plan.commands, self.node, self.counted()).await?;
+            let listeners = recorded.ok_or_else(|| Trouble::Failed(sqlx::Error::RowNotFound))?;
+            self.unclear = probes(&plan);
+            match transaction.commit().await {
+                Ok(()) => self.unclear.clear(),
+                Err(error) => {
+                    let trouble = Trouble::from(error);
+                    if matches!(trouble, Trouble::Failed(_)) {
+                        self.unclear.clear();
+                    }
+                    return Err(trouble);
+                }
+            }
+            self.recorded(&mut plan, listeners);
+        }
+        answer(batch, plan);
+        Ok(())
+    }
+
+    /// Finds out what became of a batch whose outcome is unclear, and answers the appends that were recorded. The
+    /// head is locked and the connection that sent them is dead, so what is not there will never be.
+    async fn clear_up(&mut self, connection: &mut sqlx::PgConnection, batch: &mut Vec<Job>) -> Result<(), Trouble> {
+        if self.unclear.is_empty() {
+            return Ok(());
+        }
+        let positions: Vec<Position> = self.unclear.iter().map(|probe| probe.done.position).collect();
+        let hashes = rows::hashes(connection, &positions).await?;
+        let mut recorded: HashMap<usize, Appended> = HashMap::new();
+        for probe in std::mem::take(&mut self.unclear) {
+            if hashes.get(&probe.done.position).is_some_and(|hash| *hash == probe.hash.0) {
+                recorded.insert(probe.index, probe.done);
+            }
+        }
+        tracing::info!(appends = batch.len(), recorded = recorded.len(), "cleared up the outcome of a batch");
+        let mut open = Vec::new();
+        for (index, job) in std::mem::take(batch).into_iter().enumerate() {
+            match recorded.remove(&index) {
+                Some(done) => job.answer(Ok(done)),
+                None => open.push(job),
+            }
+        }
+        *batch = open;
+        Ok(())
+    }
+
+    fn plan(&mut self, batch: &mut [Job], found: &HashMap<StreamId, Head>, commands: &HashMap<Uuid, Appended>) -> Plan {
+        let heads = &mut self.heads;
+        plan(batch, self.known, |stream| heads.get(stream).or_else(|| found.get(stream)).copied(), commands)
+    }
+
+    fn unknown_streams(&self, batch: &[Job], asked: impl Fn(Expected) -> bool) -> Vec<StreamId> {
+        let parts = batch.iter().flat_map(|job| &job.prepared.streams);
+        let mut unknown: Vec<StreamId> = parts
+            .filter(|part| asked(part.expected) && !self.heads.contains(&part.stream))
+            .map(|part| part.stream)
+            .collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        unknown
+    }
+
+    /// Takes in what others have recorded, as far as the feed knows of it.
+    fn absorb(&mut self) {
+        let head = self.feed.head();
+        if head <= self.known {
+            return;
+        }
+        match self.feed.since(self.known) {
+            Some(events) => {
+                for event in events {
+                    self.known = self.known.max(event.position);
+                    // Only what is remembered is brought up to date: others' streams are rarely ours.
+                    if let Some(known) = self.heads.peek_mut(&event.stream) {
+                        *known = Head { revision: event.revision, hash: event.hash };
+                    }
+                }
+            }
+            None => {
+                self.heads.clear();
+                self.known = head;
+            }
+        }
+    }
+
+    fn counted(&self) -> i32 {
+        i32::from(self.feed.listening.load(Ordering::Relaxed))
+    }
+
+    /// The plan is now history.
+    fn recorded(&mut self, plan: &mut Plan, listeners: i32) {
+        metrics::histogram!("journal_batch_events").record(plan.events.len() as f64);
+        self.feed.listeners.store(listeners, Ordering::Relaxed);
+        for (stream, head) in plan.heads.drain() {
+            self.heads.put(stream, head);
+        }
+        let events: &[Arc<RecordedEvent>] = &plan.events;
+        self.known = events.last().map_or(self.known, |event| event.position);
+        self.feed.publish(events);
+    }
+}
+
+fn probes(plan: &Plan) -> Vec<Probe> {
+    let mut hashes: HashMap<Position, Hash> = HashMap::new();
+    plan.events.iter().for_each(|event| {
+        hashes.insert(event.position, event.hash);
+    });
+    let accepted = plan.verdicts.iter().enumerate().filter_map(|(index, verdict)| match verdict {
+        Verdict::Accepted(done) => {
+            Some(Probe { index, hash: hashes.get(&done.position).copied()?, done: done.clone() })
+        }
+        _ => None,
+    });
+    accepted.collect()
+}
+
+fn answer(batch: &mut Vec<Job>, plan: Plan) {
+    for (job, verdict) in std::mem::take(batch).into_iter().zip(plan.verdicts) {
+        job.answer(match verdict {
+            Verdict::Accepted(done) | Verdict::Repeated(done) => Ok(done),
+            Verdict::Refused(refusal) => Err(refusal),
+        });
+    }
+}
+
+fn read_trouble(error: ReadError) -> Trouble {
+    match error {
+        ReadError::Unavailable(error) => match error.downcast::<sqlx::Error>() {
+            Ok(error) => Trouble::from(*error),
+            Err(error) => Trouble::Failed(sqlx::Error::Decode(error)),
+        },
+        other => Trouble::Failed(sqlx::Error::Decode(Box::new(other))),
+    }
+}
