@@ -1,16 +1,35 @@
 //! The answers of HishamOS: projectors that turn the journal into tables, and typed queries over those tables.
 //!
 //! Invariants: nothing here acts on the world or appends events; rows and checkpoint move in one transaction, so each
-//! event counts exactly once; every read model can be made again from the journal beside the live one.
+//! event counts exactly once (which is a promise about this database only); every read model can be made again from
+//! the journal beside the live one.
 
+mod catalog;
+mod compare;
 mod error;
 mod progress;
+mod projector;
 mod queries;
+mod rebuild;
 mod rows;
+mod runner;
+mod runs;
+mod service;
+mod tables;
 
+use std::sync::Arc;
+
+pub use compare::{Comparison, TableComparison};
 pub use error::Error;
 pub use queries::{CatalogFilter, Page, Queries, RunFilter, Window};
+pub use rebuild::Rebuilding;
 pub use rows::{
     AgentMetricsRow, AgentRow, AgentVersionRow, AttemptRow, CheckpointRow, RunRow, StatusCountRow, StepRow, TaskRow,
     TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
+pub use service::{Handle, Options, Service, compare, create_tables, names, rebuild};
+
+/// Every projector.
+fn projectors() -> Vec<Arc<dyn projector::Projector>> {
+    vec![Arc::new(catalog::Catalog), Arc::new(runs::Runs)]
+}

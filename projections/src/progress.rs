@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use journal::Position;
 use sqlx::PgPool;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::Error;
@@ -29,6 +29,8 @@ pub(crate) struct Progress {
     standing: watch::Sender<Standing>,
     /// The furthest position that somebody waits for.
     wanted: watch::Sender<Position>,
+    /// Lets a poisoned projector try again.
+    pub(crate) resume: Notify,
 }
 
 impl Progress {
@@ -36,7 +38,12 @@ impl Progress {
     const LOOK: Duration = Duration::from_millis(20);
 
     pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, standing: watch::Sender::new(Standing::Elsewhere), wanted: watch::Sender::new(Position::START) }
+        Self {
+            name,
+            standing: watch::Sender::new(Standing::Elsewhere),
+            wanted: watch::Sender::new(Position::START),
+            resume: Notify::new(),
+        }
     }
 
     /// Publishes that the rows reflect `position`.

@@ -21,16 +21,19 @@ pub struct RunFilter {
 }
 
 /// Reads runs with a tail of SQL behind the columns. A step's events do not touch the run's row, so the run's
-/// position is the largest among its own and its steps'.
+/// position is the largest among its own and its steps', and what was simulated in a step was simulated in the run.
 macro_rules! runs {
     ($tail:literal, $($arg:expr),*) => {
         sqlx::query_as!(
             RunRow,
-            r#"SELECT id, workflow_id, workflow_key, version, status, input, output, simulated, error_kind,
-                error_message, failed_step, cancel_reason, node, epoch, actor, correlation, started_at, ended_at,
-                greatest(position, (SELECT max(s.position) FROM read_runs.steps s WHERE s.run_id = r.id))
-                    AS "position!"
-            FROM read_runs.runs r WHERE "# + $tail,
+            r#"SELECT id, workflow_id, workflow_key, version, status, input, output,
+                simulated OR coalesce(step_simulated, false) AS "simulated!", error_kind, error_message, failed_step,
+                cancel_reason, node, epoch, actor, correlation, started_at, ended_at,
+                greatest(position, step_position) AS "position!"
+            FROM read_runs.runs CROSS JOIN LATERAL (
+                SELECT max(s.position) AS step_position, bool_or(s.simulated) AS step_simulated
+                FROM read_runs.steps s WHERE s.run_id = runs.id
+            ) AS of_steps WHERE "# + $tail,
             $($arg),*
         )
     };

@@ -1,0 +1,285 @@
+//! Keeps one read model up with the journal.
+//!
+//! Invariants: one connection holds the projector's lock and writes its batches, so both end together; an idle runner
+//! sends no statements; an event that cannot be digested stops this projector only, and is never skipped.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use journal::{Journal, Position, ReadError, RecordedEvent};
+use metrics::{counter, gauge, histogram};
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::progress::{Progress, Standing};
+use crate::projector::{BatchError, Claim, Projector, apply, move_checkpoint};
+use crate::{Error, Options, rebuild, tables};
+
+/// One projector at work in this process.
+pub(crate) struct Runner {
+    pub(crate) pool: PgPool,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) projector: Arc<dyn Projector>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) options: Options,
+}
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("it was asked to stop")]
+    Stopped,
+    #[error("another process took it over, or a rebuild switched the tables")]
+    Fenced,
+    #[error("its tables were made by version {0}, which is newer than this program's")]
+    Newer(i32),
+    #[error("the event at position {position} cannot be applied: {what}")]
+    Poisoned { position: Position, what: String },
+    #[error(transparent)]
+    Failed(Error),
+}
+
+impl From<sqlx::Error> for Ended {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<ReadError> for Ended {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Closed => Self::Stopped,
+            ReadError::Damaged { position, what } => Self::Poisoned { position, what },
+            error @ ReadError::Unavailable(_) => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<BatchError> for Ended {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Fenced => Self::Fenced,
+            BatchError::Poisoned { position, what, .. } => Self::Poisoned { position, what },
+            BatchError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl Runner {
+    /// How long a failed runner waits before it tries again, at first and at most.
+    const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+    /// How often a program that is too old looks whether it may run after all.
+    const OUTDATED: Duration = Duration::from_secs(60);
+    /// After so long without events, the position is written down even if no rows changed.
+    const QUIET: Duration = Duration::from_secs(1);
+
+    /// Runs until asked to stop.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let name = self.progress.name;
+        let mut backoff = Self::BACKOFF.0;
+        while !shutdown.is_cancelled() {
+            let before = self.progress.standing();
+            let ended = self.session(&shutdown).await;
+            let pause = match &ended {
+                Ended::Stopped => {
+                    self.progress.set(Standing::Elsewhere);
+                    // A closed journal ends the session before the program itself is asked to stop.
+                    shutdown.cancelled().await;
+                    return;
+                }
+                Ended::Fenced => {
+                    tracing::info!(projector = name, "projector starts over: {ended}");
+                    self.progress.set(Standing::Elsewhere);
+                    Duration::ZERO
+                }
+                Ended::Newer(_) => {
+                    tracing::error!(projector = name, "projector does not run: {ended}");
+                    self.progress.set(Standing::Elsewhere);
+                    Self::OUTDATED
+                }
+                Ended::Poisoned { position, what } => {
+                    tracing::error!(projector = name, position = position.as_u64(), "projector stopped: {ended}");
+                    self.progress.set(Standing::Poisoned { position: *position, what: what.clone() });
+                    gauge!("hishamos_projection_poisoned", "projector" => name).set(1.0);
+                    tokio::select! {
+                        () = shutdown.cancelled() => return,
+                        () = self.progress.resume.notified() => {}
+                    }
+                    self.progress.set(Standing::Elsewhere);
+                    Duration::ZERO
+                }
+                Ended::Failed(error) => {
+                    // Having got anywhere is success enough to try again soon.
+                    if self.progress.standing() != before {
+                        backoff = Self::BACKOFF.0;
+                    }
+                    let error: &dyn std::error::Error = error;
+                    tracing::warn!(projector = name, error, "projector lost its database or journal; trying again");
+                    let pause = backoff;
+                    backoff = (backoff * 2).min(Self::BACKOFF.1);
+                    pause
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn session(&self, shutdown: &CancellationToken) -> Ended {
+        let opened = tokio::select! {
+            () = shutdown.cancelled() => return Ended::Stopped,
+            opened = self.open(shutdown) => opened,
+        };
+        let (mut connection, claim, from) = match opened {
+            Ok(opened) => opened,
+            Err(ended) => return ended,
+        };
+        gauge!("hishamos_projection_poisoned", "projector" => self.progress.name).set(0.0);
+        self.progress.reach(from);
+        let Err(ended) = self.follow(&mut connection, claim, from, shutdown).await;
+        if let Ended::Poisoned { .. } = &ended
+            && let Err(error) = tables::mark_poisoned(&mut connection, claim, &ended.to_string()).await
+        {
+            return error.into();
+        }
+        // The lock goes with the connection; a connection that cannot be closed is gone already.
+        let _ = connection.close().await;
+        ended
+    }
+
+    /// Gets the lock and the checkpoint, and makes the tables anew when they are of an older version.
+    async fn open(&self, shutdown: &CancellationToken) -> Result<(PgConnection, Claim, Position), Ended> {
+        let projector = &*self.projector;
+        tables::ensure(&self.pool, projector).await?;
+        let mut connection = tables::connect(&self.pool, projector.schema()).await?;
+        tables::lock(&mut connection, projector.name()).await?;
+        loop {
+            let owned = tables::take(&mut connection, projector.name()).await?;
+            if owned.version > projector.version() {
+                return Err(Ended::Newer(owned.version));
+            }
+            if owned.version == projector.version() {
+                return Ok((connection, owned.claim, owned.position));
+            }
+            tracing::info!(
+                projector = projector.name(),
+                from = owned.version,
+                to = projector.version(),
+                "the read model is of an older version and is made again; until then it stands still"
+            );
+            rebuild::run(&self.pool, &*self.journal, projector, shutdown, &mut |_| {}).await.map_err(|error| {
+                if matches!(error, Error::Interrupted { .. }) { Ended::Stopped } else { Ended::Failed(error) }
+            })?;
+        }
+    }
+
+    /// Applies what comes until something ends it.
+    async fn follow(
+        &self,
+        connection: &mut PgConnection,
+        claim: Claim,
+        from: Position,
+        shutdown: &CancellationToken,
+    ) -> Result<std::convert::Infallible, Ended> {
+        let mut subscription = self.journal.subscribe(from, self.projector.filter()).with_batch(self.options.batch);
+        let mut wishes = self.progress.wishes();
+        let mut at = Place { written: from, reached: from, pending: Vec::new(), flushed: Instant::now() };
+        loop {
+            let full = at.pending.len() >= self.options.batch;
+            let due = at.flushed + self.options.linger;
+            if !at.pending.is_empty() && (full || self.hurried(&mut wishes) || Instant::now() >= due) {
+                self.flush(connection, claim, &mut at).await?;
+                continue;
+            }
+            if at.pending.is_empty() && at.reached > at.written {
+                // Nothing of it was for this projector, so its rows reflect it as they are.
+                self.progress.reach(at.reached);
+                if at.reached.as_u64() - at.written.as_u64() >= self.options.unwritten {
+                    self.flush(connection, claim, &mut at).await?;
+                }
+            }
+            self.heartbeat(&at);
+            let quiet = tokio::time::sleep(Self::QUIET);
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => {
+                    self.flush(connection, claim, &mut at).await?;
+                    return Err(Ended::Stopped);
+                }
+                next = subscription.next() => match next {
+                    Ok(batch) => {
+                        at.pending.extend(batch.events);
+                        at.reached = batch.position;
+                    }
+                    Err(error) => {
+                        // What came before the end or the damage still counts.
+                        self.flush(connection, claim, &mut at).await?;
+                        return Err(error.into());
+                    }
+                },
+                _ = wishes.changed(), if !at.pending.is_empty() => {}
+                () = tokio::time::sleep_until(due), if !at.pending.is_empty() => {}
+                () = quiet, if at.pending.is_empty() && at.reached > at.written => {
+                    self.flush(connection, claim, &mut at).await?;
+                }
+            }
+        }
+    }
+
+    /// Whether somebody waits for more than has been reached.
+    fn hurried(&self, wishes: &mut watch::Receiver<Position>) -> bool {
+        let wanted = *wishes.borrow_and_update();
+        !matches!(self.progress.standing(), Standing::At(position) if position >= wanted)
+    }
+
+    /// Writes what is pending and moves the checkpoint to the place reached.
+    async fn flush(&self, connection: &mut PgConnection, claim: Claim, at: &mut Place) -> Result<(), Ended> {
+        if at.reached == at.written {
+            return Ok(());
+        }
+        if at.pending.is_empty() {
+            move_checkpoint(connection, claim, at.written, at.reached).await?;
+        } else {
+            let started = Instant::now();
+            let applied = apply(&*self.projector, connection, claim, at.written, &at.pending, at.reached).await;
+            if let Err(BatchError::Poisoned { applied, .. }) = &applied {
+                self.progress.reach(*applied);
+            }
+            applied?;
+            let name = self.progress.name;
+            // The rounding of a float does not matter in a metric.
+            #[expect(clippy::cast_precision_loss, reason = "a batch is far smaller than 2^52")]
+            histogram!("hishamos_projection_batch_events", "projector" => name).record(at.pending.len() as f64);
+            histogram!("hishamos_projection_batch_seconds", "projector" => name).record(started.elapsed().as_secs_f64());
+            counter!("hishamos_projection_events_total", "projector" => name).increment(at.pending.len() as u64);
+        }
+        at.pending.clear();
+        at.written = at.reached;
+        at.flushed = Instant::now();
+        self.progress.reach(at.reached);
+        Ok(())
+    }
+
+    fn heartbeat(&self, at: &Place) {
+        let name = self.progress.name;
+        let behind = at.pending.last().map_or(0, |_| at.reached.as_u64() - at.written.as_u64());
+        #[expect(clippy::cast_precision_loss, reason = "the rounding of a float does not matter in a metric")]
+        gauge!("hishamos_projection_lag_positions", "projector" => name).set(behind as f64);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        gauge!("hishamos_projection_heartbeat_seconds", "projector" => name).set(now.as_secs_f64());
+    }
+}
+
+/// How far a runner is.
+struct Place {
+    /// The checkpoint's position.
+    written: Position,
+    /// What has been read; the events between the two that matter are pending.
+    reached: Position,
+    pending: Vec<Arc<RecordedEvent>>,
+    flushed: Instant,
+}

@@ -1,0 +1,127 @@
+//! What one batch does to one row. `None` leaves a column as it is.
+
+use std::borrow::Cow;
+
+use domain::AttemptError;
+use uuid::Uuid;
+
+use crate::projector::storable;
+
+type Text<'a> = Option<Cow<'a, str>>;
+
+/// To a run's row.
+#[derive(Debug, Default)]
+pub(super) struct RunChange<'a> {
+    pub(super) born: Option<RunBirth<'a>>,
+    pub(super) status: Option<&'static str>,
+    pub(super) output: Option<String>,
+    pub(super) simulated: bool,
+    pub(super) error: Failure<'a>,
+    pub(super) failed_step: Option<&'a str>,
+    pub(super) cancel_reason: Text<'a>,
+    pub(super) node: Option<Uuid>,
+    pub(super) epoch: Option<i64>,
+    pub(super) ended_at: Option<i64>,
+    pub(super) position: i64,
+}
+
+/// What a run is from the start.
+#[derive(Debug)]
+pub(super) struct RunBirth<'a> {
+    pub(super) workflow_id: Uuid,
+    pub(super) workflow_key: &'a str,
+    pub(super) version: i32,
+    pub(super) input: String,
+    pub(super) actor: String,
+    pub(super) correlation: Uuid,
+    pub(super) started_at: i64,
+}
+
+/// To a step's row. Every event of a step says where it stands.
+#[derive(Debug, Default)]
+pub(super) struct StepChange<'a> {
+    pub(super) status: &'static str,
+    pub(super) task_id: Option<Uuid>,
+    pub(super) output: Option<String>,
+    pub(super) simulated: bool,
+    pub(super) error: Failure<'a>,
+    pub(super) started_at: Option<i64>,
+    pub(super) ended_at: Option<i64>,
+    pub(super) position: i64,
+}
+
+/// To a task's row.
+#[derive(Debug, Default)]
+pub(super) struct TaskChange<'a> {
+    pub(super) born: Option<TaskBirth<'a>>,
+    pub(super) agent_id: Option<Uuid>,
+    pub(super) agent_version: Option<i32>,
+    pub(super) assign_reason: Text<'a>,
+    /// Together with `retry_at`: a new status also says whether and until when the task waits.
+    pub(super) status: Option<&'static str>,
+    pub(super) retry_at: Option<i64>,
+    pub(super) error: Failure<'a>,
+    pub(super) cancel_reason: Text<'a>,
+    pub(super) ended_at: Option<i64>,
+    pub(super) attempts: i32,
+    pub(super) position: i64,
+}
+
+/// What a task is from the start.
+#[derive(Debug)]
+pub(super) struct TaskBirth<'a> {
+    pub(super) run_id: Option<Uuid>,
+    pub(super) step: Option<&'a str>,
+    pub(super) template_id: Uuid,
+    pub(super) template_version: i32,
+    pub(super) parameters: String,
+    pub(super) created_at: i64,
+}
+
+/// To an attempt's row.
+#[derive(Debug, Default)]
+pub(super) struct AttemptChange<'a> {
+    pub(super) born: Option<AttemptBirth<'a>>,
+    pub(super) status: Option<&'static str>,
+    pub(super) error: Failure<'a>,
+    pub(super) answer: Option<Answer<'a>>,
+    pub(super) ended_at: Option<i64>,
+    pub(super) late: bool,
+}
+
+/// What an attempt is from the start.
+#[derive(Debug)]
+pub(super) struct AttemptBirth<'a> {
+    pub(super) platform: &'a str,
+    pub(super) model: Text<'a>,
+    pub(super) request_hash: &'a [u8],
+    pub(super) started_at: i64,
+}
+
+/// What a platform answered.
+#[derive(Debug)]
+pub(super) struct Answer<'a> {
+    pub(super) answered_by: Cow<'a, str>,
+    pub(super) finish_reason: Cow<'a, str>,
+    pub(super) text: Cow<'a, str>,
+    pub(super) simulated: bool,
+    pub(super) input_tokens: Option<i64>,
+    pub(super) cached_input_tokens: Option<i64>,
+    pub(super) output_tokens: Option<i64>,
+    pub(super) reasoning_tokens: Option<i64>,
+    pub(super) cost_nano_usd: Option<i64>,
+    pub(super) duration_ms: i64,
+}
+
+/// Kind and message of an error; both or neither.
+#[derive(Debug, Default)]
+pub(super) struct Failure<'a> {
+    pub(super) kind: Option<&'static str>,
+    pub(super) message: Text<'a>,
+}
+
+impl<'a> From<&'a AttemptError> for Failure<'a> {
+    fn from(error: &'a AttemptError) -> Self {
+        Self { kind: Some(error.kind.name()), message: Some(storable(&error.message)) }
+    }
+}

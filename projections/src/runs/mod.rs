@@ -1,0 +1,52 @@
+//! The projector of runs, steps, tasks and attempts.
+//!
+//! Invariant: a batch is folded in memory first, so that each row is written once per batch however many events
+//! touch it; a task whose whole life lies in one batch is a single insert.
+
+mod change;
+mod fold;
+mod write;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::Category;
+use journal::RecordedEvent;
+use sqlx::PgConnection;
+
+use crate::projector::{ApplyError, Projector};
+
+/// Keeps `read_runs`.
+pub(crate) struct Runs;
+
+#[async_trait]
+impl Projector for Runs {
+    fn name(&self) -> &'static str {
+        "runs"
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn schema(&self) -> &'static str {
+        "read_runs"
+    }
+
+    fn categories(&self) -> &'static [Category] {
+        &[Category::Run, Category::Task]
+    }
+
+    fn tables(&self) -> &'static str {
+        include_str!("tables.sql")
+    }
+
+    fn indexes(&self) -> &'static str {
+        include_str!("indexes.sql")
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[Arc<RecordedEvent>]) -> Result<(), ApplyError> {
+        let fold = fold::fold(events)?;
+        write::write(connection, fold).await
+    }
+}

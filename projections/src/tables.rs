@@ -1,0 +1,118 @@
+//! Makes the tables of read models, and takes ownership of their checkpoints.
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+
+use crate::projector::{Claim, Projector, now_micros, position};
+use journal::Position;
+
+/// The live checkpoint, just taken over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owned {
+    pub(crate) claim: Claim,
+    pub(crate) position: Position,
+    pub(crate) version: i32,
+}
+
+/// Connects with the tables of `schema` on the search path. Commits on it do not wait for the disk: rows and checkpoint
+/// are lost together if they are lost, and the journal brings them again.
+pub(crate) async fn connect(pool: &PgPool, schema: &str) -> Result<PgConnection, sqlx::Error> {
+    let options: PgConnectOptions = (*pool.connect_options()).clone();
+    let options = options
+        .application_name("hishamos projector")
+        .options([("search_path", schema), ("synchronous_commit", "off")]);
+    PgConnection::connect_with(&options).await
+}
+
+/// Runs several statements that are made of our own names only.
+pub(crate) async fn run_sql(connection: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(|_| ())
+}
+
+/// Makes the tables and the checkpoint of a read model that has none yet. Several processes may try at once.
+pub(crate) async fn ensure(pool: &PgPool, projector: &dyn Projector) -> Result<(), sqlx::Error> {
+    let known = |name: &'static str| {
+        sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM projections.checkpoints WHERE name = $1 AND slot = 'live') AS "known!""#,
+            name
+        )
+    };
+    if known(projector.name()).fetch_one(pool).await? {
+        return Ok(());
+    }
+    let mut connection = connect(pool, projector.schema()).await?;
+    let mut transaction = connection.begin().await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('hishamos tables ' || $1, 0))", projector.name())
+        .execute(&mut *transaction)
+        .await?;
+    if !known(projector.name()).fetch_one(&mut *transaction).await? {
+        make(&mut transaction, projector, projector.schema()).await?;
+        run_sql(&mut transaction, projector.indexes().to_owned()).await?;
+        sqlx::query!(
+            "INSERT INTO projections.checkpoints (name, slot, position, fence, version, status, updated_at)
+             VALUES ($1, 'live', 0, 0, $2, 'running', $3)",
+            projector.name(),
+            projector.version(),
+            now_micros()
+        )
+        .execute(&mut *transaction)
+        .await?;
+    }
+    transaction.commit().await?;
+    connection.close().await
+}
+
+/// Makes the schema anew, with the tables and without the further indexes. The search path must name it.
+pub(crate) async fn make(
+    connection: &mut PgConnection,
+    projector: &dyn Projector,
+    schema: &str,
+) -> Result<(), sqlx::Error> {
+    run_sql(connection, format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema};")).await?;
+    run_sql(connection, projector.tables().to_owned()).await
+}
+
+/// Waits until no other process runs the projector. The lock goes with the connection.
+pub(crate) async fn lock(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    // A waiting statement keeps vacuum from its work, so it is begun anew from time to time.
+    run_sql(connection, "SET lock_timeout = '60s'".to_owned()).await?;
+    loop {
+        let locked = sqlx::query!("SELECT pg_advisory_lock(hashtextextended('hishamos projector ' || $1, 0))", name);
+        match locked.execute(&mut *connection).await {
+            Ok(_) => break,
+            Err(error) if error.as_database_error().and_then(|error| error.code()).as_deref() == Some("55P03") => {}
+            Err(error) => return Err(error),
+        }
+    }
+    run_sql(connection, "SET lock_timeout = 0".to_owned()).await
+}
+
+/// Takes the live checkpoint over: whoever had it can write no more.
+pub(crate) async fn take(connection: &mut PgConnection, name: &'static str) -> Result<Owned, sqlx::Error> {
+    let row = sqlx::query!(
+        "UPDATE projections.checkpoints SET fence = fence + 1, status = 'running', error = NULL, updated_at = $2
+         WHERE name = $1 AND slot = 'live' RETURNING position, fence, version",
+        name,
+        now_micros()
+    )
+    .fetch_one(connection)
+    .await?;
+    let claim = Claim { name, slot: "live", fence: row.fence };
+    Ok(Owned { claim, position: position(row.position), version: row.version })
+}
+
+/// Writes down what stopped a projector, if it is still the caller's.
+pub(crate) async fn mark_poisoned(connection: &mut PgConnection, claim: Claim, error: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE projections.checkpoints SET status = 'poisoned', error = $1, updated_at = $2
+         WHERE name = $3 AND slot = $4 AND fence = $5",
+        &crate::projector::storable(error) as _,
+        now_micros(),
+        claim.name,
+        claim.slot,
+        claim.fence
+    )
+    .execute(connection)
+    .await
+    .map(|_| ())
+}
