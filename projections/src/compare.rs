@@ -44,11 +44,7 @@ const BATCH: usize = 5000;
 
 /// Makes the read model from zero in a transaction that is never committed, and compares row by row. The live one
 /// stands still meanwhile; queries do not.
-pub(crate) async fn run(
-    pool: &PgPool,
-    journal: &dyn Journal,
-    projector: &dyn Projector,
-) -> Result<Comparison, Error> {
+pub(crate) async fn run(pool: &PgPool, journal: &dyn Journal, projector: &dyn Projector) -> Result<Comparison, Error> {
     let (name, live) = (projector.name(), projector.schema());
     let check = format!("{live}_check");
     let mut connection = tables::connect(pool, &check).await?;

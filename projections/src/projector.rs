@@ -56,9 +56,10 @@ pub(crate) enum ApplyError {
 impl From<sqlx::Error> for ApplyError {
     fn from(error: sqlx::Error) -> Self {
         // Class 22: the data cannot be stored; class 23: it contradicts what is there. Both will fail again.
-        let hopeless = error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| {
-            code.starts_with("22") || code.starts_with("23")
-        });
+        let hopeless = error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code)
+            .is_some_and(|code| code.starts_with("22") || code.starts_with("23"));
         match (hopeless, error) {
             (true, error) => Self::Indigestible(error.to_string()),
             (false, error @ sqlx::Error::Encode(_)) => Self::Indigestible(error.to_string()),

@@ -113,7 +113,8 @@ impl Begun<'_> {
         self.catch_up(connection, claim, &mut at, &mut progress).await?;
         tables::run_sql(connection, self.projector.indexes().to_owned()).await?;
         // Statistics, so that the first queries are planned as well as later ones.
-        tables::run_sql(connection, analyze(connection, next).await?).await?;
+        let analyze = analyze(connection, next).await?;
+        tables::run_sql(connection, analyze).await?;
         loop {
             self.catch_up(connection, claim, &mut at, &mut progress).await?;
             if self.switch(connection, claim, next, &mut at, &mut progress).await? {
@@ -203,7 +204,10 @@ impl Begun<'_> {
                 transaction.rollback().await?;
                 return Err(Error::Fenced { projector: name });
             }
-            self.projector.apply(&mut transaction, &page.events).await.map_err(|error| self.explain_apply(error, &page.events))?;
+            self.projector
+                .apply(&mut transaction, &page.events)
+                .await
+                .map_err(|error| self.explain_apply(error, &page.events))?;
             progress(at, page.events.len(), page.position);
         }
         let old = old(schema);
@@ -246,7 +250,11 @@ impl Begun<'_> {
             match tables::run_sql(connection, sql).await {
                 Ok(()) => return,
                 Err(error) => {
-                    tracing::debug!(schema = old, error = &error as &dyn std::error::Error, "old tables are still read");
+                    tracing::debug!(
+                        schema = old,
+                        error = &error as &dyn std::error::Error,
+                        "old tables are still read"
+                    );
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -286,10 +294,7 @@ async fn analyze(connection: &mut PgConnection, schema: &str) -> Result<String, 
 
 /// The tables of a schema, by name.
 pub(crate) async fn table_names(connection: &mut PgConnection, schema: &str) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"SELECT tablename::text AS "name!" FROM pg_tables WHERE schemaname = $1 ORDER BY 1"#,
-        schema
-    )
-    .fetch_all(connection)
-    .await
+    sqlx::query_scalar!(r#"SELECT tablename::text AS "name!" FROM pg_tables WHERE schemaname = $1 ORDER BY 1"#, schema)
+        .fetch_all(connection)
+        .await
 }

@@ -4,9 +4,9 @@
 //! from 1, and status texts are the stable snake_case names of the domain. `None` means unknown or not yet, never
 //! zero.
 
+use domain::Definition;
 use domain::agent::Profile;
 use domain::template::TemplateBody;
-use domain::Definition;
 use serde_json::Value;
 use uuid::Uuid;
 

@@ -254,7 +254,8 @@ impl Runner {
             // The rounding of a float does not matter in a metric.
             #[expect(clippy::cast_precision_loss, reason = "a batch is far smaller than 2^52")]
             histogram!("hishamos_projection_batch_events", "projector" => name).record(at.pending.len() as f64);
-            histogram!("hishamos_projection_batch_seconds", "projector" => name).record(started.elapsed().as_secs_f64());
+            histogram!("hishamos_projection_batch_seconds", "projector" => name)
+                .record(started.elapsed().as_secs_f64());
             counter!("hishamos_projection_events_total", "projector" => name).increment(at.pending.len() as u64);
         }
         at.pending.clear();

@@ -1,10 +1,11 @@
+use domain::Definition;
+use domain::agent::Profile;
+use domain::template::TemplateBody;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Page, Queries, Window};
-use crate::{
-    AgentRow, AgentVersionRow, Error, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
-};
+use crate::{AgentRow, AgentVersionRow, Error, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow};
 
 /// Which entries of the catalogue are wanted; the default wants all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -81,7 +82,7 @@ macro_rules! workflows_listed {
 macro_rules! agents {
     ($tail:literal $(+ $more:literal)*, $($arg:expr),*) => {
         sqlx::query!(
-            r#"SELECT id, key, name, department, version, enabled, disabled_reason, profile AS "profile: Json<_>",
+            r#"SELECT id, key, name, department, version, enabled, disabled_reason, profile AS "profile: Json<Profile>",
                 created_at, updated_at, position
             FROM read_catalog.agents WHERE "# + $tail $(+ $more)*,
             $($arg),*
@@ -94,7 +95,7 @@ macro_rules! agents {
             version: row.version,
             enabled: row.enabled,
             disabled_reason: row.disabled_reason,
-            profile: { let Json(profile) = row.profile; profile },
+            profile: row.profile.0,
             created_at: row.created_at,
             updated_at: row.updated_at,
             position: row.position,
@@ -118,7 +119,7 @@ macro_rules! agents_listed {
 macro_rules! templates {
     ($tail:literal $(+ $more:literal)*, $($arg:expr),*) => {
         sqlx::query!(
-            r#"SELECT id, key, title, department, version, body AS "body: Json<_>", created_at, updated_at, position
+            r#"SELECT id, key, title, department, version, body AS "body: Json<TemplateBody>", created_at, updated_at, position
             FROM read_catalog.templates WHERE "# + $tail $(+ $more)*,
             $($arg),*
         )
@@ -128,7 +129,7 @@ macro_rules! templates {
             title: row.title,
             department: row.department,
             version: row.version,
-            body: { let Json(body) = row.body; body },
+            body: row.body.0,
             created_at: row.created_at,
             updated_at: row.updated_at,
             position: row.position,
@@ -153,11 +154,7 @@ impl Queries {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn workflows(
-        &self,
-        filter: &CatalogFilter,
-        window: &Window<String>,
-    ) -> Result<Page<WorkflowRow>, Error> {
+    pub async fn workflows(&self, filter: &CatalogFilter, window: &Window<String>) -> Result<Page<WorkflowRow>, Error> {
         Ok(listed!(workflows_listed, filter, window, &self.pool, filter.active))
     }
 
@@ -183,17 +180,14 @@ impl Queries {
     /// When the database fails.
     pub async fn workflow_versions(&self, workflows: &[Uuid]) -> Result<Vec<WorkflowVersionRow>, Error> {
         let rows = sqlx::query!(
-            r#"SELECT workflow_id, version, definition AS "definition: Json<_>", drafted_by, drafted_at, activated_at
+            r#"SELECT workflow_id, version, definition AS "definition: Json<Definition>", drafted_by, drafted_at, activated_at
             FROM read_catalog.workflow_versions WHERE workflow_id = ANY($1) ORDER BY workflow_id, version DESC"#,
             workflows
         )
         .map(|row| WorkflowVersionRow {
             workflow_id: row.workflow_id,
             version: row.version,
-            definition: {
-                let Json(definition) = row.definition;
-                definition
-            },
+            definition: row.definition.0,
             drafted_by: row.drafted_by,
             drafted_at: row.drafted_at,
             activated_at: row.activated_at,
@@ -239,17 +233,14 @@ impl Queries {
     /// When the database fails.
     pub async fn agent_versions(&self, agents: &[Uuid]) -> Result<Vec<AgentVersionRow>, Error> {
         let rows = sqlx::query!(
-            r#"SELECT agent_id, version, profile AS "profile: Json<_>", revised_by, revised_at
+            r#"SELECT agent_id, version, profile AS "profile: Json<Profile>", revised_by, revised_at
             FROM read_catalog.agent_versions WHERE agent_id = ANY($1) ORDER BY agent_id, version DESC"#,
             agents
         )
         .map(|row| AgentVersionRow {
             agent_id: row.agent_id,
             version: row.version,
-            profile: {
-                let Json(profile) = row.profile;
-                profile
-            },
+            profile: row.profile.0,
             revised_by: row.revised_by,
             revised_at: row.revised_at,
         });
@@ -260,11 +251,7 @@ impl Queries {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn templates(
-        &self,
-        filter: &CatalogFilter,
-        window: &Window<String>,
-    ) -> Result<Page<TemplateRow>, Error> {
+    pub async fn templates(&self, filter: &CatalogFilter, window: &Window<String>) -> Result<Page<TemplateRow>, Error> {
         Ok(listed!(templates_listed, filter, window, &self.pool))
     }
 
@@ -298,17 +285,14 @@ impl Queries {
     /// When the database fails.
     pub async fn template_versions(&self, templates: &[Uuid]) -> Result<Vec<TemplateVersionRow>, Error> {
         let rows = sqlx::query!(
-            r#"SELECT template_id, version, body AS "body: Json<_>", revised_by, revised_at
+            r#"SELECT template_id, version, body AS "body: Json<TemplateBody>", revised_by, revised_at
             FROM read_catalog.template_versions WHERE template_id = ANY($1) ORDER BY template_id, version DESC"#,
             templates
         )
         .map(|row| TemplateVersionRow {
             template_id: row.template_id,
             version: row.version,
-            body: {
-                let Json(body) = row.body;
-                body
-            },
+            body: row.body.0,
             revised_by: row.revised_by,
             revised_at: row.revised_at,
         });

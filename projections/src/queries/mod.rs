@@ -32,7 +32,7 @@ impl Queries {
     /// [`crate::Handle::queries`]: it knows their progress from memory.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        let progress = crate::projectors().iter().map(|projector| Arc::new(Progress::new(projector.name())));
+        let progress = crate::projectors().into_iter().map(|projector| Arc::new(Progress::new(projector.name())));
         Self { pool, progress: progress.collect() }
     }
 

@@ -23,7 +23,7 @@ pub struct RunFilter {
 /// Reads runs with a tail of SQL behind the columns. A step's events do not touch the run's row, so the run's
 /// position is the largest among its own and its steps', and what was simulated in a step was simulated in the run.
 macro_rules! runs {
-    ($tail:literal, $($arg:expr),*) => {
+    ($tail:literal $(+ $more:literal)*, $($arg:expr),*) => {
         sqlx::query_as!(
             RunRow,
             r#"SELECT id, workflow_id, workflow_key, version, status, input, output,
@@ -33,7 +33,7 @@ macro_rules! runs {
             FROM read_runs.runs CROSS JOIN LATERAL (
                 SELECT max(s.position) AS step_position, bool_or(s.simulated) AS step_simulated
                 FROM read_runs.steps s WHERE s.run_id = runs.id
-            ) AS of_steps WHERE "# + $tail,
+            ) AS of_steps WHERE "# + $tail $(+ $more)*,
             $($arg),*
         )
     };
