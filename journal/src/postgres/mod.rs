@@ -5,6 +5,7 @@
 //! Each process has one writer ([`writer`]), keeps the newest events in memory for its readers ([`feed`]), and hears
 //! of the events of other processes ([`listener`]). While nothing happens, nothing is asked of the database.
 
+mod checkpoints;
 mod failure;
 mod feed;
 mod listener;
@@ -34,6 +35,7 @@ use feed::Feed;
 use listener::Listener;
 use writer::{Job, Writer};
 
+pub use checkpoints::PostgresCheckpoints;
 pub use migrate::{MIGRATOR, migrate};
 pub use options::{OpenError, Options};
 

@@ -1,0 +1,124 @@
+//! The journal alone: appends by many and by one, and reading everything back.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use domain::{Actor, CommandId, Event, TaskEvent, TaskId, Timestamp};
+use journal::{Append, Context, Expected, Filter, Journal, Position, StreamAppend};
+use uuid::Uuid;
+
+use crate::raw;
+use crate::report::{Report, per_second, quantile_ms};
+use crate::store::Store;
+
+/// One event of ordinary size for a stream of its own.
+fn append() -> Append {
+    let task = TaskId::from_uuid(Uuid::now_v7());
+    let event = Event::Task(TaskEvent::Cancelled { reason: "x".repeat(180) });
+    Append {
+        streams: vec![StreamAppend { stream: task.into(), expected: Expected::NoStream, events: vec![event] }],
+        context: Context {
+            command: CommandId::from_uuid(Uuid::now_v7()),
+            at: Timestamp::from_micros(1_800_000_000_000_000),
+            actor: Actor::system("bench"),
+            tenant: "default".to_owned(),
+            correlation: Uuid::now_v7(),
+            causation: None,
+        },
+        remember: false,
+    }
+}
+
+pub(crate) async fn measure(store: &Store, report: &mut Report) -> anyhow::Result<()> {
+    if report.wants("journal.append.c256") || report.wants("journal.replay") {
+        many(store, report).await?;
+    }
+    if report.wants("journal.append.c1") {
+        one(store, report).await?;
+    }
+    Ok(())
+}
+
+/// 256 callers, each waiting for its answer before it asks again; then the whole journal is read back.
+async fn many(store: &Store, report: &mut Report) -> anyhow::Result<()> {
+    const CALLERS: usize = 256;
+    let database = store.database("append").await?;
+    let open = database.open().await?;
+    let journal: Arc<dyn Journal> = Arc::new(open.journal.clone());
+    let each = report.rounds(1200);
+    append_each(&journal, CALLERS, each / 10 + 1).await?;
+    let before = journal.head().await?;
+    let started = Instant::now();
+    append_each(&journal, CALLERS, each).await?;
+    let took = started.elapsed();
+    let count = CALLERS * each;
+    if report.wants("journal.append.c256") {
+        let batches = sqlx::query_scalar!(
+            r#"SELECT count(DISTINCT xmin::text::bigint) AS "batches!" FROM journal.events WHERE position > $1"#,
+            i64::try_from(before.as_u64())?
+        )
+        .fetch_one(&database.pool)
+        .await?;
+        let batch = count / usize::try_from(batches.max(1))?;
+        let reference = raw::inserts_per_second(&database, batch.max(1), count).await?;
+        report.add("journal.append.c256", per_second(count, took), "events/s", Some(reference));
+    }
+    open.close().await?;
+    if report.wants("journal.replay") {
+        // A journal that was opened afresh has nothing in memory.
+        let open = database.open().await?;
+        let started = Instant::now();
+        let (mut position, mut read) = (Position::START, 0);
+        loop {
+            let page = open.journal.read_all(position, &Filter::default(), 5000).await?;
+            for event in &page.events {
+                event.event()?;
+            }
+            read += page.events.len();
+            if page.position == position {
+                break;
+            }
+            position = page.position;
+        }
+        report.add("journal.replay", per_second(read, started.elapsed()), "events/s", None);
+        open.close().await?;
+    }
+    Ok(())
+}
+
+async fn append_each(journal: &Arc<dyn Journal>, callers: usize, each: usize) -> anyhow::Result<()> {
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..callers {
+        let journal = Arc::clone(journal);
+        running.spawn(async move {
+            for _ in 0..each {
+                journal.append(append()).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        done??;
+    }
+    Ok(())
+}
+
+/// One caller: how long one event takes.
+async fn one(store: &Store, report: &mut Report) -> anyhow::Result<()> {
+    let database = store.database("single").await?;
+    let open = database.open().await?;
+    let rounds = report.rounds(2000);
+    let mut times = Vec::with_capacity(rounds);
+    for round in 0..rounds + 200 {
+        let append = append();
+        let started = Instant::now();
+        open.journal.append(append).await?;
+        if round >= 200 {
+            times.push(started.elapsed());
+        }
+    }
+    open.close().await?;
+    let reference = raw::commit_ms(&database, rounds).await?;
+    report.add("journal.append.c1", quantile_ms(&mut times, 0.5), "ms", Some(reference));
+    Ok(())
+}
