@@ -110,6 +110,6 @@ mod tests {
             ..Request::new("hello")
         };
         let hex: String = request.hash().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "FROZEN");
+        assert_eq!(hex, "65575b7e333a0b822f88b08fc286c85836810e05539aee3151083c84556d1bb9");
     }
 }
