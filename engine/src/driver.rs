@@ -240,6 +240,7 @@ impl Driver {
             late(stage.decide_task(&settled.step, || slot.clone(), command).map(drop));
             self.follow_up(stage, &settled.step, &slot).await?;
         }
+        self.give_up_uncalled(pending, stage);
         let now = commands::now();
         let due: Vec<(StepName, Slot)> = self
             .tasks
@@ -251,6 +252,23 @@ impl Driver {
             self.attempt(stage, &step, &slot).await?;
         }
         Ok(())
+    }
+
+    /// An attempt whose start was recorded although the journal could not say so was never called; it makes way for
+    /// the next.
+    fn give_up_uncalled(&self, pending: &[Settled], stage: &mut Stage) {
+        for (step, slot) in &self.tasks {
+            let called = self.aborts.contains_key(step) || pending.iter().any(|settled| settled.step == *step);
+            if let (false, Some(attempt)) = (called, slot.task.state.running_attempt()) {
+                let error = AttemptError {
+                    kind: ErrorKind::Interrupted,
+                    message: "the journal could not tell whether the attempt was recorded, so it was not made".to_owned(),
+                    retry_after: None,
+                };
+                let fail = TaskCommand::FailAttempt { attempt: attempt.number, error, pacing: pacing() };
+                late(stage.decide_task(step, || slot.clone(), fail).map(drop));
+            }
+        }
     }
 
     /// Ends a run that somebody wants to stop.
@@ -330,6 +348,8 @@ impl Driver {
                     tracing::error!(run.id = %self.id, error = &error as &dyn std::error::Error, "a run cannot be recorded");
                     return Err(Stop::Ended(End::Unreadable));
                 }
+                // Whether it was recorded shows when the run is read again: at once, or when the next try conflicts.
+                Err(error @ AppendError::Unclear) => return Err(Stop::Unavailable(Box::new(error))),
                 Err(AppendError::Unavailable(error)) => return Err(Stop::Unavailable(error)),
             }
         }

@@ -61,6 +61,8 @@ pub(super) fn decide(state: &Task, command: TaskCommand) -> Result<Vec<TaskEvent
             let reply = Box::new(reply);
             if is_running(state, attempt)? {
                 Ok(vec![TaskEvent::AttemptSucceeded { attempt, reply }, TaskEvent::Completed { attempt }])
+            } else if state.has_succeeded(attempt) {
+                Ok(vec![])
             } else {
                 Ok(vec![TaskEvent::AttemptLate { attempt, reply }])
             }

@@ -151,6 +151,13 @@ impl Task {
         self.attempts.last().filter(|attempt| attempt.status == AttemptStatus::Running)
     }
 
+    /// Whether this very attempt brought the answer.
+    #[must_use]
+    pub fn has_succeeded(&self, attempt: u32) -> bool {
+        let succeeded = |known: &Attempt| matches!(known.status, AttemptStatus::Succeeded(_));
+        self.attempts.iter().any(|known| known.number == attempt && succeeded(known))
+    }
+
     /// When the next attempt starts, while waiting.
     #[must_use]
     pub fn retry_at(&self) -> Option<Timestamp> {
