@@ -107,7 +107,9 @@ pub enum Fault {
         why: String,
     },
     /// An example with which the instructions cannot be rendered.
-    #[error("example {number} cannot be rendered: {why}; give the parameter a `default`, require it, or ask whether it `is defined`")]
+    #[error(
+        "example {number} cannot be rendered: {why}; give the parameter a `default`, require it, or ask whether it `is defined`"
+    )]
     Unrenderable {
         /// Counts from 1.
         number: usize,

@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -155,6 +155,24 @@ fn what_is_written_is_read_back_the_same() {
     for definition in &catalog.workflows {
         assert_eq!(parse_workflow("w", &workflow_to_yaml(definition).unwrap()).as_ref(), Ok(definition));
     }
+}
+
+#[test]
+fn the_documented_examples_are_right() {
+    let guide = include_str!("../../../docs/use/workflows.md");
+    let blocks: Vec<&str> = guide.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let [agent, template, workflow, expressions] = blocks.as_slice() else { panic!("{} blocks", blocks.len()) };
+    parse_agent("guide", agent).unwrap();
+    parse_template("guide", template).unwrap();
+    let definition = parse_workflow("guide", workflow).unwrap();
+    let starter = Catalog::starter().unwrap();
+    let known = Known {
+        agents: starter.agents.iter().map(|agent| agent.key.clone()).collect(),
+        templates: starter.templates.into_iter().map(|body| (body.key.clone(), Arc::new(body))).collect(),
+    };
+    assert_eq!(check_definition(&definition, &known), []);
+    let expressions: BTreeMap<StepName, domain::Expression> = serde_saphyr::from_str(expressions).unwrap();
+    assert_eq!(expressions.len(), 7);
 }
 
 #[test]
