@@ -1,0 +1,118 @@
+//! The built program as a whole: how fast it is ready, what it needs while nothing happens.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use sqlx::PgPool;
+use tokio::process::{Child, Command};
+
+use crate::report::Report;
+
+pub(crate) async fn measure(program: &Path, data: &Path, report: &mut Report) -> anyhow::Result<()> {
+    if !program.exists() {
+        bail!("{} is not built; run `cargo build --release` first", program.display());
+    }
+    let directory = data.join("program");
+    let _ = std::fs::remove_dir_all(&directory);
+    // The first start makes the data directory; the second is the one that counts.
+    let (child, _) = start(program, &directory).await?;
+    stop(child).await?;
+    let (child, ready) = start(program, &directory).await?;
+    if report.wants("start.ready") {
+        report.add("start.ready", ready.as_secs_f64(), "s", None);
+    }
+    if report.wants("idle.queries") || report.wants("idle.rss") {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let rss = child.id().map(|pid| rss_mb(&pid.to_string())).context("the program has ended")?;
+        if report.wants("idle.rss") {
+            report.add("idle.rss", rss, "MB", None);
+        }
+        if report.wants("idle.queries") {
+            report.add("idle.queries", idle_statements(&directory).await?, "in 10 s", None);
+        }
+    }
+    stop(child).await
+}
+
+/// Starts the program and waits until it says that it is ready.
+async fn start(program: &Path, directory: &Path) -> anyhow::Result<(Child, Duration)> {
+    let started = Instant::now();
+    let child = Command::new(program)
+        .args(["serve", "--simulate", "--port", "0", "--data-dir"])
+        .arg(directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(directory.with_extension("log"))?)
+        .kill_on_drop(true)
+        .spawn()?;
+    let client = reqwest::Client::new();
+    let deadline = started + Duration::from_secs(60);
+    loop {
+        if let Some(url) = url(directory)
+            && let Ok(answer) = client.get(format!("{url}/health/ready")).send().await
+            && answer.status().is_success()
+        {
+            return Ok((child, started.elapsed()));
+        }
+        if Instant::now() > deadline {
+            bail!("the program was not ready within a minute; {} has its log", directory.with_extension("log").display());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn stop(mut child: Child) -> anyhow::Result<()> {
+    let pid = child.id().context("the program has ended by itself")?;
+    Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
+    child.wait().await?;
+    Ok(())
+}
+
+fn url(directory: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(directory.join("server.json")).ok()?;
+    let server: serde_json::Value = serde_json::from_str(&text).ok()?;
+    server.get("url")?.as_str().map(str::to_owned)
+}
+
+fn rss_mb(pid: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}
+
+/// Statements that the server received in ten seconds: every one is logged meanwhile, and the log is counted.
+async fn idle_statements(directory: &Path) -> anyhow::Result<f64> {
+    let endpoint = cluster::Cluster::running(&directory.join("postgres"))?.context("the private PostgreSQL is not there")?;
+    let admin = PgPool::connect(&endpoint.url()).await?;
+    sqlx::raw_sql("ALTER SYSTEM SET log_statement = 'all'").execute(&admin).await?;
+    sqlx::raw_sql("SELECT pg_reload_conf()").execute(&admin).await?;
+    admin.close().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = logged(&directory.join("postgres"))?;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let after = logged(&directory.join("postgres"))?;
+    #[expect(clippy::cast_precision_loss, reason = "a small count")]
+    Ok(after.saturating_sub(before) as f64)
+}
+
+/// How many statements the server's log files hold.
+fn logged(data: &Path) -> anyhow::Result<usize> {
+    let mut count = 0;
+    let mut open = vec![data.to_path_buf()];
+    while let Some(path) = open.pop() {
+        for entry in std::fs::read_dir(path)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                if path.file_name().is_some_and(|name| name == "log" || name == "pg_log") {
+                    open.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "log") {
+                let text = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
+                count += text.lines().filter(|line| line.contains("execute ") || line.contains("statement: ")).count();
+            }
+        }
+    }
+    Ok(count)
+}
