@@ -4,6 +4,7 @@
 //! text is tokenised on its own with special tokens switched off. So no text can pose as the template's own.
 
 use candle_core::quantized::gguf_file::{Content, Value};
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, context};
 
 use super::model::{number, text};
@@ -57,8 +58,8 @@ impl ChatTemplate {
     fn new(source: String, bos: Option<(u32, String)>, eos: String, add_bos: bool) -> Result<Self, String> {
         let mut environment = Environment::new();
         // As Hugging Face renders chat templates.
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        environment.set_syntax(syntax.map_err(|error| error.to_string())?);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", |why: String| -> Result<String, minijinja::Error> {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, why))
@@ -98,7 +99,7 @@ impl ChatTemplate {
             messages,
             add_generation_prompt => true,
             bos_token => bos,
-            eos_token => self.eos,
+            eos_token => self.eos.as_str(),
             // Models that can think aloud are asked not to: their thoughts would be taken for the answer.
             enable_thinking => false,
         };
