@@ -20,7 +20,10 @@ pub(crate) async fn connect(pool: &PgPool, schema: &str) -> Result<PgConnection,
     let options: PgConnectOptions = (*pool.connect_options()).clone();
     let options = options
         .application_name("hishamos projector")
-        .options([("search_path", schema), ("synchronous_commit", "off")]);
+        .options([("search_path", schema), ("synchronous_commit", "off")])
+        // Every row is found by its primary key. A plan made while a table was small must not scan it later.
+        .options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")])
+        .options([("enable_hashjoin", "off"), ("enable_mergejoin", "off")]);
     PgConnection::connect_with(&options).await
 }
 

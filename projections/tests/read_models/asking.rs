@@ -1,0 +1,201 @@
+//! What the queries answer.
+
+use std::collections::BTreeSet;
+
+use domain::{AgentCommand, AgentId, WorkflowId};
+use projections::{CatalogFilter, Options, RunFilter, RunRow, Window};
+use uuid::Uuid;
+
+use crate::fixtures;
+use crate::world::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_shown_with_all_its_parts() {
+    let world = World::new().await;
+    let mut history = world.history(30);
+    let running = world.start(Options::default()).await;
+    let queries = running.queries();
+    let definition = fixtures::diamond("bread");
+    history.workflow(definition.clone()).await;
+    let id = history.start(&definition).await.as_uuid();
+    running.wait_for(history.position).await;
+    let run = queries.run(id).await.unwrap().unwrap();
+    assert_eq!((run.status.as_str(), run.workflow_key.as_str(), run.version), ("running", "bread", 1));
+    assert_eq!(run.workflow_id, WorkflowId::from_key(&definition.key).as_uuid());
+    assert_eq!((run.actor.as_str(), run.epoch, run.ended_at), ("person:tester", Some(1), None));
+    assert_eq!(run.input["topic"], "bread\0");
+    let steps = queries.steps_of_runs(&[id]).await.unwrap();
+    let shown: Vec<_> = steps.iter().map(|step| (step.name.as_str(), step.status.as_str(), step.ordinal)).collect();
+    assert_eq!(shown, [("first", "running", 0), ("second", "running", 1), ("third", "pending", 2)]);
+    assert_eq!(steps[2].needs, ["first", "second"]);
+    assert_eq!((steps[2].title.as_str(), steps[2].task_id, steps[2].position), ("Step third", None, None));
+    history.finish().await;
+    running.wait_for(history.position).await;
+    let run = queries.run(id).await.unwrap().unwrap();
+    assert_eq!(run.status, "completed");
+    assert!(run.ended_at.is_some() && run.output.unwrap()["third"]["text"].is_string());
+    assert_eq!(run.position, i64::try_from(history.position.as_u64()).unwrap());
+    let steps = queries.steps_of_runs(&[id]).await.unwrap();
+    assert!(steps.iter().all(|step| step.status == "completed" && step.output.is_some()));
+    let tasks = queries.tasks_of_runs(&[id]).await.unwrap();
+    assert_eq!(tasks.len(), 3);
+    let ids: Vec<Uuid> = tasks.iter().map(|task| task.id).collect();
+    assert_eq!(queries.tasks_by_ids(&ids).await.unwrap().len(), 3);
+    assert!(tasks.iter().all(|task| task.status == "completed" && task.attempts == 1 && task.run_id == Some(id)));
+    let attempts = queries.attempts_of_tasks(&ids).await.unwrap();
+    assert_eq!(attempts.len(), 3);
+    for attempt in attempts {
+        assert_eq!((attempt.status.as_str(), attempt.platform.as_str()), ("succeeded", "simulator"));
+        assert!(attempt.text.unwrap().contains("Bread \u{2400} is"));
+        assert_eq!(attempt.request_hash, [7; 32]);
+        assert_eq!(attempt.cost_nano_usd.is_some(), attempt.input_tokens.is_some());
+    }
+    assert!(queries.run(Uuid::from_u128(5)).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_runs_are_complete_and_stable_in_both_directions() {
+    let world = World::new().await;
+    let mut history = world.history(31);
+    let running = world.start(Options::default()).await;
+    let queries = running.queries();
+    for n in 0..57 {
+        let id = history.start(&fixtures::diamond(if n % 3 == 0 { "bread" } else { "cake" })).await;
+        assert!(history.runs.contains(&id));
+    }
+    running.wait_for(history.position).await;
+    let all: Vec<RunRow> = queries.runs(&RunFilter::default(), &Window::first(1000)).await.unwrap().rows;
+    assert_eq!(all.len(), 57);
+    assert!(all.is_sorted_by(|one, next| (one.started_at, one.id) > (next.started_at, next.id)));
+    let key = |row: &RunRow| (row.started_at, row.id);
+    for limit in [1, 7, 56, 57, 58] {
+        // Forwards; meanwhile newer runs appear, which a page after the first never shows.
+        let (mut seen, mut window) = (Vec::new(), Window::first(limit));
+        loop {
+            let page = queries.runs(&RunFilter::default(), &window).await.unwrap();
+            seen.extend(page.rows.iter().map(key));
+            match page.rows.last() {
+                Some(last) if page.has_more => window = window.after(key(last)),
+                _ => break,
+            }
+        }
+        assert_eq!(seen, all.iter().map(key).collect::<Vec<_>>());
+        // Backwards.
+        let (mut seen, mut window) = (Vec::new(), Window::last(limit));
+        loop {
+            let page = queries.runs(&RunFilter::default(), &window).await.unwrap();
+            seen.splice(0..0, page.rows.iter().map(key));
+            match page.rows.first() {
+                Some(first) if page.has_more => window = window.before(key(first)),
+                _ => break,
+            }
+        }
+        assert_eq!(seen, all.iter().map(key).collect::<Vec<_>>());
+    }
+    let count = async |filter: RunFilter| queries.runs(&filter, &Window::first(1000)).await.unwrap().rows.len();
+    let any = RunFilter::default;
+    assert_eq!(count(RunFilter { workflow_key: Some("bread".to_owned()), ..any() }).await, 19);
+    assert_eq!(count(RunFilter { statuses: vec!["completed".to_owned()], ..any() }).await, 0);
+    assert_eq!(count(RunFilter { statuses: vec!["running".to_owned(), "failed".to_owned()], ..any() }).await, 57);
+    assert_eq!(count(RunFilter { actor: Some("person:nobody".to_owned()), ..any() }).await, 0);
+    assert_eq!(count(RunFilter { text: Some(all[3].id.to_string()[24..].to_uppercase()), ..any() }).await, 1);
+    assert_eq!(count(RunFilter { text: Some("CAK".to_owned()), ..any() }).await, 38);
+    let (oldest, newest) = (all[56].started_at, all[0].started_at);
+    assert_eq!(count(RunFilter { started_from: Some(oldest), started_before: Some(newest + 1), ..any() }).await, 57);
+    assert!(count(RunFilter { started_from: Some(oldest + 1), ..any() }).await < 57);
+    assert!(count(RunFilter { started_before: Some(newest), ..any() }).await < 57);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_catalogue_shows_every_version() {
+    let world = World::new().await;
+    let mut history = world.history(32);
+    let running = world.start(Options::default()).await;
+    let queries = running.queries();
+    for key in ["bread", "cake", "pie"] {
+        history.workflow(fixtures::diamond(key)).await;
+        history.workflow(fixtures::chain(key, 2)).await;
+        history.template(fixtures::body(key)).await;
+        history.agent(key, AgentCommand::Register { profile: Box::new(fixtures::profile(key)) }).await;
+    }
+    let mut profile = fixtures::profile("cake");
+    profile.capabilities.push("baking".to_owned());
+    history.agent("cake", AgentCommand::Register { profile: Box::new(profile.clone()) }).await;
+    history.agent("cake", AgentCommand::Disable { reason: "tired".to_owned() }).await;
+    running.wait_for(history.position).await;
+
+    let workflow = queries.workflow("cake").await.unwrap().unwrap();
+    assert_eq!((workflow.status.as_str(), workflow.newest_version, workflow.active_version), ("active", 2, Some(2)));
+    assert_eq!(workflow.tags, ["text", "a \"quoted\" tag"]);
+    let versions = queries.workflow_versions(&[workflow.id]).await.unwrap();
+    assert_eq!(versions.iter().map(|row| row.version).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(versions[1].definition, fixtures::diamond("cake"));
+    assert!(versions.iter().all(|row| row.activated_at.is_some() && row.drafted_by == "person:tester"));
+
+    let agent = queries.agent("cake").await.unwrap().unwrap();
+    assert_eq!((agent.enabled, agent.disabled_reason.as_deref(), agent.version), (false, Some("tired"), 2));
+    assert_eq!(agent.profile, profile);
+    assert_eq!(queries.agent_versions(&[agent.id]).await.unwrap()[1].profile, fixtures::profile("cake"));
+    let template = queries.template("pie").await.unwrap().unwrap();
+    assert_eq!(template.body, fixtures::body("pie"));
+    assert_eq!(queries.template_versions(&[template.id]).await.unwrap().len(), 1);
+
+    let keys = async |filter: CatalogFilter, window: Window<String>| -> Vec<String> {
+        queries.agents(&filter, &window).await.unwrap().rows.into_iter().map(|row| row.key).collect()
+    };
+    let any = CatalogFilter::default;
+    assert_eq!(keys(any(), Window::first(2)).await, ["bread", "cake"]);
+    assert_eq!(keys(any(), Window::first(2).after("cake".to_owned())).await, ["pie"]);
+    assert_eq!(keys(any(), Window::last(2)).await, ["cake", "pie"]);
+    assert_eq!(keys(any(), Window::last(2).before("cake".to_owned())).await, ["bread"]);
+    assert_eq!(keys(CatalogFilter { active: Some(false), ..any() }, Window::first(9)).await, ["cake"]);
+    assert_eq!(
+        keys(CatalogFilter { capability: Some("baking".to_owned()), ..any() }, Window::first(9)).await,
+        ["cake"]
+    );
+    assert_eq!(keys(CatalogFilter { text: Some("AGENT P".to_owned()), ..any() }, Window::first(9)).await, ["pie"]);
+    assert!(keys(CatalogFilter { tag: Some("none".to_owned()), ..any() }, Window::first(9)).await.is_empty());
+    let filter = CatalogFilter { department: Some("editorial".to_owned()), active: Some(true), ..any() };
+    assert_eq!(queries.workflows(&filter, &Window::first(9)).await.unwrap().rows.len(), 3);
+    assert_eq!(queries.templates(&filter, &Window::first(1)).await.unwrap().rows.len(), 1);
+    let ids: Vec<Uuid> = ["bread", "pie"].map(|key| AgentId::from_key(&key.parse().unwrap()).as_uuid()).into();
+    assert_eq!(queries.agents_by_ids(&ids).await.unwrap().len(), 2);
+    let keys = ["bread".to_owned(), "nobody".to_owned()];
+    assert_eq!(queries.agents_by_keys(&keys).await.unwrap().len(), 1);
+    assert_eq!(queries.templates_by_keys(&keys).await.unwrap().len(), 1);
+    assert_eq!(queries.workflows_by_ids(&[workflow.id]).await.unwrap(), [workflow]);
+    assert_eq!(queries.templates_by_ids(&[template.id]).await.unwrap(), [template]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_agent_has_done_is_summed_up() {
+    let world = World::new().await;
+    let mut history = world.history(33);
+    let running = world.start(Options::default()).await;
+    history.happen(400).await;
+    history.finish().await;
+    running.wait_for(history.position).await;
+    let queries = running.queries();
+    let writer = AgentId::from_key(&"writer".parse().unwrap()).as_uuid();
+    let rows = queries.agent_metrics(&[writer, Uuid::from_u128(1)]).await.unwrap();
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    let runs: Vec<Uuid> = history.runs.iter().map(|run| run.as_uuid()).collect();
+    let tasks = queries.tasks_of_runs(&runs).await.unwrap();
+    let ids: Vec<Uuid> = tasks.iter().map(|task| task.id).collect();
+    let attempts = queries.attempts_of_tasks(&ids).await.unwrap();
+    let count = |status: &str| i64::try_from(tasks.iter().filter(|task| task.status == status).count()).unwrap();
+    assert_eq!(row.total, i64::try_from(tasks.len()).unwrap());
+    assert_eq!((row.completed, row.failed), (count("completed"), count("failed")));
+    assert!(row.failed > 0 && count("cancelled") > 0);
+    assert_eq!(row.total_cost_nano_usd, attempts.iter().filter_map(|attempt| attempt.cost_nano_usd).sum::<i64>());
+    assert_eq!(row.input_tokens, attempts.iter().filter_map(|attempt| attempt.input_tokens).sum::<i64>());
+    assert_eq!(row.average_cost_nano_usd, Some(2500.0));
+    let rate = row.success_rate.unwrap();
+    assert!((rate - row.completed as f64 / (row.completed + row.failed) as f64).abs() < 1e-9);
+    let statuses: BTreeSet<&str> = attempts.iter().map(|attempt| attempt.status.as_str()).collect();
+    assert_eq!(statuses, BTreeSet::from(["cancelled", "failed", "lost", "succeeded"]));
+    assert!(attempts.iter().any(|attempt| attempt.late && attempt.status == "cancelled" && attempt.text.is_some()));
+    let known = queries.runs_by_status().await.unwrap();
+    assert_eq!(known.iter().map(|row| row.count).sum::<i64>(), i64::try_from(runs.len()).unwrap());
+    assert_eq!(queries.runs_by_ids(&runs).await.unwrap().len(), runs.len());
+}
