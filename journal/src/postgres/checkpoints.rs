@@ -31,8 +31,8 @@ impl Checkpoints for PostgresCheckpoints {
     }
 
     async fn save(&self, name: &str, checkpoint: Checkpoint) -> Result<(), AppendError> {
-        let position = i64::try_from(checkpoint.position.as_u64())
-            .map_err(|error| AppendError::Unavailable(Box::new(error)))?;
+        let position =
+            i64::try_from(checkpoint.position.as_u64()).map_err(|error| AppendError::Unavailable(Box::new(error)))?;
         sqlx::query!(
             "INSERT INTO journal.checkpoints AS known (name, position, state) VALUES ($1, $2, $3)
              ON CONFLICT (name) DO UPDATE SET position = excluded.position, state = excluded.state

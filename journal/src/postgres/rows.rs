@@ -277,10 +277,13 @@ pub(super) async fn commands(
         return Ok(HashMap::new());
     }
     let rows = sqlx::query!(
-        r#"SELECT events.command AS "command!", events.position AS "position!", events.category AS "category!",
-        events.stream AS "stream!", events.revision AS "revision!"
+        r#"SELECT wanted.command AS "command!", last.position AS "position!", last.category AS "category!",
+        last.stream AS "stream!", last.revision AS "revision!"
         FROM unnest($1::uuid[]) AS wanted (command)
-        JOIN journal.events ON events.command = wanted.command"#,
+        CROSS JOIN LATERAL (
+            SELECT events.position, events.category, events.stream, events.revision FROM journal.events
+            WHERE events.command = wanted.command LIMIT 1
+        ) AS last"#,
         commands
     )
     .fetch_all(connection)
@@ -300,8 +303,11 @@ pub(super) async fn hashes(
 ) -> Result<HashMap<Position, Vec<u8>>, sqlx::Error> {
     let positions: Vec<i64> = positions.iter().map(|position| signed(position.as_u64())).collect();
     let rows = sqlx::query!(
-        r#"SELECT events.position, events.hash
-        FROM unnest($1::bigint[]) AS wanted (position) JOIN journal.events ON events.position = wanted.position"#,
+        r#"SELECT wanted.position AS "position!", event.hash AS "hash!"
+        FROM unnest($1::bigint[]) AS wanted (position)
+        CROSS JOIN LATERAL (
+            SELECT events.hash FROM journal.events WHERE events.position = wanted.position LIMIT 1
+        ) AS event"#,
         &positions
     )
     .fetch_all(connection)

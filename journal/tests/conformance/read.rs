@@ -1,0 +1,96 @@
+use std::sync::Arc;
+
+use domain::Category;
+use journal::{Expected, Filter, Journal, Position};
+
+use super::{conformance, everything, positions};
+use crate::sample::{agent, append, task};
+
+conformance!(reads_strictly_after, reads_what_a_filter_wants, reads_streams_in_part);
+
+async fn fill(journal: &dyn Journal) {
+    let streams = [agent(), task(), agent()];
+    for round in 0..12 {
+        for stream in streams {
+            journal.append(append(stream, Expected::Any, &[&format!("{round}")])).await.unwrap();
+        }
+    }
+}
+
+async fn reads_strictly_after(journal: Arc<dyn Journal>) {
+    fill(&*journal).await;
+    let all = positions(&everything(&*journal).await);
+    assert_eq!(all.len(), 36);
+    // A reader that stops after any event and any page size goes on without gap or repetition.
+    for limit in [1, 2, 5, 7, 100] {
+        let mut seen = Vec::new();
+        let mut after = Position::START;
+        loop {
+            let page = journal.read_all(after, &Filter::default(), limit).await.unwrap();
+            assert!(page.events.len() <= limit);
+            if page.position == after {
+                break;
+            }
+            seen.extend(positions(&page.events));
+            after = page.position;
+        }
+        assert_eq!(seen, all);
+    }
+    for (index, position) in all.iter().enumerate() {
+        let page = journal.read_all(Position::from_u64(*position), &Filter::default(), 100).await.unwrap();
+        assert_eq!(positions(&page.events), all[index + 1..]);
+    }
+    let beyond = Position::from_u64(10_000);
+    let page = journal.read_all(beyond, &Filter::default(), 10).await.unwrap();
+    assert!(page.events.is_empty());
+    assert_eq!(page.position, beyond);
+}
+
+async fn reads_what_a_filter_wants(journal: Arc<dyn Journal>) {
+    fill(&*journal).await;
+    let all = everything(&*journal).await;
+    let filters = [
+        Filter::default(),
+        Filter::categories([Category::Task]),
+        Filter::categories([Category::Task, Category::Agent]),
+        Filter::categories([Category::Run]),
+        Filter { types: vec!["agent.disabled".to_owned()], ..Filter::default() },
+        Filter { types: vec!["agent.disabled".to_owned()], ..Filter::categories([Category::Task]) },
+        Filter { stream: Some(all[0].stream), ..Filter::default() },
+        Filter { stream: Some(all[0].stream), ..Filter::categories([Category::Agent]) },
+        Filter { stream: Some(all[0].stream), ..Filter::categories([Category::Task]) },
+        Filter { stream: Some(all[1].stream), types: vec!["task.cancelled".to_owned()], ..Filter::default() },
+        Filter { stream: Some(all[1].stream), types: vec!["task.created".to_owned()], ..Filter::default() },
+        Filter { stream: Some(agent()), ..Filter::default() },
+    ];
+    for filter in filters {
+        let wanted: Vec<u64> =
+            all.iter().filter(|event| filter.matches(event)).map(|event| event.position.as_u64()).collect();
+        for limit in [1, 3, 50] {
+            let mut seen = Vec::new();
+            let mut after = Position::START;
+            while after < all[35].position {
+                let page = journal.read_all(after, &filter, limit).await.unwrap();
+                assert!(page.position > after, "{filter:?} goes no further than {after}");
+                assert!(page.events.len() <= limit);
+                seen.extend(positions(&page.events));
+                after = page.position;
+            }
+            assert_eq!(seen, wanted, "{filter:?} in pages of {limit}");
+        }
+    }
+}
+
+async fn reads_streams_in_part(journal: Arc<dyn Journal>) {
+    fill(&*journal).await;
+    let stream = everything(&*journal).await[1].stream;
+    for from in 0..14 {
+        for limit in [1, 4, 100] {
+            let part = journal.read_stream(stream, from, limit).await.unwrap();
+            let revisions: Vec<u64> = part.iter().map(|event| event.revision).collect();
+            let wanted: Vec<u64> = (from..12).take(limit).collect();
+            assert_eq!(revisions, wanted);
+        }
+    }
+    assert!(journal.read_stream(agent(), 0, 10).await.unwrap().is_empty());
+}

@@ -1,0 +1,15 @@
+//! The journal's tests: one conformance suite that every back end passes, and what concerns PostgreSQL alone.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test fails by panicking, and documents itself by its name"
+)]
+
+mod backend;
+mod conformance;
+mod postgres;
+mod properties;
+mod sample;
