@@ -14,7 +14,7 @@ use crate::scalar::{Count, DateTime, NanoUsd, Position};
 #[graphql(complex)]
 pub(crate) struct Agent {
     /// The global id, for `node`.
-    id: ID,
+    pub(crate) id: ID,
     /// The agent's own id; it follows from the key.
     agent_id: Uuid,
     /// The key.

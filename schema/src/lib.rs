@@ -22,6 +22,7 @@ mod template;
 mod workflow;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::{SchemaBuilder, ValidationMode};
 use commands::Commands;
@@ -55,18 +56,21 @@ pub struct Limits {
     /// What a request may cost: one per field, and what is asked of each entry of a list counts as often as the list
     /// has entries.
     pub complexity: usize,
+    /// How long an answer may wait for the position that the caller wants to see.
+    pub wait: Duration,
 }
 
 impl Default for Limits {
-    /// Deep and large enough for the introspection query and for a page of 200 runs with steps, tasks and attempts.
+    /// Deep and large enough for the introspection query and for a page of 200 runs with steps, tasks and attempts;
+    /// 10 s for a position.
     fn default() -> Self {
-        Self { depth: 16, complexity: 200_000 }
+        Self { depth: 16, complexity: 200_000, wait: Duration::from_secs(10) }
     }
 }
 
 /// Builds the schema.
 #[must_use]
-pub fn build(parts: Parts, limits: &Limits) -> Schema {
+pub fn build(parts: Parts, limits: Limits) -> Schema {
     builder()
         .data(loader::Loaders::new(parts.queries.clone()))
         .data(parts.journal)
@@ -74,6 +78,7 @@ pub fn build(parts: Parts, limits: &Limits) -> Schema {
         .data(parts.queries)
         .limit_depth(limits.depth)
         .limit_complexity(limits.complexity)
+        .data(limits)
         .finish()
 }
 

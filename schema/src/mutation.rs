@@ -109,7 +109,7 @@ fn request(context: &Context<'_>, command: Option<Uuid>) -> Result<Request> {
 
 /// Declares the answer of mutations on one kind of aggregate.
 macro_rules! payload {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* } $(#[$node_doc:meta])* $node:ident: $node_type:ty = $load:expr) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* } $(#[$node_doc:meta])* $node:ident: $node_type:ty = |$payload:ident| $wanted:expr) => {
         $(#[$doc])*
         #[derive(Debug, SimpleObject)]
         #[graphql(complex)]
@@ -145,9 +145,8 @@ macro_rules! payload {
             $(#[$node_doc])*
             async fn $node(&self, context: &Context<'_>) -> Result<Option<$node_type>> {
                 wait_for(context, self.position.0).await?;
-                let load: fn(&Self) -> _ = $load;
-                let (loaders, wanted) = (Loaders::of(context)?, load(self));
-                loaders.$node(wanted).await
+                let $payload = self;
+                Loaders::of(context)?.$node($wanted).await
             }
         }
     };

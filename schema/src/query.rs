@@ -1,16 +1,16 @@
 //! Questions. All but those that name the journal are answered by the read models.
 //!
-//! Every such question takes `minPosition`: the answer then reflects at least that position, or is refused after
-//! [`WAIT`].
+//! Every such question takes `minPosition`: the answer then reflects at least that position, or is refused as stale
+//! after [`Limits::wait`].
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_graphql::{Context, ID, Interface, Object, Result, SimpleObject};
 use journal::Journal;
 use projections::{CatalogFilter, CheckpointRow, Queries, RunFilter as Filter, Window};
 use uuid::Uuid;
 
+use crate::Limits;
 use crate::agent::Agent;
 use crate::event::{EventFilter, EventPage, stream_id};
 use crate::failure::{self, Caller};
@@ -22,9 +22,6 @@ use crate::status::RunStatus;
 use crate::task::Task;
 use crate::template::Template;
 use crate::workflow::Workflow;
-
-/// How long an answer may wait for the position that the caller wants to see.
-pub(crate) const WAIT: Duration = Duration::from_secs(10);
 
 /// Anything that `node` finds by its global id.
 #[derive(Debug, Clone, Interface)]
@@ -380,5 +377,5 @@ async fn fresh(context: &Context<'_>, wanted: Option<Position>) -> Result<journa
 
 /// Waits until all read models reflect a position.
 pub(crate) async fn wait_for(context: &Context<'_>, position: journal::Position) -> Result<()> {
-    queries(context)?.wait_for(position, WAIT).await.map_err(|error| failure::query(context, &error))
+    queries(context)?.wait_for(position, context.data::<Limits>()?.wait).await.map_err(|error| failure::query(context, &error))
 }

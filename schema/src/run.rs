@@ -33,7 +33,7 @@ impl Failure {
 #[graphql(complex)]
 pub(crate) struct Run {
     /// The global id, for `node`.
-    id: ID,
+    pub(crate) id: ID,
     /// The run's own id; version 7, so ids sort by time.
     run_id: Uuid,
     /// The key of the workflow.

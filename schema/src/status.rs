@@ -14,6 +14,7 @@ macro_rules! named {
 
         impl $name {
             /// From the name that the read models hold.
+            #[allow(dead_code, reason = "not every name is read back")]
             pub(crate) fn of(text: &str) -> async_graphql::Result<Self> {
                 match text {
                     $($text => Ok(Self::$variant),)*

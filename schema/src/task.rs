@@ -16,7 +16,7 @@ use crate::template::Template;
 #[graphql(complex)]
 pub(crate) struct Task {
     /// The global id, for `node`.
-    id: ID,
+    pub(crate) id: ID,
     /// The task's own id.
     task_id: Uuid,
     /// The id of the run that it belongs to.

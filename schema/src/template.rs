@@ -14,7 +14,7 @@ use crate::scalar::{DateTime, Json, Position};
 #[graphql(complex)]
 pub(crate) struct Template {
     /// The global id, for `node`.
-    id: ID,
+    pub(crate) id: ID,
     /// The template's own id; it follows from the key.
     template_id: Uuid,
     /// The key.

@@ -18,7 +18,7 @@ use crate::status::WorkflowStatus;
 #[graphql(complex)]
 pub(crate) struct Workflow {
     /// The global id, for `node`.
-    id: ID,
+    pub(crate) id: ID,
     /// The workflow's own id; it follows from the key.
     workflow_id: Uuid,
     /// The key.

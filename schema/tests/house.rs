@@ -1,0 +1,267 @@
+//! Everything that the schema stands on, and a hand that plays the engine.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::{Request, Variables};
+use commands::Commands;
+use domain::task::Pacing;
+use domain::{
+    Actor, AgentId, CommandId, FinishReason, NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunId, StepName,
+    StreamId, Task, TaskCommand, TaskId, TemplateId, Usage,
+};
+use journal::{Context, Journal, MemoryJournal};
+use schema::{Caller, Limits, Parts, Schema};
+use serde_json::{Value, json};
+use testkit::Database;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+pub(crate) struct House {
+    pub(crate) schema: Schema,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) commands: Commands,
+    pub(crate) database: Database,
+    pub(crate) projectors: JoinHandle<()>,
+    _stop: DropGuard,
+}
+
+impl House {
+    pub(crate) async fn new() -> Self {
+        let database = Database::create().await;
+        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
+        let commands = Commands::new(Arc::clone(&journal));
+        let options = projections::Options { linger: Duration::ZERO, ..Default::default() };
+        let service =
+            projections::Service::open(database.pool().clone(), Arc::clone(&journal), options).await.unwrap();
+        let parts = Parts {
+            journal: Arc::clone(&journal),
+            commands: commands.clone(),
+            queries: service.handle().queries().clone(),
+        };
+        let stop = CancellationToken::new();
+        let projectors = tokio::spawn(service.run(stop.clone()));
+        let schema = schema::build(parts, Limits { wait: Duration::from_secs(5), ..Limits::default() });
+        Self { schema, journal, commands, database, projectors, _stop: stop.drop_guard() }
+    }
+
+    /// A house with an agent, two templates and an active workflow of two steps, made through the API.
+    pub(crate) async fn furnished() -> Self {
+        let house = Self::new().await;
+        house.data(REGISTER_AGENT, json!({ "input": agent("writer") })).await;
+        house.data(REGISTER_TEMPLATE, json!({ "input": template("outline") })).await;
+        house.data(REGISTER_TEMPLATE, json!({ "input": template("draft") })).await;
+        house.data(DRAFT, json!({ "input": workflow() })).await;
+        house.data(ACTIVATE, json!({ "input": { "key": "letter" } })).await;
+        house
+    }
+
+    pub(crate) fn request(query: &str, variables: Value) -> Request {
+        let caller = Caller { actor: Actor::person("tester"), correlation: Uuid::now_v7() };
+        Request::new(query).variables(Variables::from_json(variables)).data(caller)
+    }
+
+    /// The whole answer, errors included.
+    pub(crate) async fn ask(&self, query: &str, variables: Value) -> Value {
+        serde_json::to_value(self.schema.execute(Self::request(query, variables)).await).unwrap()
+    }
+
+    /// The data of an answer without errors.
+    pub(crate) async fn data(&self, query: &str, variables: Value) -> Value {
+        let mut answer = self.ask(query, variables).await;
+        assert!(answer.get("errors").is_none(), "{answer:#}");
+        answer["data"].take()
+    }
+
+    /// The first error's code and message.
+    pub(crate) async fn refusal(&self, query: &str, variables: Value) -> (String, String) {
+        let answer = self.ask(query, variables).await;
+        let error = answer["errors"].get(0).unwrap_or_else(|| panic!("no error in {answer:#}"));
+        let code = error["extensions"]["code"].as_str().unwrap_or_default().to_owned();
+        (code, error["message"].as_str().unwrap().to_owned())
+    }
+
+    pub(crate) async fn start(&self) -> RunId {
+        let input = json!({ "input": { "workflow": "letter", "input": { "file": "Dear Sir" } } });
+        let started = self.data("mutation($input: StartRunInput!) { startRun(input: $input) { runId } }", input).await;
+        started["startRun"]["runId"].as_str().unwrap().parse().unwrap()
+    }
+
+    fn context() -> Context {
+        let command = Uuid::now_v7();
+        Context {
+            command: CommandId::from_uuid(command),
+            at: commands::now(),
+            actor: Actor::system("engine"),
+            tenant: "default".to_owned(),
+            correlation: command,
+            causation: None,
+        }
+    }
+
+    pub(crate) async fn on_run(&self, run: RunId, command: RunCommand) {
+        let done = self.commands.executor().execute::<Run>(run.into(), command, Self::context(), false).await;
+        done.unwrap();
+    }
+
+    pub(crate) async fn on_task(&self, task: TaskId, command: TaskCommand) {
+        let done = self.commands.executor().execute::<Task>(task.into(), command, Self::context(), false).await;
+        done.unwrap();
+    }
+
+    /// Does what the engine would do up to the platform's call of one step.
+    pub(crate) async fn begin_step(&self, run: RunId, step: &str) -> TaskId {
+        let name: StepName = step.parse().unwrap();
+        let task = TaskId::of_step(run, &name);
+        let create = TaskCommand::Create {
+            run: Some(run),
+            step: Some(name),
+            template: TemplateId::from_key(&step.parse().unwrap()),
+            template_version: 1,
+            parameters: Arc::new(json!({ "text": "Dear Sir" })),
+            retry: RetryPolicy::default(),
+            attempt_timeout: Duration::from_secs(60),
+        };
+        self.on_task(task, create).await;
+        let agent = AgentId::from_key(&"writer".parse().unwrap());
+        let assign = TaskCommand::Assign { agent, agent_version: 1, reason: "named by the step".to_owned() };
+        self.on_task(task, assign).await;
+        self.attempt(task).await;
+        task
+    }
+
+    pub(crate) async fn attempt(&self, task: TaskId) {
+        let platform = "simulator".parse().unwrap();
+        self.on_task(task, TaskCommand::StartAttempt { platform, model: None, request_hash: [7; 32] }).await;
+    }
+
+    pub(crate) async fn fail(&self, task: TaskId, attempt: u32) {
+        let error = domain::AttemptError {
+            kind: domain::ErrorKind::RateLimited,
+            message: "slow down".to_owned(),
+            retry_after: None,
+        };
+        let pacing = Pacing { now: commands::now(), jitter_milli: 0 };
+        self.on_task(task, TaskCommand::FailAttempt { attempt, error, pacing }).await;
+    }
+
+    pub(crate) async fn finish_step(&self, run: RunId, step: &str, attempt: u32) {
+        let name: StepName = step.parse().unwrap();
+        let text = format!("text of {step}");
+        let reply = Reply {
+            text: text.clone(),
+            finish: FinishReason::Stop,
+            model: "simulated".to_owned(),
+            usage: Usage { input_tokens: Some(12), output_tokens: Some(3), ..Usage::default() },
+            cost: Some(NanoUsd(1_500)),
+            duration: Duration::from_millis(40),
+            simulated: true,
+        };
+        self.on_task(TaskId::of_step(run, &name), TaskCommand::SucceedAttempt { attempt, reply }).await;
+        let complete =
+            RunCommand::CompleteStep { step: name, result: json!({ "text": text, "json": null }), simulated: true };
+        self.on_run(run, complete).await;
+    }
+
+    /// A whole run of the workflow: the first step needs two attempts.
+    pub(crate) async fn whole_run(&self) -> RunId {
+        let run = self.start().await;
+        self.on_run(run, RunCommand::Claim { node: NodeId::from_uuid(Uuid::now_v7()) }).await;
+        self.on_run(run, RunCommand::Advance).await;
+        let task = self.begin_step(run, "outline").await;
+        self.fail(task, 1).await;
+        self.attempt(task).await;
+        self.finish_step(run, "outline", 2).await;
+        self.on_run(run, RunCommand::Advance).await;
+        self.begin_step(run, "draft").await;
+        self.finish_step(run, "draft", 1).await;
+        self.on_run(run, RunCommand::Advance).await;
+        run
+    }
+
+    /// The journal's head, for `minPosition`.
+    pub(crate) async fn head(&self) -> String {
+        self.journal.head().await.unwrap().to_string()
+    }
+
+    pub(crate) async fn revision(&self, stream: impl Into<StreamId>) -> usize {
+        self.journal.read_stream(stream.into(), 0, 1000).await.unwrap().len()
+    }
+}
+
+pub(crate) const REGISTER_AGENT: &str = "mutation($input: RegisterAgentInput!) { registerAgent(input: $input) {
+    clientMutationId position revision repeated changed key agent { key version enabled profile { temperature } } } }";
+pub(crate) const REGISTER_TEMPLATE: &str = "mutation($input: RegisterTemplateInput!) { registerTemplate(input: $input) {
+    revision changed template { key version body { instructions } } } }";
+pub(crate) const DRAFT: &str = "mutation($input: DraftWorkflowInput!) { draftWorkflow(input: $input) {
+    version revision changed workflow { key status newestVersion activeVersion } } }";
+pub(crate) const ACTIVATE: &str = "mutation($input: ActivateWorkflowInput!) { activateWorkflow(input: $input) {
+    version changed workflow { status activeVersion active { definition { steps {
+        name title needs input { name expression } retry { maxAttempts multiplier } attemptTimeoutMs } } } } } }";
+
+pub(crate) fn agent(key: &str) -> Value {
+    json!({ "key": key, "name": "Writer", "systemPrompt": "You write.", "temperature": 0.7, "department": "office" })
+}
+
+pub(crate) fn template(key: &str) -> Value {
+    json!({
+        "key": key,
+        "title": key,
+        "parameters": { "type": "object", "properties": { "text": { "type": "string" } }, "required": ["text"] },
+        "instructions": "Work on {{ text }}",
+    })
+}
+
+pub(crate) fn workflow() -> Value {
+    json!({
+        "key": "letter",
+        "name": "Letter",
+        "inputSchema": {
+            "type": "object", "properties": { "file": { "type": "string" } }, "required": ["file"]
+        },
+        "steps": [
+            { "name": "outline", "agent": "writer", "template": "outline",
+              "input": [{ "name": "text", "expression": "input.file" }] },
+            { "name": "draft", "agent": "writer", "template": "draft", "needs": ["outline"],
+              "input": [{ "name": "text", "expression": "steps.outline.text" }],
+              "retry": { "maxAttempts": 5, "multiplier": 1.5 }, "attemptTimeoutMs": 60000 },
+        ],
+        "output": [{ "name": "letter", "expression": "steps.draft.text" }],
+    })
+}
+
+/// An answer without what differs from run to run: ids are numbered in the order in which they appear, moments,
+/// durations and hashes are named.
+pub(crate) fn steady(value: &Value) -> Value {
+    fn walk(value: &Value, name: &str, ids: &mut HashMap<String, usize>) -> Value {
+        match value {
+            Value::Object(map) => {
+                map.iter().map(|(name, value)| (name.clone(), walk(value, name, ids))).collect::<serde_json::Map<_, _>>().into()
+            }
+            Value::Array(list) => list.iter().map(|value| walk(value, name, ids)).collect(),
+            Value::String(text) if text.parse::<Uuid>().is_ok() => {
+                let next = ids.len() + 1;
+                format!("<id {}>", ids.entry(text.clone()).or_insert(next)).into()
+            }
+            Value::String(text) if name.ends_with("At") && text.ends_with('Z') => "<moment>".into(),
+            Value::String(text) if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => "<hash>".into(),
+            Value::String(text) => {
+                let mut kept = text.clone();
+                if let Some((head, id)) = text.split_once('-')
+                    && id.parse::<Uuid>().is_ok()
+                {
+                    kept = head.to_owned();
+                    let next = ids.len() + 1;
+                    let _ = write!(kept, "-<id {}>", ids.entry(id.to_owned()).or_insert(next));
+                }
+                kept.into()
+            }
+            Value::Number(_) if name == "durationMs" => "<duration>".into(),
+            other => other.clone(),
+        }
+    }
+    walk(value, "", &mut HashMap::new())
+}

@@ -1,0 +1,114 @@
+//! Subscriptions: every event once, resumable, and ending when there is nothing more to come.
+
+use async_graphql::futures_util::StreamExt;
+use domain::RunCommand;
+use insta::assert_json_snapshot;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use crate::house::{House, steady};
+
+const FOLLOW: &str = "subscription($id: UUID!, $after: Position) { runEvents(runId: $id, afterPosition: $after) {
+    position step terminal event { type position stream revision actor category } } }";
+
+/// Everything that a subscription that ends brings.
+async fn all(house: &House, query: &str, variables: Value) -> Vec<Value> {
+    let items = house.schema.execute_stream(House::request(query, variables)).collect::<Vec<_>>();
+    let items = tokio::time::timeout(Duration::from_secs(10), items).await.expect("the subscription ends");
+    items.into_iter().map(|item| serde_json::to_value(item).unwrap()).collect()
+}
+
+fn positions(items: &[Value]) -> Vec<u64> {
+    items.iter().map(|item| item["data"]["runEvents"]["position"].as_str().unwrap().parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_finished_run_is_told_whole_and_then_it_ends() {
+    let house = House::furnished().await;
+    let other = house.start().await;
+    let run = house.whole_run().await;
+    house.on_run(other, RunCommand::Advance).await;
+    let items = all(&house, FOLLOW, json!({ "id": run })).await;
+    assert_json_snapshot!(steady(&Value::from(items.clone())));
+    // From anywhere, what comes is exactly the rest.
+    let whole = positions(&items);
+    for (index, after) in whole.iter().enumerate() {
+        let rest = all(&house, FOLLOW, json!({ "id": run, "after": after.to_string() })).await;
+        assert_eq!(positions(&rest), whole[index + 1..], "after {after}");
+    }
+}
+
+#[tokio::test]
+async fn a_running_run_is_told_as_it_happens() {
+    let house = House::furnished().await;
+    let run = house.start().await;
+    let mut items = house.schema.execute_stream(House::request(FOLLOW, json!({ "id": run })));
+    let mut next = async || {
+        let item = tokio::time::timeout(Duration::from_secs(10), items.next()).await.expect("an event comes");
+        item.map(|item| serde_json::to_value(item).unwrap()["data"]["runEvents"]["event"]["type"].take())
+    };
+    assert_eq!(next().await, Some(json!("run.started")));
+    house.on_run(run, RunCommand::Advance).await;
+    assert_eq!(next().await, Some(json!("run.step_started")));
+    house.begin_step(run, "outline").await;
+    assert_eq!(next().await, Some(json!("task.created")));
+    assert_eq!(next().await, Some(json!("task.assigned")));
+    assert_eq!(next().await, Some(json!("task.attempt_started")));
+    house.on_run(run, RunCommand::RequestCancel { reason: "enough".to_owned() }).await;
+    assert_eq!(next().await, Some(json!("run.cancel_requested")));
+    house.on_run(run, RunCommand::FinishCancel).await;
+    assert_eq!(next().await, Some(json!("run.step_cancelled")));
+    assert_eq!(next().await, Some(json!("run.cancelled")));
+    assert_eq!(next().await, None);
+}
+
+#[tokio::test]
+async fn a_run_that_does_not_exist_is_refused() {
+    let house = House::new().await;
+    let items = all(&house, FOLLOW, json!({ "id": "00000000-0000-7000-8000-000000000001" })).await;
+    assert_eq!(items.len(), 1);
+    assert_eq!(items[0]["errors"][0]["extensions"]["code"], "RUN_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn the_journal_is_followed_from_the_present_or_from_a_position() {
+    let house = House::furnished().await;
+    let query = "subscription($after: Position, $filter: EventFilter) { journal(afterPosition: $after, filter: $filter) {
+        position type } }";
+    let mut live = house.schema.execute_stream(House::request(query, json!({})));
+    // The first poll takes the present position; nothing is there yet.
+    assert!(tokio::time::timeout(Duration::from_millis(50), live.next()).await.is_err());
+    house.start().await;
+    let item = serde_json::to_value(live.next().await.unwrap()).unwrap();
+    assert_eq!(item["data"]["journal"]["type"], "run.started");
+    let filter = json!({ "after": "0", "filter": { "categories": ["TEMPLATE", "AGENT"], "types": [] } });
+    let past = house.schema.execute_stream(House::request(query, filter)).take(3).collect::<Vec<_>>().await;
+    let types: Vec<Value> = past
+        .into_iter()
+        .map(|item| serde_json::to_value(item).unwrap()["data"]["journal"]["type"].take())
+        .collect();
+    assert_eq!(types, ["agent.registered", "template.registered", "template.registered"]);
+}
+
+#[tokio::test]
+async fn the_journal_is_read_page_by_page() {
+    let house = House::furnished().await;
+    let run = house.whole_run().await;
+    let query = "query($after: Position, $filter: EventFilter) { journalHead journal(after: $after, first: 3, filter: $filter) {
+        position events { position id stream category aggregateId revision type schemaVersion recordedAt actor tenant
+            correlation causation command previousHash hash payload } } }";
+    let first = house.data(query, json!({})).await;
+    assert_json_snapshot!(steady(&first));
+    let (mut after, mut seen) = (json!("0"), Vec::new());
+    loop {
+        let page = house.data(query, json!({ "after": after, "filter": { "stream": format!("run-{run}") } })).await;
+        let events = page["journal"]["events"].as_array().unwrap();
+        seen.extend(events.iter().map(|event| event["revision"].as_u64().unwrap()));
+        if page["journal"]["position"] == after {
+            break;
+        }
+        after = page["journal"]["position"].clone();
+    }
+    let length = u64::try_from(house.revision(run).await).unwrap();
+    assert_eq!(seen, (0..length).collect::<Vec<_>>());
+}
