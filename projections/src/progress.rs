@@ -1,7 +1,10 @@
 //! How far a projector is, shared between the one who runs it and those who wait for it.
 //!
-//! Invariant: the position only grows, and is published after the rows that it stands for were committed.
+//! Invariant: the position only grows, and is published after the rows that it stands for were committed. It may be
+//! ahead of the checkpoint's row by events that the projector does not care about; that stays true when the projector
+//! starts over from that row.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use journal::Position;
@@ -27,8 +30,10 @@ pub(crate) enum Standing {
 pub(crate) struct Progress {
     pub(crate) name: &'static str,
     standing: watch::Sender<Standing>,
-    /// The furthest position that somebody waits for.
-    wanted: watch::Sender<Position>,
+    /// The furthest position ever published here.
+    furthest: AtomicU64,
+    /// How many wait for more than has been reached.
+    waiting: watch::Sender<usize>,
     /// Lets a poisoned projector try again.
     pub(crate) resume: Notify,
 }
@@ -41,13 +46,16 @@ impl Progress {
         Self {
             name,
             standing: watch::Sender::new(Standing::Elsewhere),
-            wanted: watch::Sender::new(Position::START),
+            furthest: AtomicU64::new(0),
+            waiting: watch::Sender::new(0),
             resume: Notify::new(),
         }
     }
 
     /// Publishes that the rows reflect `position`.
     pub(crate) fn reach(&self, position: Position) {
+        let position = self.at_least(position);
+        self.furthest.fetch_max(position.as_u64(), Ordering::AcqRel);
         self.standing.send_if_modified(|standing| match standing {
             Standing::At(at) if *at >= position => false,
             _ => {
@@ -65,30 +73,34 @@ impl Progress {
         self.standing.borrow().clone()
     }
 
-    /// Wakes whenever somebody begins to wait.
-    pub(crate) fn wishes(&self) -> watch::Receiver<Position> {
-        self.wanted.subscribe()
+    fn at_least(&self, position: Position) -> Position {
+        position.max(Position::from_u64(self.furthest.load(Ordering::Acquire)))
+    }
+
+    /// How many wait; wakes whenever somebody begins to.
+    pub(crate) fn waiting(&self) -> watch::Receiver<usize> {
+        self.waiting.subscribe()
     }
 
     /// The position that the rows reflect at least.
     pub(crate) async fn position(&self, pool: &PgPool) -> Result<Position, Error> {
         match self.standing() {
             Standing::At(position) => Ok(position),
-            Standing::Elsewhere | Standing::Poisoned { .. } => Ok(checkpoint(pool, self.name).await?.0),
+            Standing::Elsewhere | Standing::Poisoned { .. } => Ok(self.at_least(checkpoint(pool, self.name).await?.0)),
         }
     }
 
     /// Waits until the rows reflect `wanted`.
     pub(crate) async fn wait(&self, pool: &PgPool, wanted: Position, timeout: Duration) -> Result<(), Error> {
+        if self.at_least(Position::START) >= wanted {
+            return Ok(());
+        }
         let deadline = Instant::now() + timeout;
         let mut standing = self.standing.subscribe();
-        self.wanted.send_if_modified(|furthest| {
-            let further = *furthest < wanted;
-            *furthest = wanted.max(*furthest);
-            further
-        });
+        let _waiter = Waiter::begin(&self.waiting);
         loop {
             let now = standing.borrow_and_update().clone();
+            let elsewhere = now == Standing::Elsewhere;
             let reached = match now {
                 Standing::At(position) => position,
                 Standing::Poisoned { position, what } => {
@@ -98,27 +110,39 @@ impl Progress {
                     (position, Some(what)) if position < wanted => {
                         return Err(Error::Poisoned { projector: self.name, position, what });
                     }
-                    (position, _) => position,
+                    (position, _) => self.at_least(position),
                 },
             };
             if reached >= wanted {
                 return Ok(());
             }
-            let until = match standing.borrow().clone() {
-                Standing::Elsewhere => deadline.min(Instant::now() + Self::LOOK),
-                _ => deadline,
-            };
-            tokio::select! {
-                changed = standing.changed() => if changed.is_err() { tokio::time::sleep_until(until).await },
-                () = tokio::time::sleep_until(until) => {}
+            let now = Instant::now();
+            if now >= deadline {
+                return Err(Error::Stale { projector: self.name, wanted, reached });
             }
-            if Instant::now() >= deadline && self.standing() != Standing::At(wanted) {
-                let reached = self.position(pool).await?;
-                if reached < wanted {
-                    return Err(Error::Stale { projector: self.name, wanted, reached });
-                }
-            }
+            let until = if elsewhere { deadline.min(now + Self::LOOK) } else { deadline };
+            // Whether it changed or time is up, the next round finds out.
+            let _ = tokio::time::timeout_at(until, standing.changed()).await;
         }
+    }
+}
+
+/// Somebody who waits, for as long as it lives.
+struct Waiter<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiter<'a> {
+    fn begin(waiting: &'a watch::Sender<usize>) -> Self {
+        waiting.send_modify(|count| *count += 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.send_if_modified(|count| {
+            *count -= 1;
+            false
+        });
     }
 }
 

@@ -3,14 +3,14 @@
 //! Invariants: queries never see a half-made read model and never wait for one; the position that a read model
 //! reflects never goes back; an interrupted rebuild leaves the live one as it was.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use journal::{Journal, Position, RecordedEvent};
 use sqlx::{Connection, PgConnection, PgPool};
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-use crate::projector::{BatchError, Claim, Projector, apply, now_micros, number, position};
+use crate::projector::{ApplyError, BatchError, Claim, Projector, apply, now_micros, number, position};
 use crate::{Error, tables};
 
 /// How a rebuild goes.
@@ -32,7 +32,7 @@ impl Rebuilding {
     /// Events applied per second so far.
     #[must_use]
     pub fn rate(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "a rate is for reading")]
+        // `as`: a rate is for reading, and need not be exact.
         let events = self.events as f64;
         events / self.elapsed.as_secs_f64().max(1e-6)
     }
@@ -87,6 +87,8 @@ struct Begun<'a> {
 impl Begun<'_> {
     /// How far behind the live one the new one may be when the live one is held up for the switch, in positions.
     const CLOSE: u64 = 2000;
+    /// How long a reader that is behind the live one is given.
+    const BEHIND: Duration = Duration::from_millis(20);
 
     async fn build(
         &self,
@@ -197,18 +199,19 @@ impl Begun<'_> {
             transaction.rollback().await?;
             return Ok(false);
         }
-        while at.position < target {
-            let page = self.journal.read_all(at.position, &self.projector.filter(), BATCH).await?;
-            if page.position == at.position {
-                // The live one has seen what this reader has not: let it catch up.
+        let (mut reached, mut events) = (at.position, 0);
+        while reached < target {
+            let page = self.journal.read_all(reached, &self.projector.filter(), BATCH).await?;
+            if page.position == reached {
+                // The live one has seen what this reader has not yet.
                 transaction.rollback().await?;
-                return Err(Error::Fenced { projector: name });
+                tokio::time::sleep(Self::BEHIND).await;
+                return Ok(false);
             }
-            self.projector
-                .apply(&mut transaction, &page.events)
-                .await
-                .map_err(|error| self.explain_apply(error, &page.events))?;
-            progress(at, page.events.len(), page.position);
+            let applied = self.projector.apply(&mut transaction, &page.events).await;
+            applied.map_err(|error| self.explain_apply(error, &page.events))?;
+            reached = page.position;
+            events += page.events.len();
         }
         let old = old(schema);
         tables::run_sql(
@@ -226,7 +229,7 @@ impl Begun<'_> {
             "UPDATE projections.checkpoints SET slot = 'live', position = $1, fence = $2, status = 'running',
                 updated_at = $3
              WHERE name = $4 AND slot = 'next' AND fence = $5",
-            number(at.position),
+            number(reached),
             live.fence + 1,
             now_micros(),
             name,
@@ -238,6 +241,7 @@ impl Begun<'_> {
             return Err(Error::Fenced { projector: name });
         }
         transaction.commit().await?;
+        progress(at, events, reached);
         Ok(true)
     }
 
@@ -271,10 +275,10 @@ impl Begun<'_> {
         }
     }
 
-    fn explain_apply(&self, error: crate::projector::ApplyError, events: &[Arc<RecordedEvent>]) -> Error {
+    fn explain_apply(&self, error: ApplyError, events: &[Arc<RecordedEvent>]) -> Error {
         match error {
-            crate::projector::ApplyError::Database(error) => error.into(),
-            crate::projector::ApplyError::Indigestible(what) => Error::Poisoned {
+            ApplyError::Database(error) => error.into(),
+            ApplyError::Indigestible(what) => Error::Poisoned {
                 projector: self.projector.name(),
                 position: events.first().map_or(Position::START, |event| event.position),
                 what,

@@ -6,10 +6,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use journal::{Journal, Position, ReadError, RecordedEvent};
+use journal::{Batch, Journal, Position, ReadError};
 use metrics::{counter, gauge, histogram};
 use sqlx::{Connection, PgConnection, PgPool};
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -178,6 +177,8 @@ impl Runner {
     }
 
     /// Applies what comes until something ends it.
+    ///
+    /// After a batch, the next is left to gather for a while, unless somebody waits or there is more at hand already.
     async fn follow(
         &self,
         connection: &mut PgConnection,
@@ -186,101 +187,88 @@ impl Runner {
         shutdown: &CancellationToken,
     ) -> Result<std::convert::Infallible, Ended> {
         let mut subscription = self.journal.subscribe(from, self.projector.filter()).with_batch(self.options.batch);
-        let mut wishes = self.progress.wishes();
-        let mut at = Place { written: from, reached: from, pending: Vec::new(), flushed: Instant::now() };
+        let mut waiting = self.progress.waiting();
+        let mut due = Instant::now();
+        // What the checkpoint's row says, and what the rows reflect: events for others move only the second.
+        let (mut written, mut reached) = (from, from);
         loop {
-            let full = at.pending.len() >= self.options.batch;
-            let due = at.flushed + self.options.linger;
-            if !at.pending.is_empty() && (full || self.hurried(&mut wishes) || Instant::now() >= due) {
-                self.flush(connection, claim, &mut at).await?;
-                continue;
-            }
-            if at.pending.is_empty() && at.reached > at.written {
-                // Nothing of it was for this projector, so its rows reflect it as they are.
-                self.progress.reach(at.reached);
-                if at.reached.as_u64() - at.written.as_u64() >= self.options.unwritten {
-                    self.flush(connection, claim, &mut at).await?;
+            if *waiting.borrow_and_update() == 0 && Instant::now() < due {
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = tokio::time::sleep_until(due) => continue,
+                    _ = waiting.changed() => continue,
                 }
             }
-            self.heartbeat(&at);
-            let quiet = tokio::time::sleep(Self::QUIET);
-            tokio::select! {
+            self.heartbeat(reached, reached);
+            let batch = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => {
-                    self.flush(connection, claim, &mut at).await?;
+                    self.write_down(connection, claim, &mut written, reached).await?;
                     return Err(Ended::Stopped);
                 }
-                next = subscription.next() => match next {
-                    Ok(batch) => {
-                        at.pending.extend(batch.events);
-                        at.reached = batch.position;
-                    }
-                    Err(error) => {
-                        // What came before the end or the damage still counts.
-                        self.flush(connection, claim, &mut at).await?;
-                        return Err(error.into());
-                    }
-                },
-                _ = wishes.changed(), if !at.pending.is_empty() => {}
-                () = tokio::time::sleep_until(due), if !at.pending.is_empty() => {}
-                () = quiet, if at.pending.is_empty() && at.reached > at.written => {
-                    self.flush(connection, claim, &mut at).await?;
+                next = subscription.next() => next?,
+                () = tokio::time::sleep(Self::QUIET), if reached > written => {
+                    self.write_down(connection, claim, &mut written, reached).await?;
+                    continue;
                 }
+            };
+            self.heartbeat(reached, batch.position);
+            if batch.events.is_empty() {
+                if batch.position.as_u64() - written.as_u64() >= self.options.unwritten {
+                    self.write_down(connection, claim, &mut written, batch.position).await?;
+                }
+            } else {
+                self.apply(connection, claim, written, &batch).await?;
+                written = batch.position;
             }
+            reached = batch.position;
+            self.progress.reach(reached);
+            due = Instant::now() + if batch.caught_up { self.options.linger } else { Duration::ZERO };
         }
     }
 
-    /// Whether somebody waits for more than has been reached.
-    fn hurried(&self, wishes: &mut watch::Receiver<Position>) -> bool {
-        let wanted = *wishes.borrow_and_update();
-        !matches!(self.progress.standing(), Standing::At(position) if position >= wanted)
-    }
-
-    /// Writes what is pending and moves the checkpoint to the place reached.
-    async fn flush(&self, connection: &mut PgConnection, claim: Claim, at: &mut Place) -> Result<(), Ended> {
-        if at.reached == at.written {
-            return Ok(());
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        claim: Claim,
+        written: Position,
+        batch: &Batch,
+    ) -> Result<(), Ended> {
+        let started = Instant::now();
+        let applied = apply(&*self.projector, connection, claim, written, &batch.events, batch.position).await;
+        if let Err(BatchError::Poisoned { applied, .. }) = &applied {
+            self.progress.reach(*applied);
         }
-        if at.pending.is_empty() {
-            move_checkpoint(connection, claim, at.written, at.reached).await?;
-        } else {
-            let started = Instant::now();
-            let applied = apply(&*self.projector, connection, claim, at.written, &at.pending, at.reached).await;
-            if let Err(BatchError::Poisoned { applied, .. }) = &applied {
-                self.progress.reach(*applied);
-            }
-            applied?;
-            let name = self.progress.name;
-            // The rounding of a float does not matter in a metric.
-            #[expect(clippy::cast_precision_loss, reason = "a batch is far smaller than 2^52")]
-            histogram!("hishamos_projection_batch_events", "projector" => name).record(at.pending.len() as f64);
-            histogram!("hishamos_projection_batch_seconds", "projector" => name)
-                .record(started.elapsed().as_secs_f64());
-            counter!("hishamos_projection_events_total", "projector" => name).increment(at.pending.len() as u64);
-        }
-        at.pending.clear();
-        at.written = at.reached;
-        at.flushed = Instant::now();
-        self.progress.reach(at.reached);
+        applied?;
+        let name = self.progress.name;
+        // `as`: the rounding of a float does not matter in a metric.
+        histogram!("hishamos_projection_batch_events", "projector" => name).record(batch.events.len() as f64);
+        histogram!("hishamos_projection_batch_seconds", "projector" => name).record(started.elapsed().as_secs_f64());
+        counter!("hishamos_projection_events_total", "projector" => name).increment(batch.events.len() as u64);
         Ok(())
     }
 
-    fn heartbeat(&self, at: &Place) {
+    /// Moves the checkpoint over events that are not for this projector.
+    async fn write_down(
+        &self,
+        connection: &mut PgConnection,
+        claim: Claim,
+        written: &mut Position,
+        reached: Position,
+    ) -> Result<(), Ended> {
+        if reached > *written {
+            move_checkpoint(connection, claim, *written, reached).await?;
+            *written = reached;
+        }
+        Ok(())
+    }
+
+    fn heartbeat(&self, reached: Position, known: Position) {
         let name = self.progress.name;
-        let behind = at.pending.last().map_or(0, |_| at.reached.as_u64() - at.written.as_u64());
-        #[expect(clippy::cast_precision_loss, reason = "the rounding of a float does not matter in a metric")]
+        let behind = known.as_u64().saturating_sub(reached.as_u64());
+        // `as`: the rounding of a float does not matter in a metric.
         gauge!("hishamos_projection_lag_positions", "projector" => name).set(behind as f64);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         gauge!("hishamos_projection_heartbeat_seconds", "projector" => name).set(now.as_secs_f64());
     }
-}
-
-/// How far a runner is.
-struct Place {
-    /// The checkpoint's position.
-    written: Position,
-    /// What has been read; the events between the two that matter are pending.
-    reached: Position,
-    pending: Vec<Arc<RecordedEvent>>,
-    flushed: Instant,
 }
