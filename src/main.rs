@@ -1,1 +1,16 @@
-fn main() {}
+//! HishamOS: an operating system for a company's AI work.
+//!
+//! The composition root: configuration, the server, the command line, and the wiring of all rooms. Everybody is known
+//! here, and nobody knows this package.
+
+mod announce;
+mod app;
+mod cli;
+mod config;
+mod platforms;
+mod server;
+mod store;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

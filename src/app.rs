@@ -1,0 +1,220 @@
+//! Puts the rooms together, watches over them, and takes them down in the right order.
+//!
+//! Invariants: a room that ends although nobody asked ends the whole program, so nothing lives on by halves; on the
+//! way down each room outlives those that depend on it: server, engine, projections, journal, database.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use commands::Commands;
+use domain::Actor;
+use engine::Engine;
+use futures_util::future::select_all;
+use journal::Journal;
+use journal::postgres::PostgresCheckpoints;
+use metrics_exporter_prometheus::PrometheusHandle;
+use projections::Queries;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::server::health::Check;
+use crate::server::{self, Server};
+use crate::store::Store;
+use crate::{announce, platforms};
+
+/// How long a room may take to end beyond what it promises itself.
+const LONGEST_STOP: Duration = Duration::from_secs(60);
+
+/// One long-running part.
+struct Room {
+    name: &'static str,
+    stop: CancellationToken,
+    task: JoinSet<anyhow::Result<()>>,
+}
+
+impl Room {
+    fn open<F>(name: &'static str, start: impl FnOnce(CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let stop = CancellationToken::new();
+        let mut task = JoinSet::new();
+        task.spawn(start(stop.clone()));
+        Self { name, stop, task }
+    }
+
+    async fn ended(&mut self) -> anyhow::Error {
+        let name = self.name;
+        match self.task.join_next().await {
+            Some(Ok(Err(error))) => error.context(format!("the {name} ended with an error")),
+            Some(Err(error)) => anyhow!(error).context(format!("the {name} broke off")),
+            Some(Ok(Ok(()))) | None => anyhow!("the {name} ended although nobody asked it to"),
+        }
+    }
+
+    async fn close(mut self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        let name = self.name;
+        match tokio::time::timeout(LONGEST_STOP, self.task.join_next()).await {
+            Ok(Some(Ok(result))) => result.with_context(|| format!("the {name} did not end well")),
+            Ok(Some(Err(error))) => Err(anyhow!(error).context(format!("the {name} broke off"))),
+            Ok(None) => Ok(()),
+            Err(_) => Err(anyhow!("the {name} did not end within {} s", LONGEST_STOP.as_secs())),
+        }
+    }
+}
+
+/// The running program.
+pub(crate) struct App {
+    /// In the order in which they are closed.
+    rooms: Vec<Room>,
+    commands: Commands,
+    queries: Queries,
+    url: String,
+    store: Store,
+    data_dir: PathBuf,
+}
+
+impl App {
+    /// Starts everything; when it returns, the server answers and runs go on where they were.
+    ///
+    /// # Errors
+    /// When a room cannot start; what had been started is stopped again.
+    pub(crate) async fn start(config: &Config, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
+        let registry = platforms::build(config)?;
+        // Asked before the database is started, because then the answer comes at once.
+        if config.listen.port() != 0 {
+            probe(config.listen)?;
+        }
+        let (store, service) = Store::open(config).await?;
+        let journal_room = Room::open("journal", |stop| async move {
+            service.run(stop).await;
+            Ok(())
+        });
+        let mut rooms = vec![journal_room];
+        match Self::open_rooms(config, metrics, registry, &store, &mut rooms).await {
+            Ok((commands, queries, url)) => {
+                rooms.reverse();
+                let data_dir = config.data_dir.clone();
+                announce::write(&data_dir, &url)?;
+                Ok(Self { rooms, commands, queries, url, store, data_dir })
+            }
+            Err(error) => {
+                rooms.reverse();
+                close_all(rooms, store).await.unwrap_or_else(|second| tracing::error!(error = %format!("{second:#}")));
+                Err(error)
+            }
+        }
+    }
+
+    async fn open_rooms(
+        config: &Config,
+        metrics: Option<PrometheusHandle>,
+        registry: providers::Registry,
+        store: &Store,
+        rooms: &mut Vec<Room>,
+    ) -> anyhow::Result<(Commands, Queries, String)> {
+        let journal: Arc<dyn Journal> = Arc::clone(&store.journal) as _;
+        let head = journal.head().await?;
+        let commands = Commands::new(Arc::clone(&journal));
+
+        let options = projections::Options::default();
+        let service = projections::Service::open(store.pool.clone(), Arc::clone(&journal), options).await?;
+        let queries = service.handle().queries().clone();
+        rooms.push(Room::open("projections", |stop| async move {
+            service.run(stop).await;
+            Ok(())
+        }));
+
+        let follower = commands.clone();
+        rooms.push(Room::open("library follower", |stop| async move {
+            follower.follow_library(head, stop).await;
+            Ok(())
+        }));
+
+        let options = engine::Options { drain: config.engine.drain(), ..engine::Options::default() };
+        let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
+        let (engine, handle) = Engine::new(options, commands.clone(), registry, checkpoints);
+        rooms.push(Room::open("engine", |stop| async move { Ok(engine.run(stop).await?) }));
+
+        let parts = schema::Parts { journal: Arc::clone(&journal), commands: commands.clone(), queries: queries.clone() };
+        let following = Check::new("engine", move || {
+            let handle = handle.clone();
+            async move {
+                if handle.is_following() {
+                    Ok(format!("drives {} runs", handle.live_runs()))
+                } else {
+                    Err("does not follow the journal yet".to_owned())
+                }
+            }
+        });
+        let checks =
+            vec![Check::journal(Arc::clone(&journal)), Check::projections(queries.clone(), journal), following];
+        let parts = server::Parts { schema: schema::build(parts, schema::Limits::default()), checks, metrics };
+        let server = Server::bind(server::Options::new(config.listen, operator()), parts)?;
+        let url = format!("http://{}", server.address());
+        rooms.push(Room::open("server", |stop| async move { Ok(server.run(stop).await?) }));
+        Ok((commands, queries, url))
+    }
+
+    /// Where the server is reached.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The write side.
+    pub(crate) fn commands(&self) -> &Commands {
+        &self.commands
+    }
+
+    /// The read models.
+    pub(crate) fn queries(&self) -> &Queries {
+        &self.queries
+    }
+
+    /// Waits until a room ends by itself, and says why.
+    pub(crate) async fn failed(&mut self) -> anyhow::Error {
+        let waiting = self.rooms.iter_mut().map(|room| Box::pin(room.ended()));
+        select_all(waiting).await.0
+    }
+
+    /// Stops everything in order; what was accepted is finished or recorded as unfinished.
+    ///
+    /// # Errors
+    /// The first thing that did not end well; the rest is stopped nevertheless.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        announce::remove(&self.data_dir);
+        close_all(self.rooms, self.store).await
+    }
+}
+
+async fn close_all(rooms: Vec<Room>, store: Store) -> anyhow::Result<()> {
+    let mut first = Ok(());
+    for room in rooms {
+        let closed = room.close().await;
+        if first.is_ok() {
+            first = closed;
+        }
+    }
+    let closed = store.close().await;
+    first.and(closed)
+}
+
+/// Whether the port is free right now; the server itself has the last word.
+fn probe(listen: SocketAddr) -> anyhow::Result<()> {
+    match std::net::TcpListener::bind(listen) {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Err(server::Error::PortTaken { address: listen }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Who acts at the command line and through the server, as long as there is no access control.
+pub(crate) fn operator() -> Actor {
+    Actor::person("operator")
+}

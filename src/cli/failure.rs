@@ -1,0 +1,61 @@
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+/// Why a command of the CLI did not succeed; decides the exit code.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The run failed or was cancelled; all about it was shown already. Exit code 1.
+    #[error("the run did not complete")]
+    Run,
+    /// What was verified is damaged; all about it was shown already. Exit code 1.
+    #[error("the journal is damaged")]
+    Damaged,
+    /// The rules say no, or the command was used wrongly. Exit code 2.
+    #[error("{message}")]
+    Refused {
+        /// The stable code.
+        code: String,
+        /// What was wrong and what would be right.
+        message: String,
+    },
+    /// Something failed that the command cannot help. Exit code 3.
+    #[error("{0:#}")]
+    Infrastructure(#[from] anyhow::Error),
+}
+
+impl Failure {
+    /// A wrong use of the command line.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Refused { code: "USAGE".to_owned(), message: message.into() }
+    }
+
+    /// A refusal of the write side, or its failure.
+    pub(crate) fn command(error: commands::Error) -> Self {
+        if error.is_refusal() {
+            Self::Refused { code: error.code().to_owned(), message: error.to_string() }
+        } else {
+            Self::Infrastructure(error.into())
+        }
+    }
+
+    /// The exit code.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Run | Self::Damaged => 1,
+            Self::Refused { .. } => 2,
+            Self::Infrastructure(_) => 3,
+        })
+    }
+
+    /// For machines; nothing when the failure is part of an answer that was written already.
+    pub(crate) fn json(&self) -> Option<Value> {
+        match self {
+            Self::Run | Self::Damaged => None,
+            Self::Refused { code, message } => Some(json!({ "error": { "code": code, "message": message } })),
+            Self::Infrastructure(_) => {
+                Some(json!({ "error": { "code": "INFRASTRUCTURE", "message": self.to_string() } }))
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Commands that ask a running server: `runs`, `show`, `explain`, `cancel`.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::client::Client;
+use super::failure::Failure;
+use super::terminal::{Style, Terminal, cut, printable};
+
+const RUNS: &str = "query($filter: RunFilter, $first: Int) { runs(filter: $filter, first: $first) { nodes { runId \
+                    workflowKey version status simulated startedAt endedAt durationMs error { kind message } } \
+                    pageInfo { hasNextPage endCursor } position } }";
+const RUN: &str = "query($run: UUID!, $position: Position) { run(id: $run, minPosition: $position) { runId \
+                   workflowKey version status simulated actor startedAt endedAt durationMs input output failedStep \
+                   cancelReason error { kind message } steps { name title status agentKey templateKey needs simulated \
+                   startedAt endedAt durationMs output error { kind message } task { taskId status attempts { number \
+                   platform model answeredBy status simulated durationMs cost usage { inputTokens outputTokens } \
+                   error { kind message } } } } } }";
+const EXPLAIN: &str = "query($run: UUID!) { run(id: $run) { explain { runId status node next { ...cause } steps { \
+                       step status cause { ...cause } } } } } fragment cause on Cause { kind taskId attempt platform at error \
+                       steps }";
+const CANCEL: &str = "mutation($input: CancelRunInput!) { cancelRun(input: $input) { runId position revision repeated \
+                      changed } }";
+
+/// `hishamos runs`.
+pub(crate) async fn runs(
+    client: &Client,
+    terminal: &mut Terminal,
+    as_json: bool,
+    limit: u32,
+    statuses: &[String],
+    workflow: Option<&str>,
+) -> Result<(), Failure> {
+    let statuses: Vec<String> = statuses.iter().map(|status| status.to_uppercase()).collect();
+    let filter = json!({ "statuses": statuses, "workflow": workflow });
+    let mut data = client.ask(RUNS, json!({ "filter": filter, "first": limit })).await?;
+    let page = data.get_mut("runs").map(Value::take).unwrap_or_default();
+    if as_json {
+        terminal.json(&page);
+        return Ok(());
+    }
+    let runs = page.get("nodes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if runs.is_empty() {
+        terminal.line("no runs yet; start one with `hishamos run WORKFLOW --input KEY=VALUE`");
+    }
+    for run in runs {
+        let label = if run.get("simulated") == Some(&Value::Bool(true)) { "  [simulated]" } else { "" };
+        let error = run.pointer("/error/message").and_then(Value::as_str).map(printable).unwrap_or_default();
+        let status = text(run, "status").to_lowercase();
+        let padded = terminal.paint(style_of(&status), &format!("{status:<10}"));
+        let line = format!(
+            "{}  {padded}  {:<20}  {}  {}{label}  {}",
+            text(run, "runId"),
+            text(run, "workflowKey"),
+            text(run, "startedAt"),
+            duration(run),
+            cut(&error, 60)
+        );
+        terminal.line(line.trim_end());
+    }
+    if page.pointer("/pageInfo/hasNextPage") == Some(&Value::Bool(true)) {
+        let more = terminal.paint(Style::Dim, "(there are more; see --limit)");
+        terminal.line(more);
+    }
+    Ok(())
+}
+
+/// Everything about a run, as the read models have it at `position` or later.
+pub(crate) async fn fetch(client: &Client, run: Uuid, position: Option<&str>) -> Result<Value, Failure> {
+    let mut data = client.ask(RUN, json!({ "run": run, "position": position })).await?;
+    match data.get_mut("run").map(Value::take) {
+        None | Some(Value::Null) => Err(no_such_run(run)),
+        Some(found) => Ok(found),
+    }
+}
+
+fn no_such_run(run: Uuid) -> Failure {
+    Failure::Refused { code: "RUN_NOT_FOUND".to_owned(), message: format!("there is no run {run}") }
+}
+
+/// `hishamos show`.
+pub(crate) async fn show(client: &Client, terminal: &mut Terminal, as_json: bool, run: Uuid) -> Result<(), Failure> {
+    let found = fetch(client, run, None).await?;
+    if as_json {
+        terminal.json(&found);
+        return Ok(());
+    }
+    let status = text(&found, "status").to_lowercase();
+    let label = if found.get("simulated") == Some(&Value::Bool(true)) { "  [simulated]" } else { "" };
+    let heading = terminal.paint(Style::Strong, &format!("run {}", text(&found, "runId")));
+    terminal.line(heading);
+    let painted = terminal.paint(style_of(&status), &status);
+    terminal.line(format!("  status    {painted}{label}"));
+    terminal.line(format!("  workflow  {}, version {}", text(&found, "workflowKey"), found["version"]));
+    terminal.line(format!("  started   {} by {}", text(&found, "startedAt"), text(&found, "actor")));
+    if !found["endedAt"].is_null() {
+        terminal.line(format!("  ended     {} ({})", text(&found, "endedAt"), duration(&found)));
+    }
+    if let Some(error) = found.pointer("/error/message").and_then(Value::as_str) {
+        terminal.line(format!("  error     {}", printable(error)));
+    }
+    terminal.line("  steps");
+    for step in found["steps"].as_array().into_iter().flatten() {
+        show_step(terminal, step);
+    }
+    show_output(terminal, &found["output"]);
+    Ok(())
+}
+
+fn show_step(terminal: &mut Terminal, step: &Value) {
+    let status = text(step, "status").to_lowercase();
+    let padded = terminal.paint(style_of(&status), &format!("{status:<9}"));
+    let label = if step["simulated"] == Value::Bool(true) { "  [simulated]" } else { "" };
+    let line = format!(
+        "    {padded}  {:<20}  {}  {}  {}{label}",
+        text(step, "name"),
+        printable(text(step, "title")),
+        text(step, "agentKey"),
+        duration(step)
+    );
+    terminal.line(line.trim_end());
+    for attempt in step.pointer("/task/attempts").and_then(Value::as_array).into_iter().flatten() {
+        let model = attempt["answeredBy"].as_str().or(attempt["model"].as_str()).unwrap_or("default model");
+        let error = attempt.pointer("/error/message").and_then(Value::as_str).map(printable).unwrap_or_default();
+        let line = format!(
+            "               attempt {}  {}  {}/{}  {}  {}",
+            attempt["number"],
+            text(attempt, "status").to_lowercase(),
+            text(attempt, "platform"),
+            printable(model),
+            duration(attempt),
+            cut(&error, 80)
+        );
+        let line = terminal.paint(Style::Dim, line.trim_end());
+        terminal.line(line);
+    }
+}
+
+/// The output of a run: each value under its name, texts as they are.
+pub(crate) fn show_output(terminal: &mut Terminal, output: &Value) {
+    let Some(values) = output.as_object() else { return };
+    for (name, value) in values {
+        terminal.line("");
+        let heading = terminal.paint(Style::Strong, name);
+        terminal.line(heading);
+        match value.as_str() {
+            Some(text) => terminal.line(printable(text).trim_end()),
+            None => terminal.json(value),
+        }
+    }
+}
+
+/// `hishamos explain`.
+pub(crate) async fn explain(client: &Client, terminal: &mut Terminal, as_json: bool, run: Uuid) -> Result<(), Failure> {
+    let mut data = client.ask(EXPLAIN, json!({ "run": run })).await?;
+    let found = data.pointer_mut("/run/explain").map(Value::take);
+    let found = found.ok_or_else(|| no_such_run(run))?;
+    if as_json {
+        terminal.json(&found);
+        return Ok(());
+    }
+    terminal.line(format!("run {} is {}", text(&found, "runId"), text(&found, "status").to_lowercase()));
+    let next = found["next"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if next.is_empty() {
+        terminal.line("nothing more will happen to it");
+    }
+    for cause in next {
+        terminal.line(format!("  next: {}", describe(cause)));
+    }
+    for step in found["steps"].as_array().into_iter().flatten() {
+        terminal.line(format!(
+            "  step {}: {}; {}",
+            text(step, "step"),
+            text(step, "status").to_lowercase(),
+            describe(&step["cause"])
+        ));
+    }
+    Ok(())
+}
+
+fn describe(cause: &Value) -> String {
+    match text(cause, "kind") {
+        "UNCLAIMED" => "no node has taken the run yet".to_owned(),
+        "ATTEMPT" => format!("attempt {} is under way on {}", cause["attempt"], text(cause, "platform")),
+        "RETRY" => {
+            let error = printable(text(cause, "error"));
+            format!("{} attempts failed, the next starts at {} ({error})", cause["attempt"], text(cause, "at"))
+        }
+        "ENGINE" => "the engine is about to go on".to_owned(),
+        "NEEDS" => {
+            let steps: Vec<&str> = cause["steps"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            format!("waits for {}", steps.join(", "))
+        }
+        "FAILED" => format!("failed: {}", printable(text(cause, "error"))),
+        "NOT_REACHED" => "its turn did not come before the run ended".to_owned(),
+        other => other.to_lowercase(),
+    }
+}
+
+/// `hishamos cancel`.
+pub(crate) async fn cancel(
+    client: &Client,
+    terminal: &mut Terminal,
+    as_json: bool,
+    run: Uuid,
+    reason: &str,
+) -> Result<(), Failure> {
+    let input = json!({ "clientMutationId": Uuid::now_v7(), "runId": run, "reason": reason });
+    let mut data = client.ask(CANCEL, json!({ "input": input })).await?;
+    let done = data.get_mut("cancelRun").map(Value::take).unwrap_or_default();
+    if as_json {
+        terminal.json(&done);
+    } else if done["changed"] == Value::Bool(true) {
+        terminal.line(format!("run {run} is being cancelled"));
+    } else {
+        terminal.line(format!("run {run} was being cancelled already"));
+    }
+    Ok(())
+}
+
+fn style_of(status: &str) -> Style {
+    match status {
+        "completed" => Style::Good,
+        "failed" => Style::Bad,
+        "cancelled" | "cancelling" => Style::Warn,
+        "running" => Style::Strong,
+        _ => Style::Dim,
+    }
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The duration of something that has `durationMs`; a count may come as a number or as a decimal string.
+fn duration(value: &Value) -> String {
+    let field = &value["durationMs"];
+    let millis = field.as_u64().or_else(|| field.as_str().and_then(|text| text.parse().ok()));
+    millis.map(|millis| super::terminal::seconds(std::time::Duration::from_millis(millis))).unwrap_or_default()
+}

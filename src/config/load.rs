@@ -1,0 +1,298 @@
+//! The layers of the configuration and how they are put together.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use figment::providers::{Format, Serialized, Toml};
+use figment::value::{Dict, Value};
+use figment::{Figment, Profile};
+
+use super::{Config, Masked, PlatformKind};
+
+/// The file that is read from the working directory when no other is named.
+const FILE: &str = "hishamos.toml";
+
+/// The variables of others that mean the same to us.
+const FOREIGN: [&str; 4] = ["DATABASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"];
+
+/// The variables of the environment that are ours and no settings.
+const NO_SETTINGS: [&str; 2] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL"];
+
+/// The settings that are no text: numbers, and lists in brackets.
+const PARSED: [&str; 5] = ["readers", "patience_seconds", "drain_seconds", "latency_ms", "default_platforms"];
+
+/// What the command line says; it has the last word.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Flags {
+    /// The configuration file (default: hishamos.toml in the working directory, if it is there)
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the program keeps its own things (default: data)
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The port to listen on (default: 7410; 0 picks a free one)
+    #[arg(long, value_name = "PORT", global = true)]
+    pub(crate) port: Option<u16>,
+    /// The address and port to listen on (default: 127.0.0.1:7410); loopback only
+    #[arg(long, value_name = "ADDRESS:PORT", global = true, conflicts_with = "port")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Answer with the simulator instead of a model; everything it says is labelled [simulated]
+    #[arg(long, global = true)]
+    pub(crate) simulate: bool,
+    /// What to log, such as debug, or info,engine=debug
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub(crate) log_level: Option<String>,
+}
+
+/// A configuration that cannot be used, with its reason.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The named file is not there.
+    #[error("there is no configuration file {}", .0.display())]
+    NoFile(PathBuf),
+    /// A layer that does not fit.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Puts defaults, file, environment and flags together and checks the result.
+pub(crate) fn load(flags: &Flags) -> Result<Config, Error> {
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| {
+            name.starts_with("HISHAMOS_") || FOREIGN.contains(&&**name)
+        })
+        .collect();
+    merge(flags, Path::new(FILE), &environment)
+}
+
+fn merge(flags: &Flags, usual_file: &Path, environment: &[(String, String)]) -> Result<Config, Error> {
+    let variable = |wanted: &str| {
+        let found = environment.iter().find(|(name, value)| name == wanted && !value.is_empty());
+        found.map(|(_, value)| value.clone())
+    };
+    let named = flags.config.clone().or_else(|| variable("HISHAMOS_CONFIG").map(PathBuf::from));
+    let mut figment = Figment::new();
+    match named {
+        Some(file) if !file.is_file() => return Err(Error::NoFile(file)),
+        Some(file) => figment = figment.merge(Toml::file_exact(file)),
+        None if usual_file.is_file() => figment = figment.merge(Toml::file_exact(usual_file)),
+        None => {}
+    }
+    // What others name this way means the same to us, but our own names come first.
+    if let Some(url) = variable("DATABASE_URL") {
+        figment = figment.merge(Serialized::default("database_url", url));
+    }
+    for (name, value) in environment {
+        if NO_SETTINGS.contains(&&**name) || name == "HISHAMOS_PORT" || value.is_empty() {
+            continue;
+        }
+        let Some(key) = name.strip_prefix("HISHAMOS_") else { continue };
+        let key = key.to_ascii_lowercase().replace("__", ".");
+        let source = figment::Metadata::named(format!("the environment variable {name}"));
+        figment = figment.merge(Variable { key, value: value.clone(), source });
+    }
+    if let Some(dir) = &flags.data_dir {
+        figment = figment.merge(Serialized::default("data_dir", dir));
+    }
+    if let Some(listen) = flags.listen {
+        figment = figment.merge(Serialized::default("listen", listen));
+    }
+    if let Some(level) = &flags.log_level {
+        figment = figment.merge(Serialized::default("log.level", level));
+    }
+    let mut config: Config = figment.extract().map_err(|errors| Error::Invalid(describe(errors)))?;
+    let port = match variable("HISHAMOS_PORT") {
+        Some(text) => Some(
+            text.parse()
+                .map_err(|_| Error::Invalid(format!("HISHAMOS_PORT is `{text}`, but a port is a number from 0 to 65535")))?,
+        ),
+        None => None,
+    };
+    if let Some(port) = flags.port.or(port.filter(|_| flags.listen.is_none())) {
+        config.listen.set_port(port);
+    }
+    add_openai(&mut config, &variable)?;
+    if flags.simulate {
+        config.platforms.entry("simulator".to_owned()).or_insert_with(|| super::Platform::of(PlatformKind::Simulator));
+        config.default_platforms = vec!["simulator".to_owned()];
+    }
+    check(&config)?;
+    Ok(config)
+}
+
+/// `OPENAI_API_KEY` and `OPENAI_BASE_URL` make a platform `openai`, or fill in what the configured one leaves open; so
+/// does `OPENAI_MODEL`.
+fn add_openai(config: &mut Config, variable: &impl Fn(&str) -> Option<String>) -> Result<(), Error> {
+    let (key, url) = (variable("OPENAI_API_KEY"), variable("OPENAI_BASE_URL"));
+    if key.is_none() && url.is_none() {
+        return Ok(());
+    }
+    let platform =
+        config.platforms.entry("openai".to_owned()).or_insert_with(|| super::Platform::of(PlatformKind::Openai));
+    if platform.kind != PlatformKind::Openai {
+        return Err(Error::Invalid(
+            "platforms.openai is of another kind, but OPENAI_API_KEY or OPENAI_BASE_URL is set; rename the platform"
+                .to_owned(),
+        ));
+    }
+    platform.api_key = platform.api_key.take().or(key.map(Masked::new));
+    platform.base_url = platform.base_url.take().or(url);
+    platform.model = platform.model.take().or_else(|| variable("OPENAI_MODEL"));
+    Ok(())
+}
+
+fn check(config: &Config) -> Result<(), Error> {
+    if !config.listen.ip().is_loopback() {
+        let example = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), config.listen.port());
+        return Err(Error::Invalid(format!(
+            "listen is {}, but as long as there is no access control the server listens on loopback only, such as \
+             {example}; for access from elsewhere, use an SSH tunnel",
+            config.listen
+        )));
+    }
+    for (key, platform) in &config.platforms {
+        if let Some(setting) = platform.misplaced() {
+            return Err(Error::Invalid(format!(
+                "platforms.{key}.{setting} is set, but a platform of kind {} has no such setting",
+                platform.kind.name()
+            )));
+        }
+        if key.parse::<domain::Key>().is_err() {
+            return Err(Error::Invalid(format!(
+                "platforms.{key}: a key has only lower-case letters, digits and `-`, and begins with a letter"
+            )));
+        }
+    }
+    let mut ranges = [
+        ("journal.readers", u64::from(config.journal.readers), 1, 100),
+        ("journal.patience_seconds", config.journal.patience_seconds, 1, 3600),
+        ("engine.drain_seconds", config.engine.drain_seconds, 0, 3600),
+    ]
+    .into_iter();
+    match ranges.find(|(_, value, least, most)| !(*least..=*most).contains(value)) {
+        Some((name, value, least, most)) => {
+            Err(Error::Invalid(format!("{name} is {value}, but must be {least} to {most}")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// One variable of the environment as a layer, so that an error can name it.
+struct Variable {
+    key: String,
+    value: String,
+    source: figment::Metadata,
+}
+
+impl figment::Provider for Variable {
+    fn metadata(&self) -> figment::Metadata {
+        self.source.clone()
+    }
+
+    fn data(&self) -> Result<figment::value::Map<Profile, Dict>, figment::Error> {
+        // What looks like a number is one only where a number belongs: keys and models may be all digits.
+        let leaf = self.key.rsplit('.').next().unwrap_or_default();
+        let value = if PARSED.contains(&leaf) {
+            self.value.parse().unwrap_or_else(|never| match never {})
+        } else {
+            Value::from(self.value.clone())
+        };
+        let dict = figment::util::nest(&self.key, value).into_dict().unwrap_or_default();
+        Ok(Profile::Default.collect(dict))
+    }
+}
+
+/// Every error with its place: file, variable or flag.
+fn describe(errors: figment::Error) -> String {
+    let lines: Vec<String> = errors
+        .into_iter()
+        .map(|error| {
+            let source = error.metadata.as_ref().map(|source| match &source.source {
+                Some(place) => format!(" (in {place})"),
+                None => format!(" (in {})", source.name),
+            });
+            let path = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path.join(".")) };
+            format!("{path}{}{}", error.kind, source.unwrap_or_default())
+        })
+        .collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn with(flags: &Flags, file: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hishamos.toml");
+        std::fs::write(&path, file).unwrap();
+        merge(flags, &path, &environment(variables)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_layer_covers_the_one_below() {
+        let none = Flags::default();
+        assert_eq!(with(&none, "", &[]).unwrap().listen.port(), 7410);
+        let file = "listen = \"127.0.0.1:1\"\n[log]\nlevel = \"warn\"\n";
+        assert_eq!(with(&none, file, &[]).unwrap().listen.port(), 1);
+        let variables = [("HISHAMOS_LISTEN", "127.0.0.1:2"), ("HISHAMOS_LOG__LEVEL", "debug")];
+        let config = with(&none, file, &variables).unwrap();
+        assert_eq!((config.listen.port(), config.log.level.as_deref()), (2, Some("debug")));
+        let flags = Flags { port: Some(3), ..Flags::default() };
+        assert_eq!(with(&flags, file, &variables).unwrap().listen.port(), 3);
+        assert_eq!(with(&none, file, &[("HISHAMOS_PORT", "4")]).unwrap().listen.port(), 4);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_their_place() {
+        let error = with(&Flags::default(), "liste = 1\n", &[]).unwrap_err();
+        assert!(error.contains("liste") && error.contains("listen") && error.contains("hishamos.toml"), "{error}");
+        let error = with(&Flags::default(), "", &[("HISHAMOS_LOG__LEVLE", "debug")]).unwrap_err();
+        assert!(error.contains("levle") && error.contains("HISHAMOS_LOG__LEVLE"), "{error}");
+        let error = with(&Flags::default(), "[platforms.x]\nkind = \"openai\"\nbaseurl = \"y\"\n", &[]).unwrap_err();
+        assert!(error.contains("baseurl") && error.contains("base_url"), "{error}");
+    }
+
+    #[test]
+    fn openai_variables_make_a_platform() {
+        let config = with(&Flags::default(), "", &[("OPENAI_API_KEY", "12345"), ("OPENAI_BASE_URL", "http://x/v1")]);
+        let platforms = config.unwrap().platforms;
+        assert_eq!(platforms["openai"].api_key.as_ref().unwrap().reveal(), "12345");
+        assert_eq!(platforms["openai"].base_url.as_deref(), Some("http://x/v1"));
+        assert!(with(&Flags::default(), "", &[("OPENAI_API_KEY", "")]).unwrap().platforms.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let error = with(&Flags::default(), "listen = \"0.0.0.0:7410\"\n", &[]).unwrap_err();
+        assert!(error.contains("loopback only"), "{error}");
+        let error = with(&Flags::default(), "[platforms.sim]\nkind = \"simulator\"\nmodel = \"x\"\n", &[]).unwrap_err();
+        assert!(error.contains("platforms.sim.model"), "{error}");
+        let error = with(&Flags::default(), "[journal]\nreaders = 0\n", &[]).unwrap_err();
+        assert!(error.contains("journal.readers is 0"), "{error}");
+        let flags = Flags { config: Some("/nowhere.toml".into()), ..Flags::default() };
+        assert!(with(&flags, "", &[]).unwrap_err().contains("/nowhere.toml"));
+    }
+
+    #[test]
+    fn nothing_simulates_unless_asked_to() {
+        assert!(with(&Flags::default(), "", &[]).unwrap().platforms.is_empty());
+        let flags = Flags { simulate: true, ..Flags::default() };
+        let config = with(&flags, "", &[("OPENAI_API_KEY", "k")]).unwrap();
+        assert_eq!(config.default_platforms, ["simulator"]);
+    }
+
+    #[test]
+    fn secrets_are_masked_when_shown() {
+        let file = "database_url = \"postgres://u:hidden@h/d\"\n[platforms.x]\nkind = \"openai\"\napi_key = \"hidden\"\n";
+        let config = with(&Flags::default(), file, &[]).unwrap();
+        let shown = serde_json::to_string(&config).unwrap() + &format!("{config:?}");
+        assert!(!shown.contains("hidden"), "{shown}");
+    }
+}

@@ -1,0 +1,215 @@
+//! What can be configured, and the one place that reads files and the environment for it.
+//!
+//! Invariants: defaults < file < environment < flags; a key that nobody knows is refused; no secret leaves this module
+//! except to the part that needs it.
+
+mod load;
+mod secret;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use load::{Flags, load};
+pub(crate) use secret::{DatabaseUrl, Masked};
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Where the program keeps its own things: the private PostgreSQL, models, the file that names the running server.
+    pub(crate) data_dir: PathBuf,
+    /// A PostgreSQL to use instead of the private one.
+    pub(crate) database_url: Option<DatabaseUrl>,
+    /// Where the server listens; loopback only.
+    pub(crate) listen: SocketAddr,
+    pub(crate) log: Log,
+    /// Where work goes that names no platform, most wanted first; empty means every platform in the order of their
+    /// keys, the simulator last.
+    pub(crate) default_platforms: Vec<String>,
+    /// The AI platforms, by key.
+    pub(crate) platforms: BTreeMap<String, Platform>,
+    /// The journal.
+    pub(crate) journal: Journal,
+    /// The engine.
+    pub(crate) engine: Engine,
+    /// The private PostgreSQL.
+    pub(crate) postgres: Postgres,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: "data".into(),
+            database_url: None,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7410)),
+            log: Log::default(),
+            default_platforms: Vec::new(),
+            platforms: BTreeMap::new(),
+            journal: Journal::default(),
+            engine: Engine::default(),
+            postgres: Postgres::default(),
+        }
+    }
+}
+
+/// What is logged, to standard error.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    /// A level, or directives such as `info,engine=debug`; when not given, `info` for `serve` and `warn` otherwise.
+    pub(crate) level: Option<String>,
+    /// For people or for machines.
+    pub(crate) format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: None, format: LogFormat::Text }
+    }
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// One readable line each.
+    Text,
+    /// One JSON object each.
+    Json,
+}
+
+/// The kind of an AI platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PlatformKind {
+    /// Speaks OpenAI Chat Completions over HTTP.
+    Openai,
+    /// An open-weights model in this process.
+    Local,
+    /// Asks no model, openly so.
+    Simulator,
+}
+
+impl PlatformKind {
+    /// The name in the configuration.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::Local => "local",
+            Self::Simulator => "simulator",
+        }
+    }
+}
+
+/// One AI platform.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Platform {
+    /// What it is.
+    pub(crate) kind: PlatformKind,
+    /// openai: where the API begins, `/v1` included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) base_url: Option<String>,
+    /// openai: the key; servers of one's own often need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) api_key: Option<Masked>,
+    /// openai: the model for agents that name none. local: what the model is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<String>,
+    /// openai: a proxy for every call, as a URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proxy: Option<String>,
+    /// openai: a PEM file with certificates to trust besides the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) certificates: Option<PathBuf>,
+    /// local: the GGUF file; the newest in `models` of the data directory when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<PathBuf>,
+    /// simulator: how long it waits before each answer, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) latency_ms: Option<u64>,
+}
+
+impl Platform {
+    /// One of a kind with nothing said.
+    pub(crate) fn of(kind: PlatformKind) -> Self {
+        Self {
+            kind,
+            base_url: None,
+            api_key: None,
+            model: None,
+            proxy: None,
+            certificates: None,
+            path: None,
+            latency_ms: None,
+        }
+    }
+
+    /// The first setting that is there although its kind has no use for it.
+    pub(crate) fn misplaced(&self) -> Option<&'static str> {
+        let openai = [
+            ("base_url", self.base_url.is_some()),
+            ("api_key", self.api_key.is_some()),
+            ("proxy", self.proxy.is_some()),
+            ("certificates", self.certificates.is_some()),
+        ];
+        let set = |wanted: PlatformKind, name, is_set: bool| (is_set && self.kind != wanted).then_some(name);
+        openai
+            .into_iter()
+            .find_map(|(name, is_set)| set(PlatformKind::Openai, name, is_set))
+            .or_else(|| (self.kind == PlatformKind::Simulator && self.model.is_some()).then_some("model"))
+            .or_else(|| set(PlatformKind::Local, "path", self.path.is_some()))
+            .or_else(|| set(PlatformKind::Simulator, "latency_ms", self.latency_ms.is_some()))
+    }
+}
+
+/// How the journal works.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Journal {
+    /// How many database connections read at most, 1 to 100.
+    pub(crate) readers: u32,
+    /// How long an append waits for a database that cannot be reached, in seconds.
+    pub(crate) patience_seconds: u64,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { readers: 8, patience_seconds: 30 }
+    }
+}
+
+/// How the engine works.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Engine {
+    /// How long running calls may go on after a shutdown was asked for, in seconds.
+    pub(crate) drain_seconds: u64,
+}
+
+impl Engine {
+    /// The drain time.
+    pub(crate) fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self { drain_seconds: 2 }
+    }
+}
+
+/// How the private PostgreSQL is run.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Postgres {
+    /// Where its programs are; the usual places when not given.
+    pub(crate) bin_dir: Option<PathBuf>,
+    /// Settings as in postgresql.conf.
+    pub(crate) settings: BTreeMap<String, String>,
+}
