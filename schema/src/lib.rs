@@ -70,7 +70,7 @@ impl Default for Limits {
 
 /// Builds the schema.
 #[must_use]
-pub fn build(parts: Parts, limits: Limits) -> Schema {
+pub fn build(parts: Parts, limits: &Limits) -> Schema {
     builder()
         .data(loader::Loaders::new(parts.queries.clone()))
         .data(parts.journal)
@@ -78,7 +78,7 @@ pub fn build(parts: Parts, limits: Limits) -> Schema {
         .data(parts.queries)
         .limit_depth(limits.depth)
         .limit_complexity(limits.complexity)
-        .data(limits)
+        .data(limits.clone())
         .finish()
 }
 

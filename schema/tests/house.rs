@@ -44,7 +44,7 @@ impl House {
         };
         let stop = CancellationToken::new();
         let projectors = tokio::spawn(service.run(stop.clone()));
-        let schema = schema::build(parts, Limits { wait: Duration::from_secs(5), ..Limits::default() });
+        let schema = schema::build(parts, &Limits { wait: Duration::from_secs(5), ..Limits::default() });
         Self { schema, journal, commands, database, projectors, _stop: stop.drop_guard() }
     }
 

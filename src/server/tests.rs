@@ -43,7 +43,7 @@ fn parts(journal: &Arc<dyn Journal>, well: &Arc<AtomicBool>) -> Parts {
     let pool = PgPoolOptions::new().connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
     let queries = Queries::new(pool);
     let commands = Commands::new(Arc::clone(journal));
-    let schema = schema::build(schema::Parts { journal: Arc::clone(journal), commands, queries }, Limits::default());
+    let schema = schema::build(schema::Parts { journal: Arc::clone(journal), commands, queries }, &Limits::default());
     let well = Arc::clone(well);
     let checks = vec![
         health::Check::journal(Arc::clone(journal)),
