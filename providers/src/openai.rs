@@ -15,9 +15,7 @@ use reqwest::{Response, Url};
 
 use crate::wire::openai_chat::{self, Answer, Dialect, StreamDecoder};
 use crate::wire::{openai_failure, retry_after};
-use crate::{
-    Chunk, Failure, FailureKind, Health, Platform, Reply, ReplyStream, Request, Secret, State, Usage,
-};
+use crate::{Chunk, Failure, FailureKind, Health, Platform, Reply, ReplyStream, Request, Secret, State, Usage};
 
 /// Error bodies are read no further than this.
 const ERROR_BODY_LIMIT: usize = 64 * 1024;
@@ -338,8 +336,7 @@ impl Platform for OpenAi {
         }
         let decoder = Some(StreamDecoder::new(self.dialect, self.options.max_reply_bytes));
         let platform = self.clone();
-        let incoming =
-            Incoming { platform, request, response, decoder, received: 0, started, deadline, failure: None };
+        let incoming = Incoming { platform, request, response, decoder, received: 0, started, deadline, failure: None };
         Ok(stream::unfold(incoming, async |mut incoming| Some((incoming.next().await?, incoming))).boxed())
     }
 
@@ -363,8 +360,8 @@ impl Platform for OpenAi {
 }
 
 fn base_url(text: &str) -> Result<Url, Error> {
-    let mut url = Url::parse(text.trim())
-        .map_err(|error| Error::BaseUrl { url: "…".to_owned(), why: error.to_string() })?;
+    let mut url =
+        Url::parse(text.trim()).map_err(|error| Error::BaseUrl { url: "…".to_owned(), why: error.to_string() })?;
     let secret = !url.username().is_empty() || url.password().is_some();
     // Neither setter fails for a URL with a host, and others are refused below.
     let _ = url.set_password(None);

@@ -206,8 +206,7 @@ impl Platform for Simulator {
 
     async fn stream(&self, request: Request) -> Result<ReplyStream, Failure> {
         let reply = self.answer(request).await?;
-        let mut chunks: Vec<_> =
-            reply.text.split_inclusive(' ').map(|word| Ok(Chunk::Text(word.to_owned()))).collect();
+        let mut chunks: Vec<_> = reply.text.split_inclusive(' ').map(|word| Ok(Chunk::Text(word.to_owned()))).collect();
         chunks.push(Ok(Chunk::End(Box::new(reply))));
         Ok(stream::iter(chunks).boxed())
     }
@@ -217,6 +216,9 @@ impl Platform for Simulator {
     }
 
     async fn health(&self) -> Health {
-        Health { state: State::Ready, detail: "answers without a model; every reply is labelled as simulated".to_owned() }
+        Health {
+            state: State::Ready,
+            detail: "answers without a model; every reply is labelled as simulated".to_owned(),
+        }
     }
 }

@@ -93,7 +93,16 @@ async fn each_way_to_fail_has_its_kind() {
         ),
         (Behaviour::CutBeforeHeaders, K::Unreachable, "before an answer"),
         (Behaviour::CutBody, K::MalformedReply, "broke off"),
-        (Behaviour::Respond { status: 200, content_type: "text/event-stream".into(), headers: vec![], body: String::new() }, K::MalformedReply, ""),
+        (
+            Behaviour::Respond {
+                status: 200,
+                content_type: "text/event-stream".into(),
+                headers: vec![],
+                body: String::new(),
+            },
+            K::MalformedReply,
+            "",
+        ),
     ];
     let server = OpenAiServer::start([]).await.unwrap();
     let platform = OpenAi::new(options(server.base_url())).unwrap();
@@ -138,7 +147,10 @@ async fn a_pause_is_kept() {
     };
     assert_eq!(pause(Behaviour::rate_limited(Some("7"))).await, Some(Duration::from_secs(7)));
     assert_eq!(pause(Behaviour::rate_limited(None)).await, None);
-    assert_eq!(pause(Behaviour::rate_limited(Some("Fri, 01 Jan 2100 00:00:00 GMT"))).await, Some(Duration::from_secs(86_400)));
+    assert_eq!(
+        pause(Behaviour::rate_limited(Some("Fri, 01 Jan 2100 00:00:00 GMT"))).await,
+        Some(Duration::from_secs(86_400))
+    );
     let busy = Behaviour::server_error().with_header("Retry-After", "2").with_header("retry-after-ms", "1200");
     assert_eq!(pause(busy).await, Some(Duration::from_millis(1200)));
 }
@@ -190,10 +202,9 @@ async fn nobody_there_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let refused = format!("http://{}/v1", listener.local_addr().unwrap());
     drop(listener);
-    for (base_url, says) in [
-        (refused, "cannot connect"),
-        ("http://no-such-host.invalid/v1".to_owned(), "cannot be resolved"),
-    ] {
+    for (base_url, says) in
+        [(refused, "cannot connect"), ("http://no-such-host.invalid/v1".to_owned(), "cannot be resolved")]
+    {
         let platform = OpenAi::new(options(base_url)).unwrap();
         let failure = platform.execute(request()).await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Unreachable, "{failure}");

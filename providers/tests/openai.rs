@@ -77,7 +77,10 @@ async fn what_is_not_reported_is_not_zero() {
         assert_eq!((reply.cost, reply.raw_usage), (None, None));
     }
     let received = server.received();
-    assert_eq!(received[0].json, json!({ "model": "default-model", "messages": [{ "role": "user", "content": "Hello" }] }));
+    assert_eq!(
+        received[0].json,
+        json!({ "model": "default-model", "messages": [{ "role": "user", "content": "Hello" }] })
+    );
     assert_eq!(received[0].header("authorization"), None);
 }
 

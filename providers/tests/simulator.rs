@@ -47,7 +47,8 @@ async fn follows_its_script() {
         assert!(simulator.execute(Request::new(user)).await.is_ok());
     }
     assert_eq!(simulator.execute(Request::new("say")).await.unwrap().text, "[simulated] so");
-    let hang = simulator.execute(Request { timeout: Duration::from_millis(9), ..Request::new("hang") }).await.unwrap_err();
+    let hang =
+        simulator.execute(Request { timeout: Duration::from_millis(9), ..Request::new("hang") }).await.unwrap_err();
     assert_eq!(hang.kind, FailureKind::Timeout);
     let hurried = Request { timeout: Duration::from_millis(1), ..Request::new("a") };
     assert_eq!(simulator.execute(hurried).await.unwrap_err().kind, FailureKind::Timeout);

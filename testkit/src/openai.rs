@@ -113,7 +113,8 @@ impl Behaviour {
     /// 400 because the prompt is too long.
     #[must_use]
     pub fn context_too_long() -> Self {
-        let message = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.";
+        let message =
+            "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.";
         Self::error(400, "invalid_request_error", Some("context_length_exceeded"), message)
     }
 
@@ -322,7 +323,9 @@ async fn serve(mut socket: TcpStream, shared: &Shared) -> io::Result<()> {
         state.received.push(received);
         match (completion, models) {
             (true, _) => state.script.pop_front().unwrap_or_else(|| state.default.clone()),
-            (_, true) => Behaviour::json(200, &json!({ "object": "list", "data": [{ "id": MODEL, "object": "model" }] })),
+            (_, true) => {
+                Behaviour::json(200, &json!({ "object": "list", "data": [{ "id": MODEL, "object": "model" }] }))
+            }
             _ => Behaviour::respond(404, "text/plain", "404 page not found"),
         }
     };
@@ -375,7 +378,8 @@ async fn play(socket: &mut TcpStream, shared: &Shared, mut behaviour: Behaviour,
         }
         Behaviour::FailStream(count) => {
             stream(socket, &six(count), &Value::Null, None).await?;
-            let error = json!({ "error": { "message": "The server had an error", "type": "server_error", "code": null } });
+            let error =
+                json!({ "error": { "message": "The server had an error", "type": "server_error", "code": null } });
             socket.write_all(&chunk(&format!("data: {error}\n\n"))).await?;
             socket.write_all(b"0\r\n\r\n").await
         }
@@ -413,9 +417,7 @@ async fn stream(socket: &mut TcpStream, pieces: &[String], usage: &Value, finish
         }
         chunk(&format!("data: {event}\n\n"))
     };
-    let delta = |delta: Value, finish: Option<&str>| {
-        json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish }])
-    };
+    let delta = |delta: Value, finish: Option<&str>| json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish }]);
     socket.write_all(&event(delta(json!({ "role": "assistant", "content": "" }), None), &Value::Null)).await?;
     for piece in pieces {
         socket.write_all(&event(delta(json!({ "content": piece }), None), &Value::Null)).await?;

@@ -92,8 +92,7 @@ impl ChatTemplate {
 
     fn render(&self, system: bool) -> Result<String, String> {
         let user = context! { role => "user", content => USER };
-        let messages =
-            if system { vec![context! { role => "system", content => SYSTEM }, user] } else { vec![user] };
+        let messages = if system { vec![context! { role => "system", content => SYSTEM }, user] } else { vec![user] };
         let bos = self.bos.as_ref().map_or("", |(_, text)| text);
         let values = context! {
             messages,

@@ -35,9 +35,7 @@ impl Tokens {
                 None
             }
             "gpt-2" | "gpt2" => Some(PreTokenizerWrapper::from(byte_level())),
-            "smollm" => {
-                Some(Sequence::new(vec![Digits::new(true).into(), byte_level().into()]).into())
-            }
+            "smollm" => Some(Sequence::new(vec![Digits::new(true).into(), byte_level().into()]).into()),
             other => {
                 let known = "smollm, llama-bpe, llama3, smaug-bpe, qwen2, gpt-2";
                 return Err(format!("it cuts text before tokenising as `{other}`, and only these are known: {known}"));

@@ -311,7 +311,7 @@ fn cost(usage: Option<&Value>, dialect: Dialect) -> Option<i64> {
         return None;
     }
     let dollars = usage?.get("cost")?.as_f64()?;
-    // A sane charge is far below the limit, where every whole nano-dollar is exact in an f64.
-    #[expect(clippy::cast_possible_truncation, reason = "in range by the check before")]
-    (0.0..=1e6).contains(&dollars).then(|| (dollars * 1e9).round() as i64)
+    // Up to the limit every whole nano-dollar is exact in an f64, and no sane charge is above it.
+    let sane = (0.0..=1e6).contains(&dollars);
+    sane.then(|| (dollars * 1e9).round() as i64) // In range by the check before.
 }

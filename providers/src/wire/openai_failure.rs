@@ -21,16 +21,10 @@ pub fn of_status(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Fai
     let error = value.as_ref().map(|value| value.get("error").filter(|error| !error.is_null()).unwrap_or(value));
     let said = error.and_then(said).unwrap_or_else(|| excerpt(&text));
     let kind = error.and_then(by_code).or_else(|| by_phrase(status, &said)).unwrap_or_else(|| by_status(status));
-    let message = if said.is_empty() {
-        format!("status {status} without a reason")
-    } else {
-        format!("status {status}: {said}")
-    };
-    let message = if status == 404 && value.is_none() {
-        format!("{message} (does the base URL end in /v1?)")
-    } else {
-        message
-    };
+    let message =
+        if said.is_empty() { format!("status {status} without a reason") } else { format!("status {status}: {said}") };
+    let message =
+        if status == 404 && value.is_none() { format!("{message} (does the base URL end in /v1?)") } else { message };
     Failure::new(kind, message).after(retry_after)
 }
 

@@ -94,6 +94,8 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::{Decoder, Event, TooLong};
 
     fn all(bytes: &[u8]) -> Vec<Event> {
