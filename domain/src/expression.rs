@@ -61,6 +61,9 @@ impl Expression {
     /// The longest allowed expression, in bytes.
     pub const MAX_LEN: usize = 4096;
 
+    /// The deepest allowed nesting of brackets and operators.
+    pub const MAX_NESTING: usize = 128;
+
     /// The source text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -140,8 +143,46 @@ impl fmt::Display for Expression {
 }
 
 fn compile(source: &str) -> Result<jmespath::Expression<'static>, ExpressionError> {
-    jmespath::compile(source)
-        .map_err(|error| ExpressionError { source_text: source.to_owned(), message: error.to_string() })
+    let wrong = |message| ExpressionError { source_text: source.to_owned(), message };
+    if nesting(source) > Expression::MAX_NESTING {
+        return Err(wrong(format!("is nested deeper than {} levels", Expression::MAX_NESTING)));
+    }
+    jmespath::compile(source).map_err(|error| wrong(error.to_string()))
+}
+
+/// An upper bound of the syntax tree's depth. The library parses, evaluates and drops recursively, so a deep
+/// expression would exhaust the thread's stack, which ends the process.
+///
+/// Every level of the tree is an opening bracket or an operator that is still open; what stands behind a comma
+/// begins anew below its bracket.
+fn nesting(source: &str) -> usize {
+    let mut deepest = 0;
+    // Per open bracket, how deep the tree was when it opened.
+    let mut outer = vec![0];
+    let mut depth = 0_usize;
+    let mut chars = source.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' | '"' | '`' => {
+                while let Some(inner) = chars.next().filter(|inner| *inner != c) {
+                    if inner == '\\' {
+                        chars.next();
+                    }
+                }
+            }
+            '(' | '[' | '{' => {
+                depth += 1;
+                outer.push(depth);
+            }
+            // A closed bracket is one level more for what follows it, as in `a[0][0]`.
+            ')' | ']' | '}' if outer.len() > 1 => depth = outer.pop().unwrap_or_default(),
+            ',' => depth = outer.last().copied().unwrap_or_default(),
+            '.' | '|' | '&' | '!' | '<' | '>' | '=' | '*' | '?' => depth += 1,
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 fn is_path(source: &str) -> bool {

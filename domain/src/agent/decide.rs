@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::Profile;
 use crate::{Agent, AgentCommand, AgentEvent, Refusal};
 
@@ -57,7 +59,7 @@ fn check(profile: &Profile) -> Result<(), AgentRefusal> {
         (profile.max_tokens != Some(0), "max_tokens must be at least 1"),
         (profile.context_window > 0, "context_window must be at least 1"),
         (
-            !profile.timeout.is_zero() && profile.timeout.as_secs() <= 86_400,
+            !profile.timeout.is_zero() && profile.timeout <= Duration::from_secs(86_400),
             "timeout must be more than zero and at most one day",
         ),
     ];

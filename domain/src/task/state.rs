@@ -212,6 +212,7 @@ impl Task {
             TaskEvent::Failed { error } => {
                 self.status = TaskStatus::Failed;
                 self.error = Some(error);
+                self.retry_at = None;
             }
             TaskEvent::Cancelled { .. } => {
                 if self.running_attempt().is_some() {

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -155,17 +155,22 @@ impl Definition {
                 errors.push(DefinitionError::UnknownStep { step: step.name.clone(), missing: missing.clone() });
             }
         }
-        if let Some(cycle) = find_cycle(&by_name) {
-            errors.push(DefinitionError::Cycle { cycle });
-        } else {
-            self.check_mappings(&by_name, &mut errors);
+        let graph = Graph::new(&by_name);
+        match graph.order() {
+            Err(cycle) => errors.push(DefinitionError::Cycle { cycle }),
+            Ok(order) => self.check_mappings(&by_name, &graph.ancestors(&order), &mut errors),
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    fn check_mappings(&self, by_name: &BTreeMap<&StepName, &Step>, errors: &mut Vec<DefinitionError>) {
+    fn check_mappings(
+        &self,
+        by_name: &BTreeMap<&StepName, &Step>,
+        ancestors: &Ancestors<'_>,
+        errors: &mut Vec<DefinitionError>,
+    ) {
         for step in &self.steps {
-            let before = ancestors(step, by_name);
+            let before = |name: &StepName| ancestors.has(&step.name, name);
             for (name, expression) in &step.input {
                 let place = format!("step `{}`, input `{name}`", step.name);
                 self.check_run_scope(place, expression, by_name, Some(&before), errors);
@@ -191,7 +196,7 @@ impl Definition {
         place: String,
         expression: &Expression,
         by_name: &BTreeMap<&StepName, &Step>,
-        before: Option<&BTreeSet<&StepName>>,
+        before: Option<&dyn Fn(&StepName) -> bool>,
         errors: &mut Vec<DefinitionError>,
     ) {
         let properties = self.input_schema.get("properties").and_then(Value::as_object);
@@ -207,7 +212,7 @@ impl Definition {
                 let Some((_, step)) = by_name.iter().find(|(known, _)| known.as_str() == name) else {
                     return Some("but there is no step of that name".to_owned());
                 };
-                if before.is_some_and(|before| !before.contains(&step.name)) {
+                if before.is_some_and(|before| !before(&step.name)) {
                     return Some(format!("but this step does not wait for it; add `{name}` to its needs"));
                 }
                 let field = rest.first()?;
@@ -265,38 +270,85 @@ fn check_references(
     }
 }
 
-fn ancestors<'a>(step: &'a Step, by_name: &BTreeMap<&'a StepName, &'a Step>) -> BTreeSet<&'a StepName> {
-    let mut found = BTreeSet::new();
-    let mut open: Vec<&StepName> = step.needs.iter().collect();
-    while let Some(name) = open.pop() {
-        if found.insert(name) {
-            open.extend(by_name.get(name).into_iter().flat_map(|step| &step.needs));
-        }
-    }
-    found
+/// The steps as numbers, so that even the densest graph that is allowed is checked in a moment.
+struct Graph<'a> {
+    names: Vec<&'a StepName>,
+    needs: Vec<Vec<usize>>,
 }
 
-/// Depth-first search with an explicit stack, so that a long chain cannot exhaust the thread's.
-fn find_cycle(by_name: &BTreeMap<&StepName, &Step>) -> Option<Vec<StepName>> {
-    let mut done: BTreeSet<&StepName> = BTreeSet::new();
-    for start in by_name.keys() {
-        let mut trail: Vec<(&StepName, usize)> = vec![(start, 0)];
-        while let Some((name, next)) = trail.pop() {
-            let need = by_name.get(name).and_then(|step| step.needs.get(next));
-            let Some(need) = need else {
-                done.insert(name);
-                continue;
-            };
-            trail.push((name, next + 1));
-            if let Some(from) = trail.iter().position(|(open, _)| *open == need) {
-                let mut cycle: Vec<StepName> = trail.iter().skip(from).map(|(open, _)| (*open).clone()).collect();
-                cycle.push((*need).clone());
-                return Some(cycle);
-            }
-            if by_name.contains_key(need) && !done.contains(need) {
-                trail.push((need, 0));
+impl<'a> Graph<'a> {
+    fn new(by_name: &BTreeMap<&'a StepName, &'a Step>) -> Self {
+        let names: Vec<&StepName> = by_name.keys().copied().collect();
+        let needs = by_name.values().map(|step| step.needs.iter().filter_map(|need| names.binary_search(&need).ok()));
+        let needs = needs.map(Iterator::collect).collect();
+        Self { names, needs }
+    }
+
+    /// Every step after those that it needs, or a circle. Depth-first search with an explicit stack, so that a long
+    /// chain cannot exhaust the thread's.
+    fn order(&self) -> Result<Vec<usize>, Vec<StepName>> {
+        let mut seen = vec![false; self.names.len()];
+        let mut order = Vec::with_capacity(self.names.len());
+        let mut done = vec![false; self.names.len()];
+        for start in 0..self.names.len() {
+            let mut trail = if mark(&mut seen, start) { vec![(start, 0)] } else { vec![] };
+            while let Some((step, next)) = trail.last_mut() {
+                let Some(need) = self.needs.get(*step).and_then(|needs| needs.get(*next)).copied() else {
+                    mark(&mut done, *step);
+                    order.push(*step);
+                    trail.pop();
+                    continue;
+                };
+                *next += 1;
+                if mark(&mut seen, need) {
+                    trail.push((need, 0));
+                } else if done.get(need) == Some(&false) {
+                    let circle = trail.iter().map(|(step, _)| *step).skip_while(|step| *step != need).chain([need]);
+                    return Err(circle.filter_map(|step| Some((*self.names.get(step)?).clone())).collect());
+                }
             }
         }
+        Ok(order)
     }
-    None
+
+    /// For every step, all that come before it.
+    fn ancestors(&self, order: &[usize]) -> Ancestors<'a> {
+        let words = self.names.len().div_ceil(64);
+        let mut rows = vec![Vec::new(); self.names.len()];
+        for step in order {
+            let mut row = vec![0_u64; words];
+            for need in self.needs.get(*step).into_iter().flatten() {
+                let before = rows.get(*need).into_iter().flatten();
+                row.iter_mut().zip(before).for_each(|(word, before)| *word |= before);
+                if let Some(word) = row.get_mut(need / 64) {
+                    *word |= 1 << (need % 64);
+                }
+            }
+            if let Some(slot) = rows.get_mut(*step) {
+                *slot = row;
+            }
+        }
+        Ancestors { names: self.names.clone(), rows }
+    }
+}
+
+/// Sets a flag; whether it was clear before.
+fn mark(flags: &mut [bool], place: usize) -> bool {
+    flags.get_mut(place).is_some_and(|flag| !std::mem::replace(flag, true))
+}
+
+/// Who comes before whom: a row of bits for every step.
+struct Ancestors<'a> {
+    names: Vec<&'a StepName>,
+    rows: Vec<Vec<u64>>,
+}
+
+impl Ancestors<'_> {
+    fn has(&self, step: &StepName, ancestor: &StepName) -> bool {
+        let (Ok(step), Ok(ancestor)) = (self.names.binary_search(&step), self.names.binary_search(&ancestor)) else {
+            return false;
+        };
+        let word = self.rows.get(step).and_then(|row| row.get(ancestor / 64));
+        word.is_some_and(|word| word >> (ancestor % 64) & 1 == 1)
+    }
 }

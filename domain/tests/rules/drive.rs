@@ -1,0 +1,37 @@
+//! Carries out commands on one aggregate and keeps its history.
+
+use domain::Decide;
+
+pub(crate) struct Driven<A: Decide> {
+    pub(crate) state: A,
+    pub(crate) history: Vec<A::Event>,
+}
+
+impl<A: Decide> Driven<A> {
+    pub(crate) fn new() -> Self {
+        Self { state: A::default(), history: Vec::new() }
+    }
+
+    /// The events of the decision, already folded.
+    pub(crate) fn ask(&mut self, command: A::Command) -> Result<Vec<A::Event>, A::Error>
+    where
+        A::Event: Clone,
+    {
+        let events = self.state.decide(command)?;
+        for event in &events {
+            self.state.apply(event.clone());
+            self.history.push(event.clone());
+        }
+        Ok(events)
+    }
+
+    /// The state folded anew from the first `count` events.
+    pub(crate) fn folded(&self, count: usize) -> A
+    where
+        A::Event: Clone,
+    {
+        let mut state = A::default();
+        self.history.iter().take(count).for_each(|event| state.apply(event.clone()));
+        state
+    }
+}
