@@ -230,7 +230,7 @@ proptest! {
     #[test]
     fn a_hidden_edge_back_is_found(graph in graph(), from in any::<Index>(), to in any::<Index>()) {
         // Make an early step wait for one that, directly or not, waits for it.
-        let mut steps = graph.steps.clone();
+        let mut steps = graph.steps;
         steps.sort_by_key(|step| step.name.as_str()[1..].parse::<usize>().unwrap());
         let (from, to) = (from.index(steps.len()), to.index(steps.len()));
         let mut reached: BTreeSet<StepName> = [steps[from].name.clone()].into();

@@ -35,7 +35,7 @@ proptest! {
 
     #[test]
     fn a_higher_cap_never_shortens_a_pause(policy in policy(), more in 0_u64..1_000_000_000, attempt in 1_u32..=100) {
-        let higher = RetryPolicy { max_backoff: policy.max_backoff + Duration::from_micros(more), ..policy.clone() };
+        let higher = RetryPolicy { max_backoff: policy.max_backoff + Duration::from_micros(more), ..policy };
         prop_assert!(policy.backoff(attempt, 1000) <= higher.backoff(attempt, 1000));
     }
 
