@@ -91,11 +91,9 @@ pub(super) fn freeze(event: &RunEvent) -> Result<Encoded, String> {
         RunEvent::StepStarted { step, task } => {
             write(&StepStartedV1 { step: step.as_str(), task: task.as_uuid().into_bytes() })
         }
-        RunEvent::StepCompleted { step, output, simulated } => write(&StepCompletedV1 {
-            step: step.as_str(),
-            output: JsonV1::freeze(output)?,
-            simulated: *simulated,
-        }),
+        RunEvent::StepCompleted { step, output, simulated } => {
+            write(&StepCompletedV1 { step: step.as_str(), output: JsonV1::freeze(output)?, simulated: *simulated })
+        }
         RunEvent::StepFailed { step, error } => {
             write(&StepFailedV1 { step: step.as_str(), error: AttemptErrorV1::freeze(error)? })
         }

@@ -82,10 +82,7 @@ pub(super) struct MappingV1<'a> {
 
 impl<'a> MappingV1<'a> {
     fn freeze(mapping: &'a BTreeMap<StepName, Expression>) -> Vec<Self> {
-        mapping
-            .iter()
-            .map(|(name, expression)| Self { name: name.as_str(), expression: expression.as_str() })
-            .collect()
+        mapping.iter().map(|(name, expression)| Self { name: name.as_str(), expression: expression.as_str() }).collect()
     }
 
     fn thaw(mapping: &[Self]) -> Result<BTreeMap<StepName, Expression>, String> {

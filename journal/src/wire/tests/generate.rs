@@ -7,8 +7,8 @@ use domain::agent::Profile;
 use domain::template::TemplateBody;
 use domain::{
     AgentEvent, AgentId, AttemptError, Definition, ErrorKind, Event, Expression, FinishReason, Key, NanoUsd, NodeId,
-    Reply, RetryPolicy, RunEvent, RunId, Step, StepName, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage,
-    WorkflowEvent, WorkflowId,
+    Reply, RetryPolicy, RunEvent, RunId, Step, StepName, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp,
+    Usage, WorkflowEvent, WorkflowId,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -22,10 +22,8 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
 
 fn workflow_event() -> BoxedStrategy<Event> {
     prop_oneof![
-        (any::<u32>(), definition()).prop_map(|(version, definition)| WorkflowEvent::Drafted {
-            version,
-            definition: Box::new(definition)
-        }),
+        (any::<u32>(), definition())
+            .prop_map(|(version, definition)| WorkflowEvent::Drafted { version, definition: Box::new(definition) }),
         any::<u32>().prop_map(|version| WorkflowEvent::Activated { version }),
     ]
     .prop_map(Event::from)
@@ -91,9 +89,8 @@ fn task_event() -> BoxedStrategy<Event> {
         ),
         (any::<u32>(), reply())
             .prop_map(|(attempt, reply)| TaskEvent::AttemptSucceeded { attempt, reply: Box::new(reply) }),
-        (any::<u32>(), error(), option::of(timestamp())).prop_map(|(attempt, error, retry_at)| {
-            TaskEvent::AttemptFailed { attempt, error, retry_at }
-        }),
+        (any::<u32>(), error(), option::of(timestamp()))
+            .prop_map(|(attempt, error, retry_at)| { TaskEvent::AttemptFailed { attempt, error, retry_at } }),
         (any::<u32>(), option::of(timestamp()))
             .prop_map(|(attempt, retry_at)| TaskEvent::AttemptLost { attempt, retry_at }),
         (any::<u32>(), reply()).prop_map(|(attempt, reply)| TaskEvent::AttemptLate { attempt, reply: Box::new(reply) }),
