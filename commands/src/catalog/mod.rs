@@ -158,7 +158,7 @@ impl Catalog {
             let name = name.as_ref();
             match (Kind::of_file(name), Source::new(name, bytes.as_ref())) {
                 (None, _) => errors.push(unplaced(name, Fault::UnknownFolder)),
-                (_, Err(error)) => errors.push(error),
+                (_, Err(error)) => errors.push(*error),
                 (Some(kind), Ok(mut source)) => {
                     catalog.add(kind, name, &mut source);
                     errors.append(&mut source.errors);
@@ -258,7 +258,7 @@ pub fn workflow_to_yaml(definition: &Definition) -> Result<String, serde_saphyr:
 }
 
 fn parse<T>(file: &str, text: &str, read: fn(&mut Source<'_>) -> Option<T>) -> Result<T, CatalogErrors> {
-    let mut source = Source::new(file, text.as_bytes()).map_err(|error| CatalogErrors(vec![error]))?;
+    let mut source = Source::new(file, text.as_bytes()).map_err(|error| CatalogErrors(vec![*error]))?;
     match read(&mut source) {
         Some(value) if source.errors.is_empty() => Ok(value),
         _ => Err(CatalogErrors(source.errors)),

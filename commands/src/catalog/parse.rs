@@ -32,8 +32,8 @@ pub(super) struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// Takes the bytes of a file; what is no text is one error.
-    pub(super) fn new(file: &'a str, bytes: &'a [u8]) -> Result<Self, CatalogError> {
-        let fault = |fault| CatalogError { file: file.to_owned(), place: None, field: None, fault };
+    pub(super) fn new(file: &'a str, bytes: &'a [u8]) -> Result<Self, Box<CatalogError>> {
+        let fault = |fault| Box::new(CatalogError { file: file.to_owned(), place: None, field: None, fault });
         if bytes.len() > MAX_FILE {
             return Err(fault(Fault::TooLarge));
         }
