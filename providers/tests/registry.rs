@@ -22,7 +22,7 @@ fn finds_by_key_and_defaults_to_the_first_usable() {
 
     let order = ["openai".to_owned(), "b".to_owned()];
     let registry = Registry::new(vec![simulator("a"), simulator("b"), keyless()], &order).unwrap();
-    assert_eq!(registry.clone().default().map(|platform| platform.key()), Some("b"));
+    assert_eq!(registry.default().map(|platform| platform.key()), Some("b"));
     assert!(Registry::new(vec![keyless()], &[]).unwrap().default().is_none());
 }
 

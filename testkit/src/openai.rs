@@ -412,9 +412,7 @@ async fn stream(socket: &mut TcpStream, pieces: &[String], usage: &Value, finish
             "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": MODEL,
             "choices": choices,
         });
-        if !usage.is_null() {
-            event["usage"] = usage.clone();
-        }
+        set_usage(&mut event, usage);
         chunk(&format!("data: {event}\n\n"))
     };
     let delta = |delta: Value, finish: Option<&str>| json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish }]);
@@ -452,10 +450,15 @@ fn completion(text: &str, usage: &Value, finish: &str) -> String {
             "logprobs": null, "finish_reason": finish,
         }],
     });
-    if !usage.is_null() {
-        body["usage"] = usage.clone();
-    }
+    set_usage(&mut body, usage);
     body.to_string()
+}
+
+/// `Null` stands for no usage at all.
+fn set_usage(body: &mut Value, usage: &Value) {
+    if let Some(body) = body.as_object_mut().filter(|_| !usage.is_null()) {
+        body.insert("usage".to_owned(), usage.clone());
+    }
 }
 
 /// The head of a response; without a length the body comes in chunks.

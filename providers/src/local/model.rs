@@ -1,10 +1,11 @@
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::quantized::gguf_file::{self, Content, Value};
+use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use candle_transformers::models::{quantized_llama, quantized_qwen2, quantized_qwen3};
 
@@ -16,6 +17,13 @@ pub const ARCHITECTURES: [&str; 3] = ["llama", "qwen2", "qwen3"];
 
 /// The most tokens of a prompt that are computed in one go. A power of two: see [`Model::prefill`].
 const CHUNK: usize = 256;
+
+/// Encodings of weights that candle multiplies without vector instructions, several times slower than [`FAST`].
+const SLOW: [GgmlDType; 4] = [GgmlDType::Q4_1, GgmlDType::Q5_0, GgmlDType::Q5_1, GgmlDType::Q8_1];
+/// What they are recoded to: the fast encoding that is at least as exact as each of them.
+const FAST: GgmlDType = GgmlDType::Q8_0;
+/// The most weights that are recoded, which takes two bytes of memory for each meanwhile and one for good.
+const RECODED: usize = 1_000_000_000;
 
 /// A loaded model with all that it needs to answer.
 pub(super) struct Model {
@@ -60,6 +68,8 @@ impl Model {
             return Err("it names no token that ends an answer".to_owned());
         }
         let device = Device::Cpu;
+        let (content, mut file) =
+            recode(content, file).map_err(|error| format!("its weights cannot be read: {error}"))?;
         let weights = match architecture.as_str() {
             "qwen2" => quantized_qwen2::ModelWeights::from_gguf(content, &mut file, &device).map(Weights::Qwen2),
             "qwen3" => quantized_qwen3::ModelWeights::from_gguf(content, &mut file, &device).map(Weights::Qwen3),
@@ -110,6 +120,39 @@ impl Model {
         };
         compute().map_err(|error: candle_core::Error| format!("the model failed to compute: {error}"))
     }
+}
+
+/// Where weights are read from.
+trait Source: Read + Seek {}
+impl<T: Read + Seek> Source for T {}
+
+/// The same model with its slow weights in the fast encoding, or the file as it is when it has none or too many.
+fn recode(mut content: Content, mut file: BufReader<File>) -> candle_core::Result<(Content, Box<dyn Source>)> {
+    let slow = content.tensor_infos.values().filter(|info| SLOW.contains(&info.ggml_dtype));
+    let count = slow.fold(0usize, |count, info| count.saturating_add(info.shape.elem_count()));
+    if count == 0 || count > RECODED {
+        return Ok((content, Box::new(file)));
+    }
+    let mut tensors = Vec::new();
+    for (name, info) in &content.tensor_infos {
+        let tensor = content.tensor(&mut file, name, &Device::Cpu)?;
+        let tensor = if SLOW.contains(&info.ggml_dtype) {
+            QTensor::quantize(&tensor.dequantize(&Device::Cpu)?, FAST)?
+        } else {
+            tensor
+        };
+        tensors.push((name.as_str(), tensor));
+    }
+    let references: Vec<_> = tensors.iter().map(|(name, tensor)| (*name, tensor)).collect();
+    let mut bytes = Cursor::new(Vec::new());
+    gguf_file::write(&mut bytes, &[], &references)?;
+    drop(references);
+    drop(tensors);
+    bytes.rewind()?;
+    let recoded = Content::read(&mut bytes)?;
+    content.tensor_infos = recoded.tensor_infos;
+    content.tensor_data_offset = recoded.tensor_data_offset;
+    Ok((content, Box::new(bytes)))
 }
 
 /// Metadata that is text.
