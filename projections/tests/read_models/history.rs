@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cqrs_es::Aggregate;
 use domain::run::RunStatus;
 use domain::task::{Pacing, TaskStatus};
 use domain::{
@@ -53,11 +52,7 @@ impl Draft {
     }
 }
 
-fn decide<A: Decide>(state: &mut A, command: A::Command) -> Vec<A::Event>
-where
-    A: Aggregate,
-    A::Event: Clone,
-{
+fn decide<A: Decide>(state: &mut A, command: A::Command) -> Vec<A::Event> {
     let events = state.decide(command).unwrap();
     events.iter().cloned().for_each(|event| state.apply(event));
     events

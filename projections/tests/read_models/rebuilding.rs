@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use journal::postgres::{Options as PostgresOptions, PostgresJournal};
 use projections::{Error, Options, RunFilter, Window, rebuild};
+use testkit::Database;
 use tokio_util::sync::CancellationToken;
 
 use crate::fixtures;
@@ -128,9 +130,35 @@ async fn an_interrupted_rebuild_leaves_no_trace_and_an_unknown_one_is_refused() 
     world.assert_equal().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_in_postgres_feeds_them_as_well() {
+    let database = Database::create().await;
+    let options = PostgresOptions::from_url(database.url()).unwrap();
+    let (journal, service) = PostgresJournal::open(options).await.unwrap();
+    let shutdown = CancellationToken::new();
+    let journaling = tokio::spawn(service.run(shutdown.clone()));
+    let world = World { database, journal: Arc::new(journal) };
+    let mut history = world.history(25);
+    let running = world.start(Options::default()).await;
+    history.happen(300).await;
+    running.wait_for(history.position).await;
+    world.assert_equal().await;
+    // Read back from the tables of the journal, and decoded.
+    for name in projections::names() {
+        running.handle.rebuild(name, &CancellationToken::new(), |_| {}).await.unwrap();
+    }
+    history.finish().await;
+    running.wait_for(history.position).await;
+    world.assert_equal().await;
+    running.stop().await;
+    shutdown.cancel();
+    journaling.await.unwrap();
+}
+
 /// Measures instead of judging: `cargo test -p hishamos-projections -- --ignored --nocapture speed`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures"]
+#[expect(clippy::print_stderr, reason = "the measurement is for whoever asked for it")]
 async fn speed() {
     let world = World::new().await;
     let mut history = world.history(24);
