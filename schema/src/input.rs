@@ -194,7 +194,7 @@ impl DraftWorkflowInput {
             tags: self.tags,
             input_schema: self.input_schema.0,
             steps: self.steps.into_iter().map(StepInput::into_step).collect::<Result<_>>()?,
-            output: mappings("output", self.output)?,
+            output: mappings("run output", self.output)?,
         })
     }
 }
@@ -329,8 +329,10 @@ pub(crate) fn key(text: &str) -> Result<Key> {
 fn mappings(place: &str, list: Vec<MappingInput>) -> Result<BTreeMap<StepName, Expression>> {
     let mut map = BTreeMap::new();
     for MappingInput { name, expression } in list {
-        let key: StepName = parse(place, &name)?;
-        if map.insert(key, parse(&format!("{place} `{name}`"), &expression)?).is_some() {
+        let key: StepName = name.parse().map_err(|error| invalid(format!("{place}: {error}")))?;
+        let expression: Expression =
+            expression.parse().map_err(|error| invalid(format!("{place} `{name}`: {error}")))?;
+        if map.insert(key, expression).is_some() {
             return Err(invalid(format!("{place} names `{name}` twice")));
         }
     }
@@ -342,7 +344,7 @@ fn milli<T: TryFrom<i64>>(field: &str, value: Option<f64>) -> Result<Option<T>> 
     let Some(value) = value else { return Ok(None) };
     let scaled = value * 1000.0;
     let rounded = scaled.round();
-    if (scaled - rounded).abs() > 1e-6 || rounded.abs() > 1e9 {
+    if !scaled.is_finite() || (scaled - rounded).abs() > 1e-6 || rounded.abs() > 1e9 {
         return Err(invalid(format!("`{field}` must be a small number with at most three decimals")));
     }
     #[expect(clippy::cast_possible_truncation, reason = "at most 1e9 in size, and whole")]

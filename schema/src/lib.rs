@@ -85,7 +85,7 @@ pub fn build(parts: Parts, limits: &Limits) -> Schema {
 /// The schema in GraphQL's schema definition language.
 #[must_use]
 pub fn sdl() -> String {
-    let options = async_graphql::SDLExportOptions::new().prefer_single_line_descriptions();
+    let options = async_graphql::SDLExportOptions::new().prefer_single_line_descriptions().use_space_ident();
     let mut sdl = builder().finish().sdl_with_options(options);
     sdl.truncate(sdl.trim_end().len());
     sdl.push('\n');

@@ -22,6 +22,8 @@ use crate::workflow::Workflow;
 /// `minPosition` sees the effect.
 pub struct Mutation;
 
+/// The commands of HishamOS. Each answer says where its effect stands in the journal; a query with that position as
+/// `minPosition` sees the effect.
 #[Object]
 impl Mutation {
     /// Registers an agent, or makes a new version of it; an equal profile changes nothing.

@@ -176,6 +176,8 @@ impl From<CheckpointRow> for Projector {
 /// the position that a mutation answered with to see its effect.
 pub struct Query;
 
+/// What can be asked of HishamOS. Wherever `minPosition` is given, the answer reflects at least that position: give it
+/// the position that a mutation answered with to see its effect.
 #[Object]
 impl Query {
     /// The position of the journal's last event.

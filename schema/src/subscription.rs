@@ -36,6 +36,7 @@ pub(crate) struct RunEvent {
 /// What HishamOS tells as it happens.
 pub struct Subscription;
 
+/// What HishamOS tells as it happens.
 #[Subscription]
 impl Subscription {
     /// The events of a run and its tasks: what is recorded already, then what comes, each exactly once. Ends after

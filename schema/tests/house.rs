@@ -1,6 +1,6 @@
 //! Everything that the schema stands on, and a hand that plays the engine.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -166,7 +166,7 @@ impl House {
         self.on_run(run, complete).await;
     }
 
-    /// A whole run of the workflow: the first step needs two attempts.
+    /// A whole run of the workflow: the first step needs two attempts, and completing the last one ends the run.
     pub(crate) async fn whole_run(&self) -> RunId {
         let run = self.start().await;
         self.on_run(run, RunCommand::Claim { node: NodeId::from_uuid(Uuid::now_v7()) }).await;
@@ -178,7 +178,6 @@ impl House {
         self.on_run(run, RunCommand::Advance).await;
         self.begin_step(run, "draft").await;
         self.finish_step(run, "draft", 1).await;
-        self.on_run(run, RunCommand::Advance).await;
         run
     }
 
@@ -239,7 +238,10 @@ pub(crate) fn steady(value: &Value) -> Value {
     fn walk(value: &Value, name: &str, ids: &mut HashMap<String, usize>) -> Value {
         match value {
             Value::Object(map) => {
-                map.iter().map(|(name, value)| (name.clone(), walk(value, name, ids))).collect::<serde_json::Map<_, _>>().into()
+                // Fields resolve beside each other and come as they are done; their order means nothing.
+                let sorted: BTreeMap<&String, &Value> = map.iter().collect();
+                let steady = sorted.into_iter().map(|(name, value)| (name.clone(), walk(value, name, ids)));
+                Value::Object(steady.collect())
             }
             Value::Array(list) => list.iter().map(|value| walk(value, name, ids)).collect(),
             Value::String(text) if text.parse::<Uuid>().is_ok() => {

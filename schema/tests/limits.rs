@@ -32,7 +32,7 @@ async fn what_is_too_deep_is_refused() {
     let house = House::new().await;
     let mut query = "runId".to_owned();
     for _ in 0..6 {
-        query = format!("runId steps {{ task {{ run {{ {query} }} }} }}");
+        query = format!("runId step(name: \"draft\") {{ task {{ run {{ {query} }} }} }}");
     }
     let query = format!("{{ run(id: \"00000000-0000-7000-8000-000000000001\") {{ {query} }} }}");
     let answer = house.ask(&query, json!({})).await;

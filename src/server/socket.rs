@@ -72,7 +72,7 @@ pub(super) async fn upgrade(request: HttpRequest, body: Payload, state: Data<Sta
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ClientMessage {
     ConnectionInit,
-    Subscribe { id: String, payload: Request },
+    Subscribe { id: String, payload: Box<Request> },
     Complete { id: String },
     Ping { payload: Option<Value> },
     Pong,
@@ -141,7 +141,7 @@ impl Connection {
 
     /// Talks until one side has enough.
     async fn run(mut self, mut messages: AggregatedMessageStream) -> End {
-        let Some(mut inbox) = self.inbox.take() else { return None };
+        let mut inbox = self.inbox.take()?;
         let closing = self.state.closing.clone();
         let keepalive = self.state.options.keepalive;
         let mut pulse = tokio::time::interval_at(tokio::time::Instant::now() + keepalive, keepalive);
@@ -201,7 +201,7 @@ impl Connection {
             ClientMessage::Subscribe { id, .. } if self.operations.contains_key(&id) => {
                 Err(close(4409, format!("Subscriber for {id} already exists")))
             }
-            ClientMessage::Subscribe { id, payload } => self.start(id, payload).await,
+            ClientMessage::Subscribe { id, payload } => self.start(id, *payload).await,
         }
     }
 

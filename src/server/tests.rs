@@ -1,5 +1,11 @@
 //! The server over real sockets: what it lets in, what it keeps out, how it speaks and how it stops.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -141,9 +147,8 @@ async fn hear(socket: &mut Socket) -> Value {
 
 async fn closed(socket: &mut Socket) -> u16 {
     loop {
-        match next(socket).await {
-            Message::Close(frame) => return frame.unwrap().code.into(),
-            _ => {}
+        if let Message::Close(frame) = next(socket).await {
+            return frame.unwrap().code.into();
         }
     }
 }
