@@ -16,7 +16,6 @@ use futures_util::future::select_all;
 use journal::Journal;
 use journal::postgres::PostgresCheckpoints;
 use metrics_exporter_prometheus::PrometheusHandle;
-use projections::Queries;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -73,7 +72,6 @@ pub(crate) struct App {
     /// In the order in which they are closed.
     rooms: Vec<Room>,
     commands: Commands,
-    queries: Queries,
     url: String,
     store: Store,
     data_dir: PathBuf,
@@ -92,16 +90,16 @@ impl App {
         }
         let (store, service) = Store::open(config).await?;
         let journal_room = Room::open("journal", |stop| async move {
-            service.run(stop).await;
+            Box::pin(service.run(stop)).await;
             Ok(())
         });
         let mut rooms = vec![journal_room];
         match Self::open_rooms(config, metrics, registry, &store, &mut rooms).await {
-            Ok((commands, queries, url)) => {
+            Ok((commands, url)) => {
                 rooms.reverse();
                 let data_dir = config.data_dir.clone();
                 announce::write(&data_dir, &url)?;
-                Ok(Self { rooms, commands, queries, url, store, data_dir })
+                Ok(Self { rooms, commands, url, store, data_dir })
             }
             Err(error) => {
                 rooms.reverse();
@@ -117,7 +115,7 @@ impl App {
         registry: providers::Registry,
         store: &Store,
         rooms: &mut Vec<Room>,
-    ) -> anyhow::Result<(Commands, Queries, String)> {
+    ) -> anyhow::Result<(Commands, String)> {
         let journal: Arc<dyn Journal> = Arc::clone(&store.journal) as _;
         let head = journal.head().await?;
         let commands = Commands::new(Arc::clone(&journal));
@@ -154,11 +152,11 @@ impl App {
         });
         let checks =
             vec![Check::journal(Arc::clone(&journal)), Check::projections(queries.clone(), journal), following];
-        let parts = server::Parts { schema: schema::build(parts, schema::Limits::default()), checks, metrics };
+        let parts = server::Parts { schema: schema::build(parts, &schema::Limits::default()), checks, metrics };
         let server = Server::bind(server::Options::new(config.listen, operator()), parts)?;
         let url = format!("http://{}", server.address());
         rooms.push(Room::open("server", |stop| async move { Ok(server.run(stop).await?) }));
-        Ok((commands, queries, url))
+        Ok((commands, url))
     }
 
     /// Where the server is reached.
@@ -169,11 +167,6 @@ impl App {
     /// The write side.
     pub(crate) fn commands(&self) -> &Commands {
         &self.commands
-    }
-
-    /// The read models.
-    pub(crate) fn queries(&self) -> &Queries {
-        &self.queries
     }
 
     /// Waits until a room ends by itself, and says why.

@@ -91,26 +91,26 @@ pub(crate) async fn show(client: &Client, terminal: &mut Terminal, as_json: bool
     terminal.line(heading);
     let painted = terminal.paint(style_of(&status), &status);
     terminal.line(format!("  status    {painted}{label}"));
-    terminal.line(format!("  workflow  {}, version {}", text(&found, "workflowKey"), found["version"]));
+    terminal.line(format!("  workflow  {}, version {}", text(&found, "workflowKey"), at(&found, "version")));
     terminal.line(format!("  started   {} by {}", text(&found, "startedAt"), text(&found, "actor")));
-    if !found["endedAt"].is_null() {
+    if !at(&found, "endedAt").is_null() {
         terminal.line(format!("  ended     {} ({})", text(&found, "endedAt"), duration(&found)));
     }
     if let Some(error) = found.pointer("/error/message").and_then(Value::as_str) {
         terminal.line(format!("  error     {}", printable(error)));
     }
     terminal.line("  steps");
-    for step in found["steps"].as_array().into_iter().flatten() {
+    for step in at(&found, "steps").as_array().into_iter().flatten() {
         show_step(terminal, step);
     }
-    show_output(terminal, &found["output"]);
+    show_output(terminal, at(&found, "output"));
     Ok(())
 }
 
 fn show_step(terminal: &mut Terminal, step: &Value) {
     let status = text(step, "status").to_lowercase();
     let padded = terminal.paint(style_of(&status), &format!("{status:<9}"));
-    let label = if step["simulated"] == Value::Bool(true) { "  [simulated]" } else { "" };
+    let label = if at(step, "simulated") == &Value::Bool(true) { "  [simulated]" } else { "" };
     let line = format!(
         "    {padded}  {:<20}  {}  {}  {}{label}",
         text(step, "name"),
@@ -120,11 +120,11 @@ fn show_step(terminal: &mut Terminal, step: &Value) {
     );
     terminal.line(line.trim_end());
     for attempt in step.pointer("/task/attempts").and_then(Value::as_array).into_iter().flatten() {
-        let model = attempt["answeredBy"].as_str().or(attempt["model"].as_str()).unwrap_or("default model");
+        let model = at(attempt, "answeredBy").as_str().or(at(attempt, "model").as_str()).unwrap_or("default model");
         let error = attempt.pointer("/error/message").and_then(Value::as_str).map(printable).unwrap_or_default();
         let line = format!(
             "               attempt {}  {}  {}/{}  {}  {}",
-            attempt["number"],
+            at(attempt, "number"),
             text(attempt, "status").to_lowercase(),
             text(attempt, "platform"),
             printable(model),
@@ -160,19 +160,19 @@ pub(crate) async fn explain(client: &Client, terminal: &mut Terminal, as_json: b
         return Ok(());
     }
     terminal.line(format!("run {} is {}", text(&found, "runId"), text(&found, "status").to_lowercase()));
-    let next = found["next"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let next = at(&found, "next").as_array().map(Vec::as_slice).unwrap_or_default();
     if next.is_empty() {
         terminal.line("nothing more will happen to it");
     }
     for cause in next {
         terminal.line(format!("  next: {}", describe(cause)));
     }
-    for step in found["steps"].as_array().into_iter().flatten() {
+    for step in at(&found, "steps").as_array().into_iter().flatten() {
         terminal.line(format!(
             "  step {}: {}; {}",
             text(step, "step"),
             text(step, "status").to_lowercase(),
-            describe(&step["cause"])
+            describe(at(step, "cause"))
         ));
     }
     Ok(())
@@ -181,14 +181,14 @@ pub(crate) async fn explain(client: &Client, terminal: &mut Terminal, as_json: b
 fn describe(cause: &Value) -> String {
     match text(cause, "kind") {
         "UNCLAIMED" => "no node has taken the run yet".to_owned(),
-        "ATTEMPT" => format!("attempt {} is under way on {}", cause["attempt"], text(cause, "platform")),
+        "ATTEMPT" => format!("attempt {} is under way on {}", at(cause, "attempt"), text(cause, "platform")),
         "RETRY" => {
             let error = printable(text(cause, "error"));
-            format!("{} attempts failed, the next starts at {} ({error})", cause["attempt"], text(cause, "at"))
+            format!("{} attempts failed, the next starts at {} ({error})", at(cause, "attempt"), text(cause, "at"))
         }
         "ENGINE" => "the engine is about to go on".to_owned(),
         "NEEDS" => {
-            let steps: Vec<&str> = cause["steps"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let steps: Vec<&str> = at(cause, "steps").as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             format!("waits for {}", steps.join(", "))
         }
         "FAILED" => format!("failed: {}", printable(text(cause, "error"))),
@@ -210,7 +210,7 @@ pub(crate) async fn cancel(
     let done = data.get_mut("cancelRun").map(Value::take).unwrap_or_default();
     if as_json {
         terminal.json(&done);
-    } else if done["changed"] == Value::Bool(true) {
+    } else if at(&done, "changed") == &Value::Bool(true) {
         terminal.line(format!("run {run} is being cancelled"));
     } else {
         terminal.line(format!("run {run} was being cancelled already"));
@@ -228,13 +228,18 @@ fn style_of(status: &str) -> Style {
     }
 }
 
+/// A field; null when it is not there.
+fn at<'v>(value: &'v Value, name: &str) -> &'v Value {
+    value.get(name).unwrap_or(&Value::Null)
+}
+
 fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The duration of something that has `durationMs`; a count may come as a number or as a decimal string.
 fn duration(value: &Value) -> String {
-    let field = &value["durationMs"];
+    let field = at(value, "durationMs");
     let millis = field.as_u64().or_else(|| field.as_str().and_then(|text| text.parse().ok()));
     millis.map(|millis| super::terminal::seconds(std::time::Duration::from_millis(millis))).unwrap_or_default()
 }

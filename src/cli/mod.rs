@@ -230,7 +230,7 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
 
 /// Logs go to standard error; without a configured level only a server tells what it does.
 fn start_log(config: &Config, serving: bool) -> Result<(), Failure> {
-    let level = config.log.level.as_deref().unwrap_or(if serving { "info" } else { "warn" });
+    let level = config.log.level.as_deref().unwrap_or(if serving { "info,sqlx=warn" } else { "warn,sqlx=error" });
     let filter = EnvFilter::try_new(level)
         .map_err(|error| Failure::usage(format!("log.level `{level}` cannot be understood: {error}")))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

@@ -104,10 +104,8 @@ impl View<'_> {
         let step = text("/step");
         match text("/event/type") {
             "run.started" => self.run_started(payload, at),
-            "run.claimed" => {
-                if payload.get("epoch").and_then(Value::as_u64).is_some_and(|epoch| epoch > 1) {
-                    self.note(Style::Warn, "↺ taken over after an interruption");
-                }
+            "run.claimed" if payload.get("epoch").and_then(Value::as_u64).is_some_and(|epoch| epoch > 1) => {
+                self.note(Style::Warn, "↺ taken over after an interruption");
             }
             "run.step_started" => self.step_started(step, at),
             "task.attempt_started" => self.attempt_started(step, payload),

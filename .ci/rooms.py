@@ -1,0 +1,56 @@
+"""Proves that the rooms know only whom they may know (ARCHITECTURE.md), by what cargo itself says."""
+
+import json
+import subprocess
+import sys
+
+# Who may know whom. Everything else that one room of this workspace says about another is a mistake.
+MAY_KNOW = {
+    "domain": set(),
+    "providers": set(),
+    "cluster": set(),
+    "journal": {"domain"},
+    "commands": {"domain", "journal"},
+    "projections": {"domain", "journal"},
+    "engine": {"domain", "journal", "commands", "providers"},
+    "schema": {"domain", "journal", "commands", "projections"},
+    "testkit": {"cluster"},
+    "bench": {"domain", "journal", "commands", "projections", "providers", "engine", "cluster"},
+    "hishamos": {"domain", "journal", "commands", "projections", "providers", "engine", "schema", "cluster"},
+}
+# What only tests know; the testkit is for all of them.
+TESTS_MAY_KNOW = {
+    "engine": {"testkit", "projections", "cluster"},
+    "schema": {"testkit", "engine", "providers"},
+    "projections": {"testkit", "commands", "engine", "providers"},
+    "hishamos": {"testkit"},
+}
+
+
+def main() -> int:
+    command = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
+    packages = json.loads(subprocess.check_output(command))["packages"]
+    rooms = {package["name"]: package["name"].removeprefix("hishamos-") for package in packages}
+    wrong = []
+    for package in packages:
+        room = rooms[package["name"]]
+        if room not in MAY_KNOW:
+            wrong.append(f"{room} is not in the table of .ci/rooms.py")
+            continue
+        for dependency in package["dependencies"]:
+            other = rooms.get(dependency["name"])
+            if other is None:
+                continue
+            allowed = MAY_KNOW[room]
+            if dependency["kind"] == "dev":
+                allowed = allowed | TESTS_MAY_KNOW.get(room, {"testkit"})
+            if other not in allowed:
+                kind = "the tests of " if dependency["kind"] == "dev" else ""
+                wrong.append(f"{kind}{room} must not know {other}")
+    for line in wrong:
+        print(f"error: {line}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
