@@ -33,6 +33,9 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use error::Error;
 
+/// How long a client may take to send the head of a request.
+const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How the server behaves.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
@@ -152,7 +155,7 @@ impl Server {
         let shared = Arc::clone(&state);
         let server = HttpServer::new(move || app(Arc::clone(&shared)))
             .workers(state.options.workers.max(1))
-            .client_request_timeout(state.options.patience)
+            .client_request_timeout(HEAD_PATIENCE)
             .shutdown_timeout(state.options.drain.as_secs().max(1))
             .disable_signals()
             .listen(listener)
