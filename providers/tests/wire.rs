@@ -156,6 +156,8 @@ proptest! {
     /// An independent implementation reads the same events.
     #[test]
     fn events_are_those_of_another_implementation(bytes in lines(), places in prop::collection::vec(any::<usize>(), 0..20)) {
+        // It panics at a byte order mark; that one is tested on its own.
+        prop_assume!(!bytes.starts_with("\u{feff}".as_bytes()));
         let ours: Vec<_> = sse::Decoder::new(100_000).push(&bytes).unwrap();
         let chunks = cut(&bytes, places).into_iter().map(|chunk| Ok::<_, std::convert::Infallible>(chunk.to_vec()));
         let theirs: Vec<_> = stream::iter(chunks.collect::<Vec<_>>())
