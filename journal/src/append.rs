@@ -90,9 +90,9 @@ pub enum AppendError {
     /// The store could not be reached or failed. Nothing was recorded: an unclear outcome is cleared up before.
     #[error("the journal's store failed")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The process ends while the store cannot be reached: whether this append was recorded will be seen when it is
-    /// back. The only error that does not mean that nothing was.
-    #[error("the program stopped before the store said whether the append was recorded")]
+    /// The connection broke while the append was being recorded, and the store stayed away: whether it was recorded
+    /// will be seen when the store is back. The only error that does not mean that nothing was.
+    #[error("the journal's store went away before it said whether the append was recorded")]
     Unclear,
 }
 

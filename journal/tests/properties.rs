@@ -140,5 +140,5 @@ fn the_hash_of_an_event_never_changes() {
         payload: b"payload",
     }
     .hash();
-    assert_eq!(hash.to_string(), "to be filled");
+    assert_eq!(hash.to_string(), "8fd826df01c4f9dc36afc8aa7256c35289a9ebbff8c74aee868d1d6091cdccf1");
 }

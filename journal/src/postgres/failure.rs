@@ -40,6 +40,17 @@ pub(super) fn meaning(error: &sqlx::Error) -> Meaning {
     }
 }
 
+/// Whether the statement or commit that failed this way may have happened all the same.
+pub(super) fn unclear(error: &sqlx::Error) -> bool {
+    match error.as_database_error() {
+        // An administrator's end, even in the middle of a commit, is reported as an error only if it came before it.
+        Some(database) if database.code().as_deref() == Some("57P01") => false,
+        // Only sending fails this way, and what was not sent to its end is not carried out.
+        None if matches!(error, sqlx::Error::Io(cause) if cause.kind() == std::io::ErrorKind::BrokenPipe) => false,
+        _ => meaning(error) == Meaning::Broken,
+    }
+}
+
 /// One failure that several callers are told of.
 #[derive(Debug, Clone)]
 struct Shared(Arc<sqlx::Error>);

@@ -116,9 +116,10 @@ pub(super) async fn record(
         CHANNEL,
         notice(node, end)
     )
-    .fetch_optional(connection)
+    // All of the answer, not only its first row: the commit comes last.
+    .fetch_all(connection)
     .await?;
-    Ok(moved.map(|moved| moved.listeners))
+    Ok(moved.first().map(|moved| moved.listeners))
 }
 
 /// What processes tell each other: who recorded, and up to where.

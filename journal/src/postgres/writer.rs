@@ -7,8 +7,9 @@
 //!
 //! Invariants: a caller is told of success only after the commit, and of failure only when nothing was recorded; an
 //! unclear outcome is cleared up first, by looking for the batch's hashes at its positions while nobody can append.
+//! Only when the database stays away is a caller told that its outcome is unclear.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -34,7 +35,7 @@ use crate::{AppendError, Appended, Expected, Hash, Position, ReadError, Recorded
 const TRY: Duration = Duration::from_secs(30);
 /// How many batches are decided under the lock after somebody else was seen to append.
 const WARY: u32 = 8;
-/// How long a shutdown waits for the outcome of a batch to become clear.
+/// How long a shutdown waits for a database that cannot be reached.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// An append that waits for the writer.
@@ -102,6 +103,8 @@ pub(super) struct Writer {
     /// Taken from the queue, but not into a batch.
     waiting: VecDeque<Job>,
     shutdown: CancellationToken,
+    /// Since when the database has been missed during the shutdown.
+    stopping: Option<Instant>,
 }
 
 impl Writer {
@@ -125,6 +128,7 @@ impl Writer {
             unclear: Vec::new(),
             waiting: VecDeque::new(),
             shutdown,
+            stopping: None,
         }
     }
 
@@ -172,7 +176,6 @@ impl Writer {
     /// Answers every append of the batch, however long it takes to know the answer.
     async fn commit(&mut self, mut batch: Vec<Job>) {
         let mut pause = Duration::ZERO;
-        let mut since_shutdown = None;
         loop {
             let tried = tokio::time::timeout(TRY, self.attempt(&mut batch)).await;
             let error = match tried.unwrap_or_else(|_| Err(Trouble::Broken(failure::timed_out()))) {
@@ -192,14 +195,6 @@ impl Writer {
                 self.waiting.push_back(job);
             }
             self.give_up(&error, &mut batch);
-            if self.shutdown.is_cancelled() {
-                let since = since_shutdown.get_or_insert_with(Instant::now);
-                if since.elapsed() > GRACE {
-                    // Their callers hear that the outcome is unclear, because nobody answers them.
-                    tracing::error!(appends = batch.len(), "the outcome of a batch is still unclear at the shutdown");
-                    return;
-                }
-            }
             if batch.is_empty() {
                 return;
             }
@@ -208,9 +203,13 @@ impl Writer {
         }
     }
 
-    /// Tells those who waited too long that nothing was recorded. Appends with an unclear outcome go on waiting.
+    /// Answers those who have waited too long for the database to be back.
     fn give_up(&mut self, error: &Arc<sqlx::Error>, batch: &mut Vec<Job>) {
-        let patience = self.options.patience;
+        let mut patience = self.options.patience;
+        if self.shutdown.is_cancelled() {
+            let since = self.stopping.get_or_insert_with(Instant::now).elapsed();
+            patience = if since < GRACE { patience } else { Duration::ZERO };
+        }
         let expire = |job: Job| {
             if job.since.elapsed() < patience {
                 return Some(job);
@@ -218,10 +217,17 @@ impl Writer {
             job.answer(Err(failure::unavailable(error)));
             None
         };
+        self.waiting = std::mem::take(&mut self.waiting).into_iter().filter_map(expire).collect();
         if self.unclear.is_empty() {
             *batch = std::mem::take(batch).into_iter().filter_map(expire).collect();
+        } else if batch.iter().all(|job| job.since.elapsed() >= patience) {
+            tracing::error!(appends = self.unclear.len(), "the outcome of appends stays unclear");
+            let unclear: HashSet<usize> = std::mem::take(&mut self.unclear).iter().map(|probe| probe.index).collect();
+            for (index, job) in std::mem::take(batch).into_iter().enumerate() {
+                let error = if unclear.contains(&index) { AppendError::Unclear } else { failure::unavailable(error) };
+                job.answer(Err(error));
+            }
         }
-        self.waiting = std::mem::take(&mut self.waiting).into_iter().filter_map(expire).collect();
     }
 
     async fn attempt(&mut self, batch: &mut Vec<Job>) -> Result<(), Trouble> {
@@ -335,11 +341,10 @@ impl Writer {
             match transaction.commit().await {
                 Ok(()) => self.unclear.clear(),
                 Err(error) => {
-                    let trouble = Trouble::from(error);
-                    if matches!(trouble, Trouble::Failed(_)) {
+                    if !failure::unclear(&error) {
                         self.unclear.clear();
                     }
-                    return Err(trouble);
+                    return Err(error.into());
                 }
             }
             self.recorded(&mut plan, listeners);

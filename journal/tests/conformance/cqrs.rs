@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cqrs_es::{AggregateError, CqrsFramework, EventStore};
-use domain::{Actor, AgentRefusal, Task, TaskCommand, TaskRefusal, TaskStatus};
+use domain::{Actor, AgentRefusal, Task, TaskCommand, TaskRefusal, task::TaskStatus};
 use journal::{Expected, Journal, Store};
 use uuid::Uuid;
 

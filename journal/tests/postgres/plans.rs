@@ -52,8 +52,9 @@ async fn plans_of_a_small_table_do_no_harm_when_it_grows() {
     let after = statistics(&database).await;
     let (scanned, fetched) = (after.0 - before.0, after.1 - before.1);
     assert_eq!(scanned, 0, "rows read by scanning the table");
-    // Nine streams with a handful of lookups of a handful of rows each; a scan by the index would read 8,000 each.
-    assert!(fetched < 4000, "{fetched} index entries were read");
+    // The other node fetches the 8,000 events that it missed, once; then come eight streams with a handful of lookups
+    // of a handful of rows each. A single lookup that reads the whole index would read 8,000 entries every time.
+    assert!(fetched < 12_000, "{fetched} index entries were read");
 }
 
 /// Rows read by scanning the table, and entries read from its indexes. Connections report when they end, or a second
