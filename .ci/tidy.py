@@ -11,6 +11,9 @@ FORBIDDEN = [
     (re.compile(r"(?<![\w.])/(?:home|Users|root|work)/[A-Za-z_]"), "a path of one machine"),
     (re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b"), "a forgotten mark"),
 ]
+# Where a detached task would outlive whoever is responsible for it. Tests and measurements may.
+SPAWN = re.compile(r"\btokio::(?:task::)?spawn\(")
+SPAWN_ALLOWED = re.compile(r"(?:^|/)(?:tests|testkit|bench)(?:/|\.rs$)")
 # These speak about such things.
 SPEAKS_OF_THEM = {".ci/tidy.py"}
 
@@ -29,6 +32,8 @@ def main() -> int:
         if name in SPEAKS_OF_THEM or name in LONG_ALLOWED:
             continue
         for number, line in enumerate(lines, 1):
+            if name.endswith(".rs") and SPAWN.search(line) and not SPAWN_ALLOWED.search(name):
+                wrong.append(f"{name}:{number}: a detached task; use a JoinSet or TaskTracker that somebody awaits")
             for pattern, what in FORBIDDEN:
                 if pattern.search(line):
                     wrong.append(f"{name}:{number}: {what}: {line.strip()[:100]}")
