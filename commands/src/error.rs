@@ -1,7 +1,8 @@
-use domain::{Key, Refusal, RunId, StepName};
+use domain::{Key, Refusal, RunId, ValueTooLarge};
 use journal::{AppendError, ExecuteError, ReadError};
 
 use crate::SchemaError;
+use crate::catalog::Fault;
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -54,29 +55,15 @@ pub enum Refused {
         /// What there is.
         newest: u32,
     },
-    /// A step names an agent that does not exist.
-    #[error("step `{step}` is given to agent `{agent}`, which does not exist; register it first")]
-    UnknownAgent {
-        /// Which step.
-        step: StepName,
-        /// The name.
-        agent: Key,
-    },
-    /// A step names a template that does not exist.
-    #[error("step `{step}` uses template `{template}`, which does not exist; register it first")]
-    UnknownTemplate {
-        /// Which step.
-        step: StepName,
-        /// The name.
-        template: Key,
-    },
-    /// A step's input does not fit its template's parameters.
-    #[error("step `{step}`: {what}")]
-    StepInputMismatch {
-        /// Which step.
-        step: StepName,
-        /// What does not fit, and what would.
-        what: String,
+    /// The definition does not fit the agents and templates that there are.
+    #[error("workflow `{key}` cannot be activated: {first}{}", more_faults(.more))]
+    DoesNotFit {
+        /// Which workflow.
+        key: Key,
+        /// What does not fit.
+        first: Box<Fault>,
+        /// How many further faults there are.
+        more: usize,
     },
     /// No agent has this key.
     #[error("there is no agent `{0}`")]
@@ -92,12 +79,9 @@ pub enum Refused {
         /// Every problem, with its place.
         problems: String,
     },
-    /// The run's input is too large.
-    #[error("the input has {bytes} bytes of JSON; at most {} are allowed", crate::StartRun::MAX_INPUT_BYTES)]
-    InputTooLarge {
-        /// How large it is.
-        bytes: usize,
-    },
+    /// The run's input is too large, or nested too deeply.
+    #[error("the input {0}")]
+    InputTooLarge(ValueTooLarge),
     /// A schema that is no JSON Schema.
     #[error("{place}: {error}")]
     SchemaInvalid {
@@ -111,19 +95,25 @@ pub enum Refused {
     TooLarge(String),
 }
 
+fn more_faults(more: &usize) -> String {
+    if *more == 0 { String::new() } else { format!(" (and {more} more)") }
+}
+
 impl Refusal for Refused {
     fn code(&self) -> &'static str {
         match self {
             Self::WorkflowNotFound(_) => "WORKFLOW_NOT_FOUND",
             Self::WorkflowNotActive(_) => "WORKFLOW_NOT_ACTIVE",
             Self::WorkflowVersionNotFound { .. } => "WORKFLOW_VERSION_UNKNOWN",
-            Self::UnknownAgent { .. } => "WORKFLOW_UNKNOWN_AGENT",
-            Self::UnknownTemplate { .. } => "WORKFLOW_UNKNOWN_TEMPLATE",
-            Self::StepInputMismatch { .. } => "WORKFLOW_STEP_INPUT_MISMATCH",
+            Self::DoesNotFit { first, .. } => match **first {
+                Fault::UnknownAgent { .. } => "WORKFLOW_UNKNOWN_AGENT",
+                Fault::UnknownTemplate { .. } => "WORKFLOW_UNKNOWN_TEMPLATE",
+                _ => "WORKFLOW_STEP_INPUT_MISMATCH",
+            },
             Self::AgentNotFound(_) => "AGENT_NOT_FOUND",
             Self::RunNotFound(_) => "RUN_NOT_FOUND",
             Self::InputInvalid { .. } => "RUN_INPUT_INVALID",
-            Self::InputTooLarge { .. } => "RUN_INPUT_TOO_LARGE",
+            Self::InputTooLarge(_) => "RUN_INPUT_TOO_LARGE",
             Self::SchemaInvalid { .. } => "SCHEMA_INVALID",
             Self::TooLarge(_) => "TOO_LARGE",
         }

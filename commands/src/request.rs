@@ -63,6 +63,12 @@ pub struct Outcome {
 
 impl Outcome {
     pub(crate) fn of<A>(stream: StreamId, done: &Done<A>) -> Self {
-        Self { stream, revision: done.revision, position: done.position, repeated: done.repeated, changed: done.changed }
+        Self {
+            stream,
+            revision: done.revision,
+            position: done.position,
+            repeated: done.repeated,
+            changed: done.changed,
+        }
     }
 }

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use domain::{Category, Decide, Event, Key, Refusal, Run, RunCommand, RunId, RunRefusal, StreamId, Workflow, WorkflowId};
+use domain::{
+    Category, Decide, Event, Key, Refusal, Run, RunCommand, RunId, RunRefusal, StreamId, Workflow, WorkflowId,
+};
 use journal::{Append, AppendError, Expected, Position, StreamAppend};
 use serde_json::Value;
 use uuid::Uuid;
@@ -16,11 +18,6 @@ pub struct StartRun {
     pub version: Option<u32>,
     /// The input, an object.
     pub input: Value,
-}
-
-impl StartRun {
-    /// The largest input, in bytes of JSON.
-    pub const MAX_INPUT_BYTES: usize = 512 * 1024;
 }
 
 /// A run that was started.
@@ -52,10 +49,7 @@ impl Commands {
             }
             error => Refused::SchemaInvalid { place: format!("workflow `{key}`, input_schema"), error },
         })?;
-        let bytes = input.to_string().len();
-        if bytes > StartRun::MAX_INPUT_BYTES {
-            return Err(Refused::InputTooLarge { bytes }.into());
-        }
+        domain::check_size(&input).map_err(Refused::InputTooLarge)?;
         let run = RunId::from_uuid(Uuid::now_v7());
         let command = RunCommand::Start {
             id: run,

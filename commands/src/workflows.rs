@@ -1,11 +1,8 @@
 use std::sync::Arc;
 
-use domain::template::TemplateBody;
-use domain::{
-    Agent, AgentId, Definition, Key, Step, StreamId, Template, TemplateId, Workflow, WorkflowCommand, WorkflowId,
-};
-use serde_json::Value;
+use domain::{Agent, AgentId, Definition, Key, StreamId, Template, TemplateId, Workflow, WorkflowCommand, WorkflowId};
 
+use crate::catalog::{Known, check_definition};
 use crate::{Commands, Error, Outcome, Refused, Request};
 
 impl Commands {
@@ -48,8 +45,11 @@ impl Commands {
         let Some(definition) = workflow.version(version) else {
             return Err(Refused::WorkflowVersionNotFound { key: key.clone(), version, newest }.into());
         };
-        for step in &definition.steps {
-            self.check_step(step).await?;
+        let known = self.known_to(definition).await?;
+        let mut faults = check_definition(definition, &known);
+        if !faults.is_empty() {
+            let first = faults.swap_remove(0);
+            return Err(Refused::DoesNotFit { key: key.clone(), more: faults.len(), first: Box::new(first) }.into());
         }
         let (context, remember) = request.context();
         let command = WorkflowCommand::Activate { version };
@@ -57,36 +57,24 @@ impl Commands {
         Ok((version, Outcome::of(stream, &done)))
     }
 
-    async fn check_step(&self, step: &Step) -> Result<(), Error> {
-        let agent = self.executor.load::<Agent>(AgentId::from_key(&step.agent).into()).await?.state;
-        if agent.profile().is_none() {
-            return Err(Refused::UnknownAgent { step: step.name.clone(), agent: step.agent.clone() }.into());
+    /// The agents and templates that a definition names and that exist.
+    async fn known_to(&self, definition: &Definition) -> Result<Known, Error> {
+        let mut known = Known::default();
+        for step in &definition.steps {
+            if !known.agents.contains(&step.agent) {
+                let agent = self.executor.load::<Agent>(AgentId::from_key(&step.agent).into()).await?.state;
+                if agent.profile().is_some() {
+                    known.agents.insert(step.agent.clone());
+                }
+            }
+            if !known.templates.contains_key(&step.template) {
+                let id = TemplateId::from_key(&step.template);
+                let template = self.executor.load::<Template>(id.into()).await?.state;
+                if let Some(body) = template.body() {
+                    known.templates.insert(step.template.clone(), Arc::clone(body));
+                }
+            }
         }
-        let template = self.executor.load::<Template>(TemplateId::from_key(&step.template).into()).await?.state;
-        let Some(body) = template.body() else {
-            return Err(Refused::UnknownTemplate { step: step.name.clone(), template: step.template.clone() }.into());
-        };
-        check_parameters(step, body).map_err(|what| Refused::StepInputMismatch { step: step.name.clone(), what }.into())
-    }
-}
-
-/// Whether a step gives its template what the template wants.
-pub(crate) fn check_parameters(step: &Step, body: &Arc<TemplateBody>) -> Result<(), String> {
-    let properties = body.parameters.get("properties").and_then(Value::as_object);
-    let known = |name: &str| properties.is_some_and(|known| known.contains_key(name));
-    if let Some(name) = step.input.keys().find(|name| !known(name.as_str())) {
-        let names: Vec<&str> = properties.into_iter().flat_map(|known| known.keys()).map(String::as_str).collect();
-        return Err(format!(
-            "template `{}` has no parameter `{name}`; its parameters are: {}",
-            body.key,
-            names.join(", ")
-        ));
-    }
-    let required = body.parameters.get("required").and_then(Value::as_array);
-    let given = |name: &str| step.input.keys().any(|key| key.as_str() == name);
-    let missing = required.into_iter().flatten().filter_map(Value::as_str).find(|name| !given(name));
-    match missing {
-        Some(name) => Err(format!("template `{}` needs parameter `{name}`, and the step's input does not give it", body.key)),
-        None => Ok(()),
+        Ok(known)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{AttemptError, ErrorKind, FinishReason, NanoUsd, Reply, StepName, Usage};
+use domain::{AttemptError, ErrorKind, FinishReason, MAX_VALUE_BYTES, NanoUsd, Reply, StepName, Usage};
 use providers::{FailureKind, Finish, Platform, Request};
 
 /// What is to be sent for an attempt.
@@ -25,6 +25,11 @@ impl Call {
     pub(crate) async fn make(self, step: StepName, attempt: u32) -> Settled {
         let Self { platform, request, timeout } = self;
         let outcome = match tokio::time::timeout(timeout, platform.execute(request)).await {
+            Ok(Ok(reply)) if reply.text.len() > MAX_VALUE_BYTES => Err(AttemptError {
+                kind: ErrorKind::MalformedReply,
+                message: format!("the answer has {} bytes; at most {MAX_VALUE_BYTES} are kept", reply.text.len()),
+                retry_after: None,
+            }),
             Ok(Ok(reply)) => Ok(to_domain(reply)),
             Ok(Err(failure)) => Err(AttemptError {
                 kind: error_kind(failure.kind),
@@ -61,7 +66,8 @@ fn to_domain(reply: providers::Reply) -> Reply {
             reasoning_tokens: reply.usage.reasoning,
         },
         cost: reply.cost.map(NanoUsd),
-        duration: reply.duration,
+        // Events keep microseconds, and what was recorded must equal what is read back.
+        duration: Duration::from_micros(u64::try_from(reply.duration.as_micros()).unwrap_or(u64::MAX)),
         simulated: reply.simulated,
     }
 }

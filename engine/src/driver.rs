@@ -77,6 +77,8 @@ enum Stop {
     Ended(End),
     /// The store failed; nothing was recorded and another try is right.
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
+    /// The journal does not take what was decided.
+    Unrecordable(String),
 }
 
 impl From<ReadError> for Stop {
@@ -100,16 +102,7 @@ impl Driver {
         looks: mpsc::UnboundedReceiver<Look>,
         thread: Thread,
     ) -> Self {
-        Self {
-            shared,
-            id,
-            run,
-            tasks: BTreeMap::new(),
-            calls: JoinSet::new(),
-            aborts: BTreeMap::new(),
-            looks,
-            thread,
-        }
+        Self { shared, id, run, tasks: BTreeMap::new(), calls: JoinSet::new(), aborts: BTreeMap::new(), looks, thread }
     }
 
     /// Drives the run until it ends, another node has it, or the engine stops.
@@ -136,6 +129,16 @@ impl Driver {
                     pending.clear();
                 }
                 Err(Stop::Ended(end)) => return end,
+                Err(Stop::Unrecordable(what)) if pending.iter().any(|settled| settled.outcome.is_ok()) => {
+                    tracing::error!(run.id = %self.id, what, "answers cannot be recorded; their attempts fail");
+                    let error = AttemptError { kind: ErrorKind::InvalidInput, message: what, retry_after: None };
+                    pending.iter_mut().for_each(|settled| settled.outcome = Err(error.clone()));
+                    continue;
+                }
+                Err(Stop::Unrecordable(what)) => {
+                    tracing::error!(run.id = %self.id, what, "a run cannot be recorded");
+                    return End::Unreadable;
+                }
                 Err(Stop::Unavailable(error)) => {
                     tracing::warn!(run.id = %self.id, error = &*error as &dyn std::error::Error, "a run waits for the journal");
                     tokio::select! {
@@ -170,7 +173,7 @@ impl Driver {
                         Ok(()) => {}
                         Err(Stop::Ended(end)) => return end,
                         // The next append finds the conflict and reads again.
-                        Err(Stop::Unavailable(_)) => {}
+                        Err(Stop::Unavailable(_) | Stop::Unrecordable(_)) => {}
                     }
                 }
                 Some(done) = self.calls.join_next() => {
@@ -262,7 +265,8 @@ impl Driver {
             if let (false, Some(attempt)) = (called, slot.task.state.running_attempt()) {
                 let error = AttemptError {
                     kind: ErrorKind::Interrupted,
-                    message: "the journal could not tell whether the attempt was recorded, so it was not made".to_owned(),
+                    message: "the journal could not tell whether the attempt was recorded, so it was not made"
+                        .to_owned(),
                     retry_after: None,
                 };
                 let fail = TaskCommand::FailAttempt { attempt: attempt.number, error, pacing: pacing() };
@@ -303,9 +307,8 @@ impl Driver {
         match self.record(Turn::Interrupt).await {
             Ok(()) => End::Stopped,
             Err(Stop::Ended(end)) => end,
-            Err(Stop::Unavailable(error)) => {
-                tracing::warn!(run.id = %self.id, error = &*error as &dyn std::error::Error,
-                    "open attempts could not be recorded as interrupted; the next start finds them lost");
+            Err(Stop::Unavailable(_) | Stop::Unrecordable(_)) => {
+                tracing::warn!(run.id = %self.id, "open attempts could not be recorded as interrupted; the next start finds them lost");
                 End::Stopped
             }
         }
@@ -344,10 +347,7 @@ impl Driver {
                     }
                 }
                 Err(AppendError::Closed) => return Err(Stop::Ended(End::Stopped)),
-                Err(error @ AppendError::Invalid(_)) => {
-                    tracing::error!(run.id = %self.id, error = &error as &dyn std::error::Error, "a run cannot be recorded");
-                    return Err(Stop::Ended(End::Unreadable));
-                }
+                Err(AppendError::Invalid(what)) => return Err(Stop::Unrecordable(what)),
                 // Whether it was recorded shows when the run is read again: at once, or when the next try conflicts.
                 Err(error @ AppendError::Unclear) => return Err(Stop::Unavailable(Box::new(error))),
                 Err(AppendError::Unavailable(error)) => return Err(Stop::Unavailable(error)),
@@ -461,7 +461,8 @@ impl Driver {
             Err(error) if error.is_cancelled() => None,
             Err(error) => {
                 // A platform adapter panicked: its attempt ends like any other failure of the platform.
-                let step = self.aborts.iter().find(|(_, abort)| abort.id() == error.id()).map(|(step, _)| step.clone())?;
+                let step =
+                    self.aborts.iter().find(|(_, abort)| abort.id() == error.id()).map(|(step, _)| step.clone())?;
                 self.aborts.remove(&step);
                 let attempt = self.tasks.get(&step)?.task.state.running_attempt()?.number;
                 let message = "the platform's adapter failed; the program's log has the reason".to_owned();

@@ -52,7 +52,8 @@ impl LiveRuns {
         if *version != 1 || ids.len() % 16 != 0 {
             return None;
         }
-        let runs = ids.chunks_exact(16).map(|id| Uuid::from_slice(id).map(RunId::from_uuid).ok()).collect::<Option<_>>()?;
+        let runs =
+            ids.chunks_exact(16).map(|id| Uuid::from_slice(id).map(RunId::from_uuid).ok()).collect::<Option<_>>()?;
         Some(Self { runs, position: checkpoint.position })
     }
 }

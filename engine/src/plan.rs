@@ -6,9 +6,7 @@ use commands::SchemaCache;
 use domain::agent::Profile;
 use domain::task::{Order, Prompt};
 use domain::template::TemplateBody;
-use domain::{
-    Agent, AgentId, AttemptError, ErrorKind, Key, Run, RunId, Step, Task, TaskCommand, Template, TemplateId,
-};
+use domain::{Agent, AgentId, AttemptError, ErrorKind, Key, Run, RunId, Step, Task, TaskCommand, Template, TemplateId};
 use journal::{Executor, ReadError};
 use providers::{Platform, Registry, Request};
 

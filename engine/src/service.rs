@@ -218,7 +218,9 @@ impl Drivers {
             Ok(Event::Run(RunEvent::CancelRequested { .. })) => self.look(run),
             Ok(Event::Run(RunEvent::Claimed { node, .. })) if *node != self.shared.node => self.look(run),
             Ok(_) => {}
-            Err(error) => tracing::error!(position = %event.position, error = &error as &dyn std::error::Error, "an event of a run cannot be read"),
+            Err(error) => {
+                tracing::error!(position = %event.position, error = &error as &dyn std::error::Error, "an event of a run cannot be read")
+            }
         }
     }
 

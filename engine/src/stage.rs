@@ -81,10 +81,11 @@ impl Stage {
         known: impl FnOnce() -> Slot,
         command: TaskCommand,
     ) -> Result<&Task, TaskRefusal> {
-        let staged = self
-            .tasks
-            .entry(step.clone())
-            .or_insert_with(|| StagedTask { slot: known(), events: Vec::new(), call: None });
+        let staged = self.tasks.entry(step.clone()).or_insert_with(|| StagedTask {
+            slot: known(),
+            events: Vec::new(),
+            call: None,
+        });
         let events = staged.slot.task.state.decide(command)?;
         let state = Arc::make_mut(&mut staged.slot.task.state);
         events.iter().for_each(|event| state.apply(event.clone()));

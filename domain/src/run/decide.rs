@@ -3,10 +3,9 @@ use std::sync::Arc;
 use cqrs_es::Aggregate;
 use serde_json::{Value, json};
 
-use super::state::{RunStatus, StepStatus, evaluate_all};
+use super::state::{MappingError, RunStatus, StepStatus, evaluate_all, sized};
 use crate::{
-    AttemptError, Definition, ErrorKind, ExpressionError, Refusal, Root, Run, RunCommand, RunEvent, RunId, Step,
-    StepName, TaskId,
+    AttemptError, Definition, ErrorKind, Refusal, Root, Run, RunCommand, RunEvent, RunId, Step, StepName, TaskId,
 };
 
 /// Why a run refuses.
@@ -164,22 +163,22 @@ impl Plan {
     }
 }
 
-fn step_output(step: &Step, result: &Value) -> Result<Value, ExpressionError> {
+fn step_output(step: &Step, result: &Value) -> Result<Value, MappingError> {
     if step.output.is_empty() {
-        return Ok(json!({ "text": result.get("text").cloned().unwrap_or(Value::Null) }));
+        return sized(json!({ "text": result.get("text").cloned().unwrap_or(Value::Null) }));
     }
-    evaluate_all(step.output.iter(), &[("result", Root::Value(result))]).map(Value::Object)
+    sized(Value::Object(evaluate_all(step.output.iter(), &[("result", Root::Value(result))])?))
 }
 
-fn run_output(definition: &Definition, state: &Run) -> Result<Value, ExpressionError> {
+fn run_output(definition: &Definition, state: &Run) -> Result<Value, MappingError> {
     if !definition.output.is_empty() {
-        return evaluate_all(definition.output.iter(), &state.scope()).map(Value::Object);
+        return sized(Value::Object(evaluate_all(definition.output.iter(), &state.scope())?));
     }
     let needed = |name: &StepName| definition.steps.iter().any(|step| step.needs.contains(name));
     let last = state.outputs().iter().filter(|(name, _)| !needed(name));
-    Ok(last.map(|(name, output)| (name.as_str().to_owned(), (**output).clone())).collect())
+    sized(last.map(|(name, output)| (name.as_str().to_owned(), (**output).clone())).collect())
 }
 
-fn mapping_failed(error: &ExpressionError) -> AttemptError {
+fn mapping_failed(error: &MappingError) -> AttemptError {
     AttemptError { kind: ErrorKind::InvalidInput, message: error.to_string(), retry_after: None }
 }

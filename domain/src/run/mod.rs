@@ -8,6 +8,6 @@ mod state;
 pub use command::RunCommand;
 pub use decide::RunRefusal;
 pub use event::RunEvent;
-pub use state::{Lease, Run, RunStatus, StepState, StepStatus};
+pub use state::{Lease, MappingError, Run, RunStatus, StepState, StepStatus};
 
 crate::decide::aggregate!(Run, RunCommand, RunEvent, RunRefusal, Run);

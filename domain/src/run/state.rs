@@ -4,7 +4,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AttemptError, Definition, ExpressionError, NodeId, Root, RunEvent, RunId, Step, StepName, TaskId};
+use crate::{
+    AttemptError, Definition, ExpressionError, NodeId, Root, RunEvent, RunId, Step, StepName, TaskId, ValueTooLarge,
+    check_size,
+};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
@@ -186,12 +189,11 @@ impl Run {
     /// template's schema decides whether the parameter may be missing.
     ///
     /// # Errors
-    /// When an expression meets values that it cannot handle.
-    pub fn step_parameters(&self, step: &Step) -> Result<Value, ExpressionError> {
-        evaluate_all(step.input.iter(), &self.scope()).map(|mut parameters| {
-            parameters.retain(|_, value| !value.is_null());
-            Value::Object(parameters)
-        })
+    /// When an expression meets values that it cannot handle, or what it makes is too large to be kept.
+    pub fn step_parameters(&self, step: &Step) -> Result<Value, MappingError> {
+        let mut parameters = evaluate_all(step.input.iter(), &self.scope())?;
+        parameters.retain(|_, value| !value.is_null());
+        sized(Value::Object(parameters))
     }
 
     pub(super) fn scope(&self) -> [(&'static str, Root<'_>); 2] {
@@ -247,6 +249,23 @@ impl Run {
             state.status = status;
         }
     }
+}
+
+/// Values that a mapping could not bring from one place to another.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MappingError {
+    /// An expression failed.
+    #[error(transparent)]
+    Expression(#[from] ExpressionError),
+    /// What it made is too large.
+    #[error("what the mapping makes {0}")]
+    TooLarge(#[from] ValueTooLarge),
+}
+
+/// The value itself, if it is not too large to be kept.
+pub(super) fn sized(value: Value) -> Result<Value, MappingError> {
+    check_size(&value)?;
+    Ok(value)
 }
 
 pub(super) fn evaluate_all<'a>(

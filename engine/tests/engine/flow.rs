@@ -7,8 +7,10 @@ use crate::world::{World, name, step, workflow};
 
 #[tokio::test]
 async fn a_chain_runs_in_order_and_passes_outputs_on() {
-    let world = World::with(Simulator::builder().script(|request, _| Behaviour::Say(request.user.clone())).build()).await;
-    let steps = vec![step("a", &[], "input.word"), step("b", &["a"], "steps.a.text"), step("c", &["b"], "steps.b.text")];
+    let world =
+        World::with(Simulator::builder().script(|request, _| Behaviour::Say(request.user.clone())).build()).await;
+    let steps =
+        vec![step("a", &[], "input.word"), step("b", &["a"], "steps.a.text"), step("c", &["b"], "steps.b.text")];
     let run = world.start(workflow(steps), json!({"word": "hello"})).await;
     let run = world.finished(run).await;
     assert_eq!(run.status(), RunStatus::Completed);
@@ -97,4 +99,16 @@ async fn an_answer_of_json_can_be_taken_apart() {
     let run = world.start(workflow(vec![only]), json!({})).await;
     let run = world.finished(run).await;
     assert_eq!(*run.outputs()[&name("a")], json!({"asked": "Say: x"}));
+}
+
+#[tokio::test]
+async fn an_output_that_grows_too_large_fails_its_step() {
+    let half = "x".repeat(300_000);
+    let world = World::with(Simulator::builder().script(move |_, _| Behaviour::Say(half.clone())).build()).await;
+    let mut only = step("a", &[], "'x'");
+    only.output = [(name("twice"), "[result.text, result.text]".parse().unwrap())].into();
+    let run = world.start(workflow(vec![only]), json!({})).await;
+    let run = world.finished(run).await;
+    assert_eq!(run.status(), RunStatus::Failed);
+    assert!(run.error().unwrap().message.contains("more than 524288 bytes"), "{:?}", run.error());
 }

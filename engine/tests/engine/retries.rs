@@ -45,9 +45,8 @@ async fn a_wrong_request_is_not_tried_again() {
 
 #[tokio::test]
 async fn an_attempt_that_hangs_ends_at_its_timeout() {
-    let hangs_once = Simulator::builder()
-        .script(|_, call| if call == 1 { Behaviour::Hang } else { Behaviour::Answer })
-        .build();
+    let hangs_once =
+        Simulator::builder().script(|_, call| if call == 1 { Behaviour::Hang } else { Behaviour::Answer }).build();
     let world = World::with(hangs_once).await;
     let mut only = step("a", &[], "'x'");
     only.attempt_timeout = Duration::from_millis(30);
