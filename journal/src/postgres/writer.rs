@@ -265,9 +265,10 @@ impl Writer {
             let (position, node, counted) = (self.known, self.node, self.counted());
             let moved = match record(self.connection()?, position, &plan.events, &plan.commands, node, counted).await {
                 Ok(moved) => moved,
-                Err(error) if failure::meaning(&error) == Meaning::Broken => return Err(Trouble::Broken(error)),
                 Err(error) => {
-                    self.unclear.clear();
+                    if !failure::unclear(&error) {
+                        self.unclear.clear();
+                    }
                     return if failure::meaning(&error) == Meaning::Taken { Ok(false) } else { Err(error.into()) };
                 }
             };
