@@ -81,7 +81,9 @@ pub(crate) fn opaque(correlation: Uuid) -> Error {
 /// A failed read of the journal.
 pub(crate) fn read(correlation: Uuid, error: &journal::ReadError) -> Error {
     match error {
-        journal::ReadError::Closed => coded("INFRASTRUCTURE", "SHUTTING_DOWN", "the server is shutting down; try again later"),
+        journal::ReadError::Closed => {
+            coded("INFRASTRUCTURE", "SHUTTING_DOWN", "the server is shutting down; try again later")
+        }
         other => internal_for(correlation, other),
     }
 }

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use crate::agent::Agent;
 use crate::failure::{self, Caller};
 use crate::input::{
-    ActivateWorkflowInput, CancelRunInput, DisableAgentInput, DraftWorkflowInput, EnableAgentInput,
-    RegisterAgentInput, RegisterTemplateInput, StartRunInput, key,
+    ActivateWorkflowInput, CancelRunInput, DisableAgentInput, DraftWorkflowInput, EnableAgentInput, RegisterAgentInput,
+    RegisterTemplateInput, StartRunInput, key,
 };
 use crate::loader::Loaders;
 use crate::query::wait_for;

@@ -80,8 +80,7 @@ where
     } else {
         (window.after.is_some(), page.has_more)
     };
-    let mut connection =
-        Connection::with_additional_fields(previous, next, Freshness { position: position.into() });
+    let mut connection = Connection::with_additional_fields(previous, next, Freshness { position: position.into() });
     for row in page.rows {
         let (key, node) = show(row)?;
         connection.edges.push(Edge::new(OpaqueCursor(key), node));

@@ -187,7 +187,11 @@ impl Query {
     }
 
     /// The position that all read models reflect at least.
-    async fn position(&self, context: &Context<'_>, #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>) -> Result<Position> {
+    async fn position(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Position> {
         Ok(fresh(context, min_position).await?.into())
     }
 
@@ -198,7 +202,12 @@ impl Query {
     }
 
     /// Anything by its global id: the name of its stream, such as `run-0198c2f0-0000-7000-8000-000000000000`.
-    async fn node(&self, context: &Context<'_>, id: ID, #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>) -> Result<Option<Node>> {
+    async fn node(
+        &self,
+        context: &Context<'_>,
+        id: ID,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Option<Node>> {
         let stream = stream_id(&id)?;
         fresh(context, min_position).await?;
         let loaders = Loaders::of(context)?;
@@ -212,7 +221,12 @@ impl Query {
     }
 
     /// One run.
-    async fn run(&self, context: &Context<'_>, id: Uuid, #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>) -> Result<Option<Run>> {
+    async fn run(
+        &self,
+        context: &Context<'_>,
+        id: Uuid,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Option<Run>> {
         fresh(context, min_position).await?;
         Loaders::of(context)?.run(id).await
     }
@@ -238,7 +252,11 @@ impl Query {
     }
 
     /// How many runs stand at each status; a status without runs is left out.
-    async fn run_counts(&self, context: &Context<'_>, #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>) -> Result<Vec<RunCount>> {
+    async fn run_counts(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Vec<RunCount>> {
         fresh(context, min_position).await?;
         let rows = queries(context)?.runs_by_status().await.map_err(|error| failure::query(context, &error))?;
         rows.into_iter()
@@ -247,7 +265,12 @@ impl Query {
     }
 
     /// One task.
-    async fn task(&self, context: &Context<'_>, id: Uuid, #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>) -> Result<Option<Task>> {
+    async fn task(
+        &self,
+        context: &Context<'_>,
+        id: Uuid,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Option<Task>> {
         fresh(context, min_position).await?;
         Loaders::of(context)?.task(id).await
     }
@@ -284,7 +307,12 @@ impl Query {
     }
 
     /// One agent.
-    async fn agent(&self, context: &Context<'_>, key: String, #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>) -> Result<Option<Agent>> {
+    async fn agent(
+        &self,
+        context: &Context<'_>,
+        key: String,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Option<Agent>> {
         fresh(context, min_position).await?;
         Loaders::of(context)?.agent(&key).await
     }
@@ -379,5 +407,8 @@ async fn fresh(context: &Context<'_>, wanted: Option<Position>) -> Result<journa
 
 /// Waits until all read models reflect a position.
 pub(crate) async fn wait_for(context: &Context<'_>, position: journal::Position) -> Result<()> {
-    queries(context)?.wait_for(position, context.data::<Limits>()?.wait).await.map_err(|error| failure::query(context, &error))
+    queries(context)?
+        .wait_for(position, context.data::<Limits>()?.wait)
+        .await
+        .map_err(|error| failure::query(context, &error))
 }

@@ -76,7 +76,9 @@ impl ScalarType for NanoUsd {
             Value::Number(number) => number.as_i64(),
             _ => return Err(InputValueError::expected_type(value)),
         };
-        number.map(Self).ok_or_else(|| InputValueError::custom("an amount is a whole number of billionths of a US dollar"))
+        number
+            .map(Self)
+            .ok_or_else(|| InputValueError::custom("an amount is a whole number of billionths of a US dollar"))
     }
 
     fn to_value(&self) -> Value {

@@ -66,7 +66,9 @@ impl Subscription {
             }
             loop {
                 let recorded = cursor.next().await.map_err(|error| failure::read(correlation, &error))?;
-                if let Some(item) = followed.item(recorded).map_err(|error| failure::internal_for(correlation, &error))? {
+                if let Some(item) =
+                    followed.item(recorded).map_err(|error| failure::internal_for(correlation, &error))?
+                {
                     let terminal = item.terminal;
                     return Ok(Some((item, (cursor, followed, terminal))));
                 }
@@ -144,12 +146,8 @@ impl Followed {
                         let tasks = definition.steps.iter().map(|step| {
                             (StreamId::from(TaskId::of_step(run, &step.name)), step.name.as_str().to_owned())
                         });
-                        found = Some(Self {
-                            run: stream,
-                            tasks: tasks.collect(),
-                            started: recorded.position,
-                            ended: None,
-                        });
+                        found =
+                            Some(Self { run: stream, tasks: tasks.collect(), started: recorded.position, ended: None });
                     }
                     DomainEvent::Run(event) if event.is_terminal() => {
                         if let Some(found) = &mut found {

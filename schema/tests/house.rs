@@ -35,8 +35,7 @@ impl House {
         let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
         let commands = Commands::new(Arc::clone(&journal));
         let options = projections::Options { linger: Duration::ZERO, ..Default::default() };
-        let service =
-            projections::Service::open(database.pool().clone(), Arc::clone(&journal), options).await.unwrap();
+        let service = projections::Service::open(database.pool().clone(), Arc::clone(&journal), options).await.unwrap();
         let parts = Parts {
             journal: Arc::clone(&journal),
             commands: commands.clone(),
@@ -193,7 +192,8 @@ impl House {
 
 pub(crate) const REGISTER_AGENT: &str = "mutation($input: RegisterAgentInput!) { registerAgent(input: $input) {
     clientMutationId position revision repeated changed key agent { key version enabled profile { temperature } } } }";
-pub(crate) const REGISTER_TEMPLATE: &str = "mutation($input: RegisterTemplateInput!) { registerTemplate(input: $input) {
+pub(crate) const REGISTER_TEMPLATE: &str =
+    "mutation($input: RegisterTemplateInput!) { registerTemplate(input: $input) {
     revision changed template { key version body { instructions } } } }";
 pub(crate) const DRAFT: &str = "mutation($input: DraftWorkflowInput!) { draftWorkflow(input: $input) {
     version revision changed workflow { key status newestVersion activeVersion } } }";
@@ -249,7 +249,9 @@ pub(crate) fn steady(value: &Value) -> Value {
                 format!("<id {}>", ids.entry(text.clone()).or_insert(next)).into()
             }
             Value::String(text) if name.ends_with("At") && text.ends_with('Z') => "<moment>".into(),
-            Value::String(text) if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => "<hash>".into(),
+            Value::String(text) if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                "<hash>".into()
+            }
             Value::String(text) => {
                 let mut kept = text.clone();
                 if let Some((head, id)) = text.split_once('-')

@@ -73,7 +73,8 @@ async fn a_run_that_does_not_exist_is_refused() {
 #[tokio::test]
 async fn the_journal_is_followed_from_the_present_or_from_a_position() {
     let house = House::furnished().await;
-    let query = "subscription($after: Position, $filter: EventFilter) { journal(afterPosition: $after, filter: $filter) {
+    let query =
+        "subscription($after: Position, $filter: EventFilter) { journal(afterPosition: $after, filter: $filter) {
         position type } }";
     let mut live = house.schema.execute_stream(House::request(query, json!({})));
     // The first poll takes the present position; nothing is there yet.
@@ -83,10 +84,8 @@ async fn the_journal_is_followed_from_the_present_or_from_a_position() {
     assert_eq!(item["data"]["journal"]["type"], "run.started");
     let filter = json!({ "after": "0", "filter": { "categories": ["TEMPLATE", "AGENT"], "types": [] } });
     let past = house.schema.execute_stream(House::request(query, filter)).take(3).collect::<Vec<_>>().await;
-    let types: Vec<Value> = past
-        .into_iter()
-        .map(|item| serde_json::to_value(item).unwrap()["data"]["journal"]["type"].take())
-        .collect();
+    let types: Vec<Value> =
+        past.into_iter().map(|item| serde_json::to_value(item).unwrap()["data"]["journal"]["type"].take()).collect();
     assert_eq!(types, ["agent.registered", "template.registered", "template.registered"]);
 }
 

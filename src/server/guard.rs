@@ -22,12 +22,8 @@ use super::reply::refuse;
 pub(super) fn hosts(address: SocketAddr) -> Vec<String> {
     let port = address.port();
     // An IPv6 address prints in brackets here, as it stands in `Host`.
-    let mut hosts = vec![
-        format!("localhost:{port}"),
-        format!("127.0.0.1:{port}"),
-        format!("[::1]:{port}"),
-        address.to_string(),
-    ];
+    let mut hosts =
+        vec![format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}"), address.to_string()];
     if port == 80 {
         hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
     }
@@ -111,7 +107,8 @@ mod tests {
 
     #[test]
     fn foreign_names_are_kept_out() {
-        for host in ["evil.example:7410", "localhost", "localhost:7411", "localhost.evil.example:7410", "127.0.0.1", ""] {
+        for host in ["evil.example:7410", "localhost", "localhost:7411", "localhost.evil.example:7410", "127.0.0.1", ""]
+        {
             assert_eq!(code(Some(host), &[]), Some("HOST_REFUSED"), "{host}");
         }
         assert_eq!(code(None, &[]), Some("HOST_REFUSED"));

@@ -68,7 +68,9 @@ impl Check {
                 let reached = queries.position().await.map_err(|error| error.to_string())?;
                 let lag = head.as_u64().saturating_sub(reached.as_u64());
                 if lag > MAX_LAG {
-                    return Err(format!("at position {reached}, {lag} behind the journal; at most {MAX_LAG} are allowed"));
+                    return Err(format!(
+                        "at position {reached}, {lag} behind the journal; at most {MAX_LAG} are allowed"
+                    ));
                 }
                 Ok(format!("at position {reached}, {lag} behind"))
             }

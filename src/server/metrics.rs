@@ -16,8 +16,7 @@ use super::reply::refuse;
 pub(super) const UPKEEP: Duration = Duration::from_secs(15);
 
 /// The buckets of every duration, in seconds: from a read in memory to a long call of a platform.
-const SECONDS: [f64; 14] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0, 300.0];
+const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0, 300.0];
 
 /// Installs the recorder for the whole program; call it once, before any room measures.
 ///

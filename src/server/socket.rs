@@ -83,10 +83,21 @@ enum ClientMessage {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ServerMessage<'a> {
     ConnectionAck,
-    Next { id: &'a str, payload: &'a Response },
-    Error { id: &'a str, payload: &'a [async_graphql::ServerError] },
-    Complete { id: &'a str },
-    Pong { #[serde(skip_serializing_if = "Option::is_none")] payload: Option<Value> },
+    Next {
+        id: &'a str,
+        payload: &'a Response,
+    },
+    Error {
+        id: &'a str,
+        payload: &'a [async_graphql::ServerError],
+    },
+    Complete {
+        id: &'a str,
+    },
+    Pong {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        payload: Option<Value>,
+    },
 }
 
 /// A message of an operation, on its way to the client.
@@ -182,7 +193,8 @@ impl Connection {
     }
 
     async fn understand(&mut self, bytes: &[u8]) -> Result<(), End> {
-        let message = serde_json::from_slice(bytes).map_err(|error| close(4400, format!("Invalid message: {error}")))?;
+        let message =
+            serde_json::from_slice(bytes).map_err(|error| close(4400, format!("Invalid message: {error}")))?;
         match message {
             ClientMessage::ConnectionInit if self.acknowledged => Err(close(4429, "Too many initialisation requests")),
             ClientMessage::ConnectionInit => {

@@ -220,7 +220,8 @@ async fn what_is_wrong_is_refused_with_a_code() {
     assert_eq!(house.code(json().body(" ".repeat(20_000))).await, (413, "BODY_TOO_LARGE".to_owned()));
     let subscription = json().body(r#"{"query":"subscription { journal { position } }"}"#);
     assert_eq!(house.code(subscription).await, (400, "SUBSCRIPTION_OVER_HTTP".to_owned()));
-    let get = house.http.get(house.url("/graphql?query=mutation%7BenableAgent(input:%7Bkey:%22a%22%7D)%7Bchanged%7D%7D"));
+    let get =
+        house.http.get(house.url("/graphql?query=mutation%7BenableAgent(input:%7Bkey:%22a%22%7D)%7Bchanged%7D%7D"));
     assert_eq!(house.code(get).await, (405, "QUERY_ONLY".to_owned()));
     let options = house.http.request(reqwest::Method::OPTIONS, house.url("/graphql"));
     assert_eq!(house.code(options).await, (405, "METHOD_NOT_ALLOWED".to_owned()));
@@ -338,7 +339,8 @@ async fn whoever_breaks_the_protocol_is_told_how() {
         options.max_body = 10_000;
     })
     .await;
-    let query = json!({ "id": "1", "type": "subscribe", "payload": { "query": "subscription { journal { position } }" } });
+    let query =
+        json!({ "id": "1", "type": "subscribe", "payload": { "query": "subscription { journal { position } }" } });
     let mut early = house.socket().await;
     say(&mut early, query.clone()).await;
     assert_eq!(closed(&mut early).await, 4401);

@@ -36,10 +36,7 @@ pub(super) fn correlation(request: &HttpRequest) -> Uuid {
 }
 
 /// The middleware.
-pub(super) async fn trace<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+pub(super) async fn trace<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
     let given = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok()?.parse().ok());
     let correlation = given.unwrap_or_else(Uuid::now_v7);
     request.extensions_mut().insert(Correlation(correlation));
