@@ -151,7 +151,7 @@ impl App {
             }
         });
         let checks =
-            vec![Check::journal(Arc::clone(&journal)), Check::projections(queries.clone(), journal), following];
+            vec![Check::journal(Arc::clone(&journal)), Check::projections(queries, journal), following];
         let parts = server::Parts { schema: schema::build(parts, &schema::Limits::default()), checks, metrics };
         let server = Server::bind(server::Options::new(config.listen, operator()), parts)?;
         let url = format!("http://{}", server.address());

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use commands::catalog::Catalog;
+use commands::catalog::{Catalog, Known};
 use commands::{Commands, Request};
+use domain::{Agent, AgentId, Template, TemplateId};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -128,7 +129,11 @@ pub(crate) async fn load_catalog(
     .map_err(|errors| Failure::Refused { code: "CATALOG_INVALID".to_owned(), message: errors.to_string() })?;
     let attached = Attached::open(config).await?;
     let commands = Commands::new(Arc::clone(&attached.store.journal) as _);
-    let loaded = commands.load_catalog(&Request::by(operator()), catalog).await.map_err(Failure::command);
+    let loaded = Box::pin(async {
+        check_names(&commands, &catalog).await?;
+        commands.load_catalog(&Request::by(operator()), catalog).await.map_err(Failure::command)
+    })
+    .await;
     attached.close().await?;
     let report = loaded?;
     if as_json {
@@ -141,6 +146,27 @@ pub(crate) async fn load_catalog(
         terminal.line(format!("{change:<10} {:<9} {}", entry.kind, entry.key));
     }
     Ok(())
+}
+
+/// Refuses a catalogue whose workflows name what is neither in it nor registered, before any of it is recorded.
+async fn check_names(commands: &Commands, catalog: &Catalog) -> Result<(), Failure> {
+    let executor = commands.executor();
+    let mut known = Known::default();
+    for step in catalog.workflows.iter().flat_map(|workflow| &workflow.steps) {
+        let agent = executor.load::<Agent>(AgentId::from_key(&step.agent).into()).await;
+        if agent.context("the journal cannot be read")?.state.profile().is_some() {
+            known.agents.insert(step.agent.clone());
+        }
+        let template = executor.load::<Template>(TemplateId::from_key(&step.template).into()).await;
+        if let Some(body) = template.context("the journal cannot be read")?.state.body() {
+            known.templates.insert(step.template.clone(), Arc::clone(body));
+        }
+    }
+    let errors: Vec<String> = catalog.check_against(&known).iter().map(ToString::to_string).collect();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Refused { code: "CATALOG_INVALID".to_owned(), message: errors.join("\n") })
 }
 
 /// `hishamos config`.

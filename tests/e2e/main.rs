@@ -4,10 +4,12 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests fail by panicking"
+    clippy::print_stderr,
+    reason = "tests fail by panicking and say what they skip"
 )]
 
 mod cli;
+mod crash;
 mod life;
 mod program;
 mod refusals;
