@@ -24,6 +24,15 @@ pub(super) enum Verdict {
     Repeated(Appended),
 }
 
+impl From<Verdict> for Result<Appended, AppendError> {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Accepted(done) | Verdict::Repeated(done) => Ok(done),
+            Verdict::Refused(refusal) => Err(refusal),
+        }
+    }
+}
+
 /// What becomes of a batch.
 #[derive(Debug)]
 pub(super) struct Plan {

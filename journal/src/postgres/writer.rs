@@ -169,7 +169,7 @@ impl Writer {
             }
             batch.push(job);
         }
-        metrics::histogram!("journal_batch_requests").record(batch.len() as f64);
+        metrics::histogram!("journal_batch_requests").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         batch
     }
 
@@ -279,32 +279,35 @@ impl Writer {
             };
             self.recorded(&mut plan, listeners);
         }
-        self.repeated_after_all(batch, &mut plan).await;
-        answer(batch, plan);
+        self.answer_fast(batch, plan).await?;
         Ok(true)
     }
 
-    /// A refused append may be the repetition of one that was recorded long ago.
-    async fn repeated_after_all(&mut self, batch: &[Job], plan: &mut Plan) {
-        let refused = || batch.iter().zip(&plan.verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Refused(_)));
-        let commands: Vec<Uuid> = refused().filter_map(|(job, _)| job.prepared.remembered()).collect();
-        if commands.is_empty() {
-            return;
-        }
-        let commands = &commands;
-        let found =
-            self.feed.read(|mut connection| async move { Ok(rows::commands(&mut connection, commands).await?) }).await;
-        for (job, verdict) in batch.iter().zip(&mut plan.verdicts) {
-            let (Some(command), Verdict::Refused(_)) = (job.prepared.remembered(), &*verdict) else { continue };
-            match &found {
-                Ok(found) => {
-                    if let Some(first) = found.get(&command) {
-                        *verdict = Verdict::Repeated(first.clone());
-                    }
+    /// Answers a batch that was decided without looking for remembered commands: what was refused may be the
+    /// repetition of something recorded long ago. Those are answered last and stay in the batch until then, so that
+    /// only they are tried again if looking fails.
+    async fn answer_fast(&mut self, batch: &mut Vec<Job>, mut plan: Plan) -> Result<(), Trouble> {
+        let (mut doubtful, mut refusals) = (Vec::new(), Vec::new());
+        for (job, verdict) in std::mem::take(batch).into_iter().zip(std::mem::take(&mut plan.verdicts)) {
+            match verdict {
+                Verdict::Refused(refusal) if job.prepared.remember => {
+                    doubtful.push(job);
+                    refusals.push(refusal);
                 }
-                Err(error) => *verdict = Verdict::Refused(AppendError::Unavailable(error.to_string().into())),
+                verdict => job.answer(verdict.into()),
             }
         }
+        if doubtful.is_empty() {
+            return Ok(());
+        }
+        *batch = doubtful;
+        let commands: Vec<Uuid> = batch.iter().filter_map(|job| job.prepared.remembered()).collect();
+        let found = rows::commands(self.connection()?, &commands).await?;
+        for (job, refusal) in std::mem::take(batch).into_iter().zip(refusals) {
+            let first = found.get(&job.prepared.command.as_uuid()).cloned();
+            job.answer(first.ok_or(refusal));
+        }
+        Ok(())
     }
 
     /// Decides and records while nobody else can append.
@@ -425,7 +428,7 @@ impl Writer {
 
     /// The plan is now history.
     fn recorded(&mut self, plan: &mut Plan, listeners: i32) {
-        metrics::histogram!("journal_batch_events").record(plan.events.len() as f64);
+        metrics::histogram!("journal_batch_events").record(u32::try_from(plan.events.len()).unwrap_or(u32::MAX));
         self.feed.listeners.store(listeners, Ordering::Relaxed);
         for (stream, head) in plan.heads.drain() {
             self.heads.put(stream, head);
@@ -452,10 +455,7 @@ fn probes(plan: &Plan) -> Vec<Probe> {
 
 fn answer(batch: &mut Vec<Job>, plan: Plan) {
     for (job, verdict) in std::mem::take(batch).into_iter().zip(plan.verdicts) {
-        job.answer(match verdict {
-            Verdict::Accepted(done) | Verdict::Repeated(done) => Ok(done),
-            Verdict::Refused(refusal) => Err(refusal),
-        });
+        job.answer(verdict.into());
     }
 }
 

@@ -75,7 +75,8 @@ async fn a_changed_byte_in_any_column_is_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn removed_exchanged_and_inserted_events_are_named() {
-    let tries: [(&str, fn(&Fault) -> bool, u64); 5] = [
+    type IsFault = fn(&Fault) -> bool;
+    let tries: [(&str, IsFault, u64); 5] = [
         ("DELETE FROM journal.events WHERE position = 4", |fault| matches!(fault, Fault::MissingPositions { .. }), 5),
         ("DELETE FROM journal.events WHERE position = 4", |fault| matches!(fault, Fault::MissingRevisions { .. }), 7),
         ("DELETE FROM journal.events WHERE position = 9", |fault| matches!(fault, Fault::WrongHead { .. }), 8),
