@@ -139,7 +139,8 @@ impl App {
         let (engine, handle) = Engine::new(options, commands.clone(), registry, checkpoints);
         rooms.push(Room::open("engine", |stop| async move { Ok(engine.run(stop).await?) }));
 
-        let parts = schema::Parts { journal: Arc::clone(&journal), commands: commands.clone(), queries: queries.clone() };
+        let parts =
+            schema::Parts { journal: Arc::clone(&journal), commands: commands.clone(), queries: queries.clone() };
         let following = Check::new("engine", move || {
             let handle = handle.clone();
             async move {
@@ -150,8 +151,7 @@ impl App {
                 }
             }
         });
-        let checks =
-            vec![Check::journal(Arc::clone(&journal)), Check::projections(queries, journal), following];
+        let checks = vec![Check::journal(Arc::clone(&journal)), Check::projections(queries, journal), following];
         let parts = server::Parts { schema: schema::build(parts, &schema::Limits::default()), checks, metrics };
         let server = Server::bind(server::Options::new(config.listen, operator()), parts)?;
         let url = format!("http://{}", server.address());

@@ -39,7 +39,8 @@ pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
             one(key, platform, &config.data_dir).with_context(|| format!("platform `{key}` cannot be used"))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let defaults = if config.default_platforms.is_empty() { order(&platforms) } else { config.default_platforms.clone() };
+    let defaults =
+        if config.default_platforms.is_empty() { order(&platforms) } else { config.default_platforms.clone() };
     Registry::new(platforms, &defaults).context("default_platforms cannot be used")
 }
 

@@ -94,7 +94,9 @@ async fn connect(
         .connect_with(connect.clone().application_name("hishamos"))
         .await
         .with_context(|| format!("cannot connect to {shown}"))?;
-    journal::postgres::migrate(&pool).await.with_context(|| format!("cannot bring the schema of {shown} up to date"))?;
+    journal::postgres::migrate(&pool)
+        .await
+        .with_context(|| format!("cannot bring the schema of {shown} up to date"))?;
     let mut options = postgres::Options::new(connect);
     options.readers = config.journal.readers;
     options.patience = Duration::from_secs(config.journal.patience_seconds);

@@ -99,11 +99,9 @@ pub(crate) async fn take_over(pgdata: &Path, patience: Duration) -> Result<(), E
 
 /// Fast shutdown, then immediate shutdown, then the end.
 async fn end(pid: Pid, pgdata: &Path, patience: Duration) -> Result<(), Error> {
-    for (signal, patience) in [
-        (Signal::INT, patience),
-        (Signal::QUIT, Duration::from_secs(10)),
-        (Signal::KILL, Duration::from_secs(10)),
-    ] {
+    for (signal, patience) in
+        [(Signal::INT, patience), (Signal::QUIT, Duration::from_secs(10)), (Signal::KILL, Duration::from_secs(10))]
+    {
         // A failure means that it is gone already, which the loop sees.
         let _ = kill_process(pid, signal);
         let asked = Instant::now();

@@ -164,9 +164,7 @@ fn socket_dir(root: &Path, user: Option<Unprivileged>) -> Result<PathBuf, Error>
 /// FNV-1a, 64 bits (datatracker.ietf.org/doc/html/draft-eastlake-fnv): a short name for a long path, the same in
 /// every version of the program.
 fn fnv(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -92,7 +92,9 @@ impl Launcher {
         let mut server = Server::spawn(self, log)?;
         let begun = Instant::now();
         loop {
-            if let Some(status) = server.child.try_wait().map_err(Error::io("wait for", self.programs.path("postgres")))? {
+            if let Some(status) =
+                server.child.try_wait().map_err(Error::io("wait for", self.programs.path("postgres")))?
+            {
                 let said = self.log_since(from);
                 let reason = if said.is_empty() { format!("it ended with {status}") } else { said };
                 return Err(Error::StartFailed { reason, log: self.place.log.clone() });
@@ -203,11 +205,9 @@ impl Server {
     /// Fast shutdown, then immediate shutdown, then the end.
     pub(crate) async fn stop(&mut self, patience: Duration) -> Result<(), Error> {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
-        for (signal, patience) in [
-            (Signal::INT, patience),
-            (Signal::QUIT, Duration::from_secs(10)),
-            (Signal::KILL, Duration::from_secs(10)),
-        ] {
+        for (signal, patience) in
+            [(Signal::INT, patience), (Signal::QUIT, Duration::from_secs(10)), (Signal::KILL, Duration::from_secs(10))]
+        {
             // A child that has ended keeps its process id until it is waited for, so nobody else can be hit.
             if self.child.id().is_some() {
                 let _ = kill_process(pid, signal);

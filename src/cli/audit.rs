@@ -52,8 +52,11 @@ pub(crate) async fn verify(config: &Config, terminal: &mut Terminal, as_json: bo
             let glyph = terminal.paint(Style::Bad, "✗");
             terminal.line(format!("{glyph} {finding}"));
         }
-        let (style, verdict) =
-            if sound { (Style::Good, "✓ sound".to_owned()) } else { (Style::Bad, format!("✗ {} faults", report.faults)) };
+        let (style, verdict) = if sound {
+            (Style::Good, "✓ sound".to_owned())
+        } else {
+            (Style::Bad, format!("✗ {} faults", report.faults))
+        };
         let verdict = terminal.paint(style, &verdict);
         let (events, streams, position) = (report.events, report.streams, report.position);
         terminal.line(format!("{verdict}: {events} events in {streams} streams, up to position {position}"));

@@ -43,7 +43,8 @@ fn one(argument: &str) -> Result<(&str, Value), Failure> {
 }
 
 fn read(key: &str, path: &Path) -> Result<String, Failure> {
-    let refuse = |what: String| Failure::usage(format!("the input `{key}` cannot be read from {}: {what}", path.display()));
+    let refuse =
+        |what: String| Failure::usage(format!("the input `{key}` cannot be read from {}: {what}", path.display()));
     let file = std::fs::File::open(path).map_err(|error| refuse(error.to_string()))?;
     if file.metadata().is_ok_and(|found| found.is_dir()) {
         return Err(refuse("it is a directory".to_owned()));

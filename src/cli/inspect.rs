@@ -188,7 +188,8 @@ fn describe(cause: &Value) -> String {
         }
         "ENGINE" => "the engine is about to go on".to_owned(),
         "NEEDS" => {
-            let steps: Vec<&str> = at(cause, "steps").as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let steps: Vec<&str> =
+                at(cause, "steps").as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             format!("waits for {}", steps.join(", "))
         }
         "FAILED" => format!("failed: {}", printable(text(cause, "error"))),

@@ -183,10 +183,8 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn execute(arguments: Arguments) -> Result<(), Failure> {
-    let config = config::load(&arguments.flags).map_err(|error| Failure::Refused {
-        code: "CONFIG_INVALID".to_owned(),
-        message: error.to_string(),
-    })?;
+    let config = config::load(&arguments.flags)
+        .map_err(|error| Failure::Refused { code: "CONFIG_INVALID".to_owned(), message: error.to_string() })?;
     start_log(&config, matches!(arguments.command, Command::Serve))?;
     // One crypto provider for every TLS connection of the program; only the first call counts.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use commands::catalog::Catalog;
 use commands::Request;
+use commands::catalog::Catalog;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -103,11 +103,7 @@ async fn stay(mut app: App, signals: &mut Signals) -> Result<(), Failure> {
     }
 }
 
-async fn load_starter(
-    commands: &commands::Commands,
-    terminal: &mut Terminal,
-    as_json: bool,
-) -> Result<(), Failure> {
+async fn load_starter(commands: &commands::Commands, terminal: &mut Terminal, as_json: bool) -> Result<(), Failure> {
     let starter = Catalog::starter().context("the starter catalogue is damaged")?;
     let report = commands.load_catalog(&Request::by(operator()), starter).await.map_err(Failure::command)?;
     let new = report.entries.iter().filter(|entry| entry.change != Change::Unchanged).count();

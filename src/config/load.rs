@@ -59,9 +59,7 @@ pub(crate) enum Error {
 pub(crate) fn load(flags: &Flags) -> Result<Config, Error> {
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| {
-            name.starts_with("HISHAMOS_") || FOREIGN.contains(&&**name)
-        })
+        .filter(|(name, _)| name.starts_with("HISHAMOS_") || FOREIGN.contains(&&**name))
         .collect();
     merge(flags, Path::new(FILE), &environment)
 }
@@ -103,10 +101,9 @@ fn merge(flags: &Flags, usual_file: &Path, environment: &[(String, String)]) -> 
     }
     let mut config: Config = figment.extract().map_err(|errors| Error::Invalid(describe(errors)))?;
     let port = match variable("HISHAMOS_PORT") {
-        Some(text) => Some(
-            text.parse()
-                .map_err(|_| Error::Invalid(format!("HISHAMOS_PORT is `{text}`, but a port is a number from 0 to 65535")))?,
-        ),
+        Some(text) => Some(text.parse().map_err(|_| {
+            Error::Invalid(format!("HISHAMOS_PORT is `{text}`, but a port is a number from 0 to 65535"))
+        })?),
         None => None,
     };
     if let Some(port) = flags.port.or(port.filter(|_| flags.listen.is_none())) {
@@ -290,7 +287,8 @@ mod tests {
 
     #[test]
     fn secrets_are_masked_when_shown() {
-        let file = "database_url = \"postgres://u:hidden@h/d\"\n[platforms.x]\nkind = \"openai\"\napi_key = \"hidden\"\n";
+        let file =
+            "database_url = \"postgres://u:hidden@h/d\"\n[platforms.x]\nkind = \"openai\"\napi_key = \"hidden\"\n";
         let config = with(&Flags::default(), file, &[]).unwrap();
         let shown = serde_json::to_string(&config).unwrap() + &format!("{config:?}");
         assert!(!shown.contains("hidden"), "{shown}");

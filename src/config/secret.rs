@@ -91,7 +91,10 @@ mod tests {
     #[test]
     fn passwords_are_not_shown() {
         let shown = |url: &str| format!("{:?}", DatabaseUrl(url.to_owned()));
-        assert_eq!(shown("postgres://u:s3cret@host:5432/db?sslmode=require"), "postgres://u:***@host:5432/db?sslmode=require");
+        assert_eq!(
+            shown("postgres://u:s3cret@host:5432/db?sslmode=require"),
+            "postgres://u:***@host:5432/db?sslmode=require"
+        );
         assert_eq!(shown("postgres://u:p@ss@host/db"), "postgres://u:***@host/db");
         assert_eq!(shown("postgres://host/db?password=x&user=u"), "postgres://host/db?password=***&user=u");
         assert_eq!(shown("postgres://u@localhost/db?host=/run/x"), "postgres://u@localhost/db?host=/run/x");

@@ -44,7 +44,8 @@ impl Database {
         execute(&mut admin, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         admin.close().await.expect("the connection closes");
         let url = with_database(&server, &name);
-        let pool = PgPoolOptions::new().max_connections(10).connect_lazy(&url).expect("the test database's URL is valid");
+        let pool =
+            PgPoolOptions::new().max_connections(10).connect_lazy(&url).expect("the test database's URL is valid");
         Self { url, name, server, pool }
     }
 
@@ -86,7 +87,11 @@ async fn template(server: &str) -> String {
         return name;
     }
     let mut admin = connect(server).await;
-    sqlx::query("SELECT pg_advisory_lock($1)").bind(TEMPLATE_LOCK).execute(&mut admin).await.expect("the lock is given");
+    sqlx::query("SELECT pg_advisory_lock($1)")
+        .bind(TEMPLATE_LOCK)
+        .execute(&mut admin)
+        .await
+        .expect("the lock is given");
     let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
         .bind(&name)
         .fetch_one(&mut admin)
@@ -155,7 +160,10 @@ mod tests {
 
     #[test]
     fn only_the_database_of_a_url_changes() {
-        assert_eq!(with_database("postgres://u@localhost/dev?host=/tmp/x", "new"), "postgres://u@localhost/new?host=/tmp/x");
+        assert_eq!(
+            with_database("postgres://u@localhost/dev?host=/tmp/x", "new"),
+            "postgres://u@localhost/new?host=/tmp/x"
+        );
         assert_eq!(with_database("postgres://u:p@host:5432/dev", "new"), "postgres://u:p@host:5432/new");
         assert_eq!(with_database("postgres://host", "new"), "postgres://host/new");
     }

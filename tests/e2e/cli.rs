@@ -84,13 +84,12 @@ fn without_a_server_a_run_happens_in_the_process() {
 }
 
 #[test]
-fn a_failed_run_has_its_own_exit_code() {
+fn a_run_that_cannot_go_on_is_explained_and_cancelled() {
     let home = Home::new();
     // Nobody listens there.
-    home.write("hishamos.toml", "[platforms.dead]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:9/v1\"\nmodel = \"m\"\n");
     home.write(
-        "catalog/agents/a.yaml",
-        "key: a\nname: A\ndescription: D.\ndepartment: x\nsystem_prompt: S.\n",
+        "hishamos.toml",
+        "[platforms.dead]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:9/v1\"\nmodel = \"m\"\n",
     );
     let server = home.serve(&[]);
     home.run(&["catalog", "load"]).expect(0);
