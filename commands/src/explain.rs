@@ -103,7 +103,12 @@ impl Commands {
                     Cause::Failed { error: at.error.as_ref().map_or_else(String::new, |error| error.message.clone()) }
                 }
                 (StepStatus::Pending, _) if state.status() == RunStatus::Running => {
-                    Cause::Needs { steps: step.needs.iter().filter(|need| !completed(need)).cloned().collect() }
+                    let steps: Vec<StepName> = step.needs.iter().filter(|need| !completed(need)).cloned().collect();
+                    match (steps.is_empty(), state.lease()) {
+                        (false, _) => Cause::Needs { steps },
+                        (true, None) => Cause::Unclaimed,
+                        (true, Some(_)) => Cause::Engine,
+                    }
                 }
                 _ => Cause::NotReached,
             };
@@ -125,7 +130,7 @@ impl Commands {
                 task: id,
                 attempts: u32::try_from(task.attempts().len()).unwrap_or(u32::MAX),
                 at,
-                error: task.last_error().map_or_else(String::new, |error| error.message.clone()),
+                error: task.last_error().map_or_else(String::new, |error| error.message),
             }),
             _ => Ok(Cause::Engine),
         }

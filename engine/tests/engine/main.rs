@@ -1,5 +1,5 @@
 //! The engine against a real journal in memory and simulated platforms.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod control;
 mod flow;

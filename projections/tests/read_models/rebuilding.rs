@@ -154,27 +154,3 @@ async fn the_journal_in_postgres_feeds_them_as_well() {
     shutdown.cancel();
     journaling.await.unwrap();
 }
-
-/// Measures instead of judging: `cargo test -p hishamos-projections -- --ignored --nocapture speed`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures"]
-#[expect(clippy::print_stderr, reason = "the measurement is for whoever asked for it")]
-async fn speed() {
-    let world = World::new().await;
-    let mut history = world.history(24);
-    let definition = fixtures::chain("chain", 10);
-    for _ in 0..40 {
-        for _ in 0..50 {
-            history.start(&definition).await;
-        }
-        history.finish().await;
-    }
-    let (pool, journal) = (world.database.pool(), &*world.journal);
-    let started = std::time::Instant::now();
-    let running = world.start(Options::default()).await;
-    running.wait_for(history.position).await;
-    let live = started.elapsed();
-    let rebuilt = rebuild(pool, journal, "runs", &CancellationToken::new(), |_| {}).await.unwrap();
-    let live_rate = rebuilt.events as f64 / live.as_secs_f64();
-    eprintln!("caught up at {live_rate:.0}/s, rebuilt {} events at {:.0}/s", rebuilt.events, rebuilt.rate());
-}
