@@ -8,7 +8,6 @@ use projections::{Error, Options, RunFilter, Window, rebuild};
 use testkit::Database;
 use tokio_util::sync::CancellationToken;
 
-use crate::fixtures;
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
