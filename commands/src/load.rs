@@ -69,6 +69,8 @@ impl Commands {
         }
         for definition in catalog.workflows {
             let key = definition.key.clone();
+            // Before the draft, so that a refusal leaves none behind.
+            self.check_fits(&definition).await?;
             let (version, drafted) = self.draft_workflow(part(), definition).await?;
             let (_, activated) = self.activate_workflow(part(), &key, Some(version)).await?;
             let outcome = Outcome {

@@ -45,16 +45,21 @@ impl Commands {
         let Some(definition) = workflow.version(version) else {
             return Err(Refused::WorkflowVersionNotFound { key: key.clone(), version, newest }.into());
         };
-        let known = self.known_to(definition).await?;
-        let mut faults = check_definition(definition, &known);
-        if !faults.is_empty() {
-            let first = faults.swap_remove(0);
-            return Err(Refused::DoesNotFit { key: key.clone(), more: faults.len(), first: Box::new(first) }.into());
-        }
+        self.check_fits(definition).await?;
         let (context, remember) = request.context();
         let command = WorkflowCommand::Activate { version };
         let done = self.executor.execute::<Workflow>(stream, command, context, remember).await?;
         Ok((version, Outcome::of(stream, &done)))
+    }
+
+    /// Checks a definition against the agents and templates that there are.
+    pub(crate) async fn check_fits(&self, definition: &Definition) -> Result<(), Error> {
+        let mut faults = check_definition(definition, &self.known_to(definition).await?);
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let first = Box::new(faults.swap_remove(0));
+        Err(Refused::DoesNotFit { key: definition.key.clone(), first, more: faults.len() }.into())
     }
 
     /// The agents and templates that a definition names and that exist.

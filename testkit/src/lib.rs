@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test without its fixture has failed")]
 
 mod database;
+pub mod openai;
 mod server;
 
 pub use database::Database;
