@@ -1,4 +1,5 @@
-"""Finds what has no place in the tree: overlong files, paths of one machine, forgotten marks, stray prints."""
+"""Finds what has no place in the tree: overlong files, paths of one machine, forgotten marks, detached tasks, error
+codes without a page, and pages without an error code."""
 
 import re
 import subprocess
@@ -16,16 +17,60 @@ SPAWN = re.compile(r"\btokio::(?:task::)?spawn\(")
 SPAWN_ALLOWED = re.compile(r"(?:^|/)(?:tests|testkit|bench)(?:/|\.rs$)")
 # These speak about such things.
 SPEAKS_OF_THEM = {".ci/tidy.py"}
+# Where error codes are made. Every word in capitals that stands alone in quotes there is a code, unless listed below.
+CODE_PLACES = re.compile(
+    r"(?:domain/src/\w+/decide|commands/src/error|projections/src/error)\.rs$|(?:schema/src|src/server|src/cli)/.*\.rs$"
+)
+CODE = re.compile(r'"([A-Z]+(?:_[A-Z]+)*)"')
+TESTS = re.compile(r"^#\[cfg\(test\)\]\n(?:#\[[^\]]*\]\n)*mod \w+ \{.*", re.MULTILINE | re.DOTALL)
+NO_CODES = {
+    "REFUSAL",  # a kind; the other kinds are codes as well
+    "NO_COLOR",  # a variable of the environment
+    "GET",  # a method of HTTP
+    "URL",  # in the help of the command line
+    "ATTEMPT", "ENGINE", "FAILED", "NEEDS", "NOT_REACHED", "RETRY", "UNCLAIMED",  # causes that `explain` tells
+}
+ERRORS = "docs/errors/"
+INDEX_ROW = re.compile(r"^\| \[(\w+)\]\((\w+)\.md\) \| (.+) \|$")
+
+
+def error_pages(texts: dict[str, str]) -> list[str]:
+    """Every code has a page and every page a code, and the index says the same as the pages."""
+    words = {}
+    for name, text in texts.items():
+        if CODE_PLACES.match(name) and not name.endswith("/tests.rs"):
+            words |= dict.fromkeys(CODE.findall(TESTS.sub("", text)), name)
+    pages = {
+        name.removeprefix(ERRORS).removesuffix(".md"): text.splitlines()
+        for name, text in texts.items()
+        if name.startswith(ERRORS) and name != ERRORS + "README.md"
+    }
+    wrong = [f"{ERRORS}{code}.md is missing; {words[code]} has the code" for code in words.keys() - pages - NO_CODES]
+    wrong += [f"{ERRORS}{code}.md: no code; nothing says `{code}` any more" for code in pages.keys() - words]
+    wrong += [f".ci/tidy.py: NO_CODES names `{word}`, which nothing says any more" for word in NO_CODES - words.keys()]
+    index, kind = {}, ""
+    for line in texts[ERRORS + "README.md"].splitlines():
+        if re.match(r"\w+: ", line):
+            kind = f"**Kind.** {line}"
+        elif row := INDEX_ROW.match(line):
+            index[row[1]] = (row[2], row[3], kind)
+    wrong += [f"{ERRORS}README.md: `{code}` is missing, or has no page" for code in index.keys() ^ pages.keys()]
+    for code, (link, title, kind) in index.items():
+        page = pages.get(code)
+        if page is not None and (link != code or page[:5] != [f"# {code}", "", f"{title}.", "", kind]):
+            wrong.append(f"{ERRORS}{code}.md: its heading, first sentence or kind is not that of the index")
+    return sorted(wrong)
 
 
 def main() -> int:
     files = subprocess.check_output(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-    wrong = []
+    wrong, texts = [], {}
     for name in filter(None, files.decode().split("\0")):
         try:
             text = open(name, encoding="utf-8").read()
         except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
             continue
+        texts[name] = text
         lines = text.splitlines()
         if name.endswith((".rs", ".py", ".md", ".sql")) and len(lines) > MAX_LINES and name not in LONG_ALLOWED:
             wrong.append(f"{name}: {len(lines)} lines; at most {MAX_LINES}, split it")
@@ -37,6 +82,7 @@ def main() -> int:
             for pattern, what in FORBIDDEN:
                 if pattern.search(line):
                     wrong.append(f"{name}:{number}: {what}: {line.strip()[:100]}")
+    wrong += error_pages(texts)
     for line in wrong:
         print(f"error: {line}", file=sys.stderr)
     return 1 if wrong else 0
