@@ -14,3 +14,4 @@ mod life;
 mod program;
 mod refusals;
 mod under_load;
+mod websocket;
