@@ -33,7 +33,12 @@ const EXAMPLES = {
 }`, {}],
 };
 
+// How many items of a subscription stay on the page.
+const KEPT = 500;
+
 let socket = null;
+// The run that was started or looked at last; the examples about one run ask for it.
+let lastRun = "";
 
 function show(value) {
   by("result").textContent = typeof value === "string" ? value : JSON.stringify(value, null, 2);
@@ -64,6 +69,7 @@ function follow(query, variables) {
   const address = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql/ws`;
   const current = new WebSocket(address, "graphql-transport-ws");
   const items = [];
+  let count = 0;
   socket = current;
   by("stop").disabled = false;
   show("");
@@ -74,16 +80,17 @@ function follow(query, variables) {
       current.send(JSON.stringify({ id: "1", type: "subscribe", payload: { query, variables } }));
       say("Subscribed.");
     } else if (message.type === "next") {
-      items.push(message.payload);
-      if (items.length > 500) items.shift();
-      show(items.map((item) => JSON.stringify(item, null, 2)).join("\n"));
+      count += 1;
+      items.push(JSON.stringify(message.payload, null, 2));
+      if (items.length > KEPT) items.shift();
+      show(items.join("\n"));
       by("result").scrollTop = by("result").scrollHeight;
-      say(`${items.length} items.`);
+      say(count > KEPT ? `${count} items, the last ${KEPT} are shown.` : `${count} items.`);
     } else if (message.type === "error") {
       show(message.payload);
       stop("Refused.");
     } else if (message.type === "complete") {
-      stop(`Complete after ${items.length} items.`);
+      stop(`Complete after ${count} items.`);
     } else if (message.type === "ping") {
       current.send(JSON.stringify({ type: "pong" }));
     }
@@ -111,6 +118,7 @@ async function run() {
   try {
     const { value, ms } = await ask(query, variables);
     show(value);
+    lastRun = value.data?.startRun?.runId || value.data?.runs?.edges?.[0]?.node?.runId || lastRun;
     say(`${value.errors ? "Errors" : "Answered"} in ${ms} ms.`);
   } catch (error) {
     say(`The server did not answer: ${error.message}`);
@@ -135,12 +143,10 @@ async function docs() {
     fields { name description type { ${depth} } args { name type { ${depth} } } }
     inputFields { name description type { ${depth} } }
     enumValues { name description } } } }`, {});
-  const roots = ["Query", "Mutation", "Subscription"];
+  const roots = ["Subscription", "Mutation", "Query"];
   const types = value.data.__schema.types.filter((type) => !type.name.startsWith("__"));
   types.sort((a, b) => (roots.indexOf(b.name) - roots.indexOf(a.name)) || a.name.localeCompare(b.name));
-  const first = types.filter((type) => roots.includes(type.name)).sort((a, b) => roots.indexOf(a.name) - roots.indexOf(b.name));
-  const rest = types.filter((type) => !roots.includes(type.name));
-  for (const type of [...first, ...rest]) {
+  for (const type of types) {
     const block = document.createElement("details");
     const head = document.createElement("summary");
     head.textContent = type.name;
@@ -156,7 +162,7 @@ async function docs() {
 function choose(name) {
   const [query, variables] = EXAMPLES[name];
   by("query").value = query;
-  by("variables").value = JSON.stringify(variables, null, 2);
+  by("variables").value = JSON.stringify("id" in variables ? { ...variables, id: lastRun } : variables, null, 2);
 }
 
 for (const name of Object.keys(EXAMPLES)) by("examples").append(new Option(name));
