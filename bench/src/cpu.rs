@@ -11,7 +11,7 @@ pub(crate) fn own() -> Duration {
     of("self", false)
 }
 
-/// CPU time that a server and its children have used, finished ones included.
+/// CPU time that the private server of a data directory and its children have used, finished ones included.
 pub(crate) fn server(data: &Path) -> Duration {
     let Some(postmaster) = postmaster(data) else { return Duration::ZERO };
     children(&postmaster).iter().fold(of(&postmaster, true), |sum, child| sum + of(child, true))
@@ -19,7 +19,7 @@ pub(crate) fn server(data: &Path) -> Duration {
 
 /// The postmaster's process id.
 pub(crate) fn postmaster(data: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    let text = std::fs::read_to_string(data.join("postgres/pgdata/postmaster.pid")).ok()?;
     text.lines().next().map(|line| line.trim().to_owned())
 }
 

@@ -20,6 +20,10 @@ use clap::Parser;
 use report::Report;
 use store::Store;
 
+/// As in the program itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures HishamOS; docs/benchmarks.md explains the figures.
 #[derive(Parser)]
 struct Arguments {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use sqlx::PgPool;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::report::Report;
@@ -47,12 +49,10 @@ async fn start(program: &Path, directory: &Path) -> anyhow::Result<(Child, Durat
         .stderr(std::fs::File::create(directory.with_extension("log"))?)
         .kill_on_drop(true)
         .spawn()?;
-    let client = reqwest::Client::new();
     let deadline = started + Duration::from_secs(60);
     loop {
         if let Some(url) = url(directory)
-            && let Ok(answer) = client.get(format!("{url}/health/ready")).send().await
-            && answer.status().is_success()
+            && is_ready(&url).await
         {
             return Ok((child, started.elapsed()));
         }
@@ -84,35 +84,36 @@ fn rss_mb(pid: &str) -> f64 {
 
 /// Statements that the server received in ten seconds: every one is logged meanwhile, and the log is counted.
 async fn idle_statements(directory: &Path) -> anyhow::Result<f64> {
-    let endpoint = cluster::Cluster::running(&directory.join("postgres"))?.context("the private PostgreSQL is not there")?;
+    let endpoint = cluster::Cluster::running(directory)?.context("the private PostgreSQL is not there")?;
     let admin = PgPool::connect(&endpoint.url()).await?;
     sqlx::raw_sql("ALTER SYSTEM SET log_statement = 'all'").execute(&admin).await?;
     sqlx::raw_sql("SELECT pg_reload_conf()").execute(&admin).await?;
     admin.close().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let before = logged(&directory.join("postgres"))?;
+    let before = logged(&directory.join("postgres/log"))?;
     tokio::time::sleep(Duration::from_secs(10)).await;
-    let after = logged(&directory.join("postgres"))?;
+    let after = logged(&directory.join("postgres/log"))?;
     #[expect(clippy::cast_precision_loss, reason = "a small count")]
     Ok(after.saturating_sub(before) as f64)
 }
 
 /// How many statements the server's log files hold.
-fn logged(data: &Path) -> anyhow::Result<usize> {
+fn logged(logs: &Path) -> anyhow::Result<usize> {
     let mut count = 0;
-    let mut open = vec![data.to_path_buf()];
-    while let Some(path) = open.pop() {
-        for entry in std::fs::read_dir(path)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                if path.file_name().is_some_and(|name| name == "log" || name == "pg_log") {
-                    open.push(path);
-                }
-            } else if path.extension().is_some_and(|extension| extension == "log") {
-                let text = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
-                count += text.lines().filter(|line| line.contains("execute ") || line.contains("statement: ")).count();
-            }
-        }
+    for entry in std::fs::read_dir(logs)? {
+        let text = String::from_utf8_lossy(&std::fs::read(entry?.path())?).into_owned();
+        count += text.lines().filter(|line| line.contains("execute ") || line.contains("statement: ")).count();
     }
     Ok(count)
+}
+
+/// Whether the server says that it is ready; plain HTTP, because that is all it takes.
+async fn is_ready(url: &str) -> bool {
+    let Some(address) = url.strip_prefix("http://") else { return false };
+    let Ok(mut connection) = TcpStream::connect(address).await else { return false };
+    let request = format!("GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let mut answer = String::new();
+    connection.write_all(request.as_bytes()).await.is_ok()
+        && connection.read_to_string(&mut answer).await.is_ok()
+        && answer.starts_with("HTTP/1.1 200")
 }

@@ -1,10 +1,18 @@
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Key, TemplateEvent};
+
+/// How all instructions are rendered. Instructions are prose, not HTML: nothing is escaped.
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment
+});
 
 /// Everything that makes a template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,7 +51,7 @@ impl TemplateBody {
     /// # Errors
     /// When the template is not valid Jinja, or names something that is not among the parameters.
     pub fn render(&self, parameters: &Value) -> Result<String, RenderError> {
-        self.environment()
+        ENVIRONMENT
             .render_str(&self.instructions, minijinja::value::Serde(parameters))
             .map_err(|error| self.error(&error))
     }
@@ -53,8 +61,7 @@ impl TemplateBody {
     /// # Errors
     /// When the instructions are not valid Jinja.
     pub fn unknown_names(&self) -> Result<Vec<String>, RenderError> {
-        let environment = self.environment();
-        let template = environment.template_from_str(&self.instructions).map_err(|error| self.error(&error))?;
+        let template = ENVIRONMENT.template_from_str(&self.instructions).map_err(|error| self.error(&error))?;
         let known = self.parameters.get("properties").and_then(Value::as_object);
         let mut unknown: Vec<String> = template
             .undeclared_variables(false)
@@ -63,14 +70,6 @@ impl TemplateBody {
             .collect();
         unknown.sort_unstable();
         Ok(unknown)
-    }
-
-    fn environment(&self) -> Environment<'static> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        // Instructions are prose, not HTML: nothing is escaped.
-        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        environment
     }
 
     fn error(&self, error: &minijinja::Error) -> RenderError {
