@@ -96,7 +96,9 @@ impl House {
         let commands = Commands::new(Arc::clone(&journal));
         let shutdown = CancellationToken::new();
         let mut running = JoinSet::new();
-        let service = projections::Service::open(database.pool.clone(), Arc::clone(&journal), projections::Options::default()).await?;
+        let service =
+            projections::Service::open(database.pool.clone(), Arc::clone(&journal), projections::Options::default())
+                .await?;
         let projections = service.handle();
         running.spawn(service.run(shutdown.clone()));
         catalog(&commands).await?;

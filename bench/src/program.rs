@@ -57,7 +57,10 @@ async fn start(program: &Path, directory: &Path) -> anyhow::Result<(Child, Durat
             return Ok((child, started.elapsed()));
         }
         if Instant::now() > deadline {
-            bail!("the program was not ready within a minute; {} has its log", directory.with_extension("log").display());
+            bail!(
+                "the program was not ready within a minute; {} has its log",
+                directory.with_extension("log").display()
+            );
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -93,6 +96,14 @@ async fn idle_statements(directory: &Path) -> anyhow::Result<f64> {
     let before = logged(&directory.join("postgres/log"))?;
     tokio::time::sleep(Duration::from_secs(10)).await;
     let after = logged(&directory.join("postgres/log"))?;
+    // A statement of our own has to be seen, or else nothing was counted.
+    let witness = PgPool::connect(&endpoint.url()).await?;
+    sqlx::raw_sql("SELECT 'witness'").execute(&witness).await?;
+    witness.close().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    if logged(&directory.join("postgres/log"))? == after {
+        bail!("the server does not log statements, so they cannot be counted");
+    }
     #[expect(clippy::cast_precision_loss, reason = "a small count")]
     Ok(after.saturating_sub(before) as f64)
 }

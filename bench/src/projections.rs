@@ -18,7 +18,8 @@ pub(crate) async fn measure(store: &Store, report: &mut Report) -> anyhow::Resul
     house.close().await?;
     let open = database.open().await?;
     let started = Instant::now();
-    let rebuilt = projections::rebuild(&database.pool, &open.journal, "runs", &CancellationToken::new(), |_| {}).await?;
+    let rebuilt =
+        projections::rebuild(&database.pool, &open.journal, "runs", &CancellationToken::new(), |_| {}).await?;
     let took = started.elapsed();
     report.add("projections.rebuild", per_second(usize::try_from(rebuilt.events)?, took), "events/s", None);
     open.close().await

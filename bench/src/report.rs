@@ -62,7 +62,12 @@ fn rounded(value: f64) -> f64 {
 /// The given quantile (0 to 1) of durations, in milliseconds.
 pub(crate) fn quantile_ms(durations: &mut [Duration], quantile: f64) -> f64 {
     durations.sort_unstable();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index within the slice")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index within the slice"
+    )]
     let index = ((durations.len().saturating_sub(1)) as f64 * quantile).round() as usize;
     durations.get(index).map_or(0.0, |duration| duration.as_secs_f64() * 1000.0)
 }

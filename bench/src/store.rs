@@ -30,7 +30,8 @@ pub(crate) struct OpenJournal {
 impl Store {
     pub(crate) async fn start(directory: &Path) -> anyhow::Result<Self> {
         let data = directory.join("postgres");
-        let cluster = Cluster::start(cluster::Options::new(&data)).await.context("the private PostgreSQL did not start")?;
+        let cluster =
+            Cluster::start(cluster::Options::new(&data)).await.context("the private PostgreSQL did not start")?;
         Ok(Self { cluster, data })
     }
 
@@ -42,7 +43,9 @@ impl Store {
     pub(crate) async fn database(&self, name: &str) -> anyhow::Result<Database> {
         let admin = PgPool::connect(&self.cluster.url()).await?;
         let name = format!("bench_{name}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))).execute(&admin).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
+            .execute(&admin)
+            .await?;
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&admin).await?;
         admin.close().await;
         let url = self.cluster.endpoint().url_of(&name);
