@@ -74,7 +74,7 @@ impl World {
     /// What a finished run has to look like, whatever happened on the way.
     fn final_state(&self) -> Value {
         let runs = self.json(&["runs", "--json"]);
-        let run = runs.as_array().unwrap_or_else(|| panic!("{runs}"));
+        let run = runs["nodes"].as_array().unwrap_or_else(|| panic!("{runs}"));
         assert_eq!(run.len(), 1, "{runs}");
         let id = run[0]["runId"].as_str().unwrap_or_else(|| panic!("{runs}"));
         let shown = self.json(&["show", id, "--json"]);
@@ -97,6 +97,8 @@ fn a_kill_at_any_append_changes_nothing_in_the_end() {
     let done = world.command(&["run", "welcome", "--input", "file=@README.md", "--watch"]).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let expected = world.final_state();
+    assert_eq!(expected["status"], "COMPLETED", "{expected}");
+    assert!(expected["output"]["briefing"].is_string() && expected["steps"][2]["output"].is_object(), "{expected}");
     let appends = appends(&world, base);
     assert!(appends.len() >= 5, "start, claim, and at least three settled steps: {appends:?}");
     drop(server);
