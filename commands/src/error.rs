@@ -13,7 +13,8 @@ pub enum Error {
     /// Too many changed the same thing at the same time; trying again is right.
     #[error("{0}")]
     Conflict(String),
-    /// The journal failed; nothing was recorded.
+    /// The journal failed. Nothing was recorded, unless the cause is [`AppendError::Unclear`]; repeating the command with
+    /// the same id is safe in both cases.
     #[error("the journal failed")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
