@@ -13,6 +13,9 @@ pub enum Error {
     /// Too many changed the same thing at the same time; trying again is right.
     #[error("{0}")]
     Conflict(String),
+    /// The journal's disk is full. Nothing was recorded.
+    #[error("the journal's disk is full, so nothing was recorded; make space on the server and try again")]
+    Full,
     /// The journal failed. Nothing was recorded, unless the cause is [`AppendError::Unclear`]; repeating the command with
     /// the same id is safe in both cases.
     #[error("the journal failed")]
@@ -26,6 +29,7 @@ impl Error {
         match self {
             Self::Refused(refusal) => refusal.code(),
             Self::Conflict(_) => "CONFLICT",
+            Self::Full => "STORAGE_FULL",
             Self::Unavailable(_) => "UNAVAILABLE",
         }
     }
@@ -138,6 +142,7 @@ impl From<AppendError> for Error {
         match error {
             AppendError::Conflict { .. } => Self::Conflict(error.to_string()),
             AppendError::Invalid(what) => Refused::TooLarge(what).into(),
+            AppendError::Full => Self::Full,
             error => Self::Unavailable(Box::new(error)),
         }
     }

@@ -87,6 +87,9 @@ pub enum AppendError {
     /// The journal is shutting down.
     #[error("the journal is shutting down and takes no more events")]
     Closed,
+    /// The store has no space left. Nothing was recorded; as soon as there is space, everything goes on.
+    #[error("the journal's disk is full, so nothing was recorded; make space and try again")]
+    Full,
     /// The store could not be reached or failed. Nothing was recorded: an unclear outcome is cleared up before.
     #[error("the journal's store failed")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

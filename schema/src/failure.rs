@@ -46,6 +46,11 @@ pub(crate) fn command(context: &Context<'_>, error: commands::Error) -> Error {
     match error {
         commands::Error::Refused(refusal) => refused(code, refusal.to_string()),
         commands::Error::Conflict(what) => coded("CONFLICT", code, what),
+        // It says nothing about the inside, and an operator can do something about it.
+        commands::Error::Full => {
+            tracing::error!("the journal's disk is full");
+            coded("INFRASTRUCTURE", code, commands::Error::Full.to_string())
+        }
         error @ commands::Error::Unavailable(_) => internal(context, &error),
     }
 }

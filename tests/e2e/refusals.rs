@@ -146,6 +146,7 @@ fn a_full_disk_is_named_and_survived() {
     }
     let failure = failure.expect("the disk is full, so starting runs fails at some point");
     assert_eq!(failure.code(), 3, "{}", failure.all());
+    assert!(failure.all().contains("disk is full"), "{}", failure.all());
 
     std::fs::remove_file(&filler).unwrap();
     until("work that goes on", || {

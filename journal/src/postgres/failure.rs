@@ -67,7 +67,12 @@ impl std::error::Error for Shared {
     }
 }
 
+/// What a caller is told whose append was not recorded.
 pub(super) fn unavailable(error: &Arc<sqlx::Error>) -> AppendError {
+    // PostgreSQL's class 53 is "insufficient resources"; 53100 is disk_full.
+    if error.as_database_error().is_some_and(|database| database.code().as_deref() == Some("53100")) {
+        return AppendError::Full;
+    }
     AppendError::Unavailable(Box::new(Shared(Arc::clone(error))))
 }
 
