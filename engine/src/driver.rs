@@ -349,7 +349,9 @@ impl Driver {
                 Err(AppendError::Closed) => return Err(Stop::Ended(End::Stopped)),
                 Err(AppendError::Invalid(what)) => return Err(Stop::Unrecordable(what)),
                 // Whether it was recorded shows when the run is read again: at once, or when the next try conflicts.
-                Err(error @ (AppendError::Unclear | AppendError::Full)) => return Err(Stop::Unavailable(Box::new(error))),
+                Err(error @ (AppendError::Unclear | AppendError::Full)) => {
+                    return Err(Stop::Unavailable(Box::new(error)));
+                }
                 Err(AppendError::Unavailable(error)) => return Err(Stop::Unavailable(error)),
             }
         }

@@ -11,6 +11,7 @@
 mod cli;
 mod crash;
 mod life;
+mod openai;
 mod program;
 mod refusals;
 mod under_load;
