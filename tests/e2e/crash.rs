@@ -100,7 +100,8 @@ fn a_kill_at_any_append_changes_nothing_in_the_end() {
     assert_eq!(expected["status"], "COMPLETED", "{expected}");
     assert!(expected["output"]["briefing"].is_string() && expected["steps"][2]["output"].is_object(), "{expected}");
     let appends = appends(&world, base);
-    assert!(appends.len() >= 5, "start, claim, and at least three settled steps: {appends:?}");
+    // The two steps that run side by side may be settled together.
+    assert!(appends.len() >= 4, "the start, the claim, and the settled steps: {appends:?}");
     drop(server);
     // A few worlds at a time: each is a program of its own.
     let cases: Vec<(i64, Fate)> =
