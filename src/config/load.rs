@@ -36,7 +36,7 @@ pub(crate) struct Flags {
     /// The address and port to listen on (default: 127.0.0.1:7410); loopback only
     #[arg(long, value_name = "ADDRESS:PORT", global = true, conflicts_with = "port")]
     pub(crate) listen: Option<SocketAddr>,
-    /// Answer with the simulator instead of a model; everything it says is labelled [simulated]
+    /// Answer with the simulator instead of a model; everything it says is labelled as simulated
     #[arg(long, global = true)]
     pub(crate) simulate: bool,
     /// What to log, such as debug, or info,engine=debug

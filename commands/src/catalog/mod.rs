@@ -271,7 +271,7 @@ fn push<T>(entries: &mut Vec<T>, entry: T, key: fn(&T) -> &Key) -> Key {
     key
 }
 
-/// The name under which [`parse`] remembers where the cause of a fault stands.
+/// The name under which [`parse()`] remembers where the cause of a fault stands.
 fn label(fault: &Fault) -> String {
     match fault {
         Fault::UnknownAgent { step, .. } => format!("step `{step}`, agent"),
