@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    AgentEvent, AgentId, RunEvent, RunId, TaskEvent, TaskId, TemplateEvent, TemplateId, WorkflowEvent, WorkflowId,
+    AgentEvent, AgentId, HoldEvent, HoldId, LimitEvent, LimitId, RunEvent, RunId, SlotsEvent, SlotsId, TaskEvent,
+    TaskId, TemplateEvent, TemplateId, WorkflowEvent, WorkflowId,
 };
 
 /// Everything that can happen, whichever aggregate it happened to.
@@ -21,6 +22,12 @@ pub enum Event {
     Agent(AgentEvent),
     /// To a template.
     Template(TemplateEvent),
+    /// To a limit.
+    Limit(LimitEvent),
+    /// To the slots of a limit.
+    Slots(SlotsEvent),
+    /// To a hold.
+    Hold(HoldEvent),
 }
 
 impl Event {
@@ -33,6 +40,9 @@ impl Event {
             Self::Task(event) => event.name(),
             Self::Agent(event) => event.name(),
             Self::Template(event) => event.name(),
+            Self::Limit(event) => event.name(),
+            Self::Slots(event) => event.name(),
+            Self::Hold(event) => event.name(),
         }
     }
 }
@@ -51,11 +61,18 @@ pub enum Category {
     Agent,
     /// Streams of templates.
     Template,
+    /// Streams of limits.
+    Limit,
+    /// Streams of the slots of limits.
+    Slots,
+    /// Streams of holds.
+    Hold,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 5] = [Self::Workflow, Self::Run, Self::Task, Self::Agent, Self::Template];
+    pub const ALL: [Self; 8] =
+        [Self::Workflow, Self::Run, Self::Task, Self::Agent, Self::Template, Self::Limit, Self::Slots, Self::Hold];
 
     /// The stable lower-case name, also the prefix of the category's event names.
     #[must_use]
@@ -66,13 +83,16 @@ impl Category {
             Self::Task => "task",
             Self::Agent => "agent",
             Self::Template => "template",
+            Self::Limit => "limit",
+            Self::Slots => "slots",
+            Self::Hold => "hold",
         }
     }
 }
 
 /// The name of a category that does not exist.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("`{0}` is no stream category; the categories are workflow, run, task, agent and template")]
+#[error("`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots and hold")]
 pub struct UnknownCategory(pub String);
 
 impl FromStr for Category {
@@ -107,4 +127,5 @@ macro_rules! stream_of {
         }
     )*};
 }
-stream_of!(WorkflowId => Workflow, RunId => Run, TaskId => Task, AgentId => Agent, TemplateId => Template);
+stream_of!(WorkflowId => Workflow, RunId => Run, TaskId => Task, AgentId => Agent, TemplateId => Template,
+    LimitId => Limit, SlotsId => Slots, HoldId => Hold);

@@ -60,6 +60,14 @@ ids! {
     CommandId,
     /// One process's life; a restarted process is a new node.
     NodeId,
+    /// A limit, by its key.
+    LimitId,
+    /// The slots of a limit, or of one partition of it.
+    SlotsId,
+    /// A hold: everything, or one workflow, is paused. Follows from what it covers.
+    HoldId,
+    /// A trigger, by its key.
+    TriggerId,
 }
 
 macro_rules! keyed {
@@ -78,22 +86,97 @@ macro_rules! keyed {
         }
     )*};
 }
-keyed!(WorkflowId => "workflow", AgentId => "agent", TemplateId => "template");
+keyed!(
+    WorkflowId => "workflow",
+    AgentId => "agent",
+    TemplateId => "template",
+    LimitId => "limit",
+    TriggerId => "trigger"
+);
+
+/// An id that starts with the time bits of the run that it belongs to, so that both lie side by side in an index, and
+/// goes on with BLAKE3 over the run and `parts`.
+fn below_run(context: &'static str, run: RunId, parts: &[&[u8]]) -> Uuid {
+    let mut hasher = blake3::Hasher::new_derive_key(context);
+    hasher.update(run.as_uuid().as_bytes());
+    parts.iter().for_each(|part| {
+        hasher.update(part);
+    });
+    let mut bytes = [0; 16];
+    let (time, rest) = bytes.split_at_mut(6);
+    hasher.finalize_xof().fill(rest);
+    for (to, from) in time.iter_mut().zip(run.as_uuid().as_bytes()) {
+        *to = *from;
+    }
+    Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+fn hashed(context: &'static str, parts: &[&[u8]]) -> Uuid {
+    let mut hasher = blake3::Hasher::new_derive_key(context);
+    for part in parts {
+        hasher.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hasher.update(part);
+    }
+    let mut bytes = [0; 16];
+    hasher.finalize_xof().fill(&mut bytes);
+    Builder::from_custom_bytes(bytes).into_uuid()
+}
 
 impl TaskId {
-    /// The task of `step` in `run`. It starts with the run's own time bits, so that tasks lie beside their run in
-    /// an index, and goes on with BLAKE3 over run and step.
+    /// The task of `step` in `run`.
     #[must_use]
     pub fn of_step(run: RunId, step: &StepName) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("hishamos 2026 id of a step's task");
-        hasher.update(run.as_uuid().as_bytes());
-        hasher.update(step.as_str().as_bytes());
-        let mut bytes = [0; 16];
-        let (time, rest) = bytes.split_at_mut(6);
-        hasher.finalize_xof().fill(rest);
-        for (to, from) in time.iter_mut().zip(run.as_uuid().as_bytes()) {
-            *to = *from;
-        }
-        Self(Builder::from_custom_bytes(bytes).into_uuid())
+        Self(below_run("hishamos 2026 id of a step's task", run, &[step.as_str().as_bytes()]))
+    }
+
+    /// The task for element number `item` of `step` in `run`.
+    #[must_use]
+    pub fn of_item(run: RunId, step: &StepName, item: u32) -> Self {
+        let parts = [&item.to_le_bytes()[..], step.as_str().as_bytes()];
+        Self(below_run("hishamos 2026 id of an item's task", run, &parts))
+    }
+
+    /// The task that undoes `step` in `run`.
+    #[must_use]
+    pub fn of_compensation(run: RunId, step: &StepName) -> Self {
+        Self(below_run("hishamos 2026 id of a compensation's task", run, &[step.as_str().as_bytes()]))
+    }
+}
+
+impl RunId {
+    /// The run that `step` of `parent` starts.
+    #[must_use]
+    pub fn of_step(parent: Self, step: &StepName) -> Self {
+        Self(below_run("hishamos 2026 id of a step's run", parent, &[step.as_str().as_bytes()]))
+    }
+
+    /// The run that `trigger` starts for the firing that `cause` names: whoever fires it, and however often, it is one
+    /// run.
+    #[must_use]
+    pub fn of_firing(trigger: TriggerId, cause: &str) -> Self {
+        Self(hashed("hishamos 2026 id of a trigger's run", &[trigger.as_uuid().as_bytes(), cause.as_bytes()]))
+    }
+
+    /// The run that belongs to a caller's idempotency key.
+    #[must_use]
+    pub fn of_idempotency_key(tenant: &str, key: &str) -> Self {
+        Self(hashed("hishamos 2026 id of an idempotent run", &[tenant.as_bytes(), key.as_bytes()]))
+    }
+}
+
+impl SlotsId {
+    /// The slots of `limit`; of one `partition` of it, when the limit counts by key.
+    #[must_use]
+    pub fn of(limit: LimitId, partition: Option<&str>) -> Self {
+        let partition = partition.map_or(&[][..], str::as_bytes);
+        Self(hashed("hishamos 2026 id of slots", &[limit.as_uuid().as_bytes(), partition]))
+    }
+}
+
+impl HoldId {
+    /// The hold on the runs of a workflow, or on all runs.
+    #[must_use]
+    pub fn of(workflow: Option<&Key>) -> Self {
+        Self(hashed("hishamos 2026 id of a hold", &[workflow.map_or(&[][..], |key| key.as_str().as_bytes())]))
     }
 }

@@ -84,11 +84,15 @@ pub enum ErrorKind {
     Lost,
     /// HishamOS was stopped while the platform was being called; such an attempt does not count against the policy.
     Interrupted,
+    /// Those who were asked said no, or nobody said yes in time.
+    Rejected,
+    /// The workflow that ran as a step failed or was cancelled.
+    RunFailed,
 }
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Timeout,
         Self::Unreachable,
         Self::RateLimited,
@@ -102,6 +106,8 @@ impl ErrorKind {
         Self::InvalidInput,
         Self::Lost,
         Self::Interrupted,
+        Self::Rejected,
+        Self::RunFailed,
     ];
 
     /// Whether the same request may succeed later.
@@ -136,6 +142,8 @@ impl ErrorKind {
             Self::InvalidInput => "invalid_input",
             Self::Lost => "lost",
             Self::Interrupted => "interrupted",
+            Self::Rejected => "rejected",
+            Self::RunFailed => "run_failed",
         }
     }
 }

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ErrorKind;
+
 /// When a failed attempt is followed by another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryPolicy {
@@ -13,16 +15,22 @@ pub struct RetryPolicy {
     pub multiplier_milli: u32,
     /// No pause is longer, unless the platform itself asks for more.
     pub max_backoff: Duration,
+    /// No attempt starts later than this after the task was created; `None` sets no such bound.
+    pub budget: Option<Duration>,
+    /// Kinds of failure that are not repeated although they may pass.
+    pub never: Vec<ErrorKind>,
 }
 
 impl Default for RetryPolicy {
-    /// 3 attempts, 2 s, doubling, at most 60 s.
+    /// 3 attempts, 2 s, doubling, at most 60 s; no budget, and every failure that may pass is repeated.
     fn default() -> Self {
         Self {
             max_attempts: 3,
             first_backoff: Duration::from_secs(2),
             multiplier_milli: 2000,
             max_backoff: Duration::from_secs(60),
+            budget: None,
+            never: vec![],
         }
     }
 }

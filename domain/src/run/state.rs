@@ -1,78 +1,133 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use rpds::VectorSync;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    AttemptError, Definition, ExpressionError, NodeId, Root, RunEvent, RunId, Step, StepName, TaskId, ValueTooLarge,
-    check_size,
-};
-
-/// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunStatus {
-    /// It does not exist.
-    #[default]
-    Absent,
-    /// Under way.
-    Running,
-    /// Somebody wants it to stop, and what runs is being cut.
-    Cancelling,
-    /// All steps completed.
-    Completed,
-    /// A step failed for good.
-    Failed,
-    /// Stopped on request.
-    Cancelled,
-}
-
-impl RunStatus {
-    /// Whether the run has ended.
-    #[must_use]
-    pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
-    }
-
-    /// The stable snake_case name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::Running => "running",
-            Self::Cancelling => "cancelling",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-/// Where a step stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepStatus {
-    /// It waits for other steps.
-    #[default]
-    Pending,
-    /// Its task is under way.
-    Running,
-    /// Its output is there.
-    Completed,
-    /// It failed for good.
-    Failed,
-    /// It was cut.
-    Cancelled,
-}
+use super::event::{Lineage, Parent, Pause, PauseClock, SlotsNeed};
+use super::status::{RunStatus, StepStatus};
+use crate::{Actor, AttemptError, Definition, NodeId, Root, RunEvent, RunId, StepName, TaskId, Timestamp, WorkflowId};
 
 /// One step of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct StepState {
     /// Where it stands.
     pub status: StepStatus,
-    /// Its task, once started.
-    pub task: Option<TaskId>,
+    /// What it consists of, once started.
+    pub activity: Activity,
+    /// When it started.
+    pub since: Option<Timestamp>,
+    /// When it fails if it has not ended.
+    pub deadline: Option<Timestamp>,
+    /// Why it failed.
+    pub error: Option<AttemptError>,
+    /// Why it was skipped.
+    pub skipped: Option<String>,
+    /// The task that undoes it, and how far that is.
+    pub undo: Option<Undo>,
+}
+
+impl StepState {
+    /// Its task, when it is a single one.
+    #[must_use]
+    pub fn task(&self) -> Option<TaskId> {
+        match self.activity {
+            Activity::Task(task) => Some(task),
+            _ => None,
+        }
+    }
+}
+
+/// What a step that has started consists of.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub enum Activity {
+    /// Nothing: it has not started.
+    #[default]
+    None,
+    /// One task.
+    Task(TaskId),
+    /// A task for each element of a list.
+    Items(Items),
+    /// People are asked.
+    Approval(Asked),
+    /// It waits for its time.
+    Timer {
+        /// When it goes on.
+        fires_at: Timestamp,
+    },
+    /// It waits for a signal.
+    Signal {
+        /// The signal's name.
+        signal: StepName,
+    },
+    /// Another run.
+    Child {
+        /// Which one.
+        run: RunId,
+    },
+}
+
+/// The elements of a step over a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Items {
+    /// The list.
+    pub values: Arc<Value>,
+    /// How each stands. Copies share what they have in common, so that a long list is no burden.
+    pub states: VectorSync<ItemState>,
+    /// How many are under way.
+    pub running: u32,
+    /// How many are done.
+    pub done: u32,
+    /// The first that failed.
+    pub failure: Option<AttemptError>,
+}
+
+/// One element of a list.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ItemState {
+    /// Where it stands.
+    pub status: StepStatus,
+    /// Its result, once completed.
+    pub result: Option<Arc<Value>>,
+}
+
+/// An approval that people are asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// What they see.
+    pub content: Arc<Value>,
+    /// BLAKE3 over it.
+    pub content_hash: [u8; 32],
+    /// When it ends without the wanted decisions.
+    pub expires_at: Option<Timestamp>,
+    /// Whether it has.
+    pub expired: bool,
+    /// What they said.
+    pub decisions: Vec<Decision>,
+}
+
+/// What one person said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Who.
+    pub by: Actor,
+    /// Yes or no.
+    pub approved: bool,
+    /// In their words.
+    pub comment: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How far the undoing of a step is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Undo {
+    /// The task.
+    pub task: TaskId,
+    /// Running, completed or failed.
+    pub status: StepStatus,
     /// Why it failed.
     pub error: Option<AttemptError>,
 }
@@ -86,22 +141,75 @@ pub struct Lease {
     pub epoch: u64,
 }
 
+/// That somebody wants a run to stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {
+    /// Why.
+    pub reason: String,
+    /// When running attempts are cut.
+    pub cut_at: Timestamp,
+}
+
+/// Slots of limits that a run needs before it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Which ones.
+    pub slots: Vec<SlotsNeed>,
+    /// Since when.
+    pub at: Timestamp,
+}
+
 /// A run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Run {
     pub(super) id: Option<RunId>,
+    pub(super) workflow: Option<WorkflowId>,
     pub(super) version: u32,
     pub(super) definition: Option<Arc<Definition>>,
     pub(super) input: Arc<Value>,
+    pub(super) by: Option<Actor>,
+    pub(super) priority: i32,
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) deadline: Option<Timestamp>,
+    pub(super) parent: Option<Parent>,
+    pub(super) lineage: Option<Lineage>,
     pub(super) status: RunStatus,
+    pub(super) queue: Option<Queue>,
+    pub(super) admitted: bool,
+    pub(super) pause: Option<Pause>,
     pub(super) lease: Option<Lease>,
     pub(super) steps: BTreeMap<StepName, StepState>,
     pub(super) outputs: BTreeMap<StepName, Arc<Value>>,
-    pub(super) first_failure: Option<(StepName, AttemptError)>,
-    pub(super) cancel_reason: Option<String>,
+    /// Steps that have completed, in that order.
+    pub(super) completed: Vec<StepName>,
+    /// Signals that came and that no step has used.
+    pub(super) signals: Vec<(StepName, Arc<Value>)>,
+    pub(super) first_failure: Option<(Option<StepName>, AttemptError)>,
+    pub(super) cancel: Option<Cancel>,
     pub(super) simulated: bool,
     pub(super) output: Option<Arc<Value>>,
     pub(super) error: Option<AttemptError>,
+}
+
+/// Where in its run a task belongs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// It is the step.
+    Step(StepName),
+    /// It is an element of the step.
+    Item(StepName, u32),
+    /// It undoes the step.
+    Undo(StepName),
+}
+
+impl Place {
+    /// The step.
+    #[must_use]
+    pub fn step(&self) -> &StepName {
+        match self {
+            Self::Step(step) | Self::Item(step, _) | Self::Undo(step) => step,
+        }
+    }
 }
 
 impl Run {
@@ -115,6 +223,12 @@ impl Run {
     #[must_use]
     pub fn status(&self) -> RunStatus {
         self.status
+    }
+
+    /// The workflow that it executes; `None` when it does not exist.
+    #[must_use]
+    pub fn workflow(&self) -> Option<WorkflowId> {
+        self.workflow
     }
 
     /// The definition that it follows; `None` when it does not exist.
@@ -131,8 +245,68 @@ impl Run {
 
     /// Its input.
     #[must_use]
-    pub fn input(&self) -> &Value {
+    pub fn input(&self) -> &Arc<Value> {
         &self.input
+    }
+
+    /// Who wanted it; `None` when it does not exist.
+    #[must_use]
+    pub fn by(&self) -> Option<&Actor> {
+        self.by.as_ref()
+    }
+
+    /// How it ranks among runs that wait for a limit.
+    #[must_use]
+    pub fn priority(&self) -> i32 {
+        self.priority
+    }
+
+    /// When it started; `None` when it does not exist.
+    #[must_use]
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.started_at
+    }
+
+    /// When it fails if it has not ended.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
+    /// The run and step that started it.
+    #[must_use]
+    pub fn parent(&self) -> Option<&Parent> {
+        self.parent.as_ref()
+    }
+
+    /// The run whose history it took over.
+    #[must_use]
+    pub fn lineage(&self) -> Option<&Lineage> {
+        self.lineage.as_ref()
+    }
+
+    /// The slots that it waits for, or holds.
+    #[must_use]
+    pub fn queue(&self) -> Option<&Queue> {
+        self.queue.as_ref()
+    }
+
+    /// Whether it waits for slots, so that nothing of it may start.
+    #[must_use]
+    pub fn is_queued(&self) -> bool {
+        self.queue.is_some() && !self.admitted
+    }
+
+    /// Whether nothing of it has begun.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.steps.values().all(|step| step.status == StepStatus::Pending)
+    }
+
+    /// Who paused it, while it is paused.
+    #[must_use]
+    pub fn pause(&self) -> Option<&Pause> {
+        self.pause.as_ref()
     }
 
     /// Who owns it.
@@ -153,12 +327,44 @@ impl Run {
         &self.outputs
     }
 
-    /// The steps under way, with their tasks.
-    pub fn running(&self) -> impl Iterator<Item = (&StepName, TaskId)> {
-        self.steps
-            .iter()
-            .filter(|(_, step)| step.status == StepStatus::Running)
-            .filter_map(|(name, step)| Some((name, step.task?)))
+    /// The steps under way.
+    pub fn running(&self) -> impl Iterator<Item = (&StepName, &StepState)> {
+        self.steps.iter().filter(|(_, step)| step.status == StepStatus::Running)
+    }
+
+    /// Every task under way, and where it belongs.
+    #[must_use]
+    pub fn open_tasks(&self) -> Vec<(Place, TaskId)> {
+        let Some(id) = self.id else { return vec![] };
+        let mut open = Vec::new();
+        for (name, step) in &self.steps {
+            if step.status == StepStatus::Running {
+                match &step.activity {
+                    Activity::Task(task) => open.push((Place::Step(name.clone()), *task)),
+                    Activity::Items(items) => {
+                        for (item, state) in (0_u32..).zip(&items.states) {
+                            if state.status == StepStatus::Running {
+                                let task = TaskId::of_item(id, name, item);
+                                open.push((Place::Item(name.clone(), item), task));
+                            }
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            if let Some(undo) = step.undo.as_ref().filter(|undo| undo.status == StepStatus::Running) {
+                open.push((Place::Undo(name.clone()), undo.task));
+            }
+        }
+        open
+    }
+
+    /// The runs that its steps started and wait for.
+    pub fn children(&self) -> impl Iterator<Item = (&StepName, RunId)> {
+        self.running().filter_map(|(name, step)| match step.activity {
+            Activity::Child { run } => Some((name, run)),
+            _ => None,
+        })
     }
 
     /// The run's output, once completed.
@@ -173,10 +379,10 @@ impl Run {
         self.error.as_ref()
     }
 
-    /// Why somebody wants it to stop.
+    /// That somebody wants it to stop.
     #[must_use]
-    pub fn cancel_reason(&self) -> Option<&str> {
-        self.cancel_reason.as_deref()
+    pub fn cancel(&self) -> Option<&Cancel> {
+        self.cancel.as_ref()
     }
 
     /// Whether any step so far was simulated.
@@ -185,92 +391,89 @@ impl Run {
         self.simulated
     }
 
-    /// The parameters of a step's template, by the step's input mapping. A `null` is left out, so that the
-    /// template's schema decides whether the parameter may be missing.
-    ///
-    /// # Errors
-    /// When an expression meets values that it cannot handle, or what it makes is too large to be kept.
-    pub fn step_parameters(&self, step: &Step) -> Result<Value, MappingError> {
-        let mut parameters = evaluate_all(step.input.iter(), &self.scope())?;
-        parameters.retain(|_, value| !value.is_null());
-        sized(Value::Object(parameters))
+    /// When the next thing becomes due by itself: a deadline, a timer, an expiry, the cut of a cancelled run. Nothing
+    /// does while the run is paused.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        match self.status {
+            RunStatus::Running => {}
+            RunStatus::Cancelling => return self.cancel.as_ref().map(|cancel| cancel.cut_at),
+            _ => return None,
+        }
+        let steps = self.running().flat_map(|(_, step)| {
+            let own = match &step.activity {
+                Activity::Timer { fires_at } => Some(*fires_at),
+                Activity::Approval(asked) => asked.expires_at,
+                _ => None,
+            };
+            [own, step.deadline]
+        });
+        steps.chain([self.deadline]).flatten().min()
     }
 
     pub(super) fn scope(&self) -> [(&'static str, Root<'_>); 2] {
         [("input", Root::Value(&self.input)), ("steps", Root::Shared(&self.outputs))]
     }
 
-    pub(super) fn fold(&mut self, event: RunEvent) {
-        match event {
-            RunEvent::Started { id, version, definition, input, .. } => {
-                self.id = Some(id);
-                self.version = version;
-                self.steps = definition.steps.iter().map(|step| (step.name.clone(), StepState::default())).collect();
-                self.definition = Some(definition);
-                self.input = input;
-                self.status = RunStatus::Running;
+    /// Moves everything that waits for a time.
+    pub(super) fn shift(&mut self, by: Duration) {
+        let shift = |at: &mut Option<Timestamp>| *at = at.map(|at| at.plus(by));
+        shift(&mut self.deadline);
+        for step in self.steps.values_mut().filter(|step| step.status == StepStatus::Running) {
+            shift(&mut step.deadline);
+            match &mut step.activity {
+                Activity::Timer { fires_at } => *fires_at = fires_at.plus(by),
+                Activity::Approval(asked) => shift(&mut asked.expires_at),
+                _ => {}
             }
-            RunEvent::Claimed { node, epoch } => self.lease = Some(Lease { node, epoch }),
-            RunEvent::StepStarted { step, task } => {
-                self.steps.insert(step, StepState { status: StepStatus::Running, task: Some(task), error: None });
+        }
+    }
+
+    /// How long a pause that ends at `now` moves what waits for a time.
+    #[must_use]
+    pub fn frozen_for(&self, now: Timestamp) -> Duration {
+        match &self.pause {
+            Some(pause) if pause.clock == PauseClock::Frozen => now.since(pause.at),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Where a task of this run belongs, while it is under way.
+    #[must_use]
+    pub fn place_of(&self, task: TaskId) -> Option<Place> {
+        let id = self.id?;
+        for (name, step) in &self.steps {
+            if step.undo.as_ref().is_some_and(|undo| undo.task == task) {
+                return Some(Place::Undo(name.clone()));
             }
-            RunEvent::StepCompleted { step, output, simulated } => {
-                self.set_status(&step, StepStatus::Completed);
-                self.outputs.insert(step, output);
-                self.simulated |= simulated;
-            }
-            RunEvent::StepFailed { step, error } => {
-                self.set_status(&step, StepStatus::Failed);
-                if let Some(state) = self.steps.get_mut(&step) {
-                    state.error = Some(error.clone());
+            match &step.activity {
+                Activity::Task(known) if *known == task => return Some(Place::Step(name.clone())),
+                Activity::Items(items) => {
+                    let running = (0_u32..).zip(&items.states).filter(|(_, state)| state.status == StepStatus::Running);
+                    for (item, _) in running {
+                        if TaskId::of_item(id, name, item) == task {
+                            return Some(Place::Item(name.clone(), item));
+                        }
+                    }
                 }
-                self.first_failure.get_or_insert((step, error));
+                _ => {}
             }
-            RunEvent::StepCancelled { step } => self.set_status(&step, StepStatus::Cancelled),
-            RunEvent::CancelRequested { reason } => {
-                self.status = RunStatus::Cancelling;
-                self.cancel_reason = Some(reason);
-            }
-            RunEvent::Completed { output, simulated } => {
-                self.status = RunStatus::Completed;
-                self.output = Some(output);
-                self.simulated |= simulated;
-            }
-            RunEvent::Failed { error, .. } => {
-                self.status = RunStatus::Failed;
-                self.error = Some(error);
-            }
-            RunEvent::Cancelled { .. } => self.status = RunStatus::Cancelled,
         }
+        None
     }
 
-    fn set_status(&mut self, step: &StepName, status: StepStatus) {
-        if let Some(state) = self.steps.get_mut(step) {
-            state.status = status;
-        }
+    pub(super) fn is_completed(&self, step: &StepName) -> bool {
+        self.steps.get(step).is_some_and(|step| step.status.is_done())
     }
 }
 
-/// Values that a mapping could not bring from one place to another.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MappingError {
-    /// An expression failed.
-    #[error(transparent)]
-    Expression(#[from] ExpressionError),
-    /// What it made is too large.
-    #[error("what the mapping makes {0}")]
-    TooLarge(#[from] ValueTooLarge),
-}
-
-/// The value itself, if it is not too large to be kept.
-pub(super) fn sized(value: Value) -> Result<Value, MappingError> {
-    check_size(&value)?;
-    Ok(value)
-}
-
-pub(super) fn evaluate_all<'a>(
-    mapping: impl Iterator<Item = (&'a StepName, &'a crate::Expression)>,
-    scope: &[(&str, Root<'_>)],
-) -> Result<serde_json::Map<String, Value>, ExpressionError> {
-    mapping.map(|(name, expression)| Ok((name.as_str().to_owned(), expression.evaluate(scope)?))).collect()
+impl RunEvent {
+    /// The other run's events that come before this one's, when a run takes over another's history.
+    #[must_use]
+    pub fn lineage(&self) -> Option<&Lineage> {
+        match self {
+            Self::Started(start) => start.lineage.as_ref(),
+            _ => None,
+        }
+    }
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::run::SlotsNeed;
 use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
 
 /// The clock and the chance that a decision about retries needs; they come from outside.
@@ -33,6 +34,10 @@ pub enum TaskCommand {
         retry: RetryPolicy,
         /// How long one attempt may take.
         attempt_timeout: Duration,
+        /// When.
+        at: Timestamp,
+        /// When it fails if no attempt has started by then.
+        start_by: Option<Timestamp>,
     },
     /// Gives it to an agent.
     Assign {
@@ -42,6 +47,11 @@ pub enum TaskCommand {
         agent_version: u32,
         /// Why this one.
         reason: String,
+    },
+    /// Limits make it wait for slots.
+    Queue {
+        /// The slots that the next attempt needs.
+        slots: Vec<SlotsNeed>,
     },
     /// An attempt is about to call the platform.
     StartAttempt {
@@ -74,6 +84,11 @@ pub enum TaskCommand {
         attempt: u32,
         /// Clock and chance.
         pacing: Pacing,
+    },
+    /// The run's clock stood still while it was paused: what the task waits for moves.
+    Defer {
+        /// By how much.
+        by: Duration,
     },
     /// Fails the task before any attempt could be made.
     Reject {

@@ -40,16 +40,49 @@ pub(super) fn decide(state: &Task, command: TaskCommand) -> Result<Vec<TaskEvent
     let status = state.status();
     let wrong = |wish| Err(TaskRefusal::WrongStatus { status, wish });
     match command {
-        TaskCommand::Create { run, step, template, template_version, parameters, retry, attempt_timeout } => {
+        TaskCommand::Create {
+            run,
+            step,
+            template,
+            template_version,
+            parameters,
+            retry,
+            attempt_timeout,
+            at,
+            start_by,
+        } => {
             if status != TaskStatus::Absent {
                 return Err(TaskRefusal::AlreadyCreated);
             }
-            Ok(vec![TaskEvent::Created { run, step, template, template_version, parameters, retry, attempt_timeout }])
+            Ok(vec![TaskEvent::Created {
+                run,
+                step,
+                template,
+                template_version,
+                parameters,
+                retry,
+                attempt_timeout,
+                at,
+                start_by,
+            }])
         }
         TaskCommand::Assign { agent, agent_version, reason } => match status {
             TaskStatus::Created => Ok(vec![TaskEvent::Assigned { agent, agent_version, reason }]),
             _ => wrong("assigned"),
         },
+        TaskCommand::Queue { slots } => match status {
+            TaskStatus::Assigned | TaskStatus::Waiting if state.slots() == slots => Ok(vec![]),
+            TaskStatus::Assigned | TaskStatus::Waiting => Ok(vec![TaskEvent::Queued { slots }]),
+            _ => wrong("queued"),
+        },
+        TaskCommand::Defer { by } => {
+            let (retry_at, start_by) = (state.retry_at(), state.start_by());
+            if status.is_terminal() || (retry_at.is_none() && start_by.is_none()) || by.is_zero() {
+                return Ok(vec![]);
+            }
+            let later = |at: Option<Timestamp>| at.map(|at| at.plus(by));
+            Ok(vec![TaskEvent::Deferred { retry_at: later(retry_at), start_by: later(start_by) }])
+        }
         TaskCommand::StartAttempt { platform, model, request_hash } => match status {
             TaskStatus::Assigned | TaskStatus::Waiting => {
                 let attempt = attempts(state) + 1;
@@ -108,18 +141,21 @@ fn is_running(state: &Task, attempt: u32) -> Result<bool, TaskRefusal> {
 }
 
 fn retry_at(state: &Task, attempt: u32, error: &AttemptError, pacing: Pacing) -> Option<Timestamp> {
-    let retry = &state.order()?.retry;
+    let order = state.order()?;
+    let retry = &order.retry;
     if error.kind == ErrorKind::Interrupted {
         return Some(pacing.now);
     }
     // Attempts that HishamOS itself cut short do not use up the policy.
     let interrupted = state.attempts().iter().filter(|attempt| attempt.was_interrupted()).count();
     let counted = attempt.saturating_sub(u32::try_from(interrupted).unwrap_or(u32::MAX));
-    if !error.kind.retryable() || counted >= retry.max_attempts {
+    if !error.kind.retryable() || retry.never.contains(&error.kind) || counted >= retry.max_attempts {
         return None;
     }
     let asked = error.retry_after.unwrap_or(Duration::ZERO);
-    Some(pacing.now.plus(retry.backoff(counted, pacing.jitter_milli).max(asked)))
+    let at = pacing.now.plus(retry.backoff(counted, pacing.jitter_milli).max(asked));
+    let in_budget = retry.budget.is_none_or(|budget| at <= order.at.plus(budget));
+    in_budget.then_some(at)
 }
 
 fn with_end(event: TaskEvent, retry_at: Option<Timestamp>, error: AttemptError) -> Vec<TaskEvent> {

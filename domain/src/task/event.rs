@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::run::SlotsNeed;
 use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
 
 /// What can happen to a task.
@@ -25,6 +26,10 @@ pub enum TaskEvent {
         retry: RetryPolicy,
         /// How long one attempt may take.
         attempt_timeout: Duration,
+        /// When.
+        at: Timestamp,
+        /// When it fails if no attempt has started by then.
+        start_by: Option<Timestamp>,
     },
     /// An agent took it.
     Assigned {
@@ -34,6 +39,11 @@ pub enum TaskEvent {
         agent_version: u32,
         /// Why this one.
         reason: String,
+    },
+    /// It waits for slots of limits before the next attempt starts. They are given back when that attempt ends.
+    Queued {
+        /// Which ones.
+        slots: Vec<SlotsNeed>,
     },
     /// A platform is being called.
     AttemptStarted {
@@ -76,6 +86,13 @@ pub enum TaskEvent {
         /// The answer.
         reply: Box<Reply>,
     },
+    /// The run's clock stood still while it was paused.
+    Deferred {
+        /// When the next attempt starts instead; `None` when none is planned.
+        retry_at: Option<Timestamp>,
+        /// When it fails instead if no attempt has started by then.
+        start_by: Option<Timestamp>,
+    },
     /// Done.
     Completed {
         /// The attempt whose answer counts.
@@ -100,11 +117,13 @@ impl TaskEvent {
         match self {
             Self::Created { .. } => "task.created",
             Self::Assigned { .. } => "task.assigned",
+            Self::Queued { .. } => "task.queued",
             Self::AttemptStarted { .. } => "task.attempt_started",
             Self::AttemptSucceeded { .. } => "task.attempt_succeeded",
             Self::AttemptFailed { .. } => "task.attempt_failed",
             Self::AttemptLost { .. } => "task.attempt_lost",
             Self::AttemptLate { .. } => "task.attempt_late",
+            Self::Deferred { .. } => "task.deferred",
             Self::Completed { .. } => "task.completed",
             Self::Failed { .. } => "task.failed",
             Self::Cancelled { .. } => "task.cancelled",

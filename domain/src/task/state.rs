@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::run::SlotsNeed;
 use crate::{
     AgentId, AttemptError, ErrorKind, Key, Reply, RetryPolicy, RunId, StepName, TaskEvent, TemplateId, Timestamp,
 };
@@ -107,6 +108,8 @@ pub struct Order {
     pub retry: RetryPolicy,
     /// How long one attempt may take.
     pub attempt_timeout: Duration,
+    /// When it was created; the retry budget counts from here.
+    pub at: Timestamp,
 }
 
 /// A task.
@@ -117,6 +120,8 @@ pub struct Task {
     status: TaskStatus,
     attempts: Vec<Attempt>,
     retry_at: Option<Timestamp>,
+    start_by: Option<Timestamp>,
+    slots: Vec<SlotsNeed>,
     error: Option<AttemptError>,
 }
 
@@ -164,6 +169,18 @@ impl Task {
         self.retry_at
     }
 
+    /// When it fails if no attempt has started by then; `None` once one has.
+    #[must_use]
+    pub fn start_by(&self) -> Option<Timestamp> {
+        self.start_by
+    }
+
+    /// The slots that it waits for, or that its running attempt holds.
+    #[must_use]
+    pub fn slots(&self) -> &[SlotsNeed] {
+        &self.slots
+    }
+
     /// Why it failed, once failed.
     #[must_use]
     pub fn error(&self) -> Option<&AttemptError> {
@@ -191,18 +208,36 @@ impl Task {
 
     pub(super) fn fold(&mut self, event: TaskEvent) {
         match event {
-            TaskEvent::Created { run, step, template, template_version, parameters, retry, attempt_timeout } => {
-                self.order = Some(Order { run, step, template, template_version, parameters, retry, attempt_timeout });
+            TaskEvent::Created {
+                run,
+                step,
+                template,
+                template_version,
+                parameters,
+                retry,
+                attempt_timeout,
+                at,
+                start_by,
+            } => {
+                self.order =
+                    Some(Order { run, step, template, template_version, parameters, retry, attempt_timeout, at });
+                self.start_by = start_by;
                 self.status = TaskStatus::Created;
             }
             TaskEvent::Assigned { agent, agent_version, .. } => {
                 self.agent = Some((agent, agent_version));
                 self.status = TaskStatus::Assigned;
             }
+            TaskEvent::Queued { slots } => self.slots = slots,
+            TaskEvent::Deferred { retry_at, start_by } => {
+                self.retry_at = retry_at;
+                self.start_by = start_by;
+            }
             TaskEvent::AttemptStarted { attempt, platform, model, .. } => {
                 self.attempts.push(Attempt { number: attempt, platform, model, status: AttemptStatus::Running });
                 self.status = TaskStatus::Running;
                 self.retry_at = None;
+                self.start_by = None;
             }
             TaskEvent::AttemptSucceeded { reply, .. } => self.settle(AttemptStatus::Succeeded(Arc::from(reply)), None),
             TaskEvent::AttemptFailed { error, retry_at, .. } => self.settle(AttemptStatus::Failed(error), retry_at),
@@ -213,6 +248,7 @@ impl Task {
                 self.status = TaskStatus::Failed;
                 self.error = Some(error);
                 self.retry_at = None;
+                self.slots.clear();
             }
             TaskEvent::Cancelled { .. } => {
                 if self.running_attempt().is_some() {
@@ -220,6 +256,7 @@ impl Task {
                 }
                 self.status = TaskStatus::Cancelled;
                 self.retry_at = None;
+                self.slots.clear();
             }
         }
     }
@@ -229,6 +266,7 @@ impl Task {
             attempt.status = status;
         }
         self.retry_at = retry_at;
+        self.slots.clear();
         if retry_at.is_some() {
             self.status = TaskStatus::Waiting;
         }
