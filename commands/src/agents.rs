@@ -31,7 +31,7 @@ impl Commands {
 
     async fn on_agent(&self, request: Request, key: &Key, command: AgentCommand) -> Result<Outcome, Error> {
         let stream = StreamId::from(AgentId::from_key(key));
-        let (context, remember) = request.context();
+        let (context, remember) = self.context(&request);
         let done = self.executor.execute::<Agent>(stream, command, context, remember).await?;
         Ok(Outcome::of(stream, &done))
     }

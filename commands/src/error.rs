@@ -1,4 +1,4 @@
-use domain::{Key, Refusal, RunId, ValueTooLarge};
+use domain::{Key, Refusal, RunId, StepName, ValueTooLarge};
 use journal::{AppendError, ExecuteError, ReadError};
 
 use crate::SchemaError;
@@ -73,6 +73,55 @@ pub enum Refused {
     /// No agent has this key.
     #[error("there is no agent `{0}`")]
     AgentNotFound(Key),
+    /// No limit has this key.
+    #[error("there is no limit `{0}`")]
+    LimitNotFound(Key),
+    /// A priority out of its range.
+    #[error("the priority {priority} is out of its range; it must be -100 to 100")]
+    PriorityInvalid {
+        /// What was given.
+        priority: i32,
+    },
+    /// An idempotency key that is none.
+    #[error("an idempotency key must have 1 to {max} bytes")]
+    IdempotencyKeyInvalid {
+        /// The longest.
+        max: usize,
+    },
+    /// The key belongs to a run that was started otherwise.
+    #[error("the idempotency key `{key}` belongs to run {run}, which was started with another workflow or input")]
+    IdempotencyKeyReused {
+        /// Which key.
+        key: String,
+        /// Its run.
+        run: RunId,
+    },
+    /// Only what ended without completing can be tried again.
+    #[error("run {run} is {}; only a failed or cancelled run can be retried. To do a completed run again, rerun it from a step", .status.name())]
+    RunNotRetryable {
+        /// Which run.
+        run: RunId,
+        /// Where it stands.
+        status: domain::run::RunStatus,
+    },
+    /// The workflow has no such step, or none that an agent carries out.
+    #[error("workflow `{workflow}` has no step `{step}` of the kind that this needs")]
+    StepUnknown {
+        /// Which workflow.
+        workflow: Key,
+        /// Which step.
+        step: StepName,
+    },
+    /// The run has no such event.
+    #[error("run {run} has no event with revision {revision}; its last one is {head}")]
+    RevisionUnknown {
+        /// Which run.
+        run: RunId,
+        /// What was asked for.
+        revision: u64,
+        /// What there is.
+        head: u64,
+    },
     /// No run has this id.
     #[error("there is no run {0}")]
     RunNotFound(RunId),
@@ -116,6 +165,13 @@ impl Refusal for Refused {
                 _ => "WORKFLOW_STEP_INPUT_MISMATCH",
             },
             Self::AgentNotFound(_) => "AGENT_NOT_FOUND",
+            Self::LimitNotFound(_) => "LIMIT_NOT_FOUND",
+            Self::PriorityInvalid { .. } => "RUN_PRIORITY_INVALID",
+            Self::IdempotencyKeyInvalid { .. } => "IDEMPOTENCY_KEY_INVALID",
+            Self::IdempotencyKeyReused { .. } => "IDEMPOTENCY_KEY_REUSED",
+            Self::RunNotRetryable { .. } => "RUN_NOT_RETRYABLE",
+            Self::StepUnknown { .. } => "STEP_UNKNOWN",
+            Self::RevisionUnknown { .. } => "REVISION_UNKNOWN",
             Self::RunNotFound(_) => "RUN_NOT_FOUND",
             Self::InputInvalid { .. } => "RUN_INPUT_INVALID",
             Self::InputTooLarge(_) => "RUN_INPUT_TOO_LARGE",

@@ -1,6 +1,11 @@
-use domain::run::{RunStatus, StepStatus};
+use domain::run::{Activity, Asked, PauseClock, RunStatus, SlotsNeed, StepState, StepStatus};
+use domain::slots::Holder;
 use domain::task::TaskStatus;
-use domain::{NodeId, Run, RunId, StepName, Task, TaskId, Timestamp};
+use domain::workflow::Work;
+use domain::{
+    Actor, Definition, Key, Limit, LimitId, NodeId, Run, RunId, Slots, StepName, StreamId, Task, TaskId, Timestamp,
+};
+use journal::ReadError;
 use serde::Serialize;
 
 use crate::{Commands, Error, Refused};
@@ -37,6 +42,34 @@ pub struct StepExplanation {
 pub enum Cause {
     /// No node has taken the run yet.
     Unclaimed,
+    /// Somebody paused it.
+    Paused {
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: String,
+        /// Since when.
+        since: Timestamp,
+        /// Whether timers stand still meanwhile.
+        clock: PauseClock,
+        /// Whether it is paused because everything, or its workflow, is.
+        held: bool,
+    },
+    /// Limits make it wait.
+    Limit {
+        /// The limit's key.
+        limit: Key,
+        /// What the limit is for.
+        description: String,
+        /// Who has its slots, as far as there are fewer than a hundred.
+        holders: Vec<Holder>,
+        /// How many wait before this one, by the time at which they came.
+        ahead: usize,
+        /// When its rate lets the next one start.
+        next_start: Option<Timestamp>,
+        /// Since when it waits.
+        since: Option<Timestamp>,
+    },
     /// A platform is being called.
     Attempt {
         /// For which task.
@@ -45,6 +78,8 @@ pub enum Cause {
         attempt: u32,
         /// Which platform.
         platform: String,
+        /// Since when.
+        since: Option<Timestamp>,
     },
     /// An attempt failed, and the next one waits for its time.
     Retry {
@@ -57,6 +92,73 @@ pub enum Cause {
         /// Why the last one failed.
         error: String,
     },
+    /// Elements of a list are being worked on.
+    Items {
+        /// How many are under way.
+        running: u32,
+        /// How many are done.
+        done: u32,
+        /// How many there are.
+        total: usize,
+        /// What one of those under way waits for.
+        one: Option<Box<Cause>>,
+    },
+    /// People are asked to decide.
+    Approval {
+        /// Which step asks.
+        step: StepName,
+        /// Who may decide.
+        approvers: Vec<String>,
+        /// How many have agreed.
+        agreed: usize,
+        /// How many have to.
+        quorum: u32,
+        /// Since when.
+        since: Option<Timestamp>,
+        /// When it ends without them.
+        expires_at: Option<Timestamp>,
+    },
+    /// It waits for its time.
+    Timer {
+        /// Which step.
+        step: StepName,
+        /// When it goes on.
+        at: Timestamp,
+        /// Since when.
+        since: Option<Timestamp>,
+    },
+    /// It waits for a signal.
+    Signal {
+        /// Which step.
+        step: StepName,
+        /// The signal's name.
+        signal: StepName,
+        /// Since when.
+        since: Option<Timestamp>,
+    },
+    /// It waits for another run.
+    Child {
+        /// Which step.
+        step: StepName,
+        /// The other run.
+        run: RunId,
+        /// Where that stands.
+        status: RunStatus,
+        /// Since when.
+        since: Option<Timestamp>,
+    },
+    /// What ran is given time to end before it is cut.
+    Grace {
+        /// When it is cut.
+        until: Timestamp,
+    },
+    /// A step is being undone.
+    Undo {
+        /// Which step.
+        step: StepName,
+        /// What the task that undoes it waits for.
+        task: Box<Cause>,
+    },
     /// The owner is about to go on; seen only between two appends or after a crash.
     Engine,
     /// Other steps have to complete first.
@@ -68,6 +170,11 @@ pub enum Cause {
     Failed {
         /// Why.
         error: String,
+    },
+    /// The step's condition was not met.
+    Skipped {
+        /// Why.
+        reason: String,
     },
     /// The run ended or is ending before the step's turn came.
     NotReached,
@@ -83,47 +190,112 @@ impl Commands {
         let Some(definition) = state.definition() else {
             return Err(Refused::RunNotFound(run).into());
         };
-        let mut next = Vec::new();
+        let status = state.status();
+        let mut next = self.of_whole_run(&state).await?;
+        let stopped = !next.is_empty();
         let mut steps = Vec::new();
-        if state.status() == RunStatus::Running && state.lease().is_none() {
-            next.push(Cause::Unclaimed);
-        }
         for step in &definition.steps {
             let Some(at) = state.steps().get(&step.name) else { continue };
-            let completed =
-                |name: &StepName| state.steps().get(name).is_some_and(|step| step.status == StepStatus::Completed);
-            let cause = match (at.status, at.task) {
-                (StepStatus::Completed, _) => continue,
-                (StepStatus::Running, Some(task)) if !state.status().is_terminal() => {
-                    let cause = self.task_cause(task).await?;
-                    next.push(cause.clone());
-                    cause
-                }
-                (StepStatus::Failed, _) => {
-                    Cause::Failed { error: at.error.as_ref().map_or_else(String::new, |error| error.message.clone()) }
-                }
-                (StepStatus::Pending, _) if state.status() == RunStatus::Running => {
-                    let steps: Vec<StepName> = step.needs.iter().filter(|need| !completed(need)).cloned().collect();
-                    match (steps.is_empty(), state.lease()) {
-                        (false, _) => Cause::Needs { steps },
-                        (true, None) => Cause::Unclaimed,
-                        (true, Some(_)) => Cause::Engine,
-                    }
-                }
-                _ => Cause::NotReached,
-            };
+            if let Some(undo) = at.undo.as_ref().filter(|undo| undo.status == StepStatus::Running) {
+                let task = Box::new(self.of_task(run, undo.task).await?);
+                next.push(Cause::Undo { step: step.name.clone(), task });
+            }
+            if at.status == StepStatus::Completed {
+                continue;
+            }
+            let cause = self.of_step(run, &state, definition, &step.name, at).await?;
+            if at.status == StepStatus::Running && !status.is_terminal() && !stopped {
+                next.push(cause.clone());
+            }
             steps.push(StepExplanation { step: step.name.clone(), status: at.status, cause });
         }
-        if next.is_empty() && !state.status().is_terminal() {
+        if next.is_empty() && !status.is_terminal() {
             next.push(Cause::Engine);
         }
-        Ok(Explanation { run, status: state.status(), node: state.lease().map(|lease| lease.node), next, steps })
+        Ok(Explanation { run, status, node: state.lease().map(|lease| lease.node), next, steps })
     }
 
-    async fn task_cause(&self, id: TaskId) -> Result<Cause, Error> {
-        let task = self.executor.load::<Task>(id.into()).await?.state;
+    /// What stops the run as a whole.
+    async fn of_whole_run(&self, run: &Run) -> Result<Vec<Cause>, Error> {
+        if let Some(pause) = run.pause() {
+            let (by, reason, since) = (pause.by.clone(), pause.reason.clone(), pause.at);
+            return Ok(vec![Cause::Paused { by, reason, since, clock: pause.clock, held: pause.hold.is_some() }]);
+        }
+        if run.status() == RunStatus::Cancelling
+            && let Some(cancel) = run.cancel()
+        {
+            return Ok(vec![Cause::Grace { until: cancel.cut_at }]);
+        }
+        if run.status() == RunStatus::Running && run.lease().is_none() {
+            return Ok(vec![Cause::Unclaimed]);
+        }
+        if let (true, Some(queue), Some(id)) = (run.is_queued(), run.queue(), run.id()) {
+            let holder = Holder { run: id, task: None };
+            return Ok(self.of_slots(holder, &queue.slots).await?.into_iter().collect());
+        }
+        Ok(vec![])
+    }
+
+    async fn of_step(
+        &self,
+        id: RunId,
+        run: &Run,
+        definition: &Definition,
+        name: &StepName,
+        at: &StepState,
+    ) -> Result<Cause, Error> {
+        let (step, since) = (name.clone(), at.since);
+        Ok(match (at.status, &at.activity) {
+            (StepStatus::Running, _) if run.status().is_terminal() => Cause::NotReached,
+            (StepStatus::Running, Activity::Task(task)) => self.of_task(id, *task).await?,
+            (StepStatus::Running, Activity::Items(items)) => {
+                let mut open = run.open_tasks().into_iter();
+                let one = match open.find(|(place, _)| place.step() == name) {
+                    Some((_, task)) => Some(Box::new(self.of_task(id, task).await?)),
+                    None => None,
+                };
+                Cause::Items { running: items.running, done: items.done, total: items.states.len(), one }
+            }
+            (StepStatus::Running, Activity::Approval(asked)) => of_approval(definition, step, asked, since),
+            (StepStatus::Running, Activity::Timer { fires_at }) => Cause::Timer { step, at: *fires_at, since },
+            (StepStatus::Running, Activity::Signal { signal }) => {
+                Cause::Signal { step, signal: signal.clone(), since }
+            }
+            (StepStatus::Running, Activity::Child { run }) => {
+                let status = self.executor.load::<Run>((*run).into()).await?.state.status();
+                Cause::Child { step, run: *run, status, since }
+            }
+            (StepStatus::Failed, _) => {
+                Cause::Failed { error: at.error.as_ref().map_or_else(String::new, |error| error.message.clone()) }
+            }
+            (StepStatus::Skipped, _) => Cause::Skipped { reason: at.skipped.clone().unwrap_or_default() },
+            (StepStatus::Pending, _) if matches!(run.status(), RunStatus::Running | RunStatus::Paused) => {
+                let done = |name: &StepName| run.steps().get(name).is_some_and(|step| step.status.is_done());
+                let needs = definition.step(name).map(|step| step.needs.as_slice()).unwrap_or_default();
+                let steps: Vec<StepName> = needs.iter().filter(|need| !done(need)).cloned().collect();
+                match (steps.is_empty(), run.lease()) {
+                    (false, _) => Cause::Needs { steps },
+                    (true, None) => Cause::Unclaimed,
+                    (true, Some(_)) => Cause::Engine,
+                }
+            }
+            _ => Cause::NotReached,
+        })
+    }
+
+    async fn of_task(&self, run: RunId, id: TaskId) -> Result<Cause, Error> {
+        let loaded = self.executor.load::<Task>(id.into()).await?;
+        let task = &loaded.state;
         if let Some(attempt) = task.running_attempt() {
-            return Ok(Cause::Attempt { task: id, attempt: attempt.number, platform: attempt.platform.to_string() });
+            let since = self.moment_of(id.into(), loaded.revision).await?;
+            let platform = attempt.platform.to_string();
+            return Ok(Cause::Attempt { task: id, attempt: attempt.number, platform, since });
+        }
+        if !task.status().is_terminal() && !task.slots().is_empty() {
+            let holder = Holder { run, task: Some(id) };
+            if let Some(cause) = self.of_slots(holder, task.slots()).await? {
+                return Ok(cause);
+            }
         }
         match (task.status(), task.retry_at()) {
             (TaskStatus::Waiting, Some(at)) => Ok(Cause::Retry {
@@ -135,4 +307,45 @@ impl Commands {
             _ => Ok(Cause::Engine),
         }
     }
+
+    /// The first of the limits for which a holder still waits.
+    async fn of_slots(&self, holder: Holder, needs: &[SlotsNeed]) -> Result<Option<Cause>, Error> {
+        for need in needs {
+            let slots = self.executor.load::<Slots>(need.slots.into()).await?.state;
+            if slots.has(holder) {
+                continue;
+            }
+            let limit = self.executor.load::<Limit>(LimitId::from_key(&need.limit).into()).await?.state;
+            let settings = limit.settings();
+            let capacity = settings.map(|settings| settings.capacity).unwrap_or_default();
+            let waiting = slots.waiting();
+            return Ok(Some(Cause::Limit {
+                limit: need.limit.clone(),
+                description: settings.map(|settings| settings.description.clone()).unwrap_or_default(),
+                holders: slots.holders().take(99).collect(),
+                ahead: waiting.iter().take_while(|waiting| waiting.holder != holder).count(),
+                next_start: slots.next_start(capacity, self.surroundings.now()),
+                since: waiting.iter().find(|waiting| waiting.holder == holder).map(|waiting| waiting.at),
+            }));
+        }
+        Ok(None)
+    }
+
+    /// When an event was recorded.
+    async fn moment_of(&self, stream: StreamId, revision: Option<u64>) -> Result<Option<Timestamp>, ReadError> {
+        let Some(revision) = revision else { return Ok(None) };
+        let events = self.executor.journal().read_stream(stream, revision, 1).await?;
+        Ok(events.first().map(|event| event.recorded_at))
+    }
+}
+
+fn of_approval(definition: &Definition, step: StepName, asked: &Asked, since: Option<Timestamp>) -> Cause {
+    let (approvers, quorum) = match definition.step(&step).map(|step| &step.work) {
+        Some(Work::Approval(approval)) => {
+            (approval.approvers.iter().map(ToString::to_string).collect(), approval.quorum)
+        }
+        _ => (vec![], 1),
+    };
+    let agreed = asked.decisions.iter().filter(|decision| decision.approved).count();
+    Cause::Approval { step, approvers, agreed, quorum, since, expires_at: asked.expires_at }
 }

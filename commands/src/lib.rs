@@ -6,14 +6,21 @@
 //! Nothing here reads a read model: what is decided upon is folded from the journal.
 
 mod agents;
+mod approvals;
 pub mod catalog;
+mod control;
 mod error;
 mod explain;
 mod library;
+mod holds;
+mod launch;
+mod lineage;
+mod limits;
 mod load;
 mod request;
 mod runs;
 mod schemas;
+mod surroundings;
 mod templates;
 mod workflows;
 
@@ -24,22 +31,45 @@ use journal::{Executor, Journal};
 pub use error::{Error, Refused};
 pub use explain::{Cause, Explanation, StepExplanation};
 pub use load::{Change, LoadReport, LoadedEntry};
-pub use request::{Outcome, Request, now};
-pub use runs::{StartRun, Started};
+pub use approvals::DecideApproval;
+pub use launch::{Launch, Launcher};
+pub use lineage::{Branch, Changes};
+pub use request::{Outcome, Request};
+pub use runs::{Origin, StartRun, Started};
 pub use schemas::{SchemaCache, SchemaError};
+pub use surroundings::{RealSurroundings, SeededSurroundings, Surroundings, now};
 
 /// The write side; cheap to clone.
 #[derive(Clone)]
 pub struct Commands {
     executor: Executor,
     schemas: SchemaCache,
+    surroundings: Arc<dyn Surroundings>,
+    launch: launch::LaunchSlot,
 }
 
 impl Commands {
     /// Over a journal.
     #[must_use]
     pub fn new(journal: Arc<dyn Journal>) -> Self {
-        Self { executor: Executor::new(journal), schemas: SchemaCache::default() }
+        Self::within(journal, Arc::new(RealSurroundings))
+    }
+
+    /// Over a journal, with a clock and dice of the caller's choice.
+    #[must_use]
+    pub fn within(journal: Arc<dyn Journal>, surroundings: Arc<dyn Surroundings>) -> Self {
+        Self { executor: Executor::new(journal), schemas: SchemaCache::default(), surroundings, launch: launch::LaunchSlot::default() }
+    }
+
+    /// From now on runs are started by this launcher, if it wants them.
+    pub fn launch_by(&self, launcher: Arc<dyn Launcher>) {
+        self.launch.set(launcher);
+    }
+
+    /// The clock and the dice, shared with the engine.
+    #[must_use]
+    pub fn surroundings(&self) -> &Arc<dyn Surroundings> {
+        &self.surroundings
     }
 
     /// The executor that carries the commands out, shared with the engine so that both see the same cached states.

@@ -1,8 +1,8 @@
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use domain::{Actor, CommandId, EventId, StreamId, Timestamp};
+use domain::{Actor, CommandId, EventId, StreamId};
 use journal::{Context, Done, Position};
 use uuid::Uuid;
+
+use crate::Commands;
 
 /// Who asks, and in what connection.
 #[derive(Debug, Clone)]
@@ -23,27 +23,22 @@ impl Request {
     pub fn by(actor: Actor) -> Self {
         Self { actor, command: None, correlation: None, causation: None }
     }
-
-    /// The envelope of what will be recorded, and whether the command's id is to be remembered.
-    pub(crate) fn context(&self) -> (Context, bool) {
-        let command = self.command.unwrap_or_else(|| CommandId::from_uuid(Uuid::now_v7()));
-        let context = Context {
-            command,
-            at: now(),
-            actor: self.actor.clone(),
-            tenant: "default".to_owned(),
-            correlation: self.correlation.unwrap_or(command.as_uuid()),
-            causation: self.causation,
-        };
-        (context, self.command.is_some())
-    }
 }
 
-/// The present moment, by the system's clock.
-#[must_use]
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+impl Commands {
+    /// The envelope of what will be recorded, and whether the command's id is to be remembered.
+    pub(crate) fn context(&self, request: &Request) -> (Context, bool) {
+        let command = request.command.unwrap_or_else(|| CommandId::from_uuid(self.surroundings.new_id()));
+        let context = Context {
+            command,
+            at: self.surroundings.now(),
+            actor: request.actor.clone(),
+            tenant: "default".to_owned(),
+            correlation: request.correlation.unwrap_or(command.as_uuid()),
+            causation: request.causation,
+        };
+        (context, request.command.is_some())
+    }
 }
 
 /// What a command came to.

@@ -14,7 +14,7 @@ impl Commands {
             .map_err(|error| Refused::SchemaInvalid { place: format!("template `{}`, parameters", body.key), error })?;
         let stream = StreamId::from(TemplateId::from_key(&body.key));
         let command = TemplateCommand::Register { body: Box::new(body) };
-        let (context, remember) = request.context();
+        let (context, remember) = self.context(&request);
         let done = self.executor.execute::<Template>(stream, command, context, remember).await?;
         Ok(Outcome::of(stream, &done))
     }

@@ -18,7 +18,7 @@ impl Commands {
         })?;
         let stream = StreamId::from(WorkflowId::from_key(&definition.key));
         let command = WorkflowCommand::Draft { definition: Box::new(definition) };
-        let (context, remember) = request.context();
+        let (context, remember) = self.context(&request);
         let done = self.executor.execute::<Workflow>(stream, command, context, remember).await?;
         Ok((done.state.newest(), Outcome::of(stream, &done)))
     }
@@ -46,7 +46,7 @@ impl Commands {
             return Err(Refused::WorkflowVersionNotFound { key: key.clone(), version, newest }.into());
         };
         self.check_fits(definition).await?;
-        let (context, remember) = request.context();
+        let (context, remember) = self.context(&request);
         let command = WorkflowCommand::Activate { version };
         let done = self.executor.execute::<Workflow>(stream, command, context, remember).await?;
         Ok((version, Outcome::of(stream, &done)))
@@ -65,18 +65,18 @@ impl Commands {
     /// The agents and templates that a definition names and that exist.
     async fn known_to(&self, definition: &Definition) -> Result<Known, Error> {
         let mut known = Known::default();
-        for step in &definition.steps {
-            if !known.agents.contains(&step.agent) {
-                let agent = self.executor.load::<Agent>(AgentId::from_key(&step.agent).into()).await?.state;
+        for work in definition.steps.iter().flat_map(domain::Step::tasks) {
+            if !known.agents.contains(&work.agent) {
+                let agent = self.executor.load::<Agent>(AgentId::from_key(&work.agent).into()).await?.state;
                 if agent.profile().is_some() {
-                    known.agents.insert(step.agent.clone());
+                    known.agents.insert(work.agent.clone());
                 }
             }
-            if !known.templates.contains_key(&step.template) {
-                let id = TemplateId::from_key(&step.template);
+            if !known.templates.contains_key(&work.template) {
+                let id = TemplateId::from_key(&work.template);
                 let template = self.executor.load::<Template>(id.into()).await?.state;
                 if let Some(body) = template.body() {
-                    known.templates.insert(step.template.clone(), Arc::clone(body));
+                    known.templates.insert(work.template.clone(), Arc::clone(body));
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{AttemptError, ErrorKind, FinishReason, MAX_VALUE_BYTES, NanoUsd, Reply, StepName, Usage};
+use domain::{AttemptError, ErrorKind, FinishReason, MAX_VALUE_BYTES, NanoUsd, Reply, TaskId, Usage};
 use providers::{FailureKind, Finish, Platform, Request};
 
 /// What is to be sent for an attempt.
@@ -15,14 +15,14 @@ pub(crate) struct Call {
 
 /// What became of an attempt.
 pub(crate) struct Settled {
-    pub(crate) step: StepName,
+    pub(crate) task: TaskId,
     pub(crate) attempt: u32,
     pub(crate) outcome: Result<Reply, AttemptError>,
 }
 
 impl Call {
     /// Makes the call; never longer than the attempt may take.
-    pub(crate) async fn make(self, step: StepName, attempt: u32) -> Settled {
+    pub(crate) async fn make(self, task: TaskId, attempt: u32) -> Settled {
         let Self { platform, request, timeout } = self;
         let outcome = match tokio::time::timeout(timeout, platform.execute(request)).await {
             Ok(Ok(reply)) if reply.text.len() > MAX_VALUE_BYTES => Err(AttemptError {
@@ -45,7 +45,7 @@ impl Call {
         metrics::counter!("hishamos_attempts_total", "platform" => platform.key().to_owned(),
             "outcome" => outcome.as_ref().map_or_else(|error| error.kind.name(), |_| "succeeded"))
         .increment(1);
-        Settled { step, attempt, outcome }
+        Settled { task, attempt, outcome }
     }
 }
 

@@ -6,9 +6,14 @@ use commands::SchemaCache;
 use domain::agent::Profile;
 use domain::task::{Order, Prompt};
 use domain::template::TemplateBody;
-use domain::{Agent, AgentId, AttemptError, ErrorKind, Key, Run, RunId, Step, Task, TaskCommand, Template, TemplateId};
+use domain::run::{Activity, Place};
+use domain::workflow::TaskWork;
+use domain::{
+    Agent, AgentId, AttemptError, ErrorKind, Key, Run, RunId, Task, TaskCommand, Template, TemplateId, Timestamp,
+};
 use journal::{Executor, ReadError};
 use providers::{Platform, Registry, Request};
+use serde_json::Value;
 
 use crate::call::Call;
 
@@ -24,6 +29,10 @@ pub(crate) struct Planner {
 pub(crate) struct PlannedAttempt {
     pub(crate) command: TaskCommand,
     pub(crate) call: Call,
+    /// Whose it is.
+    pub(crate) agent: Key,
+    /// Where it goes.
+    pub(crate) platform: Key,
 }
 
 /// Why something cannot be planned.
@@ -45,35 +54,53 @@ fn rejected(kind: ErrorKind, message: impl Into<String>) -> Unplannable {
 }
 
 impl Planner {
-    /// The commands that create and assign a step's task.
-    pub(crate) async fn task(&self, run: RunId, state: &Run, step: &Step) -> Result<[TaskCommand; 2], Unplannable> {
-        let agent_id = AgentId::from_key(&step.agent);
+    /// The commands that create and assign a task of a run.
+    pub(crate) async fn task(
+        &self,
+        id: RunId,
+        run: &Run,
+        place: &Place,
+        now: Timestamp,
+    ) -> Result<[TaskCommand; 2], Unplannable> {
+        let missing = || rejected(ErrorKind::InvalidInput, format!("the workflow has no work for step `{}`", place.step()));
+        let definition = run.definition().ok_or_else(missing)?;
+        let step = definition.step(place.step()).ok_or_else(missing)?;
+        let work = match place {
+            Place::Step(_) | Place::Item(..) => step.work.task(),
+            Place::Undo(_) => step.compensation.as_deref(),
+        };
+        let work = work.ok_or_else(missing)?;
+        let (agent_key, template_key) = overridden(run, place, work);
+        let agent_id = AgentId::from_key(agent_key);
         let agent = self.executor.load_cached::<Agent>(agent_id.into()).await?.state;
         if agent.profile().is_none() {
-            return Err(rejected(ErrorKind::InvalidInput, format!("agent `{}` does not exist", step.agent)));
+            return Err(rejected(ErrorKind::InvalidInput, format!("agent `{agent_key}` does not exist")));
         }
         if !agent.enabled() {
-            return Err(rejected(ErrorKind::InvalidInput, format!("agent `{}` is disabled", step.agent)));
+            return Err(rejected(ErrorKind::InvalidInput, format!("agent `{agent_key}` is disabled")));
         }
-        let template_id = TemplateId::from_key(&step.template);
+        let template_id = TemplateId::from_key(template_key);
         let template = self.executor.load_cached::<Template>(template_id.into()).await?.state;
         let Some(body) = template.body() else {
-            return Err(rejected(ErrorKind::InvalidInput, format!("template `{}` does not exist", step.template)));
+            return Err(rejected(ErrorKind::InvalidInput, format!("template `{template_key}` does not exist")));
         };
-        let mut parameters =
-            state.step_parameters(step).map_err(|error| rejected(ErrorKind::InvalidInput, error.to_string()))?;
+        let mut parameters = run
+            .task_parameters(work, element(run, place))
+            .map_err(|error| rejected(ErrorKind::InvalidInput, error.to_string()))?;
         self.schemas.complete_and_check(&body.parameters, &mut parameters).map_err(|error| {
             rejected(ErrorKind::InvalidInput, format!("parameters of template `{}`: {error}", body.key))
         })?;
         Ok([
             TaskCommand::Create {
-                run: Some(run),
+                run: Some(id),
                 step: Some(step.name.clone()),
                 template: template_id,
                 template_version: template.version(),
                 parameters: Arc::new(parameters),
-                retry: step.retry.clone(),
-                attempt_timeout: step.attempt_timeout,
+                retry: work.retry.clone(),
+                attempt_timeout: work.attempt_timeout,
+                at: now,
+                start_by: work.start_timeout.map(|timeout| now.plus(timeout)),
             },
             TaskCommand::Assign {
                 agent: agent_id,
@@ -84,7 +111,7 @@ impl Planner {
     }
 
     /// The next attempt of an assigned task.
-    pub(crate) async fn attempt(&self, task: &Task) -> Result<PlannedAttempt, Unplannable> {
+    pub(crate) async fn attempt(&self, task: &Task, run: &Run) -> Result<PlannedAttempt, Unplannable> {
         let (Some(order), Some((agent_id, agent_version))) = (task.order(), task.agent()) else {
             return Err(rejected(ErrorKind::InvalidInput, "the task has no agent"));
         };
@@ -92,10 +119,12 @@ impl Planner {
         let prompt = Prompt::assemble(&profile, &body, &order.parameters, None)
             .map_err(|error| rejected(ErrorKind::InvalidInput, error.to_string()))?;
         let (key, platform) = self.platform(&profile)?;
+        let asked = run.lineage().and_then(|lineage| lineage.overrides.model.clone());
+        let model = asked.or_else(|| profile.model.clone());
         let request = Request {
             system: Some(prompt.system),
             user: prompt.user,
-            model: profile.model.clone(),
+            model: model.clone(),
             temperature_milli: profile.temperature_milli,
             max_tokens: profile.max_tokens,
             top_p_milli: profile.top_p_milli,
@@ -103,9 +132,10 @@ impl Planner {
             presence_penalty_milli: profile.presence_penalty_milli,
             timeout: order.attempt_timeout,
         };
-        let model = profile.model.clone().or_else(|| platform.default_model().map(str::to_owned));
-        let command = TaskCommand::StartAttempt { platform: key, model, request_hash: request.hash() };
-        Ok(PlannedAttempt { command, call: Call { platform, request, timeout: order.attempt_timeout } })
+        let model = model.or_else(|| platform.default_model().map(str::to_owned));
+        let command = TaskCommand::StartAttempt { platform: key.clone(), model, request_hash: request.hash() };
+        let call = Call { platform, request, timeout: order.attempt_timeout };
+        Ok(PlannedAttempt { command, call, agent: profile.key.clone(), platform: key })
     }
 
     async fn at_versions(
@@ -162,4 +192,20 @@ impl Planner {
         };
         rejected(ErrorKind::UnknownPlatform, message)
     }
+}
+
+/// The agent and template of a task: those of the workflow, unless the run does it differently from the one that it
+/// branched off.
+fn overridden<'a>(run: &'a Run, place: &Place, work: &'a TaskWork) -> (&'a Key, &'a Key) {
+    let own = (&work.agent, &work.template);
+    let Some(lineage) = run.lineage().filter(|_| !matches!(place, Place::Undo(_))) else { return own };
+    let Some(change) = lineage.overrides.steps.iter().find(|change| change.step == *place.step()) else { return own };
+    (change.agent.as_ref().unwrap_or(own.0), change.template.as_ref().unwrap_or(own.1))
+}
+
+/// The element of a list that a task is for, with its number.
+fn element<'a>(run: &'a Run, place: &Place) -> Option<(u32, &'a Value)> {
+    let Place::Item(step, item) = place else { return None };
+    let Activity::Items(items) = &run.steps().get(step)?.activity else { return None };
+    Some((*item, items.values.get(usize::try_from(*item).ok()?)?))
 }

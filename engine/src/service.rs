@@ -1,36 +1,43 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use commands::Commands;
-use cqrs_es::Aggregate;
-use domain::{Event, NodeId, Run, RunEvent, RunId};
-use journal::{AppendError, Checkpoints, Journal, Loaded, ReadError, RecordedEvent};
+use commands::{Commands, Surroundings};
+use domain::{Event, HoldEvent, LimitEvent, NodeId, RunEvent, RunId, SlotsEvent};
+use journal::{AppendError, Checkpoints, Journal, Members, ReadError, RecordedEvent};
 use providers::Registry;
-use tokio::sync::{mpsc, watch};
-use tokio::task::{Id, JoinSet};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use crate::driver::{Driver, End, Look, Shared, Thread};
-use crate::live::LiveRuns;
+use crate::driver::Shared;
+use crate::drivers::Drivers;
+use crate::known::Known;
+use crate::launch::{Launching, Launchpad};
 use crate::plan::Planner;
+use crate::standing::Standing;
 
 /// How the engine works.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// This process's life.
-    pub node: NodeId,
     /// How long running attempts may go on after a shutdown was asked for, before they are recorded as interrupted.
     pub drain: Duration,
-    /// After how many events about runs the set of live runs is saved.
+    /// After how many events about runs what the engine knows is saved, at least.
     pub checkpoint_every: usize,
+    /// A run that waits for longer than this, and for no call, is put aside until then.
+    pub park_after: Duration,
+    /// How long a run that another node should take may stay untaken before this node takes it.
+    pub adopt_after: Duration,
 }
 
 impl Default for Options {
-    /// A new node, 2 s of drain, a checkpoint every 5,000 events.
+    /// 2 s of drain, a checkpoint every 5,000 events, runs put aside when they wait for more than 10 s, others' runs
+    /// taken after 3 s.
     fn default() -> Self {
-        Self { node: NodeId::from_uuid(Uuid::now_v7()), drain: Duration::from_secs(2), checkpoint_every: 5000 }
+        Self {
+            drain: Duration::from_secs(2),
+            checkpoint_every: 5000,
+            park_after: Duration::from_secs(10),
+            adopt_after: Duration::from_secs(3),
+        }
     }
 }
 
@@ -40,7 +47,7 @@ pub enum Error {
     /// The journal could not be read.
     #[error("the engine cannot read the journal")]
     Read(#[from] ReadError),
-    /// The set of live runs could not be saved.
+    /// What the engine knows could not be saved.
     #[error("the engine cannot save its checkpoint")]
     Checkpoint(#[source] AppendError),
 }
@@ -64,7 +71,7 @@ impl Handle {
         self.status.borrow().following
     }
 
-    /// How many runs it drives.
+    /// How many runs this node works on, those that wait included.
     #[must_use]
     pub fn live_runs(&self) -> usize {
         self.status.borrow().live
@@ -77,116 +84,142 @@ pub struct Engine {
     commands: Commands,
     platforms: Registry,
     checkpoints: Arc<dyn Checkpoints>,
+    members: Members,
     status: watch::Sender<Status>,
 }
 
 impl Engine {
     const CHECKPOINT: &'static str = "engine";
 
-    /// An engine that has yet to run, and the handle to watch it.
+    /// An engine that has yet to run, and the handle to watch it. It is the node that `members` calls itself.
     #[must_use]
     pub fn new(
         options: Options,
         commands: Commands,
         platforms: Registry,
         checkpoints: Arc<dyn Checkpoints>,
+        members: Members,
     ) -> (Self, Handle) {
         let (status, handle) = watch::channel(Status::default());
-        (Self { options, commands, platforms, checkpoints, status }, Handle { status: handle })
+        (Self { options, commands, platforms, checkpoints, members, status }, Handle { status: handle })
     }
 
     /// Drives runs until shutdown; then running attempts get the drain time, and what is still open is recorded as
     /// interrupted.
     ///
     /// # Errors
-    /// When the journal cannot be read at start, or the checkpoint cannot be saved at the end.
+    /// When the journal cannot be read at start, or what is known cannot be saved at the end.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
-        let mut live = self.read_live_runs().await?;
+        let known = self.read_known().await?;
+        let node = self.members.me();
         let shared = Arc::new(Shared {
+            commands: self.commands.clone(),
             planner: Planner {
                 executor: self.commands.executor().clone(),
                 schemas: self.commands.schemas().clone(),
                 platforms: self.platforms.clone(),
             },
-            node: self.options.node,
+            standing: Standing::default(),
+            node,
             drain: self.options.drain,
+            park_after: self.options.park_after,
             shutdown: shutdown.clone(),
+            slots: Arc::new(Mutex::new(())),
         });
-        let mut subscription = self.journal().subscribe(live.position, LiveRuns::filter());
-        let mut drivers = Drivers { shared, senders: HashMap::new(), running: JoinSet::new(), runs: HashMap::new() };
-        if !live.runs.is_empty() {
-            tracing::info!(runs = live.runs.len(), "resuming runs");
-        }
-        for run in &live.runs {
-            drivers.resume(*run);
-        }
-        let mut unsaved = 0;
+        shared.standing.set(&known);
+        let (launched, mut launches) = mpsc::unbounded_channel();
+        let launching = Launching::default();
+        self.commands.launch_by(Arc::new(Launchpad {
+            shared: Arc::clone(&shared),
+            members: self.members.clone(),
+            launching: launching.clone(),
+            launched,
+        }));
+        let mut subscription = self.journal().subscribe(known.position, Known::filter());
+        let members = self.members.clone();
+        let drivers = Drivers::new(shared);
+        let mut desk = Desk { node, known, drivers, members, launching, unsaved: 0 };
+        desk.take_over();
+        let mut joins = self.members.clone();
+        let mut check = tokio::time::interval(self.options.adopt_after);
+        check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            self.report(true, &drivers);
+            self.report(true, &desk.drivers);
+            let pause = desk.drivers.next_due().map(|at| at.since(self.surroundings().now()));
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(ended) = drivers.running.join_next_with_id(), if !drivers.running.is_empty() => {
-                    drivers.ended(ended, &live);
-                }
+                ended = desk.drivers.next_end() => desk.ended(ended),
+                Some(launched) = launches.recv() => desk.adopt(launched),
                 batch = subscription.next() => match batch {
                     Ok(batch) => {
-                        for event in &batch.events {
-                            live.take_in(event);
-                            drivers.take_in(event);
-                        }
-                        live.position = batch.position;
-                        unsaved += batch.events.len();
-                        if unsaved >= self.options.checkpoint_every {
-                            match self.save(&live).await {
-                                Ok(()) => unsaved = 0,
-                                // Only the next start gets slower by this.
-                                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the engine's checkpoint was not saved"),
-                            }
-                        }
+                        batch.events.iter().for_each(|event| desk.take_in(event));
+                        desk.known.position = batch.position;
+                        self.save_now_and_then(&mut desk).await;
                     }
                     Err(ReadError::Closed) => break,
                     Err(error) => {
                         tracing::warn!(error = &error as &dyn std::error::Error, "the engine waits for the journal");
-                        self.report(false, &drivers);
+                        self.report(false, &desk.drivers);
                         tokio::time::sleep(Duration::from_millis(500)).await;
                     }
-                }
+                },
+                () = joins.changed() => desk.take_over(),
+                () = sleep(pause) => desk.drivers.resume_due(self.surroundings().now()),
+                _ = check.tick() => desk.reconcile(),
             }
         }
-        self.report(false, &drivers);
-        while drivers.running.join_next().await.is_some() {}
-        // What the drivers recorded last is not in `live` yet; the next start reads it after the saved position.
-        if unsaved > 0 {
-            self.save(&live).await.map_err(Error::Checkpoint)?;
+        self.report(false, &desk.drivers);
+        desk.drivers.drain().await;
+        // What the drivers recorded last is not known yet; the next start reads it after the saved position.
+        if desk.unsaved > 0 {
+            self.save(&desk.known).await.map_err(Error::Checkpoint)?;
         }
         Ok(())
     }
 
-    /// The runs that have started and not ended, as of the journal's head.
-    async fn read_live_runs(&self) -> Result<LiveRuns, Error> {
-        let saved = self.checkpoints.load(Self::CHECKPOINT).await?;
-        let mut live = saved.as_ref().and_then(LiveRuns::from_checkpoint).unwrap_or_default();
-        let filter = LiveRuns::filter();
-        loop {
-            let page = self.journal().read_all(live.position, &filter, 5000).await?;
-            page.events.iter().for_each(|event| live.take_in(event));
-            if page.position == live.position {
-                return Ok(live);
+    /// Saving costs as much as there are live runs, so many of them are saved less often.
+    async fn save_now_and_then(&self, desk: &mut Desk) {
+        if desk.unsaved < self.options.checkpoint_every.max(desk.known.runs.len() / 2) {
+            return;
+        }
+        match self.save(&desk.known).await {
+            Ok(()) => desk.unsaved = 0,
+            // Only the next start gets slower by this.
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the engine's checkpoint was not saved");
             }
-            live.position = page.position;
         }
     }
 
-    async fn save(&self, live: &LiveRuns) -> Result<(), AppendError> {
-        self.checkpoints.save(Self::CHECKPOINT, live.to_checkpoint()).await
+    /// What there is to know, as of the journal's head.
+    async fn read_known(&self) -> Result<Known, Error> {
+        let saved = self.checkpoints.load(Self::CHECKPOINT).await?;
+        let mut known = saved.as_ref().and_then(Known::from_checkpoint).unwrap_or_default();
+        let filter = Known::filter();
+        loop {
+            let page = self.journal().read_all(known.position, &filter, 5000).await?;
+            page.events.iter().for_each(|event| known.take_in(event));
+            if page.position == known.position {
+                return Ok(known);
+            }
+            known.position = page.position;
+        }
+    }
+
+    async fn save(&self, known: &Known) -> Result<(), AppendError> {
+        self.checkpoints.save(Self::CHECKPOINT, known.to_checkpoint()).await
     }
 
     fn journal(&self) -> &Arc<dyn Journal> {
         self.commands.executor().journal()
     }
 
+    fn surroundings(&self) -> &Arc<dyn Surroundings> {
+        self.commands.surroundings()
+    }
+
     fn report(&self, following: bool, drivers: &Drivers) {
-        let live = drivers.running.len();
+        let live = drivers.count();
         metrics::gauge!("hishamos_runs_live").set(u32::try_from(live).unwrap_or(u32::MAX));
         self.status.send_if_modified(|status| {
             let changed = status.following != following || status.live != live;
@@ -196,69 +229,114 @@ impl Engine {
     }
 }
 
-/// The drivers of this node, one per run.
-struct Drivers {
-    shared: Arc<Shared>,
-    senders: HashMap<RunId, mpsc::UnboundedSender<Look>>,
-    running: JoinSet<End>,
-    runs: HashMap<Id, RunId>,
+/// Where events are sorted: which run this node works on, and whom an event concerns.
+struct Desk {
+    node: NodeId,
+    known: Known,
+    drivers: Drivers,
+    members: Members,
+    launching: Launching,
+    /// Events since what is known was saved.
+    unsaved: usize,
 }
 
-impl Drivers {
-    /// Starts, wakes or leaves alone, as an event of a run demands.
-    fn take_in(&mut self, event: &RecordedEvent) {
-        let run = RunId::from_uuid(event.stream.id);
-        match event.event() {
-            Ok(Event::Run(started @ RunEvent::Started { .. })) if !self.senders.contains_key(&run) => {
-                let mut state = Run::default();
-                state.apply(started.clone());
-                let thread = Thread { correlation: event.metadata.correlation, cause: Some(event.id) };
-                self.spawn(run, Loaded { state: Arc::new(state), revision: Some(event.revision) }, thread);
+impl Desk {
+    fn take_in(&mut self, recorded: &RecordedEvent) {
+        self.unsaved += 1;
+        let run = RunId::from_uuid(recorded.stream.id);
+        let cause = Some(recorded.id);
+        let parent = self.known.runs.get(&run).and_then(|alive| alive.parent);
+        self.known.take_in(recorded);
+        match recorded.event() {
+            Ok(Event::Run(event)) => match event {
+                RunEvent::Started(_) => {
+                    let here = self.members.owner(run.as_uuid()) == self.node;
+                    if here && !self.drivers.has(run) && !self.launching.contains(run) {
+                        self.drivers.begin(run, recorded);
+                    }
+                }
+                RunEvent::Claimed { node, .. } if *node != self.node => self.drivers.look(run, cause),
+                event if event.is_terminal() => {
+                    self.drivers.over(run);
+                    if let Some(parent) = parent {
+                        self.drivers.look(parent, cause);
+                    }
+                }
+                RunEvent::Claimed { .. } => {}
+                _ => self.drivers.look(run, cause),
+            },
+            Ok(Event::Slots(SlotsEvent::Granted { holder, .. })) => self.drivers.look(holder.run, cause),
+            Ok(Event::Limit(LimitEvent::Set { .. } | LimitEvent::Removed { .. })) => {
+                self.drivers.shared.standing.set(&self.known);
+                self.drivers.look_everywhere(true);
             }
-            Ok(Event::Run(RunEvent::CancelRequested { .. })) => self.look(run),
-            Ok(Event::Run(RunEvent::Claimed { node, .. })) if *node != self.shared.node => self.look(run),
+            Ok(Event::Hold(HoldEvent::Placed(_) | HoldEvent::Lifted { .. })) => {
+                self.drivers.shared.standing.set(&self.known);
+                self.drivers.look_everywhere(false);
+            }
             Ok(_) => {}
             Err(error) => {
-                tracing::error!(position = %event.position, error = &error as &dyn std::error::Error, "an event of a run cannot be read")
+                tracing::error!(position = %recorded.position, error = &error as &dyn std::error::Error, "an event of a run cannot be read");
             }
         }
     }
 
-    fn look(&self, run: RunId) {
-        if let Some(sender) = self.senders.get(&run) {
-            // A driver that has just ended needs no wake-up.
-            let _ = sender.send(Look);
+    fn adopt(&mut self, launched: crate::drivers::Launched) {
+        let run = launched.run;
+        self.drivers.adopt(launched);
+        self.launching.remove(run);
+    }
+
+    fn ended(&mut self, ended: crate::drivers::Ended) {
+        let alive = ended.run.is_some_and(|run| self.known.runs.contains_key(&run));
+        self.drivers.ended(ended, alive);
+    }
+
+    /// Takes the runs whose owner is gone, and those that nobody has taken and that are this node's to take.
+    fn take_over(&mut self) {
+        if self.members.isolated() {
+            return;
+        }
+        let alive = self.members.now();
+        let orphaned = self.known.runs.iter().filter(|(run, state)| {
+            state.owner.is_none_or(|owner| !alive.contains(&owner) || owner == self.node)
+                && Members::owner_among(&alive, run.as_uuid()) == Some(self.node)
+        });
+        let taken: Vec<RunId> = orphaned.map(|(run, _)| *run).collect();
+        self.resume_all(taken, "resuming runs");
+    }
+
+    /// Whatever the members say, no run is left alone: one that this node has, and does not work on, is taken up again,
+    /// and so is one that nobody has taken although somebody should have.
+    fn reconcile(&mut self) {
+        if self.known.runs.len() == self.drivers.count() || self.members.isolated() {
+            return;
+        }
+        let alive = self.members.now();
+        let left = self.known.runs.iter().filter(|(_, state)| match state.owner {
+            Some(owner) => owner == self.node || !alive.contains(&owner),
+            None => true,
+        });
+        let taken: Vec<RunId> = left.map(|(run, _)| *run).collect();
+        self.resume_all(taken, "taking up runs that nobody works on");
+    }
+
+    fn resume_all(&mut self, mut runs: Vec<RunId>, why: &str) {
+        runs.retain(|run| !self.drivers.has(*run) && !self.launching.contains(*run));
+        if !runs.is_empty() {
+            tracing::info!(runs = runs.len(), "{why}");
+        }
+        // Oldest first: ids sort by time.
+        runs.sort_unstable();
+        for run in runs {
+            self.drivers.resume(run, None);
         }
     }
+}
 
-    /// Takes up a run of which only the id is known.
-    fn resume(&mut self, run: RunId) {
-        self.spawn(run, Loaded::default(), Thread { correlation: run.as_uuid(), cause: None });
-    }
-
-    fn spawn(&mut self, run: RunId, state: Loaded<Run>, thread: Thread) {
-        let (sender, looks) = mpsc::unbounded_channel();
-        self.senders.insert(run, sender);
-        let driver = Driver::new(Arc::clone(&self.shared), run, state, looks, thread);
-        let id = self.running.spawn(driver.drive()).id();
-        self.runs.insert(id, run);
-    }
-
-    fn ended(&mut self, ended: Result<(Id, End), tokio::task::JoinError>, live: &LiveRuns) {
-        let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, _)| *id);
-        let Some(run) = self.runs.remove(&id) else { return };
-        self.senders.remove(&run);
-        match ended {
-            Ok((_, End::Terminal | End::Replaced | End::Stopped)) => {}
-            Ok((_, End::Unreadable)) => {
-                metrics::counter!("hishamos_runs_unreadable_total").increment(1);
-            }
-            Err(error) => {
-                tracing::error!(run.id = %run, error = &error as &dyn std::error::Error, "the driver of a run failed; starting it again");
-                if live.runs.contains(&run) {
-                    self.resume(run);
-                }
-            }
-        }
+async fn sleep(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => tokio::time::sleep(pause).await,
+        None => std::future::pending().await,
     }
 }

@@ -1,23 +1,34 @@
-//! One append in the making: decisions on a run and its tasks, each made on the state that the ones before it leave.
+//! One append in the making: decisions on a run, its tasks, slots and other runs, each made on the state that the ones
+//! before it leave.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cqrs_es::Aggregate;
+use domain::run::{Place, SlotsNeed};
+use domain::slots::Holder;
 use domain::{
-    AttemptError, Decide, Event, Run, RunCommand, RunEvent, RunId, RunRefusal, StepName, Task, TaskCommand, TaskEvent,
-    TaskId, TaskRefusal,
+    Decide, Event, Run, RunCommand, RunEvent, RunId, RunRefusal, Slots, SlotsCommand, SlotsEvent, SlotsId, StepName,
+    StreamId, Task, TaskCommand, TaskEvent, TaskId, TaskRefusal,
 };
 use journal::{Append, Appended, Context, Loaded, StreamAppend};
-use serde_json::{Value, json};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::call::Call;
 
 /// A task as a driver knows it.
 #[derive(Clone)]
 pub(crate) struct Slot {
-    pub(crate) id: TaskId,
+    pub(crate) place: Place,
     pub(crate) task: Loaded<Task>,
+}
+
+/// What a decision on a run began.
+pub(crate) enum Begun {
+    /// A task is to be created.
+    Task(Place, TaskId),
+    /// Another run is to be started.
+    Child(StepName, RunId),
 }
 
 struct StagedTask {
@@ -26,23 +37,51 @@ struct StagedTask {
     call: Option<Call>,
 }
 
+impl StagedTask {
+    fn of(slot: Slot) -> Self {
+        Self { slot, events: Vec::new(), call: None }
+    }
+}
+
+struct StagedSlots {
+    loaded: Loaded<Slots>,
+    events: Vec<SlotsEvent>,
+}
+
 pub(crate) struct Stage {
     id: RunId,
     run: Loaded<Run>,
     run_events: Vec<RunEvent>,
-    tasks: BTreeMap<StepName, StagedTask>,
+    tasks: BTreeMap<TaskId, StagedTask>,
+    slots: BTreeMap<SlotsId, StagedSlots>,
+    others: Vec<StreamAppend>,
+    /// Slots that tasks have given up within this stage, and that are still to be given back.
+    released: Vec<(Holder, Vec<SlotsNeed>)>,
+    /// Held from the first look at slots until they are recorded, so that the drivers of one process do not run into
+    /// each other there.
+    guard: Option<OwnedMutexGuard<()>>,
 }
 
 /// What a recorded stage leaves behind.
 pub(crate) struct Adopted {
     pub(crate) run: Loaded<Run>,
-    pub(crate) tasks: BTreeMap<StepName, Slot>,
-    pub(crate) calls: Vec<(StepName, u32, Call)>,
+    pub(crate) tasks: BTreeMap<TaskId, Slot>,
+    pub(crate) slots: Vec<(SlotsId, Loaded<Slots>)>,
+    pub(crate) calls: Vec<(TaskId, u32, Call)>,
 }
 
 impl Stage {
     pub(crate) fn new(id: RunId, run: &Loaded<Run>) -> Self {
-        Self { id, run: run.clone(), run_events: Vec::new(), tasks: BTreeMap::new() }
+        Self {
+            id,
+            run: run.clone(),
+            run_events: Vec::new(),
+            tasks: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            others: Vec::new(),
+            released: Vec::new(),
+            guard: None,
+        }
     }
 
     /// The run as the staged decisions leave it.
@@ -50,127 +89,187 @@ impl Stage {
         &self.run.state
     }
 
-    /// A step's task as the staged decisions leave it, when there are any.
-    pub(crate) fn task(&self, step: &StepName) -> Option<&Task> {
-        self.tasks.get(step).map(|staged| &*staged.slot.task.state)
+    /// A task as the staged decisions leave it, when there are any.
+    pub(crate) fn task(&self, id: TaskId) -> Option<&Task> {
+        self.tasks.get(&id).map(|staged| &*staged.slot.task.state)
+    }
+
+    /// A task that has been decided on, with its place.
+    pub(crate) fn slot(&self, id: TaskId) -> Option<Slot> {
+        self.tasks.get(&id).map(|staged| staged.slot.clone())
+    }
+
+    /// Tasks that have been decided on.
+    pub(crate) fn touched(&self) -> impl Iterator<Item = (TaskId, &Task)> {
+        self.tasks.iter().map(|(id, staged)| (*id, &*staged.slot.task.state))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.run_events.is_empty() && self.tasks.values().all(|task| task.events.is_empty())
+        self.run_events.is_empty()
+            && self.others.is_empty()
+            && self.tasks.values().all(|task| task.events.is_empty())
+            && self.slots.values().all(|slots| slots.events.is_empty())
     }
 
-    /// Decides on the run; answers with the steps that were started by it.
-    pub(crate) fn decide_run(&mut self, command: RunCommand) -> Result<Vec<(StepName, TaskId)>, RunRefusal> {
+    /// Whether anything ended that may have had tasks under way.
+    pub(crate) fn ended_something(&self) -> bool {
+        self.run_events.iter().any(|event| {
+            matches!(event, RunEvent::StepFailed { .. } | RunEvent::StepCancelled { .. }) || event.is_terminal()
+        })
+    }
+
+    /// Decides on the run; answers with what was begun by it.
+    pub(crate) fn decide_run(&mut self, command: RunCommand) -> Result<Vec<Begun>, RunRefusal> {
         let events = self.run.state.decide(command)?;
-        let mut started = Vec::new();
+        let mut begun = Vec::new();
         let state = Arc::make_mut(&mut self.run.state);
         for event in &events {
-            if let RunEvent::StepStarted { step, task } = event {
-                started.push((step.clone(), *task));
+            match event {
+                RunEvent::StepStarted { step, task, .. } => {
+                    begun.push(Begun::Task(Place::Step(step.clone()), *task));
+                }
+                RunEvent::ItemStarted { step, item, task } => {
+                    begun.push(Begun::Task(Place::Item(step.clone(), *item), *task));
+                }
+                RunEvent::CompensationStarted { step, task, .. } => {
+                    begun.push(Begun::Task(Place::Undo(step.clone()), *task));
+                }
+                RunEvent::ChildStarted { step, run, .. } => begun.push(Begun::Child(step.clone(), *run)),
+                _ => {}
             }
             state.apply(event.clone());
         }
         self.run_events.extend(events);
-        Ok(started)
+        Ok(begun)
     }
 
-    /// Decides on a step's task; `known` is the task as the driver knows it, when it does.
+    /// Decides on a task; `known` is the task as the driver knows it.
     pub(crate) fn decide_task(
         &mut self,
-        step: &StepName,
+        id: TaskId,
         known: impl FnOnce() -> Slot,
         command: TaskCommand,
     ) -> Result<&Task, TaskRefusal> {
-        let staged = self.tasks.entry(step.clone()).or_insert_with(|| StagedTask {
-            slot: known(),
-            events: Vec::new(),
-            call: None,
-        });
+        let staged = self.tasks.entry(id).or_insert_with(|| StagedTask::of(known()));
         let events = staged.slot.task.state.decide(command)?;
+        let held = staged.slot.task.state.slots().to_vec();
         let state = Arc::make_mut(&mut staged.slot.task.state);
         events.iter().for_each(|event| state.apply(event.clone()));
+        if !held.is_empty() && state.slots().is_empty() {
+            self.released.push((Holder { run: self.id, task: Some(id) }, held));
+        }
         staged.events.extend(events);
+        if staged.slot.task.state.running_attempt().is_none() {
+            staged.call = None;
+        }
         Ok(&staged.slot.task.state)
     }
 
     /// What is to be called once the stage is recorded.
-    pub(crate) fn call_after(&mut self, step: &StepName, call: Call) {
-        if let Some(staged) = self.tasks.get_mut(step) {
+    pub(crate) fn call_after(&mut self, id: TaskId, call: Call) {
+        if let Some(staged) = self.tasks.get_mut(&id) {
             staged.call = Some(call);
         }
     }
 
-    /// The append of all staged events. Tasks stand before the run, whose revision the answer speaks of.
-    pub(crate) fn append(&self, context: Context) -> Append {
-        let mut streams: Vec<StreamAppend> = self
-            .tasks
-            .values()
-            .filter(|staged| !staged.events.is_empty())
-            .map(|staged| StreamAppend {
-                stream: staged.slot.id.into(),
-                expected: staged.slot.task.expected(),
-                events: staged.events.iter().cloned().map(Event::from).collect(),
-            })
-            .collect();
-        if !self.run_events.is_empty() {
-            streams.push(StreamAppend {
-                stream: self.id.into(),
-                expected: self.run.expected(),
-                events: self.run_events.iter().cloned().map(Event::from).collect(),
-            });
+    /// Nobody else of this process looks at slots while `guard` is held.
+    pub(crate) fn keep(&mut self, guard: OwnedMutexGuard<()>) {
+        self.guard = Some(guard);
+    }
+
+    pub(crate) fn has_guard(&self) -> bool {
+        self.guard.is_some()
+    }
+
+    pub(crate) fn knows_slots(&self, id: SlotsId) -> bool {
+        self.slots.contains_key(&id)
+    }
+
+    pub(crate) fn put_slots(&mut self, id: SlotsId, loaded: Loaded<Slots>) {
+        self.slots.insert(id, StagedSlots { loaded, events: Vec::new() });
+    }
+
+    /// Decides on slots that were put here before; answers with how they stand then.
+    pub(crate) fn decide_slots(&mut self, id: SlotsId, command: SlotsCommand) -> Option<&Slots> {
+        let staged = self.slots.get_mut(&id)?;
+        let Ok(events) = staged.loaded.state.decide(command);
+        let state = Arc::make_mut(&mut staged.loaded.state);
+        events.iter().for_each(|event| state.apply(event.clone()));
+        staged.events.extend(events);
+        Some(&staged.loaded.state)
+    }
+
+    /// Slots that tasks gave up since this was asked last.
+    pub(crate) fn take_released(&mut self) -> Vec<(Holder, Vec<SlotsNeed>)> {
+        std::mem::take(&mut self.released)
+    }
+
+    /// Adds what happens to another run.
+    pub(crate) fn other(&mut self, append: StreamAppend) {
+        self.others.push(append);
+    }
+
+    /// Decides on another run that was started in this very append; `None` when it was not.
+    pub(crate) fn decide_started(&mut self, run: RunId, command: RunCommand) -> Option<Result<(), RunRefusal>> {
+        let append = self.others.iter_mut().find(|append| append.stream == run.into())?;
+        let mut state = Run::default();
+        for event in &append.events {
+            if let Event::Run(event) = event {
+                state.apply(event.clone());
+            }
         }
-        Append { streams, context, remember: false }
+        Some(state.decide(command).map(|events| append.events.extend(events.into_iter().map(Event::from))))
+    }
+
+    /// The append of all staged events. The run stands last, because the answer speaks of it and because whatever
+    /// cannot record several streams at once begins with what follows from the others.
+    pub(crate) fn append(&self, context: Context, remember: bool) -> Append {
+        let mut streams = Vec::with_capacity(2);
+        for (id, staged) in self.tasks.iter().filter(|(_, staged)| !staged.events.is_empty()) {
+            streams.push(stream((*id).into(), &staged.slot.task, &staged.events));
+        }
+        for (id, staged) in self.slots.iter().filter(|(_, staged)| !staged.events.is_empty()) {
+            streams.push(stream((*id).into(), &staged.loaded, &staged.events));
+        }
+        streams.extend(self.others.iter().cloned());
+        if !self.run_events.is_empty() {
+            streams.push(stream(self.id.into(), &self.run, &self.run_events));
+        }
+        Append { streams, context, remember }
     }
 
     /// Takes over what was recorded.
     pub(crate) fn adopt(mut self, appended: &Appended) -> Adopted {
-        let revision = |stream| appended.heads.iter().find(|(head, _)| *head == stream).map(|(_, revision)| *revision);
+        let revision = |stream: StreamId| {
+            appended.heads.iter().find(|(head, _)| *head == stream).map(|(_, revision)| *revision)
+        };
         if let Some(at) = revision(self.id.into()) {
             self.run.revision = Some(at);
         }
         let mut tasks = BTreeMap::new();
         let mut calls = Vec::new();
-        for (step, mut staged) in self.tasks {
-            if let Some(at) = revision(staged.slot.id.into()) {
+        for (id, mut staged) in self.tasks {
+            if let Some(at) = revision(id.into()) {
                 staged.slot.task.revision = Some(at);
             }
             if let (Some(call), Some(attempt)) = (staged.call, staged.slot.task.state.running_attempt()) {
-                calls.push((step.clone(), attempt.number, call));
+                calls.push((id, attempt.number, call));
             }
-            tasks.insert(step, staged.slot);
+            tasks.insert(id, staged.slot);
         }
-        Adopted { run: self.run, tasks, calls }
+        let slots = self.slots.into_iter().map(|(id, mut staged)| {
+            if let Some(at) = revision(id.into()) {
+                staged.loaded.revision = Some(at);
+            }
+            (id, staged.loaded)
+        });
+        Adopted { run: self.run, tasks, slots: slots.collect(), calls }
     }
 }
 
-/// What a task's end means for its run; `None` while it has not ended.
-pub(crate) fn consequence(step: &StepName, task: &Task) -> Option<RunCommand> {
-    use domain::task::TaskStatus;
-    match task.status() {
-        TaskStatus::Completed => {
-            let reply = task.reply()?;
-            Some(RunCommand::CompleteStep {
-                step: step.clone(),
-                result: json!({ "text": reply.text, "json": embedded_json(&reply.text) }),
-                simulated: reply.simulated,
-            })
-        }
-        TaskStatus::Failed => {
-            let error = task.error().cloned().unwrap_or_else(|| AttemptError {
-                kind: domain::ErrorKind::PlatformFailure,
-                message: "the task failed".to_owned(),
-                retry_after: None,
-            });
-            Some(RunCommand::FailStep { step: step.clone(), error })
-        }
-        _ => None,
-    }
-}
-
-/// The JSON object or array that an answer consists of, bare or in a Markdown code fence; `null` when there is none.
-fn embedded_json(text: &str) -> Value {
-    let text = text.trim();
-    let fenced = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
-    let inner = fenced.map_or(text, |rest| rest.strip_prefix("json").unwrap_or(rest)).trim();
-    if inner.starts_with(['{', '[']) { serde_json::from_str(inner).unwrap_or(Value::Null) } else { Value::Null }
+fn stream<A, E: Clone + Into<Event>>(stream: StreamId, known: &Loaded<A>, events: &[E]) -> StreamAppend
+where
+    A: Default,
+{
+    StreamAppend { stream, expected: known.expected(), events: events.iter().cloned().map(Into::into).collect() }
 }

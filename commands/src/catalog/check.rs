@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::template::TemplateBody;
+use domain::workflow::TaskWork;
 use domain::{Definition, Key, Step};
 use serde_json::Value;
 
@@ -25,29 +26,31 @@ pub struct Known {
 pub fn check_definition(definition: &Definition, known: &Known) -> Vec<Fault> {
     let mut faults = Vec::new();
     for step in &definition.steps {
-        if !known.agents.contains(&step.agent) {
-            faults.push(Fault::UnknownAgent {
-                step: step.name.clone(),
-                agent: step.agent.clone(),
-                known: list(known.agents.iter().map(Key::as_str)),
-            });
-        }
-        match known.templates.get(&step.template) {
-            Some(template) => check_parameters(step, template, &mut faults),
-            None => faults.push(Fault::UnknownTemplate {
-                step: step.name.clone(),
-                template: step.template.clone(),
-                known: list(known.templates.keys().map(Key::as_str)),
-            }),
+        for work in step.tasks() {
+            if !known.agents.contains(&work.agent) {
+                faults.push(Fault::UnknownAgent {
+                    step: step.name.clone(),
+                    agent: work.agent.clone(),
+                    known: list(known.agents.iter().map(Key::as_str)),
+                });
+            }
+            match known.templates.get(&work.template) {
+                Some(template) => check_parameters(step, work, template, &mut faults),
+                None => faults.push(Fault::UnknownTemplate {
+                    step: step.name.clone(),
+                    template: work.template.clone(),
+                    known: list(known.templates.keys().map(Key::as_str)),
+                }),
+            }
         }
     }
     faults
 }
 
-fn check_parameters(step: &Step, template: &TemplateBody, faults: &mut Vec<Fault>) {
+fn check_parameters(step: &Step, work: &TaskWork, template: &TemplateBody, faults: &mut Vec<Fault>) {
     let properties = template.parameters.get("properties").and_then(Value::as_object);
     let names = || properties.into_iter().flat_map(|properties| properties.keys().map(String::as_str));
-    for name in step.input.keys().filter(|name| !names().any(|known| known == name.as_str())) {
+    for name in work.input.keys().filter(|name| !names().any(|known| known == name.as_str())) {
         faults.push(Fault::UnknownParameter {
             step: step.name.clone(),
             template: template.key.clone(),
@@ -57,7 +60,7 @@ fn check_parameters(step: &Step, template: &TemplateBody, faults: &mut Vec<Fault
     }
     let required = template.parameters.get("required").and_then(Value::as_array);
     for name in required.into_iter().flatten().filter_map(Value::as_str) {
-        if !step.input.keys().any(|given| given.as_str() == name) {
+        if !work.input.keys().any(|given| given.as_str() == name) {
             faults.push(Fault::MissingParameter {
                 step: step.name.clone(),
                 template: template.key.clone(),

@@ -116,6 +116,14 @@ pub enum Fault {
         /// What the template engine says.
         why: String,
     },
+    /// A step whose parts do not make one kind of step.
+    #[error("step `{step}` {what}")]
+    StepKind {
+        /// The step.
+        step: StepName,
+        /// What is wrong with it.
+        what: String,
+    },
     /// A step's agent that does not exist.
     #[error("step `{step}` asks for the agent `{agent}`, which does not exist; known are {known}")]
     UnknownAgent {

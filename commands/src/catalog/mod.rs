@@ -14,6 +14,7 @@ mod parse;
 mod scalar;
 mod schema;
 mod starter;
+mod workflow_file;
 #[cfg(test)]
 mod tests;
 
@@ -254,7 +255,7 @@ pub fn template_to_yaml(body: &TemplateBody) -> Result<String, serde_saphyr::ser
 /// # Errors
 /// When a value cannot be written as YAML, which no valid definition has.
 pub fn workflow_to_yaml(definition: &Definition) -> Result<String, serde_saphyr::ser::Error> {
-    serde_saphyr::to_string(&format::WorkflowFile::from(definition))
+    serde_saphyr::to_string(&workflow_file::WorkflowFile::from(definition))
 }
 
 fn parse<T>(file: &str, text: &str, read: fn(&mut Source<'_>) -> Option<T>) -> Result<T, CatalogErrors> {

@@ -12,8 +12,9 @@ use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::MergeKeyPolicy;
 use serde_saphyr::{Error, Location, MessageFormatter, Options, UserMessageFormatter};
 
-use super::format::{AgentFile, TemplateFile, WorkflowFile};
+use super::format::{AgentFile, TemplateFile};
 use super::schema;
+use super::workflow_file::WorkflowFile;
 use super::{CatalogError, Fault, Place};
 
 /// The largest file that is read, in bytes.
@@ -80,12 +81,18 @@ impl<'a> Source<'a> {
     pub(super) fn workflow(&mut self) -> Option<Definition> {
         let file = self.read::<WorkflowFile>()?;
         self.remember_steps(&file);
-        let definition = Definition::from(file);
+        let (definition, faults) = file.into_definition();
+        for fault in faults {
+            let Fault::StepKind { step, .. } = &fault else { continue };
+            let place = self.places.get(&format!("step `{step}`")).copied();
+            self.error(place, None, fault);
+        }
         for error in definition.validate().err().unwrap_or_default() {
             match &error {
                 DefinitionError::InputSchemaNotObject => {
                     self.error_at_field("input_schema", Fault::Definition(error));
                 }
+                DefinitionError::WorkflowOutOfRange { .. } => self.error_at_field("timeout", Fault::Definition(error)),
                 DefinitionError::NoSteps | DefinitionError::TooManySteps { .. } => {
                     self.error_at_field("steps", Fault::Definition(error));
                 }
@@ -112,10 +119,29 @@ impl<'a> Source<'a> {
         for step in &file.steps {
             let name = &step.name.value;
             remember(format!("step `{name}`"), step.name.referenced);
-            remember(format!("step `{name}`, agent"), step.agent.referenced);
-            remember(format!("step `{name}`, template"), step.template.referenced);
-            for (key, expression) in &step.input {
-                remember(format!("step `{name}`, input `{key}`"), expression.referenced);
+            if let Some(agent) = &step.agent {
+                remember(format!("step `{name}`, agent"), agent.referenced);
+            }
+            if let Some(template) = &step.template {
+                remember(format!("step `{name}`, template"), template.referenced);
+            }
+            let until = step.wait.as_ref().and_then(|wait| wait.until.as_ref());
+            let over = step.for_each.as_ref().map(|each| &each.over);
+            for (what, expression) in [("when", step.when.as_ref()), ("wait.until", until), ("for_each.over", over)] {
+                if let Some(expression) = expression {
+                    remember(format!("step `{name}`, {what}"), expression.referenced);
+                }
+            }
+            let mappings = [
+                ("input", Some(&step.input)),
+                ("approval.content", step.approval.as_ref().map(|approval| &approval.content)),
+                ("run.input", step.run.as_ref().map(|run| &run.input)),
+                ("compensation input", step.compensation.as_ref().map(|undo| &undo.input)),
+            ];
+            for (what, mapping) in mappings {
+                for (key, expression) in mapping.into_iter().flatten() {
+                    remember(format!("step `{name}`, {what} `{key}`"), expression.referenced);
+                }
             }
             for (key, expression) in &step.output {
                 remember(format!("step `{name}`, output `{key}`"), expression.referenced);
@@ -225,8 +251,9 @@ fn label(error: &DefinitionError) -> String {
         | DefinitionError::OutOfRange { step, .. } => format!("step `{step}`"),
         DefinitionError::Cycle { cycle } => cycle.first().map(|step| format!("step `{step}`")).unwrap_or_default(),
         DefinitionError::MappingToNowhere { place, .. } | DefinitionError::BadExpression { place, .. } => place.clone(),
-        DefinitionError::NoSteps | DefinitionError::TooManySteps { .. } | DefinitionError::InputSchemaNotObject => {
-            String::new()
-        }
+        DefinitionError::NoSteps
+        | DefinitionError::TooManySteps { .. }
+        | DefinitionError::InputSchemaNotObject
+        | DefinitionError::WorkflowOutOfRange { .. } => String::new(),
     }
 }

@@ -419,6 +419,8 @@ pub struct SlotsNeed {
     pub slots: SlotsId,
     /// The limit's key.
     pub limit: Key,
+    /// The value that the limit counts apart.
+    pub partition: Option<String>,
     /// Among whom the limit is fair; the empty text when it makes no difference.
     pub fairness: String,
 }

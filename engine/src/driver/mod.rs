@@ -1,0 +1,391 @@
+//! Drives one run from claim to end.
+//!
+//! Invariants: an attempt is recorded before its platform is called; what came back and what follows from it are one
+//! append; every append names the revision that it is based on, so a driver that was replaced is refused; a driver
+//! leaves only when its run has ended, belongs to another node, or waits for something that the engine will see.
+
+mod children;
+mod slots;
+mod tasks;
+mod turn;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use commands::{Commands, Surroundings};
+use domain::run::{Activity, RunStatus, StepStatus};
+use domain::{Actor, AttemptError, CommandId, ErrorKind, EventId, NodeId, Run, RunId, TaskId, Timestamp};
+use journal::{Context, Executor, Journal, Loaded, ReadError};
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::call::Settled;
+use crate::plan::Planner;
+use crate::stage::Slot;
+use crate::standing::Standing;
+
+pub(crate) use turn::Ready;
+
+/// What the drivers of one engine share.
+pub(crate) struct Shared {
+    pub(crate) commands: Commands,
+    pub(crate) planner: Planner,
+    pub(crate) standing: Standing,
+    pub(crate) node: NodeId,
+    pub(crate) drain: Duration,
+    /// A driver whose run waits for longer than this, and for no call, leaves until then.
+    pub(crate) park_after: Duration,
+    pub(crate) shutdown: CancellationToken,
+    /// Whoever looks at slots holds this until what it decided is recorded.
+    pub(crate) slots: Arc<Mutex<()>>,
+}
+
+/// Tells a driver that something happened that it did not do itself.
+pub(crate) struct Look;
+
+/// Why a driver is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The run has ended.
+    Terminal,
+    /// Another node owns the run.
+    Replaced,
+    /// The run waits, at the latest until then; `None` waits for an event alone.
+    Parked {
+        until: Option<Timestamp>,
+        /// Whether it waits for slots of limits, which may change.
+        queued: bool,
+    },
+    /// The engine is stopping; the run goes on when an engine starts again.
+    Stopped,
+    /// The journal holds something that this program cannot read. The run stands until it can.
+    Unreadable,
+}
+
+/// Connects what the driver records to what led to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Thread {
+    pub(crate) correlation: Uuid,
+    pub(crate) cause: Option<EventId>,
+}
+
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    id: RunId,
+    run: Loaded<Run>,
+    tasks: BTreeMap<TaskId, Slot>,
+    calls: JoinSet<Settled>,
+    aborts: BTreeMap<TaskId, AbortHandle>,
+    looks: mpsc::UnboundedReceiver<Look>,
+    thread: Thread,
+    /// Whether this node has the run.
+    owned: bool,
+    /// Whether something may have happened to what the run waits for: other runs, slots, holds.
+    look_around: bool,
+    /// When slots may become free by time alone.
+    poll_at: Option<Timestamp>,
+}
+
+/// The driver cannot go on.
+enum Stop {
+    Ended(End),
+    /// The store failed; nothing was recorded and another try is right.
+    Unavailable(Box<dyn std::error::Error + Send + Sync>),
+    /// The journal does not take what was decided.
+    Unrecordable(String),
+}
+
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Damaged { .. } => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a run cannot be read");
+                Self::Ended(End::Unreadable)
+            }
+            ReadError::Closed => Self::Ended(End::Stopped),
+            error @ ReadError::Unavailable(_) => Self::Unavailable(Box::new(error)),
+        }
+    }
+}
+
+impl Driver {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        id: RunId,
+        run: Loaded<Run>,
+        looks: mpsc::UnboundedReceiver<Look>,
+        thread: Thread,
+    ) -> Self {
+        Self {
+            shared,
+            id,
+            run,
+            tasks: BTreeMap::new(),
+            calls: JoinSet::new(),
+            aborts: BTreeMap::new(),
+            looks,
+            thread,
+            owned: false,
+            look_around: true,
+            poll_at: None,
+        }
+    }
+
+    /// Drives the run until it ends, another node has it, it waits for long, or the engine stops.
+    pub(crate) async fn drive(mut self) -> End {
+        let (shutdown, drain) = (self.shared.shutdown.clone(), self.shared.drain);
+        let cut_at = async move {
+            shutdown.cancelled().await;
+            tokio::time::sleep(drain).await;
+        };
+        tokio::pin!(cut_at);
+        let mut pending: Vec<Settled> = Vec::new();
+        loop {
+            match self.take_turn(&pending).await {
+                Ok(()) => pending.clear(),
+                Err(Stop::Ended(end)) => return end,
+                Err(Stop::Unrecordable(what)) if pending.iter().any(|settled| settled.outcome.is_ok()) => {
+                    tracing::error!(run.id = %self.id, what, "answers cannot be recorded; their attempts fail");
+                    let error = AttemptError { kind: ErrorKind::InvalidInput, message: what, retry_after: None };
+                    pending.iter_mut().for_each(|settled| settled.outcome = Err(error.clone()));
+                    continue;
+                }
+                Err(Stop::Unrecordable(what)) => {
+                    tracing::error!(run.id = %self.id, what, "a run cannot be recorded");
+                    return End::Unreadable;
+                }
+                Err(Stop::Unavailable(error)) => {
+                    tracing::warn!(run.id = %self.id, error = &*error as &dyn std::error::Error, "a run waits for the journal");
+                    tokio::select! {
+                        () = &mut cut_at => return End::Stopped,
+                        () = tokio::time::sleep(Duration::from_millis(500)) => continue,
+                    }
+                }
+            }
+            match self.run.state.status() {
+                status if status.is_terminal() => return End::Terminal,
+                RunStatus::Cancelling | RunStatus::Failing if self.calls.is_empty() => continue,
+                _ => {}
+            }
+            let timer = self.next_timer();
+            if self.calls.is_empty() {
+                if !self.waits_for_something(timer) {
+                    // Every live run has something to wait for; this one has not, so it is read again.
+                    tracing::error!(run.id = %self.id, "a live run waits for nothing; reading it again");
+                    metrics::counter!("hishamos_runs_without_cause_total").increment(1);
+                    self.forget();
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+                if let Some(parked) = self.park(timer) {
+                    return parked;
+                }
+            }
+            let pause = timer.map(|at| at.since(self.now()));
+            tokio::select! {
+                biased;
+                () = &mut cut_at => return self.stop().await,
+                Some(Look) = self.looks.recv() => {
+                    while self.looks.try_recv().is_ok() {}
+                    if let Err(end) = self.look().await {
+                        return end;
+                    }
+                }
+                Some(done) = self.calls.join_next() => {
+                    pending.extend(self.finished(done));
+                    while let Some(done) = self.calls.try_join_next() {
+                        pending.extend(self.finished(done));
+                    }
+                }
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Takes the run, when it has not yet, and does what can be done. A run that nobody has taken yet is known whole
+    /// from the event that started it; should that be wrong, the append says so.
+    async fn take_turn(&mut self, pending: &[Settled]) -> Result<(), Stop> {
+        if !self.owned {
+            if self.run.revision != Some(0) {
+                self.reload().await?;
+            }
+            if self.run.state.status().is_terminal() {
+                return Err(Stop::Ended(End::Terminal));
+            }
+            // Who leaves a run alone for a while keeps it.
+            self.owned = self.run.state.lease().is_some_and(|lease| lease.node == self.shared.node);
+            if !self.owned && self.run.revision.is_none() {
+                return Err(Stop::Ended(End::Unreadable));
+            }
+        }
+        self.record(turn::Turn::Go(pending)).await
+    }
+
+    /// Something happened to the run, or to something that it waits for.
+    async fn look(&mut self) -> Result<(), End> {
+        self.look_around = true;
+        match self.reload_owned().await {
+            Err(Stop::Ended(end)) => Err(end),
+            // After anything else the next append finds the conflict and reads again.
+            Ok(()) | Err(Stop::Unavailable(_) | Stop::Unrecordable(_)) => Ok(()),
+        }
+    }
+
+    /// Leaves the run alone when it waits for long. What was sent to this driver meanwhile counts as an end of the wait.
+    fn park(&mut self, timer: Option<Timestamp>) -> Option<End> {
+        let soon = self.now().plus(self.shared.park_after);
+        if timer.is_some_and(|at| at <= soon) {
+            return None;
+        }
+        self.looks.close();
+        let until = if self.looks.try_recv().is_ok() { Some(self.now()) } else { timer };
+        Some(End::Parked { until, queued: self.is_queued() })
+    }
+
+    fn is_queued(&self) -> bool {
+        let waits = |slot: &Slot| !slot.task.state.slots().is_empty() && slot.task.state.running_attempt().is_none();
+        self.run.state.is_queued() || self.tasks.values().any(waits)
+    }
+
+    /// Whether a live run has a next cause, apart from calls that are under way.
+    fn waits_for_something(&self, timer: Option<Timestamp>) -> bool {
+        let run = &self.run.state;
+        let waiting = |activity: &Activity| {
+            matches!(activity, Activity::Approval(_) | Activity::Signal { .. } | Activity::Child { .. })
+        };
+        timer.is_some()
+            || run.status() == RunStatus::Paused
+            || self.is_queued()
+            || run.steps().values().any(|step| step.status == StepStatus::Running && waiting(&step.activity))
+    }
+
+    /// When something becomes due by itself. While a run is paused nothing does.
+    fn next_timer(&self) -> Option<Timestamp> {
+        let run = self.run.state.next_due();
+        let tasks = match self.run.state.status() {
+            RunStatus::Running | RunStatus::Compensating => {
+                let due = |slot: &Slot| [slot.task.state.retry_at(), slot.task.state.start_by()];
+                self.tasks.values().flat_map(due).flatten().chain(self.poll_at).min()
+            }
+            _ => None,
+        };
+        run.into_iter().chain(tasks).min()
+    }
+
+    /// Reads everything anew at the next turn.
+    fn forget(&mut self) {
+        self.run = Loaded::default();
+        self.tasks.clear();
+        self.owned = false;
+        self.look_around = true;
+    }
+
+    /// The engine stops: cuts what is open and records it.
+    async fn stop(&mut self) -> End {
+        self.calls.shutdown().await;
+        match self.record(turn::Turn::Interrupt).await {
+            Ok(()) => End::Stopped,
+            Err(Stop::Ended(end)) => end,
+            Err(Stop::Unavailable(_) | Stop::Unrecordable(_)) => {
+                tracing::warn!(run.id = %self.id, "open attempts could not be recorded as interrupted; the next start finds them lost");
+                End::Stopped
+            }
+        }
+    }
+
+    /// Reads what was recorded by others; stops when another node has taken the run meanwhile.
+    async fn reload_owned(&mut self) -> Result<(), Stop> {
+        let before = self.run.state.lease();
+        self.reload().await?;
+        match self.run.state.lease() {
+            Some(lease) if Some(lease) != before && lease.node != self.shared.node => {
+                tracing::warn!(run.id = %self.id, node = %lease.node, "another node has taken the run");
+                Err(Stop::Ended(End::Replaced))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads what was recorded by others.
+    async fn reload(&mut self) -> Result<(), Stop> {
+        let executor = self.executor().clone();
+        self.run = executor.catch_up(self.id.into(), self.run.clone()).await?;
+        let mut tasks = BTreeMap::new();
+        for (place, id) in self.run.state.open_tasks() {
+            let known = self.tasks.get(&id).map(|slot| slot.task.clone()).unwrap_or_default();
+            let task = executor.catch_up(id.into(), known).await?;
+            tasks.insert(id, Slot { place, task });
+        }
+        self.tasks = tasks;
+        Ok(())
+    }
+
+    fn finished(&mut self, done: Result<Settled, tokio::task::JoinError>) -> Option<Settled> {
+        match done {
+            Ok(settled) => {
+                self.aborts.remove(&settled.task);
+                Some(settled)
+            }
+            Err(error) if error.is_cancelled() => None,
+            Err(error) => {
+                // A platform adapter panicked: its attempt ends like any other failure of the platform.
+                let task = self.aborts.iter().find(|(_, abort)| abort.id() == error.id()).map(|(task, _)| *task)?;
+                self.aborts.remove(&task);
+                let attempt = self.tasks.get(&task)?.task.state.running_attempt()?.number;
+                let message = "the platform's adapter failed; the program's log has the reason".to_owned();
+                let error = AttemptError { kind: ErrorKind::PlatformFailure, message, retry_after: None };
+                Some(Settled { task, attempt, outcome: Err(error) })
+            }
+        }
+    }
+
+    fn context(&self) -> Context {
+        let surroundings = self.surroundings();
+        Context {
+            command: CommandId::from_uuid(surroundings.new_id()),
+            at: surroundings.now(),
+            actor: Actor::system("engine"),
+            tenant: "default".to_owned(),
+            correlation: self.thread.correlation,
+            causation: self.thread.cause,
+        }
+    }
+
+    fn surroundings(&self) -> &Arc<dyn Surroundings> {
+        self.shared.commands.surroundings()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.surroundings().now()
+    }
+
+    fn executor(&self) -> &Executor {
+        self.shared.commands.executor()
+    }
+
+    fn journal(&self) -> &Arc<dyn Journal> {
+        self.executor().journal()
+    }
+}
+
+async fn sleep(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => tokio::time::sleep(pause).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The engine decides only on states that it knows, so a refusal means that an event came late: it is logged, and the
+/// rest of the stage stands.
+fn late<T, R: std::error::Error + 'static>(decided: Result<T, R>) -> Option<T> {
+    match decided {
+        Ok(value) => Some(value),
+        Err(refusal) => {
+            tracing::debug!(refusal = &refusal as &dyn std::error::Error, "a late result changes nothing");
+            None
+        }
+    }
+}

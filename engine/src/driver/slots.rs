@@ -1,0 +1,97 @@
+//! Slots of limits: asking for them, waiting, and giving them back in the append that records the end of what held
+//! them.
+
+use std::sync::Arc;
+
+use domain::run::SlotsNeed;
+use domain::slots::Holder;
+use domain::{RunCommand, Slots, SlotsCommand, SlotsId, TaskId, Timestamp};
+
+use super::{Driver, Stop, late};
+use crate::stage::Stage;
+
+impl Driver {
+    /// Whether the run may begin; one that limits make wait is queued, and let in when its slots are there.
+    pub(super) async fn is_admitted(&mut self, stage: &mut Stage, now: Timestamp) -> Result<bool, Stop> {
+        if stage.run().queue().is_none() && stage.run().is_untouched() {
+            let slots = self.shared.standing.of_run(stage.run());
+            late(stage.decide_run(RunCommand::Queue { slots, now }));
+        }
+        if !stage.run().is_queued() {
+            return Ok(true);
+        }
+        let needs = stage.run().queue().map(|queue| queue.slots.clone()).unwrap_or_default();
+        if !self.acquire(stage, None, &needs, now).await? {
+            return Ok(false);
+        }
+        late(stage.decide_run(RunCommand::Admit));
+        Ok(true)
+    }
+
+    /// Asks for slots, in the order in which everybody does, so that nobody waits in a circle; whether all are there.
+    pub(super) async fn acquire(
+        &mut self,
+        stage: &mut Stage,
+        task: Option<TaskId>,
+        needs: &[SlotsNeed],
+        now: Timestamp,
+    ) -> Result<bool, Stop> {
+        let holder = Holder { run: self.id, task };
+        let priority = stage.run().priority();
+        for need in needs {
+            self.look_at_slots(stage, need.slots).await?;
+            let capacity = self.shared.standing.capacity(&need.limit);
+            let request = SlotsCommand::Request {
+                holder,
+                limit: need.limit.clone(),
+                partition: need.partition.clone(),
+                priority,
+                fairness: need.fairness.clone(),
+                capacity,
+                now,
+            };
+            let slots = stage.decide_slots(need.slots, request);
+            if slots.is_none_or(|slots| !slots.has(holder)) {
+                let next = slots.and_then(|slots| slots.next_start(capacity, now));
+                self.poll_at = self.poll_at.into_iter().chain(next).min();
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gives back what tasks have given up in this turn.
+    pub(super) async fn give_back(&mut self, stage: &mut Stage, now: Timestamp) -> Result<(), Stop> {
+        for (holder, needs) in stage.take_released() {
+            self.release(stage, holder, &needs, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives slots back, or takes the wish for them back; whoever is next gets them in the same append.
+    pub(super) async fn release(
+        &mut self,
+        stage: &mut Stage,
+        holder: Holder,
+        needs: &[SlotsNeed],
+        now: Timestamp,
+    ) -> Result<(), Stop> {
+        for need in needs {
+            self.look_at_slots(stage, need.slots).await?;
+            let capacity = self.shared.standing.capacity(&need.limit);
+            stage.decide_slots(need.slots, SlotsCommand::Release { holder, capacity, now });
+        }
+        Ok(())
+    }
+
+    async fn look_at_slots(&self, stage: &mut Stage, id: SlotsId) -> Result<(), Stop> {
+        if !stage.has_guard() {
+            stage.keep(Arc::clone(&self.shared.slots).lock_owned().await);
+        }
+        if !stage.knows_slots(id) {
+            let loaded = self.executor().load_cached::<Slots>(id.into()).await?;
+            stage.put_slots(id, loaded);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,266 @@
+//! Tasks: creating them, their attempts, what came back, and what follows for the run.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use domain::run::{Place, TaskEnd};
+use domain::task::{Pacing, TaskStatus};
+use domain::{AttemptError, ErrorKind, RunCommand, Task, TaskCommand, TaskId, Timestamp};
+use journal::Loaded;
+use serde_json::{Value, json};
+
+use super::{Driver, Stop, late};
+use crate::call::Settled;
+use crate::plan::Unplannable;
+use crate::stage::{Begun, Slot, Stage};
+
+impl Driver {
+    /// Attempts that a former owner left open are lost: nobody knows what became of them.
+    pub(super) fn lose_attempts(&self, stage: &mut Stage, now: Timestamp) {
+        for (id, slot) in &self.tasks {
+            let Some(attempt) = slot.task.state.running_attempt().map(|attempt| attempt.number) else { continue };
+            let lose = TaskCommand::LoseAttempt { attempt, pacing: self.pacing(now) };
+            tracing::warn!(run.id = %self.id, task.id = %id, attempt, "an attempt was lost when its process ended");
+            late(stage.decide_task(*id, || slot.clone(), lose).map(drop));
+        }
+    }
+
+    /// Records what came back from platforms.
+    pub(super) async fn take_results(
+        &self,
+        pending: &[Settled],
+        stage: &mut Stage,
+        now: Timestamp,
+    ) -> Result<(), Stop> {
+        for settled in pending {
+            let attempt = settled.attempt;
+            let slot = match self.tasks.get(&settled.task) {
+                Some(slot) => slot.clone(),
+                // The task ended while the answer was on its way. The answer is recorded as late.
+                None if settled.outcome.is_ok() => {
+                    let task = self.executor().load::<Task>(settled.task.into()).await?;
+                    let place = stage.run().place_of(settled.task);
+                    let Some(place) = place else { continue };
+                    Slot { place, task }
+                }
+                None => continue,
+            };
+            let command = match &settled.outcome {
+                Ok(reply) => TaskCommand::SucceedAttempt { attempt, reply: reply.clone() },
+                Err(error) => TaskCommand::FailAttempt { attempt, error: error.clone(), pacing: self.pacing(now) },
+            };
+            late(stage.decide_task(settled.task, || slot, command).map(drop));
+        }
+        Ok(())
+    }
+
+    /// An attempt whose start was recorded although the journal could not say so was never called; it makes way for
+    /// the next.
+    pub(super) fn give_up_uncalled(&self, pending: &[Settled], stage: &mut Stage, now: Timestamp) {
+        if !self.owned {
+            return;
+        }
+        for (id, slot) in &self.tasks {
+            let called = self.aborts.contains_key(id) || pending.iter().any(|settled| settled.task == *id);
+            if let (false, Some(attempt)) = (called, slot.task.state.running_attempt()) {
+                let error = AttemptError {
+                    kind: ErrorKind::Interrupted,
+                    message: "the journal could not tell whether the attempt was recorded, so it was not made"
+                        .to_owned(),
+                    retry_after: None,
+                };
+                let fail = TaskCommand::FailAttempt { attempt: attempt.number, error, pacing: self.pacing(now) };
+                late(stage.decide_task(*id, || slot.clone(), fail).map(drop));
+            }
+        }
+    }
+
+    /// Records open attempts as interrupted, so that the next engine goes on with them at once.
+    pub(super) fn interrupt(&self, stage: &mut Stage) {
+        let now = self.now();
+        for (id, slot) in &self.tasks {
+            let Some(attempt) = slot.task.state.running_attempt().map(|attempt| attempt.number) else { continue };
+            let error = AttemptError {
+                kind: ErrorKind::Interrupted,
+                message: "HishamOS was stopped while the platform was being called".to_owned(),
+                retry_after: None,
+            };
+            let fail = TaskCommand::FailAttempt { attempt, error, pacing: self.pacing(now) };
+            late(stage.decide_task(*id, || slot.clone(), fail).map(drop));
+        }
+    }
+
+    /// What the ends of tasks mean for the run: of those that this turn ended, and, when the run was just taken, of
+    /// those whose end was recorded without its consequence.
+    pub(super) async fn follow_up_all(&mut self, stage: &mut Stage, now: Timestamp) -> Result<(), Stop> {
+        let mut ended: Vec<(TaskId, TaskEnd)> =
+            stage.touched().filter_map(|(id, task)| Some((id, end_of(task)?))).collect();
+        let touched: BTreeSet<TaskId> = ended.iter().map(|(id, _)| *id).collect();
+        let known = self.tasks.iter().filter(|(id, _)| !touched.contains(id));
+        ended.extend(known.filter_map(|(id, slot)| Some((*id, end_of(stage.task(*id).unwrap_or(&slot.task.state))?))));
+        for (task, end) in ended {
+            let begun = late(stage.decide_run(RunCommand::SettleTask { task, end, now })).unwrap_or_default();
+            self.begin(stage, begun, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Creates tasks and runs that were begun, with everything that begins because of them.
+    pub(super) async fn begin(&mut self, stage: &mut Stage, begun: Vec<Begun>, now: Timestamp) -> Result<(), Stop> {
+        let mut begun = VecDeque::from(begun);
+        while let Some(next) = begun.pop_front() {
+            let failed = match next {
+                Begun::Task(place, id) => self.create(stage, place, id, now).await?,
+                Begun::Child(step, run) => self.start_child(stage, step, run, now).await?,
+            };
+            if let Some(command) = failed {
+                begun.extend(late(stage.decide_run(command)).unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates a task with its first attempt; answers with what its failure means for the run, when it cannot be made.
+    async fn create(
+        &mut self,
+        stage: &mut Stage,
+        place: Place,
+        id: TaskId,
+        now: Timestamp,
+    ) -> Result<Option<RunCommand>, Stop> {
+        let slot = Slot { place, task: Loaded::default() };
+        match self.shared.planner.task(self.id, stage.run(), &slot.place, now).await {
+            Ok(commands) => {
+                for command in commands {
+                    late(stage.decide_task(id, || slot.clone(), command).map(drop));
+                }
+                self.attempt(stage, id, &slot, now).await
+            }
+            Err(Unplannable::Unavailable(error)) => Err(error.into()),
+            // No task can be made, so what it was for fails.
+            Err(Unplannable::Rejected(error)) => {
+                Ok(Some(RunCommand::SettleTask { task: id, end: TaskEnd::Failed(error), now }))
+            }
+        }
+    }
+
+    /// Starts the next attempt of a task, unless a limit makes it wait; one that cannot be made fails the task.
+    async fn attempt(
+        &mut self,
+        stage: &mut Stage,
+        id: TaskId,
+        slot: &Slot,
+        now: Timestamp,
+    ) -> Result<Option<RunCommand>, Stop> {
+        let task = stage.task(id).unwrap_or(&slot.task.state).clone();
+        let planned = match self.shared.planner.attempt(&task, stage.run()).await {
+            Ok(planned) => planned,
+            Err(Unplannable::Unavailable(error)) => return Err(error.into()),
+            Err(Unplannable::Rejected(error)) => return Ok(self.reject(stage, id, slot, error, now)),
+        };
+        let needs = self.shared.standing.of_attempt(stage.run(), &planned.agent, &planned.platform);
+        if !needs.is_empty() || !task.slots().is_empty() {
+            late(stage.decide_task(id, || slot.clone(), TaskCommand::Queue { slots: needs.clone() }).map(drop));
+            if !self.acquire(stage, Some(id), &needs, now).await? {
+                return Ok(None);
+            }
+        }
+        if late(stage.decide_task(id, || slot.clone(), planned.command).map(drop)).is_some() {
+            stage.call_after(id, planned.call);
+        }
+        Ok(None)
+    }
+
+    fn reject(
+        &self,
+        stage: &mut Stage,
+        id: TaskId,
+        slot: &Slot,
+        error: AttemptError,
+        now: Timestamp,
+    ) -> Option<RunCommand> {
+        late(stage.decide_task(id, || slot.clone(), TaskCommand::Reject { error: error.clone() }).map(drop));
+        Some(RunCommand::SettleTask { task: id, end: TaskEnd::Failed(error), now })
+    }
+
+    /// Starts the attempts whose time has come or whose slots may be there, and fails tasks that waited too long for
+    /// their first one.
+    pub(super) async fn attempt_due(&mut self, stage: &mut Stage, now: Timestamp) -> Result<(), Stop> {
+        let known: Vec<(TaskId, Slot)> = self.tasks.iter().map(|(id, slot)| (*id, slot.clone())).collect();
+        for (id, slot) in known {
+            let task = stage.task(id).unwrap_or(&slot.task.state);
+            let waits = matches!(task.status(), TaskStatus::Created | TaskStatus::Assigned | TaskStatus::Waiting);
+            if !waits || stage.run().place_of(id).is_none() {
+                continue;
+            }
+            let failed = if task.start_by().is_some_and(|at| at <= now) {
+                let message = "the task waited longer for its first attempt than its step allows".to_owned();
+                let error = AttemptError { kind: ErrorKind::Timeout, message, retry_after: None };
+                self.reject(stage, id, &slot, error, now)
+            } else if task.retry_at().is_none_or(|at| at <= now) {
+                self.attempt(stage, id, &slot, now).await?
+            } else {
+                None
+            };
+            if let Some(command) = failed {
+                let begun = late(stage.decide_run(command)).unwrap_or_default();
+                self.begin(stage, begun, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cancels the tasks of steps that are over.
+    pub(super) fn retire(&self, stage: &mut Stage) {
+        if !stage.ended_something() {
+            return;
+        }
+        let open: BTreeSet<TaskId> = stage.run().open_tasks().into_iter().map(|(_, id)| id).collect();
+        let staged = stage.touched().map(|(id, _)| id);
+        let all: BTreeSet<TaskId> = self.tasks.keys().copied().chain(staged).collect();
+        for id in all.difference(&open) {
+            let ended = |task: &Task| task.status().is_terminal() || task.status() == TaskStatus::Absent;
+            let known = self.tasks.get(id);
+            if stage.task(*id).or(known.map(|slot| &*slot.task.state)).is_none_or(ended) {
+                continue;
+            }
+            let Some(slot) = known.cloned().or_else(|| stage.slot(*id)) else { continue };
+            let reason = stage.run().cancel().map_or_else(|| "its step has ended".to_owned(), |by| by.reason.clone());
+            late(stage.decide_task(*id, || slot, TaskCommand::Cancel { reason }).map(drop));
+        }
+    }
+
+    fn pacing(&self, now: Timestamp) -> Pacing {
+        Pacing { now, jitter_milli: self.surroundings().chance_milli() }
+    }
+}
+
+/// How a task ended; `None` while it has not.
+fn end_of(task: &Task) -> Option<TaskEnd> {
+    match task.status() {
+        TaskStatus::Completed => {
+            let reply = task.reply()?;
+            Some(TaskEnd::Completed {
+                result: json!({ "text": reply.text, "json": embedded_json(&reply.text) }),
+                simulated: reply.simulated,
+            })
+        }
+        TaskStatus::Failed => {
+            let unknown = || AttemptError {
+                kind: ErrorKind::PlatformFailure,
+                message: "the task failed".to_owned(),
+                retry_after: None,
+            };
+            Some(TaskEnd::Failed(task.error().cloned().unwrap_or_else(unknown)))
+        }
+        TaskStatus::Cancelled => Some(TaskEnd::Cancelled),
+        _ => None,
+    }
+}
+
+/// The JSON object or array that an answer consists of, bare or in a Markdown code fence; `null` when there is none.
+fn embedded_json(text: &str) -> Value {
+    let text = text.trim();
+    let fenced = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
+    let inner = fenced.map_or(text, |rest| rest.strip_prefix("json").unwrap_or(rest)).trim();
+    if inner.starts_with(['{', '[']) { serde_json::from_str(inner).unwrap_or(Value::Null) } else { Value::Null }
+}

@@ -1,0 +1,240 @@
+//! One turn of a driver: everything that can be decided now, recorded in one append.
+
+use std::sync::Arc;
+
+use domain::run::{RunStatus, Start};
+use domain::{Category, Run, RunCommand, Slots, StreamId, Timestamp};
+use journal::{Append, AppendError, Appended, Context, Loaded};
+use tokio::sync::mpsc;
+
+use super::{Driver, End, Look, Shared, Stop, Thread, late};
+use crate::call::Settled;
+use crate::stage::Stage;
+
+/// What an append is made for.
+#[derive(Clone, Copy)]
+pub(super) enum Turn<'a> {
+    /// To go on, with what came back from platforms.
+    Go(&'a [Settled]),
+    /// To stop in order.
+    Interrupt,
+}
+
+impl Driver {
+    /// Decides, records, and calls what is to be called. On conflict everything is read again and decided again.
+    pub(super) async fn record(&mut self, turn: Turn<'_>) -> Result<(), Stop> {
+        loop {
+            let mut stage = Stage::new(self.id, &self.run);
+            match turn {
+                Turn::Go(pending) => self.go(pending, &mut stage).await?,
+                Turn::Interrupt => self.interrupt(&mut stage),
+            }
+            if stage.is_empty() {
+                self.look_around = false;
+                return Ok(());
+            }
+            let append = stage.append(self.context(), false);
+            match self.append(append, stage).await? {
+                Recorded::Yes => return Ok(()),
+                Recorded::Again => {}
+            }
+        }
+    }
+
+    async fn append(&mut self, append: Append, stage: Stage) -> Result<Recorded, Stop> {
+        let command = append.context.command;
+        let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
+        match self.journal().append(append).await {
+            Ok(appended) => {
+                let last = u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX);
+                self.thread.cause = Some(journal::event_id(command, last));
+                self.adopt(stage, &appended);
+                Ok(Recorded::Yes)
+            }
+            Err(AppendError::Conflict { stream, .. }) => {
+                self.read_again(stream).await?;
+                if self.run.state.status().is_terminal() {
+                    return Err(Stop::Ended(End::Terminal));
+                }
+                Ok(Recorded::Again)
+            }
+            Err(AppendError::Invalid(what)) => Err(Stop::Unrecordable(what)),
+            Err(AppendError::Closed) => Err(Stop::Ended(End::Stopped)),
+            Err(error @ AppendError::Unclear) => {
+                // It may have been recorded: what is known may be old.
+                self.forget_revisions().await;
+                Err(Stop::Unavailable(Box::new(error)))
+            }
+            Err(error) => Err(Stop::Unavailable(Box::new(error))),
+        }
+    }
+
+    /// Takes over what was recorded, begins the calls, and cuts those whose tasks are over.
+    fn adopt(&mut self, stage: Stage, appended: &Appended) {
+        let adopted = stage.adopt(appended);
+        self.run = adopted.run;
+        self.owned = true;
+        self.look_around = false;
+        self.tasks.extend(adopted.tasks);
+        self.tasks.retain(|_, slot| !slot.task.state.status().is_terminal());
+        for (id, slots) in adopted.slots {
+            self.executor().remember(id.into(), &slots);
+        }
+        for (task, attempt, call) in adopted.calls {
+            let abort = self.calls.spawn(call.make(task, attempt));
+            self.aborts.insert(task, abort);
+        }
+        let over: Vec<_> = self.aborts.keys().filter(|task| !self.tasks.contains_key(task)).copied().collect();
+        for task in over {
+            if let Some(abort) = self.aborts.remove(&task) {
+                abort.abort();
+            }
+        }
+    }
+
+    /// Somebody else was faster, on the run's own streams or on one that it shares with others.
+    async fn read_again(&mut self, stream: StreamId) -> Result<(), Stop> {
+        match stream.category {
+            Category::Slots => {
+                self.executor().load::<Slots>(stream).await?;
+                Ok(())
+            }
+            Category::Run if stream.id != self.id.as_uuid() => {
+                self.executor().load::<Run>(stream).await?;
+                self.look_around = true;
+                Ok(())
+            }
+            _ => self.reload_owned().await,
+        }
+    }
+
+    /// After an unclear outcome the next turn begins with what the journal says.
+    async fn forget_revisions(&mut self) {
+        if self.reload_owned().await.is_err() {
+            self.run = Loaded::default();
+            self.tasks.clear();
+            self.owned = false;
+        }
+        self.look_around = true;
+    }
+
+    /// Everything that can be decided now.
+    async fn go(&mut self, pending: &[Settled], stage: &mut Stage) -> Result<(), Stop> {
+        let now = self.now();
+        self.poll_at = None;
+        if !self.owned {
+            late(stage.decide_run(RunCommand::Claim { node: self.shared.node }));
+            self.lose_attempts(stage, now);
+        }
+        self.heed_holds(stage, now);
+        self.take_results(pending, stage, now).await?;
+        self.give_up_uncalled(pending, stage, now);
+        self.follow_up_all(stage, now).await?;
+        if self.look_around {
+            self.settle_children(stage, now).await?;
+        }
+        match stage.run().status() {
+            RunStatus::Running | RunStatus::Compensating => self.go_on(stage, now).await?,
+            RunStatus::Cancelling => {
+                let cut_at = stage.run().cancel().map(|cancel| cancel.cut_at);
+                if self.aborts.is_empty() || cut_at.is_none_or(|at| at <= now) {
+                    self.cut_off(stage, now).await?;
+                }
+            }
+            _ => {}
+        }
+        if stage.run().status() == RunStatus::Failing {
+            self.cut_off(stage, now).await?;
+        }
+        self.retire(stage);
+        if stage.run().status().is_terminal() {
+            self.close(stage, now).await?;
+        }
+        self.give_back(stage, now).await
+    }
+
+    async fn go_on(&mut self, stage: &mut Stage, now: Timestamp) -> Result<(), Stop> {
+        if stage.run().status() == RunStatus::Running && !self.is_admitted(stage, now).await? {
+            return Ok(());
+        }
+        let begun = late(stage.decide_run(RunCommand::Advance { now })).unwrap_or_default();
+        self.begin(stage, begun, now).await?;
+        self.attempt_due(stage, now).await
+    }
+
+    /// What ran is cut: the run's tasks are retired with it.
+    async fn cut_off(&mut self, stage: &mut Stage, now: Timestamp) -> Result<(), Stop> {
+        let begun = late(stage.decide_run(RunCommand::CutOff { now })).unwrap_or_default();
+        self.stop_children(stage, false, now).await?;
+        self.begin(stage, begun, now).await
+    }
+
+    /// A hold pauses the runs that it covers; when it is lifted, those that it paused go on.
+    fn heed_holds(&mut self, stage: &mut Stage, now: Timestamp) {
+        let run = stage.run();
+        let held = run.pause().and_then(|pause| pause.hold);
+        if let Some(by) = held.and_then(|hold| self.shared.standing.lifted(hold)) {
+            let frozen = run.frozen_for(now);
+            for (id, slot) in &self.tasks {
+                let defer = domain::TaskCommand::Defer { by: frozen };
+                late(stage.decide_task(*id, || slot.clone(), defer).map(drop));
+            }
+            late(stage.decide_run(RunCommand::Resume { by, now }));
+        }
+        let run = stage.run();
+        if run.status() == RunStatus::Running
+            && let Some(definition) = run.definition()
+            && let Some(placed) = self.shared.standing.hold_on(&definition.key)
+        {
+            late(stage.decide_run(RunCommand::Pause(placed.pause(now))));
+        }
+    }
+}
+
+enum Recorded {
+    Yes,
+    Again,
+}
+
+/// A driver whose first turn is recorded, and the way to wake it.
+pub(crate) type Ready = (Driver, mpsc::UnboundedSender<Look>);
+
+impl Driver {
+    /// Starts a run and takes its first turn in one append; no driver when it had been started before.
+    pub(crate) async fn launch(
+        shared: &Arc<Shared>,
+        start: Box<Start>,
+        context: Context,
+        remember: bool,
+    ) -> Result<(Appended, Option<Ready>), AppendError> {
+        let (looks, receiver) = mpsc::unbounded_channel();
+        let thread = Thread { correlation: context.correlation, cause: context.causation };
+        let mut driver = Self::new(Arc::clone(shared), start.id, Loaded::default(), receiver, thread);
+        let run = StreamId::from(start.id);
+        let command = context.command;
+        let (stage, events, appended) = loop {
+            let mut stage = Stage::new(start.id, &driver.run);
+            // A run of no state can always start.
+            late(stage.decide_run(RunCommand::Start(start.clone())));
+            driver.go(&[], &mut stage).await.map_err(|stop| match stop {
+                Stop::Unavailable(error) => AppendError::Unavailable(error),
+                Stop::Unrecordable(what) => AppendError::Invalid(what),
+                Stop::Ended(_) => AppendError::Closed,
+            })?;
+            let append = stage.append(context.clone(), remember);
+            let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
+            match driver.journal().append(append).await {
+                // Others were faster at slots that the run needs.
+                Err(AppendError::Conflict { stream, .. }) if stream != run && driver.read_again(stream).await.is_ok() => {}
+                done => break (stage, events, done?),
+            }
+        };
+        if appended.repeated {
+            return Ok((appended, None));
+        }
+        let last = u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX);
+        driver.thread.cause = Some(journal::event_id(command, last));
+        driver.adopt(stage, &appended);
+        Ok((appended, Some((driver, looks))))
+    }
+}
