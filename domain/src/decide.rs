@@ -2,7 +2,7 @@ use std::error::Error;
 
 use cqrs_es::Aggregate;
 
-use crate::{Category, Event};
+use crate::{Category, Event, StreamId};
 
 /// A refusal: the command was understood and the rules say no. It is part of the API.
 pub trait Refusal: Error + Send + Sync + 'static {
@@ -28,11 +28,20 @@ pub trait Decide: Aggregate<Services = (), Error: Refusal, Event: Into<Event>> +
     /// # Errors
     /// The event itself, when it is not this aggregate's.
     fn own(event: Event) -> Result<Self::Event, Box<Event>>;
+
+    /// Where the history before this event stands, when `event` is the first of a stream that takes over another
+    /// stream of this aggregate: that stream, and the revision of the last event that is taken over. The event is
+    /// applied to the state as of then.
+    #[must_use]
+    fn origin(_event: &Self::Event) -> Option<(StreamId, u64)> {
+        None
+    }
 }
 
-/// Implements cqrs-es' traits for an aggregate over its pure `decide` and `fold`.
+/// Implements cqrs-es' traits for an aggregate over its pure `decide` and `fold`; `origin` says which streams take over
+/// others.
 macro_rules! aggregate {
-    ($state:ty, $command:ty, $event:ty, $refusal:ty, $variant:ident) => {
+    ($state:ty, $command:ty, $event:ty, $refusal:ty, $variant:ident $(, origin = $origin:path)?) => {
         impl cqrs_es::Aggregate for $state {
             const TYPE: &'static str = $crate::Category::$variant.name();
             type Command = $command;
@@ -87,6 +96,12 @@ macro_rules! aggregate {
                     other => Err(Box::new(other)),
                 }
             }
+
+            $(
+                fn origin(event: &Self::Event) -> Option<($crate::StreamId, u64)> {
+                    $origin(event)
+                }
+            )?
         }
     };
 }

@@ -99,6 +99,8 @@ impl Executor {
     const TRIES: usize = 8;
     /// How many events of a stream are read at a time.
     const PAGE: usize = 1000;
+    /// How many streams may stand behind one another, each taking over the next.
+    const MAX_ORIGINS: usize = 32;
 
     /// Over a journal.
     #[must_use]
@@ -234,25 +236,60 @@ impl Executor {
         Ok(Done { state: loaded.state, revision, position: first.position, repeated: true, changed: false })
     }
 
-    /// Folds whatever was recorded after `from`.
+    /// An aggregate as it was after the event at `revision`, or after its last event when it has fewer. It is folded
+    /// anew and not kept.
     ///
     /// # Errors
     /// When the journal cannot be read, or the stream holds another aggregate's events.
+    pub async fn load_at<A: Decide>(&self, stream: StreamId, revision: u64) -> Result<Loaded<A>, ReadError> {
+        self.fold(stream, Loaded::default(), revision, 0).await
+    }
+
+    /// Folds whatever was recorded after `from`. A stream that takes over another one is folded, from nothing, on top
+    /// of that one's state as of then.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, the stream holds another aggregate's events, or what it takes over is not
+    /// there.
     pub async fn catch_up<A: Decide>(&self, stream: StreamId, from: Loaded<A>) -> Result<Loaded<A>, ReadError> {
-        let mut state = Arc::clone(&from.state);
-        let mut revision = from.revision;
+        self.fold(stream, from, u64::MAX, 0).await
+    }
+
+    /// Folds what comes after `from` up to and including `until`; `depth` streams have been taken over on the way here.
+    async fn fold<A: Decide>(
+        &self,
+        stream: StreamId,
+        from: Loaded<A>,
+        until: u64,
+        depth: usize,
+    ) -> Result<Loaded<A>, ReadError> {
+        let Loaded { mut state, mut revision } = from;
         loop {
             let next = revision.map_or(0, |revision| revision + 1);
-            let page = self.journal.read_stream(stream, next, Self::PAGE).await?;
-            let full = page.len() == Self::PAGE;
+            let Some(more) = until.checked_sub(next) else { return Ok(Loaded { state, revision }) };
+            let limit = usize::try_from(more).unwrap_or(usize::MAX).saturating_add(1).min(Self::PAGE);
+            let page = self.journal.read_stream(stream, next, limit).await?;
+            let full = page.len() == limit;
             for recorded in page {
-                let event = recorded
-                    .event()
-                    .map_err(|error| ReadError::Damaged { position: recorded.position, what: error.to_string() })?;
-                let own = A::own(event.clone()).map_err(|other| ReadError::Damaged {
-                    position: recorded.position,
-                    what: format!("`{}` does not belong into stream {stream}", other.name()),
-                })?;
+                let damaged = |what: String| ReadError::Damaged { position: recorded.position, what };
+                let event = recorded.event().map_err(|error| damaged(error.to_string()))?;
+                let own = A::own(event.clone())
+                    .map_err(|other| damaged(format!("`{}` does not belong into stream {stream}", other.name())))?;
+                if recorded.revision == 0
+                    && let Some((other, last)) = A::origin(&own)
+                {
+                    if depth == Self::MAX_ORIGINS {
+                        let most = Self::MAX_ORIGINS;
+                        return Err(damaged(format!("more than {most} streams take over one another, up to {other}")));
+                    }
+                    let before = Box::pin(self.fold::<A>(other, Loaded::default(), last, depth + 1)).await?;
+                    if before.revision != Some(last) {
+                        return Err(damaged(format!(
+                            "it takes over {other} up to revision {last}, which is not there"
+                        )));
+                    }
+                    state = before.state;
+                }
                 Arc::make_mut(&mut state).apply(own);
                 revision = Some(recorded.revision);
             }

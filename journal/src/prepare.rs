@@ -144,6 +144,9 @@ pub(crate) fn category_of(event: &Event) -> Category {
         Event::Task(_) => Category::Task,
         Event::Agent(_) => Category::Agent,
         Event::Template(_) => Category::Template,
+        Event::Limit(_) => Category::Limit,
+        Event::Slots(_) => Category::Slots,
+        Event::Hold(_) => Category::Hold,
     }
 }
 

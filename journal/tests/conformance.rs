@@ -3,6 +3,7 @@
 mod append;
 mod cqrs;
 mod follow;
+mod origin;
 mod read;
 
 use std::sync::Arc;

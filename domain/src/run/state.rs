@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::event::{Lineage, Parent, Pause, PauseClock, SlotsNeed};
 use super::status::{RunStatus, StepStatus};
-use crate::{Actor, AttemptError, Definition, NodeId, Root, RunEvent, RunId, StepName, TaskId, Timestamp, WorkflowId};
+use crate::{
+    Actor, AttemptError, Definition, NodeId, Root, RunEvent, RunId, StepName, StreamId, TaskId, Timestamp, WorkflowId,
+};
 
 /// One step of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -475,5 +477,10 @@ impl RunEvent {
             Self::Started(start) => start.lineage.as_ref(),
             _ => None,
         }
+    }
+
+    /// The other run's stream and the revision up to which it comes before this event.
+    pub(super) fn origin(&self) -> Option<(StreamId, u64)> {
+        self.lineage().map(|lineage| (lineage.run.into(), lineage.revision))
     }
 }

@@ -6,8 +6,12 @@
 //! docs/extend/events.md.
 
 mod agent;
+mod definition;
+mod hold;
+mod limit;
 mod registry;
 mod run;
+mod slots;
 mod task;
 mod template;
 #[cfg(test)]
@@ -127,6 +131,9 @@ pub fn encode(event: &Event) -> Result<Encoded, String> {
         Event::Task(event) => task::freeze(event),
         Event::Agent(event) => agent::freeze(event),
         Event::Template(event) => template::freeze(event),
+        Event::Limit(event) => limit::freeze(event),
+        Event::Slots(event) => slots::freeze(event),
+        Event::Hold(event) => hold::freeze(event),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The closed list of event types and their versions. Adding an event is one struct and one line here.
 
-use super::{agent, run, task, template, workflow};
+use super::run::{control, start, steps, waits};
+use super::{agent, hold, limit, slots, task, template, workflow};
 
 /// Makes the list of types, the dispatch of decoding, and each struct's [`Frozen`](super::Frozen) from one table.
 ///
@@ -76,29 +77,52 @@ pub(super) use registry;
 pub(super) use upcast;
 
 registry! {
-    "workflow.drafted" { 1 => workflow::DraftedV1<'_> }
+    "workflow.drafted" { 1 => workflow::DraftedV1<'_>, 2 => workflow::DraftedV2<'_> }
     "workflow.activated" { 1 => workflow::ActivatedV1 }
 
-    "run.started" { 1 => run::StartedV1<'_> }
-    "run.claimed" { 1 => run::ClaimedV1 }
-    "run.step_started" { 1 => run::StepStartedV1<'_> }
-    "run.step_completed" { 1 => run::StepCompletedV1<'_> }
-    "run.step_failed" { 1 => run::StepFailedV1<'_> }
-    "run.step_cancelled" { 1 => run::StepCancelledV1<'_> }
-    "run.cancel_requested" { 1 => run::CancelRequestedV1<'_> }
-    "run.completed" { 1 => run::CompletedV1<'_> }
-    "run.failed" { 1 => run::FailedV1<'_> }
-    "run.cancelled" { 1 => run::CancelledV1<'_> }
+    "run.started" { 1 => start::StartedV1<'_>, 2 => start::StartedV2<'_> }
+    "run.claimed" { 1 => control::ClaimedV1 }
+    "run.queued" { 1 => control::QueuedV1<'_> }
+    "run.admitted" { 1 => control::AdmittedV1 }
+    "run.step_started" { 1 => steps::StepStartedV1<'_>, 2 => steps::StepStartedV2<'_> }
+    "run.items_planned" { 1 => steps::ItemsPlannedV1<'_> }
+    "run.item_started" { 1 => steps::ItemStartedV1<'_> }
+    "run.item_completed" { 1 => steps::ItemCompletedV1<'_> }
+    "run.item_failed" { 1 => steps::ItemFailedV1<'_> }
+    "run.approval_requested" { 1 => waits::ApprovalRequestedV1<'_> }
+    "run.approval_decided" { 1 => waits::ApprovalDecidedV1<'_> }
+    "run.approval_expired" { 1 => waits::ApprovalExpiredV1<'_> }
+    "run.timer_started" { 1 => waits::TimerStartedV1<'_> }
+    "run.signal_awaited" { 1 => waits::SignalAwaitedV1<'_> }
+    "run.signal_received" { 1 => waits::SignalReceivedV1<'_> }
+    "run.child_started" { 1 => waits::ChildStartedV1<'_> }
+    "run.child_abandoned" { 1 => waits::ChildAbandonedV1<'_> }
+    "run.step_skipped" { 1 => steps::StepSkippedV1<'_> }
+    "run.step_completed" { 1 => steps::StepCompletedV1<'_> }
+    "run.step_failed" { 1 => steps::StepFailedV1<'_>, 2 => steps::StepFailedV2<'_> }
+    "run.step_cancelled" { 1 => steps::StepCancelledV1<'_> }
+    "run.paused" { 1 => control::PausedV1<'_> }
+    "run.resumed" { 1 => control::ResumedV1<'_> }
+    "run.cancel_requested" { 1 => control::CancelRequestedV1<'_>, 2 => control::CancelRequestedV2<'_> }
+    "run.failing" { 1 => control::FailingV1<'_> }
+    "run.compensation_started" { 1 => steps::CompensationStartedV1<'_> }
+    "run.compensation_completed" { 1 => steps::CompensationCompletedV1<'_> }
+    "run.compensation_failed" { 1 => steps::CompensationFailedV1<'_> }
+    "run.completed" { 1 => control::CompletedV1<'_> }
+    "run.failed" { 1 => control::FailedV1<'_>, 2 => control::FailedV2<'_> }
+    "run.cancelled" { 1 => control::CancelledV1<'_> }
 
-    "task.created" { 1 => task::CreatedV1<'_> }
+    "task.created" { 1 => task::CreatedV1<'_>, 2 => task::CreatedV2<'_> }
     "task.assigned" { 1 => task::AssignedV1<'_> }
+    "task.queued" { 1 => task::QueuedV1<'_> }
     "task.attempt_started" { 1 => task::AttemptStartedV1<'_> }
     "task.attempt_succeeded" { 1 => task::AttemptSucceededV1<'_> }
-    "task.attempt_failed" { 1 => task::AttemptFailedV1<'_> }
+    "task.attempt_failed" { 1 => task::AttemptFailedV1<'_>, 2 => task::AttemptFailedV2<'_> }
     "task.attempt_lost" { 1 => task::AttemptLostV1 }
     "task.attempt_late" { 1 => task::AttemptLateV1<'_> }
+    "task.deferred" { 1 => task::DeferredV1 }
     "task.completed" { 1 => task::CompletedV1 }
-    "task.failed" { 1 => task::FailedV1<'_> }
+    "task.failed" { 1 => task::FailedV1<'_>, 2 => task::FailedV2<'_> }
     "task.cancelled" { 1 => task::CancelledV1<'_> }
 
     "agent.registered" { 1 => agent::RegisteredV1<'_> }
@@ -108,4 +132,14 @@ registry! {
 
     "template.registered" { 1 => template::RegisteredV1<'_> }
     "template.revised" { 1 => template::RevisedV1<'_> }
+
+    "limit.set" { 1 => limit::SetV1<'_> }
+    "limit.removed" { 1 => limit::RemovedV1<'_> }
+
+    "slots.requested" { 1 => slots::RequestedV1<'_> }
+    "slots.granted" { 1 => slots::GrantedV1 }
+    "slots.released" { 1 => slots::ReleasedV1 }
+
+    "hold.placed" { 1 => hold::PlacedV1<'_> }
+    "hold.lifted" { 1 => hold::LiftedV1<'_> }
 }

@@ -8,7 +8,10 @@ use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::values::{AttemptErrorV1, Id, JsonV1, ReplyV1, RetryPolicyV1, checked, micros};
+use super::values::{
+    AttemptErrorV1, AttemptErrorV2, Id, JsonV1, ReplyV1, RetryPolicyV1, RetryPolicyV2, SlotsNeedV1, checked, micros,
+    moment,
+};
 use super::{Encoded, Thaw, write};
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
@@ -24,11 +27,49 @@ pub(super) struct CreatedV1<'a> {
     attempt_timeout_micros: u64,
 }
 
+/// Says when it was created, and until when it may wait for its first attempt.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct CreatedV2<'a> {
+    run: Option<Id>,
+    #[serde(borrow)]
+    step: Option<&'a str>,
+    template: Id,
+    template_version: u32,
+    #[serde(borrow)]
+    parameters: JsonV1<'a>,
+    retry: RetryPolicyV2,
+    attempt_timeout_micros: u64,
+    at_micros: i64,
+    start_by_micros: Option<i64>,
+}
+
+impl<'a> From<CreatedV1<'a>> for CreatedV2<'a> {
+    fn from(old: CreatedV1<'a>) -> Self {
+        Self {
+            run: old.run,
+            step: old.step,
+            template: old.template,
+            template_version: old.template_version,
+            parameters: old.parameters,
+            retry: old.retry.into(),
+            attempt_timeout_micros: old.attempt_timeout_micros,
+            at_micros: 0,
+            start_by_micros: None,
+        }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct AssignedV1<'a> {
     agent: Id,
     agent_version: u32,
     reason: &'a str,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct QueuedV1<'a> {
+    #[serde(borrow)]
+    slots: Vec<SlotsNeedV1<'a>>,
 }
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
@@ -55,6 +96,21 @@ pub(super) struct AttemptFailedV1<'a> {
     retry_at_micros: Option<i64>,
 }
 
+/// The error is of one of more kinds.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptFailedV2<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    error: AttemptErrorV2<'a>,
+    retry_at_micros: Option<i64>,
+}
+
+impl<'a> From<AttemptFailedV1<'a>> for AttemptFailedV2<'a> {
+    fn from(old: AttemptFailedV1<'a>) -> Self {
+        Self { attempt: old.attempt, error: old.error.into(), retry_at_micros: old.retry_at_micros }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct AttemptLostV1 {
     attempt: u32,
@@ -69,6 +125,12 @@ pub(super) struct AttemptLateV1<'a> {
 }
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct DeferredV1 {
+    retry_at_micros: Option<i64>,
+    start_by_micros: Option<i64>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct CompletedV1 {
     attempt: u32,
 }
@@ -79,6 +141,19 @@ pub(super) struct FailedV1<'a> {
     error: AttemptErrorV1<'a>,
 }
 
+/// The error is of one of more kinds.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct FailedV2<'a> {
+    #[serde(borrow)]
+    error: AttemptErrorV2<'a>,
+}
+
+impl<'a> From<FailedV1<'a>> for FailedV2<'a> {
+    fn from(old: FailedV1<'a>) -> Self {
+        Self { error: old.error.into() }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct CancelledV1<'a> {
     reason: &'a str,
@@ -86,20 +161,31 @@ pub(super) struct CancelledV1<'a> {
 
 pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
     match event {
-        TaskEvent::Created { run, step, template, template_version, parameters, retry, attempt_timeout } => {
-            write(&CreatedV1 {
-                run: run.map(|run| run.as_uuid().into_bytes()),
-                step: step.as_ref().map(StepName::as_str),
-                template: template.as_uuid().into_bytes(),
-                template_version: *template_version,
-                parameters: JsonV1::freeze(parameters)?,
-                retry: RetryPolicyV1::freeze(retry)?,
-                attempt_timeout_micros: micros(*attempt_timeout)?,
-            })
-        }
+        TaskEvent::Created {
+            run,
+            step,
+            template,
+            template_version,
+            parameters,
+            retry,
+            attempt_timeout,
+            at,
+            start_by,
+        } => write(&CreatedV2 {
+            run: run.map(|run| run.as_uuid().into_bytes()),
+            step: step.as_ref().map(StepName::as_str),
+            template: template.as_uuid().into_bytes(),
+            template_version: *template_version,
+            parameters: JsonV1::freeze(parameters)?,
+            retry: RetryPolicyV2::freeze(retry)?,
+            attempt_timeout_micros: micros(*attempt_timeout)?,
+            at_micros: at.as_micros(),
+            start_by_micros: start_by.map(Timestamp::as_micros),
+        }),
         TaskEvent::Assigned { agent, agent_version, reason } => {
             write(&AssignedV1 { agent: agent.as_uuid().into_bytes(), agent_version: *agent_version, reason })
         }
+        TaskEvent::Queued { slots } => write(&QueuedV1 { slots: SlotsNeedV1::freeze(slots) }),
         TaskEvent::AttemptStarted { attempt, platform, model, request_hash } => write(&AttemptStartedV1 {
             attempt: *attempt,
             platform: platform.as_str(),
@@ -109,9 +195,9 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
         TaskEvent::AttemptSucceeded { attempt, reply } => {
             write(&AttemptSucceededV1 { attempt: *attempt, reply: ReplyV1::freeze(reply)? })
         }
-        TaskEvent::AttemptFailed { attempt, error, retry_at } => write(&AttemptFailedV1 {
+        TaskEvent::AttemptFailed { attempt, error, retry_at } => write(&AttemptFailedV2 {
             attempt: *attempt,
-            error: AttemptErrorV1::freeze(error)?,
+            error: AttemptErrorV2::freeze(error)?,
             retry_at_micros: retry_at.map(Timestamp::as_micros),
         }),
         TaskEvent::AttemptLost { attempt, retry_at } => {
@@ -120,13 +206,17 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
         TaskEvent::AttemptLate { attempt, reply } => {
             write(&AttemptLateV1 { attempt: *attempt, reply: ReplyV1::freeze(reply)? })
         }
+        TaskEvent::Deferred { retry_at, start_by } => write(&DeferredV1 {
+            retry_at_micros: retry_at.map(Timestamp::as_micros),
+            start_by_micros: start_by.map(Timestamp::as_micros),
+        }),
         TaskEvent::Completed { attempt } => write(&CompletedV1 { attempt: *attempt }),
-        TaskEvent::Failed { error } => write(&FailedV1 { error: AttemptErrorV1::freeze(error)? }),
+        TaskEvent::Failed { error } => write(&FailedV2 { error: AttemptErrorV2::freeze(error)? }),
         TaskEvent::Cancelled { reason } => write(&CancelledV1 { reason }),
     }
 }
 
-impl Thaw for CreatedV1<'_> {
+impl Thaw for CreatedV2<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::Created {
             run: self.run.map(|run| RunId::from_uuid(Uuid::from_bytes(run))),
@@ -136,6 +226,8 @@ impl Thaw for CreatedV1<'_> {
             parameters: Arc::new(self.parameters.thaw()?),
             retry: self.retry.thaw(),
             attempt_timeout: Duration::from_micros(self.attempt_timeout_micros),
+            at: moment(self.at_micros),
+            start_by: self.start_by_micros.map(moment),
         }
         .into())
     }
@@ -146,6 +238,12 @@ impl Thaw for AssignedV1<'_> {
         let agent = AgentId::from_uuid(Uuid::from_bytes(self.agent));
         let reason = self.reason.to_owned();
         Ok(TaskEvent::Assigned { agent, agent_version: self.agent_version, reason }.into())
+    }
+}
+
+impl Thaw for QueuedV1<'_> {
+    fn thaw(self) -> Result<Event, String> {
+        Ok(TaskEvent::Queued { slots: SlotsNeedV1::thaw(&self.slots)? }.into())
     }
 }
 
@@ -167,16 +265,16 @@ impl Thaw for AttemptSucceededV1<'_> {
     }
 }
 
-impl Thaw for AttemptFailedV1<'_> {
+impl Thaw for AttemptFailedV2<'_> {
     fn thaw(self) -> Result<Event, String> {
-        let retry_at = self.retry_at_micros.map(Timestamp::from_micros);
+        let retry_at = self.retry_at_micros.map(moment);
         Ok(TaskEvent::AttemptFailed { attempt: self.attempt, error: self.error.thaw(), retry_at }.into())
     }
 }
 
 impl Thaw for AttemptLostV1 {
     fn thaw(self) -> Result<Event, String> {
-        let retry_at = self.retry_at_micros.map(Timestamp::from_micros);
+        let retry_at = self.retry_at_micros.map(moment);
         Ok(TaskEvent::AttemptLost { attempt: self.attempt, retry_at }.into())
     }
 }
@@ -187,13 +285,20 @@ impl Thaw for AttemptLateV1<'_> {
     }
 }
 
+impl Thaw for DeferredV1 {
+    fn thaw(self) -> Result<Event, String> {
+        let (retry_at, start_by) = (self.retry_at_micros.map(moment), self.start_by_micros.map(moment));
+        Ok(TaskEvent::Deferred { retry_at, start_by }.into())
+    }
+}
+
 impl Thaw for CompletedV1 {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::Completed { attempt: self.attempt }.into())
     }
 }
 
-impl Thaw for FailedV1<'_> {
+impl Thaw for FailedV2<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::Failed { error: self.error.thaw() }.into())
     }

@@ -5,17 +5,18 @@
 //! compact text. Text is borrowed in both directions: from the event when freezing, from the payload when thawing.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
+use domain::run::{PauseClock, SlotsNeed};
 use domain::{
-    AttemptError, Definition, ErrorKind, Expression, FinishReason, Key, NanoUsd, Reply, RetryPolicy, Step, StepName,
+    Actor, ActorKind, AttemptError, ErrorKind, FinishReason, Key, NanoUsd, Reply, RetryPolicy, SlotsId, Timestamp,
     Usage,
 };
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 /// An identifier's raw bytes.
 pub(super) type Id = [u8; 16];
@@ -59,7 +60,8 @@ pub(super) fn checked<T: FromStr<Err: ToString>>(text: &str) -> Result<T, String
     text.parse().map_err(|error: T::Err| error.to_string())
 }
 
-fn all<T: FromStr<Err: ToString>>(texts: &[&str]) -> Result<Vec<T>, String> {
+/// Every text through its checked constructor.
+pub(super) fn all<T: FromStr<Err: ToString>>(texts: &[&str]) -> Result<Vec<T>, String> {
     texts.iter().copied().map(checked).collect()
 }
 
@@ -73,27 +75,12 @@ pub(super) fn owned(texts: Vec<&str>) -> Vec<String> {
     texts.into_iter().map(str::to_owned).collect()
 }
 
-/// One name of a mapping and its expression.
-#[derive(Debug, Serialize, Deserialize, Schema)]
-pub(super) struct MappingV1<'a> {
-    name: &'a str,
-    expression: &'a str,
+/// A moment in whole microseconds since the Unix epoch.
+pub(super) fn moment(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros)
 }
 
-impl<'a> MappingV1<'a> {
-    fn freeze(mapping: &'a BTreeMap<StepName, Expression>) -> Vec<Self> {
-        mapping.iter().map(|(name, expression)| Self { name: name.as_str(), expression: expression.as_str() }).collect()
-    }
-
-    fn thaw(mapping: &[Self]) -> Result<BTreeMap<StepName, Expression>, String> {
-        if !mapping.is_sorted_by(|one, next| one.name < next.name) {
-            return Err("the names of a mapping are not in order".to_owned());
-        }
-        mapping.iter().map(|entry| Ok((checked(entry.name)?, Expression::trusted(entry.expression)))).collect()
-    }
-}
-
-/// When a failed attempt is followed by another.
+/// A retry policy as it was before budgets and exceptions.
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct RetryPolicyV1 {
     max_attempts: u32,
@@ -102,118 +89,56 @@ pub(super) struct RetryPolicyV1 {
     max_backoff_micros: u64,
 }
 
-impl RetryPolicyV1 {
+/// When a failed attempt is followed by another.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct RetryPolicyV2 {
+    max_attempts: u32,
+    first_backoff_micros: u64,
+    multiplier_milli: u32,
+    max_backoff_micros: u64,
+    budget_micros: Option<u64>,
+    never: Vec<ErrorKindV2>,
+}
+
+impl From<RetryPolicyV1> for RetryPolicyV2 {
+    fn from(old: RetryPolicyV1) -> Self {
+        Self {
+            max_attempts: old.max_attempts,
+            first_backoff_micros: old.first_backoff_micros,
+            multiplier_milli: old.multiplier_milli,
+            max_backoff_micros: old.max_backoff_micros,
+            budget_micros: None,
+            never: Vec::new(),
+        }
+    }
+}
+
+impl RetryPolicyV2 {
     pub(super) fn freeze(policy: &RetryPolicy) -> Result<Self, String> {
-        let RetryPolicy { max_attempts, first_backoff, multiplier_milli, max_backoff } = *policy;
-        let (first_backoff_micros, max_backoff_micros) = (micros(first_backoff)?, micros(max_backoff)?);
-        Ok(Self { max_attempts, first_backoff_micros, multiplier_milli, max_backoff_micros })
+        let RetryPolicy { max_attempts, first_backoff, multiplier_milli, max_backoff, budget, never } = policy;
+        Ok(Self {
+            max_attempts: *max_attempts,
+            first_backoff_micros: micros(*first_backoff)?,
+            multiplier_milli: *multiplier_milli,
+            max_backoff_micros: micros(*max_backoff)?,
+            budget_micros: budget.map(micros).transpose()?,
+            never: never.iter().copied().map(ErrorKindV2::freeze).collect(),
+        })
     }
 
-    pub(super) fn thaw(&self) -> RetryPolicy {
+    pub(super) fn thaw(self) -> RetryPolicy {
         RetryPolicy {
             max_attempts: self.max_attempts,
             first_backoff: Duration::from_micros(self.first_backoff_micros),
             multiplier_milli: self.multiplier_milli,
             max_backoff: Duration::from_micros(self.max_backoff_micros),
+            budget: self.budget_micros.map(Duration::from_micros),
+            never: self.never.into_iter().map(ErrorKindV2::thaw).collect(),
         }
     }
 }
 
-/// One step of a definition.
-#[derive(Debug, Serialize, Deserialize, Schema)]
-pub(super) struct StepV1<'a> {
-    name: &'a str,
-    title: &'a str,
-    agent: &'a str,
-    template: &'a str,
-    #[serde(borrow)]
-    input: Vec<MappingV1<'a>>,
-    #[serde(borrow)]
-    output: Vec<MappingV1<'a>>,
-    #[serde(borrow)]
-    needs: Vec<&'a str>,
-    retry: RetryPolicyV1,
-    attempt_timeout_micros: u64,
-}
-
-impl<'a> StepV1<'a> {
-    fn freeze(step: &'a Step) -> Result<Self, String> {
-        let Step { name, title, agent, template, input, output, needs, retry, attempt_timeout } = step;
-        Ok(Self {
-            name: name.as_str(),
-            title,
-            agent: agent.as_str(),
-            template: template.as_str(),
-            input: MappingV1::freeze(input),
-            output: MappingV1::freeze(output),
-            needs: needs.iter().map(StepName::as_str).collect(),
-            retry: RetryPolicyV1::freeze(retry)?,
-            attempt_timeout_micros: micros(*attempt_timeout)?,
-        })
-    }
-
-    fn thaw(self) -> Result<Step, String> {
-        Ok(Step {
-            name: checked(self.name)?,
-            title: self.title.to_owned(),
-            agent: checked(self.agent)?,
-            template: checked(self.template)?,
-            input: MappingV1::thaw(&self.input)?,
-            output: MappingV1::thaw(&self.output)?,
-            needs: all(&self.needs)?,
-            retry: self.retry.thaw(),
-            attempt_timeout: Duration::from_micros(self.attempt_timeout_micros),
-        })
-    }
-}
-
-/// One version of a workflow.
-#[derive(Debug, Serialize, Deserialize, Schema)]
-pub(super) struct DefinitionV1<'a> {
-    key: &'a str,
-    name: &'a str,
-    description: &'a str,
-    department: &'a str,
-    #[serde(borrow)]
-    tags: Vec<&'a str>,
-    #[serde(borrow)]
-    input_schema: JsonV1<'a>,
-    #[serde(borrow)]
-    steps: Vec<StepV1<'a>>,
-    #[serde(borrow)]
-    output: Vec<MappingV1<'a>>,
-}
-
-impl<'a> DefinitionV1<'a> {
-    pub(super) fn freeze(definition: &'a Definition) -> Result<Self, String> {
-        let Definition { key, name, description, department, tags, input_schema, steps, output } = definition;
-        Ok(Self {
-            key: key.as_str(),
-            name,
-            description,
-            department,
-            tags: borrowed(tags),
-            input_schema: JsonV1::freeze(input_schema)?,
-            steps: steps.iter().map(StepV1::freeze).collect::<Result<_, _>>()?,
-            output: MappingV1::freeze(output),
-        })
-    }
-
-    pub(super) fn thaw(self) -> Result<Definition, String> {
-        Ok(Definition {
-            key: checked(self.key)?,
-            name: self.name.to_owned(),
-            description: self.description.to_owned(),
-            department: self.department.to_owned(),
-            tags: owned(self.tags),
-            input_schema: self.input_schema.thaw()?,
-            steps: self.steps.into_iter().map(StepV1::thaw).collect::<Result<_, _>>()?,
-            output: MappingV1::thaw(&self.output)?,
-        })
-    }
-}
-
-/// How an attempt can fail. New kinds are added at the end.
+/// How an attempt could fail before there were approvals and runs within runs.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, Schema)]
 pub(super) enum ErrorKindV1 {
     Timeout,
@@ -231,7 +156,47 @@ pub(super) enum ErrorKindV1 {
     Interrupted,
 }
 
-impl ErrorKindV1 {
+/// How an attempt can fail. A new kind is a new version, and so is every event that holds it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, Schema)]
+pub(super) enum ErrorKindV2 {
+    Timeout,
+    Unreachable,
+    RateLimited,
+    PlatformFailure,
+    MalformedReply,
+    Unauthorized,
+    InvalidRequest,
+    ContextTooLong,
+    ContentRefused,
+    UnknownPlatform,
+    InvalidInput,
+    Lost,
+    Interrupted,
+    Rejected,
+    RunFailed,
+}
+
+impl From<ErrorKindV1> for ErrorKindV2 {
+    fn from(old: ErrorKindV1) -> Self {
+        match old {
+            ErrorKindV1::Timeout => Self::Timeout,
+            ErrorKindV1::Unreachable => Self::Unreachable,
+            ErrorKindV1::RateLimited => Self::RateLimited,
+            ErrorKindV1::PlatformFailure => Self::PlatformFailure,
+            ErrorKindV1::MalformedReply => Self::MalformedReply,
+            ErrorKindV1::Unauthorized => Self::Unauthorized,
+            ErrorKindV1::InvalidRequest => Self::InvalidRequest,
+            ErrorKindV1::ContextTooLong => Self::ContextTooLong,
+            ErrorKindV1::ContentRefused => Self::ContentRefused,
+            ErrorKindV1::UnknownPlatform => Self::UnknownPlatform,
+            ErrorKindV1::InvalidInput => Self::InvalidInput,
+            ErrorKindV1::Lost => Self::Lost,
+            ErrorKindV1::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+impl ErrorKindV2 {
     fn freeze(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Timeout => Self::Timeout,
@@ -247,6 +212,8 @@ impl ErrorKindV1 {
             ErrorKind::InvalidInput => Self::InvalidInput,
             ErrorKind::Lost => Self::Lost,
             ErrorKind::Interrupted => Self::Interrupted,
+            ErrorKind::Rejected => Self::Rejected,
+            ErrorKind::RunFailed => Self::RunFailed,
         }
     }
 
@@ -265,11 +232,13 @@ impl ErrorKindV1 {
             Self::InvalidInput => ErrorKind::InvalidInput,
             Self::Lost => ErrorKind::Lost,
             Self::Interrupted => ErrorKind::Interrupted,
+            Self::Rejected => ErrorKind::Rejected,
+            Self::RunFailed => ErrorKind::RunFailed,
         }
     }
 }
 
-/// Why an attempt failed.
+/// An attempt's error with the first list of kinds.
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct AttemptErrorV1<'a> {
     kind: ErrorKindV1,
@@ -277,11 +246,25 @@ pub(super) struct AttemptErrorV1<'a> {
     retry_after_micros: Option<u64>,
 }
 
-impl<'a> AttemptErrorV1<'a> {
+/// Why an attempt failed.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptErrorV2<'a> {
+    kind: ErrorKindV2,
+    message: &'a str,
+    retry_after_micros: Option<u64>,
+}
+
+impl<'a> From<AttemptErrorV1<'a>> for AttemptErrorV2<'a> {
+    fn from(old: AttemptErrorV1<'a>) -> Self {
+        Self { kind: old.kind.into(), message: old.message, retry_after_micros: old.retry_after_micros }
+    }
+}
+
+impl<'a> AttemptErrorV2<'a> {
     pub(super) fn freeze(error: &'a AttemptError) -> Result<Self, String> {
         let AttemptError { kind, message, retry_after } = error;
         let retry_after_micros = retry_after.map(micros).transpose()?;
-        Ok(Self { kind: ErrorKindV1::freeze(*kind), message, retry_after_micros })
+        Ok(Self { kind: ErrorKindV2::freeze(*kind), message, retry_after_micros })
     }
 
     pub(super) fn thaw(&self) -> AttemptError {
@@ -290,6 +273,101 @@ impl<'a> AttemptErrorV1<'a> {
             message: self.message.to_owned(),
             retry_after: self.retry_after_micros.map(Duration::from_micros),
         }
+    }
+}
+
+/// What kind of cause acts.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, Schema)]
+pub(super) enum ActorKindV1 {
+    Person,
+    ApiKey,
+    Schedule,
+    Agent,
+    System,
+}
+
+/// Who caused something.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct ActorV1<'a> {
+    kind: ActorKindV1,
+    id: &'a str,
+}
+
+impl<'a> ActorV1<'a> {
+    /// Who it was in events that did not say it.
+    pub(super) const UNKNOWN: Self = Self { kind: ActorKindV1::System, id: "unknown" };
+
+    pub(super) fn freeze(actor: &'a Actor) -> Self {
+        let Actor { kind, id } = actor;
+        let kind = match kind {
+            ActorKind::Person => ActorKindV1::Person,
+            ActorKind::ApiKey => ActorKindV1::ApiKey,
+            ActorKind::Schedule => ActorKindV1::Schedule,
+            ActorKind::Agent => ActorKindV1::Agent,
+            ActorKind::System => ActorKindV1::System,
+        };
+        Self { kind, id }
+    }
+
+    pub(super) fn thaw(&self) -> Actor {
+        let kind = match self.kind {
+            ActorKindV1::Person => ActorKind::Person,
+            ActorKindV1::ApiKey => ActorKind::ApiKey,
+            ActorKindV1::Schedule => ActorKind::Schedule,
+            ActorKindV1::Agent => ActorKind::Agent,
+            ActorKindV1::System => ActorKind::System,
+        };
+        Actor { kind, id: self.id.to_owned() }
+    }
+}
+
+/// What a pause does to what waits for a time.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, Schema)]
+pub(super) enum PauseClockV1 {
+    Frozen,
+    Running,
+}
+
+impl PauseClockV1 {
+    pub(super) fn freeze(clock: PauseClock) -> Self {
+        match clock {
+            PauseClock::Frozen => Self::Frozen,
+            PauseClock::Running => Self::Running,
+        }
+    }
+
+    pub(super) fn thaw(self) -> PauseClock {
+        match self {
+            Self::Frozen => PauseClock::Frozen,
+            Self::Running => PauseClock::Running,
+        }
+    }
+}
+
+/// A slot that is needed, and of which limit.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct SlotsNeedV1<'a> {
+    slots: Id,
+    limit: &'a str,
+    fairness: &'a str,
+}
+
+impl<'a> SlotsNeedV1<'a> {
+    pub(super) fn freeze(needs: &'a [SlotsNeed]) -> Vec<Self> {
+        let freeze = |SlotsNeed { slots, limit, fairness }: &'a SlotsNeed| Self {
+            slots: slots.as_uuid().into_bytes(),
+            limit: limit.as_str(),
+            fairness,
+        };
+        needs.iter().map(freeze).collect()
+    }
+
+    pub(super) fn thaw(needs: &[Self]) -> Result<Vec<SlotsNeed>, String> {
+        let thaw = |need: &Self| {
+            let slots = SlotsId::from_uuid(Uuid::from_bytes(need.slots));
+            Ok(SlotsNeed { slots, limit: checked(need.limit)?, fairness: need.fairness.to_owned() })
+        };
+        needs.iter().map(thaw).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use domain::{Event, WorkflowEvent};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::values::DefinitionV1;
+use super::definition::{DefinitionV1, DefinitionV2};
 use super::{Encoded, Thaw, write};
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
@@ -12,6 +12,20 @@ pub(super) struct DraftedV1<'a> {
     version: u32,
     #[serde(borrow)]
     definition: DefinitionV1<'a>,
+}
+
+/// The definition may hold steps of every kind.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct DraftedV2<'a> {
+    version: u32,
+    #[serde(borrow)]
+    definition: DefinitionV2<'a>,
+}
+
+impl<'a> From<DraftedV1<'a>> for DraftedV2<'a> {
+    fn from(old: DraftedV1<'a>) -> Self {
+        Self { version: old.version, definition: old.definition.into() }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
@@ -22,13 +36,13 @@ pub(super) struct ActivatedV1 {
 pub(super) fn freeze(event: &WorkflowEvent) -> Result<Encoded, String> {
     match event {
         WorkflowEvent::Drafted { version, definition } => {
-            write(&DraftedV1 { version: *version, definition: DefinitionV1::freeze(definition)? })
+            write(&DraftedV2 { version: *version, definition: DefinitionV2::freeze(definition)? })
         }
         WorkflowEvent::Activated { version } => write(&ActivatedV1 { version: *version }),
     }
 }
 
-impl Thaw for DraftedV1<'_> {
+impl Thaw for DraftedV2<'_> {
     fn thaw(self) -> Result<Event, String> {
         let definition = Box::new(self.definition.thaw()?);
         Ok(WorkflowEvent::Drafted { version: self.version, definition }.into())

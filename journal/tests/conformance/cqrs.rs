@@ -24,6 +24,8 @@ fn create() -> TaskCommand {
         parameters: Arc::new(serde_json::json!({"n": 1})),
         retry: domain::RetryPolicy::default(),
         attempt_timeout: std::time::Duration::from_secs(5),
+        at: domain::Timestamp::from_micros(0),
+        start_by: None,
     }
 }
 

@@ -127,6 +127,9 @@ fn meaning(event: &Event) -> String {
         Event::Task(event) => serde_json::to_string_pretty(event),
         Event::Agent(event) => serde_json::to_string_pretty(event),
         Event::Template(event) => serde_json::to_string_pretty(event),
+        Event::Limit(event) => serde_json::to_string_pretty(event),
+        Event::Slots(event) => serde_json::to_string_pretty(event),
+        Event::Hold(event) => serde_json::to_string_pretty(event),
     };
     json.unwrap() + "\n"
 }

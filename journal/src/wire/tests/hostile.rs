@@ -53,7 +53,9 @@ fn endless_lengths_reserve_no_memory() {
             payload.extend_from_slice(&ENDLESS);
             // In most places this is an error, in some a large number; room for so many elements is never reserved,
             // or the process would end here.
-            let _ = decode(encoded.event_type, 1, CODEC_POSTCARD, &payload);
+            for version in 1..=encoded.schema_version {
+                let _ = decode(encoded.event_type, version, CODEC_POSTCARD, &payload);
+            }
         }
     }
 }
@@ -70,9 +72,11 @@ fn the_length_is_checked_before_anything_else() {
 
 #[test]
 fn unknown_variants_are_errors() {
-    // The kind of error stands right behind the attempt's number; there are 13 kinds.
+    // The kind of error stands right behind the attempt's number; there were 13 kinds, now there are 15.
     assert!(decode("task.attempt_failed", 1, CODEC_POSTCARD, &[1, 12, 0, 0, 0]).is_ok());
     assert!(decode("task.attempt_failed", 1, CODEC_POSTCARD, &[1, 13, 0, 0, 0]).is_err());
+    assert!(decode("task.attempt_failed", 2, CODEC_POSTCARD, &[1, 14, 0, 0, 0]).is_ok());
+    assert!(decode("task.attempt_failed", 2, CODEC_POSTCARD, &[1, 15, 0, 0, 0]).is_err());
 }
 
 #[test]
@@ -86,6 +90,22 @@ fn names_and_json_are_checked_again() {
     assert!(what("run.completed", b"\x03{1}\x00").starts_with("not JSON"));
     assert!(what("run.completed", b"\x041 2 \x00").starts_with("not JSON"));
     assert_eq!(what("agent.enabled", b"\x00"), "1 bytes are left over");
+}
+
+#[test]
+fn approvers_have_names() {
+    // key, name, description, department, tags, schema, then one step: name, title, needs, when, an approval with the
+    // question and one role, quorum, content, own run, rejection, expiry; output, timeout, compensation; then the
+    // workflow's output and timeout.
+    let payload = |role: &[u8]| {
+        let before = [1, 1, b'k', 0, 0, 0, 0, 2, b'{', b'}', 1, 1, b'a', 0, 0, 0, 2, 0, 1, 2];
+        let length = [u8::try_from(role.len()).unwrap()];
+        let after = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        [&before[..], &length[..], role, &after[..]].concat()
+    };
+    assert!(decode("workflow.drafted", 2, CODEC_POSTCARD, &payload(b"editor")).is_ok());
+    let error = decode("workflow.drafted", 2, CODEC_POSTCARD, &payload(b"")).unwrap_err();
+    assert!(error.to_string().contains("`role:` names no approver"), "{error}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What frozen structs may look like, checked on their source and on their layouts.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use postcard_schema::schema::owned::{OwnedDataModelType as Type, OwnedDataModelVariant as Variant, OwnedNamedType};
 
@@ -11,13 +11,8 @@ use super::super::*;
 /// the only one allowed is the one that leaves them alone.
 #[test]
 fn no_attribute_touches_the_bytes() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/wire");
     let mut structs = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "rs") {
-            continue;
-        }
+    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/wire")) {
         let source = fs::read_to_string(&path).unwrap();
         for line in source.lines() {
             structs += usize::from(line.contains("Deserialize, Schema)]"));
@@ -32,6 +27,14 @@ fn no_attribute_touches_the_bytes() {
         }
     }
     assert!(structs >= types().len(), "the frozen structs were not found; has their derive line changed?");
+}
+
+/// The files of the codec, its tests excepted.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = paths.partition(|path| path.is_dir());
+    let below = folders.iter().filter(|folder| !folder.ends_with("tests")).flat_map(|folder| sources(folder));
+    files.into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs")).chain(below).collect()
 }
 
 #[test]

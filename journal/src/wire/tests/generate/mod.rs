@@ -1,69 +1,47 @@
 //! Strategies for arbitrary events.
 
+mod run;
+mod workflow;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::agent::Profile;
+use domain::hold::{HoldScope, Placed};
+use domain::limit::{LimitScope, LimitSettings};
+use domain::run::{PauseClock, SlotsNeed};
+use domain::slots::{Capacity, Holder, Rate};
 use domain::template::TemplateBody;
 use domain::{
-    AgentEvent, AgentId, AttemptError, Definition, ErrorKind, Event, Expression, FinishReason, Key, NanoUsd, NodeId,
-    Reply, RetryPolicy, RunEvent, RunId, Step, StepName, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp,
-    Usage, WorkflowEvent, WorkflowId,
+    Actor, ActorKind, AgentEvent, AgentId, AttemptError, ErrorKind, Event, Expression, FinishReason, HoldEvent, Key,
+    LimitEvent, NanoUsd, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId, StepName, TaskEvent, TaskId, TemplateEvent,
+    TemplateId, Timestamp, Usage,
 };
-use proptest::collection::{btree_map, vec};
+use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
 
 pub(super) fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![workflow_event(), run_event(), task_event(), agent_event(), template_event()]
-}
-
-fn workflow_event() -> BoxedStrategy<Event> {
     prop_oneof![
-        (any::<u32>(), definition())
-            .prop_map(|(version, definition)| WorkflowEvent::Drafted { version, definition: Box::new(definition) }),
-        any::<u32>().prop_map(|version| WorkflowEvent::Activated { version }),
+        workflow::event(),
+        run::event(),
+        task_event(),
+        agent_event(),
+        template_event(),
+        limit_event(),
+        slots_event(),
+        hold_event()
     ]
-    .prop_map(Event::from)
-    .boxed()
-}
-
-fn run_event() -> BoxedStrategy<Event> {
-    prop_oneof![
-        (uuid(), uuid(), any::<u32>(), definition(), json()).prop_map(|(id, workflow, version, definition, input)| {
-            RunEvent::Started {
-                id: RunId::from_uuid(id),
-                workflow: WorkflowId::from_uuid(workflow),
-                version,
-                definition: Arc::new(definition),
-                input: Arc::new(input),
-            }
-        }),
-        (uuid(), any::<u64>()).prop_map(|(node, epoch)| RunEvent::Claimed { node: NodeId::from_uuid(node), epoch }),
-        (step_name(), uuid()).prop_map(|(step, task)| RunEvent::StepStarted { step, task: TaskId::from_uuid(task) }),
-        (step_name(), json(), any::<bool>()).prop_map(|(step, output, simulated)| RunEvent::StepCompleted {
-            step,
-            output: Arc::new(output),
-            simulated
-        }),
-        (step_name(), error()).prop_map(|(step, error)| RunEvent::StepFailed { step, error }),
-        step_name().prop_map(|step| RunEvent::StepCancelled { step }),
-        text().prop_map(|reason| RunEvent::CancelRequested { reason }),
-        (json(), any::<bool>())
-            .prop_map(|(output, simulated)| RunEvent::Completed { output: Arc::new(output), simulated }),
-        (option::of(step_name()), error()).prop_map(|(step, error)| RunEvent::Failed { step, error }),
-        text().prop_map(|reason| RunEvent::Cancelled { reason }),
-    ]
-    .prop_map(Event::from)
-    .boxed()
 }
 
 fn task_event() -> BoxedStrategy<Event> {
-    let created = (option::of(uuid()), option::of(step_name()), uuid(), any::<u32>(), json(), retry(), duration());
+    let order = (option::of(uuid()), option::of(step_name()), uuid(), any::<u32>(), json());
+    let created = (order, retry(), duration(), timestamp(), option::of(timestamp()));
     prop_oneof![
-        created.prop_map(|(run, step, template, template_version, parameters, retry, attempt_timeout)| {
+        created.prop_map(|(order, retry, attempt_timeout, at, start_by)| {
+            let (run, step, template, template_version, parameters) = order;
             TaskEvent::Created {
                 run: run.map(RunId::from_uuid),
                 step,
@@ -72,8 +50,13 @@ fn task_event() -> BoxedStrategy<Event> {
                 parameters: Arc::new(parameters),
                 retry,
                 attempt_timeout,
+                at,
+                start_by,
             }
         }),
+        slots().prop_map(|slots| TaskEvent::Queued { slots }),
+        (option::of(timestamp()), option::of(timestamp()))
+            .prop_map(|(retry_at, start_by)| TaskEvent::Deferred { retry_at, start_by }),
         (uuid(), any::<u32>(), text()).prop_map(|(agent, agent_version, reason)| TaskEvent::Assigned {
             agent: AgentId::from_uuid(agent),
             agent_version,
@@ -123,40 +106,60 @@ fn template_event() -> BoxedStrategy<Event> {
     .boxed()
 }
 
-fn definition() -> BoxedStrategy<Definition> {
-    (key(), text(), text(), text(), texts(), json(), vec(step(), 0..4), mapping())
-        .prop_map(|(key, name, description, department, tags, input_schema, steps, output)| Definition {
-            key,
-            name,
-            description,
-            department,
-            tags,
-            input_schema,
-            steps,
-            output,
-        })
-        .boxed()
+fn limit_event() -> BoxedStrategy<Event> {
+    let scope = prop_oneof![
+        key().prop_map(LimitScope::Workflow),
+        key().prop_map(LimitScope::Agent),
+        key().prop_map(LimitScope::Platform),
+    ];
+    let rate = (any::<u32>(), duration()).prop_map(|(starts, per)| Rate { starts, per });
+    let capacity =
+        (option::of(any::<u32>()), option::of(rate)).prop_map(|(max_running, rate)| Capacity { max_running, rate });
+    prop_oneof![
+        (key(), text(), scope, option::of(expression()), capacity, option::of(expression())).prop_map(
+            |(key, description, scope, by, capacity, fairness)| {
+                let settings = LimitSettings { key, description, scope, by, capacity, fairness };
+                LimitEvent::Set { settings: Box::new(settings) }
+            }
+        ),
+        text().prop_map(|reason| LimitEvent::Removed { reason }),
+    ]
+    .prop_map(Event::from)
+    .boxed()
 }
 
-fn step() -> BoxedStrategy<Step> {
-    let names = (step_name(), text(), key(), key());
-    (names, mapping(), mapping(), vec(step_name(), 0..3), retry(), duration())
-        .prop_map(|((name, title, agent, template), input, output, needs, retry, attempt_timeout)| Step {
-            name,
-            title,
-            agent,
-            template,
-            input,
-            output,
-            needs,
-            retry,
-            attempt_timeout,
-        })
-        .boxed()
+fn slots_event() -> BoxedStrategy<Event> {
+    let holder = || {
+        (uuid(), option::of(uuid()))
+            .prop_map(|(run, task)| Holder { run: RunId::from_uuid(run), task: task.map(TaskId::from_uuid) })
+    };
+    prop_oneof![
+        (holder(), key(), option::of(text()), any::<i32>(), text(), timestamp()).prop_map(
+            |(holder, limit, partition, priority, fairness, at)| SlotsEvent::Requested {
+                holder,
+                limit,
+                partition,
+                priority,
+                fairness,
+                at
+            }
+        ),
+        (holder(), timestamp()).prop_map(|(holder, at)| SlotsEvent::Granted { holder, at }),
+        holder().prop_map(|holder| SlotsEvent::Released { holder }),
+    ]
+    .prop_map(Event::from)
+    .boxed()
 }
 
-fn mapping() -> impl Strategy<Value = std::collections::BTreeMap<StepName, Expression>> {
-    btree_map(step_name(), text().prop_map(|source| Expression::trusted(&source)), 0..3)
+fn hold_event() -> BoxedStrategy<Event> {
+    let scope = prop_oneof![Just(HoldScope::Everything), key().prop_map(HoldScope::Workflow)];
+    prop_oneof![
+        (scope, actor(), text(), timestamp(), clock())
+            .prop_map(|(scope, by, reason, at, clock)| HoldEvent::Placed(Placed { scope, by, reason, at, clock })),
+        (actor(), timestamp()).prop_map(|(by, at)| HoldEvent::Lifted { by, at }),
+    ]
+    .prop_map(Event::from)
+    .boxed()
 }
 
 fn profile() -> BoxedStrategy<Profile> {
@@ -247,14 +250,34 @@ fn error() -> impl Strategy<Value = AttemptError> {
 }
 
 fn retry() -> impl Strategy<Value = RetryPolicy> {
-    (any::<u32>(), duration(), any::<u32>(), duration()).prop_map(
-        |(max_attempts, first_backoff, multiplier_milli, max_backoff)| RetryPolicy {
-            max_attempts,
-            first_backoff,
-            multiplier_milli,
-            max_backoff,
-        },
-    )
+    let pause = (duration(), any::<u32>(), duration());
+    let never = vec(proptest::sample::select(ErrorKind::ALL.as_slice()), 0..3);
+    (any::<u32>(), pause, option::of(duration()), never).prop_map(|(max_attempts, pause, budget, never)| {
+        let (first_backoff, multiplier_milli, max_backoff) = pause;
+        RetryPolicy { max_attempts, first_backoff, multiplier_milli, max_backoff, budget, never }
+    })
+}
+
+fn slots() -> impl Strategy<Value = Vec<SlotsNeed>> {
+    let need = (uuid(), key(), text()).prop_map(|(slots, limit, fairness)| SlotsNeed {
+        slots: SlotsId::from_uuid(slots),
+        limit,
+        fairness,
+    });
+    vec(need, 0..3)
+}
+
+fn actor() -> impl Strategy<Value = Actor> {
+    let kinds = vec![ActorKind::Person, ActorKind::ApiKey, ActorKind::Schedule, ActorKind::Agent, ActorKind::System];
+    (proptest::sample::select(kinds), text()).prop_map(|(kind, id)| Actor { kind, id })
+}
+
+fn clock() -> impl Strategy<Value = PauseClock> {
+    proptest::sample::select(PauseClock::ALL.as_slice())
+}
+
+fn expression() -> impl Strategy<Value = Expression> {
+    text().prop_map(|source| Expression::trusted(&source))
 }
 
 fn json() -> BoxedStrategy<Value> {

@@ -1,14 +1,21 @@
 //! One or more examples of every event, for the golden files. An example may be added; one that is changed no longer
 //! matches its file, so give it a new name instead.
 
+mod run;
+mod workflow;
+
 use std::time::Duration;
 
 use domain::agent::Profile;
+use domain::hold::{HoldScope, Placed};
+use domain::limit::{LimitScope, LimitSettings};
+use domain::run::{PauseClock, SlotsNeed};
+use domain::slots::{Capacity, Holder, Rate};
 use domain::template::TemplateBody;
 use domain::{
-    AgentEvent, AgentId, AttemptError, Definition, ErrorKind, Event, Expression, FinishReason, NanoUsd, NodeId, Reply,
-    RetryPolicy, RunEvent, RunId, Step, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage, WorkflowEvent,
-    WorkflowId,
+    Actor, AgentEvent, AgentId, AttemptError, ErrorKind, Event, Expression, FinishReason, HoldEvent, LimitEvent,
+    NanoUsd, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp,
+    Usage, WorkflowEvent,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -18,6 +25,14 @@ pub(super) fn all() -> Vec<(String, Event)> {
     let mut cases = Vec::new();
     cases.extend(named("full", full()));
     cases.extend(named("bare", bare()));
+    cases.extend(named("full", run::full()));
+    cases.extend(named("bare", run::bare()));
+    cases.extend(run::variants());
+    let key = || "writer".parse().unwrap();
+    for scope in [LimitScope::Workflow(key()), LimitScope::Agent(key()), LimitScope::Platform(key())] {
+        let name = format!("of_{}", scope.kind());
+        cases.push((name, LimitEvent::Set { settings: Box::new(LimitSettings { scope, ..limit() }) }.into()));
+    }
     for kind in ErrorKind::ALL {
         let error = AttemptError { kind, message: "it failed".to_owned(), retry_after: None };
         let failed = TaskEvent::AttemptFailed { attempt: 1, error, retry_at: None };
@@ -37,40 +52,23 @@ fn named(name: &str, events: Vec<Event>) -> Vec<(String, Event)> {
 
 /// Every field has something in it.
 fn full() -> Vec<Event> {
-    let step = || "draft".parse().unwrap();
-    let reason = || "Zu teuer – „lieber“ morgen 🌒".to_owned();
-    let output = || json!({ "text": "Grüße", "list": [1, -2, 18_446_744_073_709_551_615_u64, 0.1, true, null] }).into();
     vec![
-        WorkflowEvent::Drafted { version: 3, definition: Box::new(definition()) }.into(),
+        WorkflowEvent::Drafted { version: 3, definition: Box::new(workflow::definition()) }.into(),
         WorkflowEvent::Activated { version: 3 }.into(),
-        RunEvent::Started {
-            id: RunId::from_uuid(id(1)),
-            workflow: WorkflowId::from_uuid(id(2)),
-            version: 3,
-            definition: definition().into(),
-            input: json!({ "topic": "moon", "pages": 2.5, "nested": { "z": [], "a": {} } }).into(),
-        }
-        .into(),
-        RunEvent::Claimed { node: NodeId::from_uuid(id(3)), epoch: 300 }.into(),
-        RunEvent::StepStarted { step: step(), task: TaskId::from_uuid(id(4)) }.into(),
-        RunEvent::StepCompleted { step: step(), output: output(), simulated: true }.into(),
-        RunEvent::StepFailed { step: step(), error: error() }.into(),
-        RunEvent::StepCancelled { step: step() }.into(),
-        RunEvent::CancelRequested { reason: reason() }.into(),
-        RunEvent::Completed { output: output(), simulated: true }.into(),
-        RunEvent::Failed { step: Some(step()), error: error() }.into(),
-        RunEvent::Cancelled { reason: reason() }.into(),
         TaskEvent::Created {
             run: Some(RunId::from_uuid(id(1))),
-            step: Some(step()),
+            step: Some("draft".parse().unwrap()),
             template: TemplateId::from_uuid(id(5)),
             template_version: 7,
             parameters: json!({ "topic": "moon" }).into(),
-            retry: RetryPolicy::default(),
+            retry: retry(),
             attempt_timeout: Duration::from_millis(1500),
+            at: moment(7),
+            start_by: Some(moment(8)),
         }
         .into(),
         TaskEvent::Assigned { agent: AgentId::from_uuid(id(6)), agent_version: 4, reason: reason() }.into(),
+        TaskEvent::Queued { slots: slots() }.into(),
         TaskEvent::AttemptStarted {
             attempt: 2,
             platform: "openai".parse().unwrap(),
@@ -87,6 +85,7 @@ fn full() -> Vec<Event> {
         .into(),
         TaskEvent::AttemptLost { attempt: 2, retry_at: Some(Timestamp::from_micros(-1)) }.into(),
         TaskEvent::AttemptLate { attempt: 2, reply: Box::new(reply()) }.into(),
+        TaskEvent::Deferred { retry_at: Some(moment(9)), start_by: Some(moment(10)) }.into(),
         TaskEvent::Completed { attempt: 2 }.into(),
         TaskEvent::Failed { error: error() }.into(),
         TaskEvent::Cancelled { reason: reason() }.into(),
@@ -96,23 +95,33 @@ fn full() -> Vec<Event> {
         AgentEvent::Disabled { reason: reason() }.into(),
         TemplateEvent::Registered { body: Box::new(body()) }.into(),
         TemplateEvent::Revised { version: 2, body: Box::new(body()) }.into(),
+        LimitEvent::Set { settings: Box::new(limit()) }.into(),
+        LimitEvent::Removed { reason: reason() }.into(),
+        SlotsEvent::Requested {
+            holder: holder(),
+            limit: "gpu".parse().unwrap(),
+            partition: Some("editorial/ä".to_owned()),
+            priority: -100,
+            fairness: "anna".to_owned(),
+            at: moment(1),
+        }
+        .into(),
+        SlotsEvent::Granted { holder: holder(), at: moment(2) }.into(),
+        SlotsEvent::Released { holder: holder() }.into(),
+        HoldEvent::Placed(Placed {
+            scope: HoldScope::Workflow("write-report".parse().unwrap()),
+            by: Actor::person("ada"),
+            reason: reason(),
+            at: moment(3),
+            clock: PauseClock::Running,
+        })
+        .into(),
+        HoldEvent::Lifted { by: Actor::person("bob"), at: moment(4) }.into(),
     ]
 }
 
 /// As little as each event can hold.
 fn bare() -> Vec<Event> {
-    let step = || "a".parse().unwrap();
-    let error = || AttemptError { kind: ErrorKind::Timeout, message: String::new(), retry_after: None };
-    let definition = Definition {
-        name: String::new(),
-        description: String::new(),
-        department: String::new(),
-        tags: vec![],
-        input_schema: json!({}),
-        steps: vec![],
-        output: [].into(),
-        ..definition()
-    };
     let profile = Profile {
         name: String::new(),
         description: String::new(),
@@ -144,9 +153,7 @@ fn bare() -> Vec<Event> {
         ..body()
     };
     vec![
-        WorkflowEvent::Drafted { version: 1, definition: Box::new(definition) }.into(),
-        RunEvent::StepCompleted { step: step(), output: json!(null).into(), simulated: false }.into(),
-        RunEvent::Failed { step: None, error: error() }.into(),
+        WorkflowEvent::Drafted { version: 1, definition: Box::new(workflow::bare_definition()) }.into(),
         TaskEvent::Created {
             run: None,
             step: None,
@@ -158,16 +165,49 @@ fn bare() -> Vec<Event> {
                 first_backoff: Duration::ZERO,
                 multiplier_milli: 0,
                 max_backoff: Duration::ZERO,
+                budget: None,
+                never: vec![],
             },
             attempt_timeout: Duration::ZERO,
+            at: Timestamp::from_micros(0),
+            start_by: None,
         }
         .into(),
         TaskEvent::AttemptStarted { attempt: 1, platform: "p".parse().unwrap(), model: None, request_hash: [0; 32] }
             .into(),
         TaskEvent::AttemptSucceeded { attempt: 1, reply: Box::new(bare_reply()) }.into(),
         TaskEvent::AttemptLost { attempt: 1, retry_at: None }.into(),
+        TaskEvent::Queued { slots: vec![] }.into(),
+        TaskEvent::Deferred { retry_at: None, start_by: None }.into(),
         AgentEvent::Registered { profile: Box::new(profile) }.into(),
         TemplateEvent::Registered { body: Box::new(body) }.into(),
+        LimitEvent::Set {
+            settings: Box::new(LimitSettings {
+                description: String::new(),
+                by: None,
+                capacity: Capacity::default(),
+                fairness: None,
+                ..limit()
+            }),
+        }
+        .into(),
+        SlotsEvent::Requested {
+            holder: Holder { task: None, ..holder() },
+            limit: "g".parse().unwrap(),
+            partition: None,
+            priority: 0,
+            fairness: String::new(),
+            at: Timestamp::from_micros(0),
+        }
+        .into(),
+        HoldEvent::Placed(Placed {
+            scope: HoldScope::Everything,
+            by: Actor::system("test"),
+            reason: String::new(),
+            at: Timestamp::from_micros(0),
+            clock: PauseClock::Frozen,
+        })
+        .into(),
     ]
 }
 
@@ -175,43 +215,46 @@ fn id(number: u8) -> Uuid {
     Uuid::from_bytes(std::array::from_fn(|place| u8::try_from(place).unwrap() * 16 + number))
 }
 
-fn definition() -> Definition {
-    let mapping = |pairs: &[(&str, &str)]| {
-        pairs.iter().map(|(name, source)| (name.parse().unwrap(), Expression::trusted(source))).collect()
+fn moment(micros: i64) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000 + micros)
+}
+
+fn reason() -> String {
+    "Zu teuer – „lieber“ morgen 🌒".to_owned()
+}
+
+fn retry() -> RetryPolicy {
+    RetryPolicy {
+        max_attempts: 5,
+        first_backoff: Duration::from_micros(1),
+        multiplier_milli: 1500,
+        max_backoff: Duration::from_secs(86_400),
+        budget: Some(Duration::from_secs(3600)),
+        never: vec![ErrorKind::MalformedReply, ErrorKind::Timeout],
+    }
+}
+
+fn slots() -> Vec<SlotsNeed> {
+    let need = |number, limit: &str, fairness: &str| SlotsNeed {
+        slots: SlotsId::from_uuid(id(number)),
+        limit: limit.parse().unwrap(),
+        fairness: fairness.to_owned(),
     };
-    let draft = Step {
-        name: "draft".parse().unwrap(),
-        title: "Draft".to_owned(),
-        agent: "writer".parse().unwrap(),
-        template: "write.draft".parse().unwrap(),
-        input: mapping(&[("topic", "input.topic"), ("pages", "input.pages || `1`")]),
-        output: mapping(&[("text", "result.text"), ("words", "length(result.text)")]),
-        needs: vec![],
-        retry: RetryPolicy {
-            max_attempts: 5,
-            first_backoff: Duration::from_micros(1),
-            multiplier_milli: 1500,
-            max_backoff: Duration::from_secs(86_400),
-        },
-        attempt_timeout: Duration::from_secs(90),
-    };
-    let polish = Step {
-        name: "polish_2".parse().unwrap(),
-        title: "Polish".to_owned(),
-        input: mapping(&[("draft", "steps.draft.text")]),
-        output: mapping(&[]),
-        needs: vec!["draft".parse().unwrap()],
-        ..draft.clone()
-    };
-    Definition {
-        key: "write-report".parse().unwrap(),
-        name: "Write a report".to_owned(),
-        description: "From a topic to a text".to_owned(),
-        department: "editorial".to_owned(),
-        tags: vec!["text".to_owned(), "größe".to_owned()],
-        input_schema: json!({ "type": "object", "properties": { "topic": { "type": "string" }, "pages": {} } }),
-        steps: vec![draft, polish],
-        output: mapping(&[("report", "steps.polish_2.text")]),
+    vec![need(7, "gpu", "anna"), need(8, "writers", "")]
+}
+
+fn holder() -> Holder {
+    Holder { run: RunId::from_uuid(id(1)), task: Some(TaskId::from_uuid(id(4))) }
+}
+
+fn limit() -> LimitSettings {
+    LimitSettings {
+        key: "writers".parse().unwrap(),
+        description: "Not too many at once".to_owned(),
+        scope: LimitScope::Workflow("write-report".parse().unwrap()),
+        by: Some(Expression::trusted("input.customer")),
+        capacity: Capacity { max_running: Some(3), rate: Some(Rate { starts: 10, per: Duration::from_secs(60) }) },
+        fairness: Some(Expression::trusted("input.department")),
     }
 }
 
