@@ -19,7 +19,7 @@ SPAWN_ALLOWED = re.compile(r"(?:^|/)(?:tests|testkit|bench)(?:/|\.rs$)")
 SPEAKS_OF_THEM = {".ci/tidy.py"}
 # Where error codes are made. Every word in capitals that stands alone in quotes there is a code, unless listed below.
 CODE_PLACES = re.compile(
-    r"(?:domain/src/\w+/decide|commands/src/error|projections/src/error)\.rs$|(?:schema/src|src/server|src/cli)/.*\.rs$"
+    r"(?:domain/src/\w+/(?:decide|refusal)|commands/src/error|projections/src/error)\.rs$|(?:schema/src|src/server|src/cli)/.*\.rs$"
 )
 CODE = re.compile(r'"([A-Z]+(?:_[A-Z]+)*)"')
 TESTS = re.compile(r"^#\[cfg\(test\)\]\n(?:#\[[^\]]*\]\n)*mod \w+ \{.*", re.MULTILINE | re.DOTALL)

@@ -218,6 +218,11 @@ impl Executor {
         Err(ExecuteError::Contended(stream))
     }
 
+    /// Keeps a state that the caller has recorded, unless a newer one is there.
+    pub fn remember<A: Decide>(&self, stream: StreamId, loaded: &Loaded<A>) {
+        self.keep(stream, loaded);
+    }
+
     /// Drops a cached state that is older than `revision`, because somebody else has recorded it.
     pub fn forget(&self, stream: StreamId, revision: u64) {
         let mut cache = self.cache.lock();

@@ -103,6 +103,13 @@ pub enum RunCommand {
         /// How long running attempts may go on before they are cut.
         grace: Duration,
     },
+    /// Its owner finds nothing that it waits for.
+    ReportStall {
+        /// What is known about it.
+        what: String,
+        /// Now.
+        now: Timestamp,
+    },
     /// What ran has been cut, or has ended: undoes what is to be undone, or ends the run.
     CutOff {
         /// Now.

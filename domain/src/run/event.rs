@@ -216,6 +216,13 @@ pub enum RunEvent {
         /// Why.
         error: AttemptError,
     },
+    /// It was found with nothing to wait for, which must never happen; its owner read it again.
+    Stalled {
+        /// What was known about it.
+        what: String,
+        /// When.
+        at: Timestamp,
+    },
     /// A completed step is being undone.
     CompensationStarted {
         /// Which step.
@@ -455,6 +462,7 @@ impl RunEvent {
             Self::Resumed { .. } => "run.resumed",
             Self::CancelRequested { .. } => "run.cancel_requested",
             Self::Failing { .. } => "run.failing",
+            Self::Stalled { .. } => "run.stalled",
             Self::CompensationStarted { .. } => "run.compensation_started",
             Self::CompensationCompleted { .. } => "run.compensation_completed",
             Self::CompensationFailed { .. } => "run.compensation_failed",

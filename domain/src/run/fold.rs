@@ -9,6 +9,7 @@ use crate::{RunEvent, StepName, Timestamp};
 
 impl Run {
     pub(super) fn fold(&mut self, event: RunEvent) {
+        self.stalled = false;
         match event {
             RunEvent::Started(start) => self.begin(*start),
             RunEvent::Claimed { node, epoch } => self.lease = Some(Lease { node, epoch }),
@@ -99,6 +100,7 @@ impl Run {
                 self.status = RunStatus::Failing;
                 self.first_failure.get_or_insert((None, error));
             }
+            RunEvent::Stalled { .. } => self.stalled = true,
             RunEvent::CompensationStarted { step, task, .. } => {
                 self.status = RunStatus::Compensating;
                 let state = self.steps.entry(step).or_default();

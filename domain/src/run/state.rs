@@ -189,6 +189,7 @@ pub struct Run {
     pub(super) first_failure: Option<(Option<StepName>, AttemptError)>,
     pub(super) cancel: Option<Cancel>,
     pub(super) simulated: bool,
+    pub(super) stalled: bool,
     pub(super) output: Option<Arc<Value>>,
     pub(super) error: Option<AttemptError>,
 }
@@ -391,6 +392,12 @@ impl Run {
     #[must_use]
     pub fn simulated(&self) -> bool {
         self.simulated
+    }
+
+    /// Whether the last thing that happened to it is that it was found with nothing to wait for.
+    #[must_use]
+    pub fn stalled(&self) -> bool {
+        self.stalled
     }
 
     /// When the next thing becomes due by itself: a deadline, a timer, an expiry, the cut of a cancelled run. Nothing

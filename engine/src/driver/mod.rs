@@ -176,6 +176,9 @@ impl Driver {
                     // Every live run has something to wait for; this one has not, so it is read again.
                     tracing::error!(run.id = %self.id, "a live run waits for nothing; reading it again");
                     metrics::counter!("hishamos_runs_without_cause_total").increment(1);
+                    if let Err(Stop::Ended(end)) = self.record(turn::Turn::Stalled).await {
+                        return end;
+                    }
                     self.forget();
                     tokio::time::sleep(Duration::from_secs(1)).await;
                     continue;

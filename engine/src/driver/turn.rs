@@ -18,6 +18,8 @@ pub(super) enum Turn<'a> {
     Go(&'a [Settled]),
     /// To stop in order.
     Interrupt,
+    /// To tell that the run waits for nothing.
+    Stalled,
 }
 
 impl Driver {
@@ -28,6 +30,10 @@ impl Driver {
             match turn {
                 Turn::Go(pending) => self.go(pending, &mut stage).await?,
                 Turn::Interrupt => self.interrupt(&mut stage),
+                Turn::Stalled => {
+                    let what = format!("{} with {} open tasks", self.run.state.status().name(), self.tasks.len());
+                    late(stage.decide_run(RunCommand::ReportStall { what, now: self.now() }));
+                }
             }
             if stage.is_empty() {
                 self.look_around = false;

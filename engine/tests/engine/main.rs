@@ -3,6 +3,8 @@
 
 mod control;
 mod flow;
+mod kinds;
 mod resume;
 mod retries;
+mod steering;
 mod world;

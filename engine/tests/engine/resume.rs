@@ -6,7 +6,7 @@ use providers::{Behaviour, Simulator};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::world::{World, me, step, workflow};
+use crate::world::{World, edit, me, step, workflow};
 
 fn hanging() -> Simulator {
     Simulator::builder().script(|_, _| Behaviour::Hang).build()
@@ -30,7 +30,7 @@ async fn a_killed_engine_leaves_a_lost_attempt_and_the_next_goes_on() {
 async fn a_stopped_engine_records_the_open_attempt_and_the_next_goes_on_at_once() {
     let mut world = World::with(hanging()).await;
     let mut only = step("a", &[], "'x'");
-    only.retry.max_attempts = 1;
+    edit(&mut only, |task| task.retry.max_attempts = 1);
     let run = world.start(workflow(vec![only]), json!({})).await;
     for _ in 0..3 {
         let started = world.count("task.attempt_started").await;
@@ -76,7 +76,7 @@ async fn a_replaced_owner_is_refused() {
     };
     executor.execute::<Run>(run.into(), RunCommand::Claim { node: other }, context, false).await.unwrap();
     // The first owner sees the claim and lets go: it records nothing more.
-    world.commands.cancel_run(me(), run, "to see who reacts".to_owned()).await.unwrap();
+    world.commands.cancel_run(me(), run, "to see who reacts".to_owned(), std::time::Duration::ZERO).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     let state = world.run(run).await;
     assert_eq!(state.status(), RunStatus::Cancelling);

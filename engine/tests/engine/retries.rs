@@ -3,7 +3,7 @@ use providers::{Behaviour, Failure, FailureKind, Simulator};
 use serde_json::json;
 use std::time::Duration;
 
-use crate::world::{World, step, workflow};
+use crate::world::{World, edit, step, workflow};
 
 fn failing(times: u32, kind: FailureKind) -> Simulator {
     Simulator::builder()
@@ -49,7 +49,7 @@ async fn an_attempt_that_hangs_ends_at_its_timeout() {
         Simulator::builder().script(|_, call| if call == 1 { Behaviour::Hang } else { Behaviour::Answer }).build();
     let world = World::with(hangs_once).await;
     let mut only = step("a", &[], "'x'");
-    only.attempt_timeout = Duration::from_millis(30);
+    edit(&mut only, |task| task.attempt_timeout = Duration::from_millis(30));
     let run = world.start(workflow(vec![only]), json!({})).await;
     assert_eq!(world.finished(run).await.status(), RunStatus::Completed);
     assert_eq!(world.count("task.attempt_failed").await, 1);

@@ -7,9 +7,10 @@ use std::time::Duration;
 use commands::{Commands, Request, StartRun};
 use domain::agent::Profile;
 use domain::template::TemplateBody;
-use domain::{Actor, Definition, Event, RetryPolicy, Run, RunId, Step, StepName};
+use domain::workflow::{TaskWork, Work};
+use domain::{Actor, Definition, Event, NodeId, RetryPolicy, Run, RunId, Step, StepName};
 use engine::{Engine, Options};
-use journal::{Checkpoints, Filter, Journal, MemoryCheckpoints, MemoryJournal, Position};
+use journal::{Checkpoints, Filter, Journal, Members, MemoryCheckpoints, MemoryJournal, Position};
 use providers::{Platform, Registry, Simulator};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -34,21 +35,47 @@ pub(crate) fn quick() -> RetryPolicy {
         first_backoff: Duration::from_millis(2),
         multiplier_milli: 2000,
         max_backoff: Duration::from_millis(10),
+        ..RetryPolicy::default()
     }
 }
 
 /// A step with one parameter, `text`, read by `expression`.
 pub(crate) fn step(name: &str, needs: &[&str], expression: &str) -> Step {
+    working(name, needs, Work::Task(task(expression)))
+}
+
+/// Changes the task of a step.
+pub(crate) fn edit(step: &mut Step, change: impl FnOnce(&mut TaskWork)) {
+    match &mut step.work {
+        Work::Task(task) => change(task),
+        Work::ForEach(each) => change(&mut each.each),
+        other => panic!("a step of kind {} has no task", other.kind()),
+    }
+}
+
+/// A step of any kind.
+pub(crate) fn working(name: &str, needs: &[&str], work: Work) -> Step {
     Step {
         name: name.parse().unwrap(),
         title: name.to_owned(),
+        needs: needs.iter().map(|need| need.parse().unwrap()).collect(),
+        when: None,
+        work,
+        output: BTreeMap::new(),
+        timeout: None,
+        compensation: None,
+    }
+}
+
+/// The worker says what `expression` gives.
+pub(crate) fn task(expression: &str) -> TaskWork {
+    TaskWork {
         agent: "worker".parse().unwrap(),
         template: "echo".parse().unwrap(),
         input: BTreeMap::from([("text".parse().unwrap(), expression.parse().unwrap())]),
-        output: BTreeMap::new(),
-        needs: needs.iter().map(|need| need.parse().unwrap()).collect(),
         retry: quick(),
         attempt_timeout: Duration::from_secs(10),
+        start_timeout: None,
     }
 }
 
@@ -62,6 +89,19 @@ pub(crate) fn workflow(steps: Vec<Step>) -> Definition {
         input_schema: json!({"type": "object"}),
         steps,
         output: BTreeMap::new(),
+        timeout: None,
+    }
+}
+
+/// Gives a definition another key.
+pub(crate) trait Called {
+    fn called(self, key: &str) -> Self;
+}
+
+impl Called for Definition {
+    fn called(mut self, key: &str) -> Self {
+        self.key = key.parse().unwrap();
+        self
     }
 }
 
@@ -89,8 +129,25 @@ fn worker() -> Profile {
 }
 
 impl World {
-    /// A world with an agent, a template and an engine over this platform.
+    /// A world with an agent, a template and an engine over this platform. Commands and engine are as far apart as two
+    /// processes.
     pub(crate) async fn with(platform: Simulator) -> Self {
+        let mut world = Self::without_engine().await;
+        world.start_engine(Arc::new(platform));
+        world
+    }
+
+    /// The same, with commands and engine in one process.
+    pub(crate) async fn together(platform: Simulator) -> Self {
+        let mut world = Self::without_engine().await;
+        let commands = world.commands.clone();
+        world.start_engine_over(commands, Arc::new(platform));
+        // Until the engine is there, starts are recorded alone.
+        world.settle().await;
+        world
+    }
+
+    async fn without_engine() -> Self {
         let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
         let commands = Commands::new(Arc::clone(&journal));
         commands.register_agent(me(), worker()).await.unwrap();
@@ -105,24 +162,26 @@ impl World {
             instructions: "Say: {{ text }}".to_owned(),
         };
         commands.register_template(me(), body).await.unwrap();
-        let mut world = Self {
+        Self {
             journal,
             checkpoints: Arc::new(MemoryCheckpoints::default()),
             commands,
             shutdown: CancellationToken::new(),
             engine: None,
-        };
-        world.start_engine(Arc::new(platform));
-        world
+        }
     }
 
     pub(crate) fn start_engine(&mut self, platform: Arc<dyn Platform>) {
+        // Another process has caches of its own.
+        self.start_engine_over(Commands::new(Arc::clone(&self.journal)), platform);
+    }
+
+    fn start_engine_over(&mut self, commands: Commands, platform: Arc<dyn Platform>) {
         self.shutdown = CancellationToken::new();
+        let members = Members::alone(NodeId::from_uuid(uuid::Uuid::new_v4()));
         let options = Options { drain: Duration::ZERO, ..Options::default() };
         let registry = Registry::new(vec![platform], &[]).unwrap();
-        // Another process has caches of its own.
-        let commands = Commands::new(Arc::clone(&self.journal));
-        let (engine, _) = Engine::new(options, commands, registry, Arc::clone(&self.checkpoints));
+        let (engine, _) = Engine::new(options, commands, registry, Arc::clone(&self.checkpoints), members);
         let shutdown = self.shutdown.clone();
         self.engine = Some(tokio::spawn(async move { engine.run(shutdown).await.unwrap() }));
     }
@@ -142,13 +201,25 @@ impl World {
 
     pub(crate) async fn start(&self, definition: Definition, input: Value) -> RunId {
         let key = definition.key.clone();
-        self.commands.draft_workflow(me(), definition).await.unwrap();
-        self.commands.activate_workflow(me(), &key, None).await.unwrap();
+        self.offer(definition).await;
         self.start_again(&key, input).await
     }
 
+    /// Makes a workflow one that can be started.
+    pub(crate) async fn offer(&self, definition: Definition) {
+        let key = definition.key.clone();
+        self.commands.draft_workflow(me(), definition).await.unwrap();
+        self.commands.activate_workflow(me(), &key, None).await.unwrap();
+    }
+
+    /// Waits until the engine has seen everything that is in the journal.
+    pub(crate) async fn settle(&self) {
+        let run = self.start(workflow(vec![step("settle", &[], "'x'")]).called("settle"), json!({})).await;
+        self.finished(run).await;
+    }
+
     pub(crate) async fn start_again(&self, key: &domain::Key, input: Value) -> RunId {
-        let start = StartRun { workflow: key.clone(), version: None, input };
+        let start = StartRun::new(key.clone(), input);
         self.commands.start_run(me(), start).await.unwrap().run
     }
 
@@ -186,6 +257,12 @@ impl World {
 
     pub(crate) async fn run(&self, run: RunId) -> Arc<Run> {
         self.commands.executor().load::<Run>(run.into()).await.unwrap().state
+    }
+
+    /// Everything that happened, in order.
+    pub(crate) async fn events(&self) -> Vec<Event> {
+        let page = self.journal.read_all(Position::START, &Filter::default(), 100_000).await.unwrap();
+        page.events.iter().map(|event| event.event().unwrap().clone()).collect()
     }
 
     /// The names of everything that happened, in order.

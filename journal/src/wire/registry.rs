@@ -105,6 +105,7 @@ registry! {
     "run.resumed" { 1 => control::ResumedV1<'_> }
     "run.cancel_requested" { 1 => control::CancelRequestedV1<'_>, 2 => control::CancelRequestedV2<'_> }
     "run.failing" { 1 => control::FailingV1<'_> }
+    "run.stalled" { 1 => control::StalledV1<'_> }
     "run.compensation_started" { 1 => steps::CompensationStartedV1<'_> }
     "run.compensation_completed" { 1 => steps::CompensationCompletedV1<'_> }
     "run.compensation_failed" { 1 => steps::CompensationFailedV1<'_> }

@@ -349,14 +349,17 @@ impl PauseClockV1 {
 pub(super) struct SlotsNeedV1<'a> {
     slots: Id,
     limit: &'a str,
+    #[serde(borrow)]
+    partition: Option<&'a str>,
     fairness: &'a str,
 }
 
 impl<'a> SlotsNeedV1<'a> {
     pub(super) fn freeze(needs: &'a [SlotsNeed]) -> Vec<Self> {
-        let freeze = |SlotsNeed { slots, limit, fairness }: &'a SlotsNeed| Self {
+        let freeze = |SlotsNeed { slots, limit, partition, fairness }: &'a SlotsNeed| Self {
             slots: slots.as_uuid().into_bytes(),
             limit: limit.as_str(),
+            partition: partition.as_deref(),
             fairness,
         };
         needs.iter().map(freeze).collect()
@@ -365,7 +368,8 @@ impl<'a> SlotsNeedV1<'a> {
     pub(super) fn thaw(needs: &[Self]) -> Result<Vec<SlotsNeed>, String> {
         let thaw = |need: &Self| {
             let slots = SlotsId::from_uuid(Uuid::from_bytes(need.slots));
-            Ok(SlotsNeed { slots, limit: checked(need.limit)?, fairness: need.fairness.to_owned() })
+            let (partition, fairness) = (need.partition.map(str::to_owned), need.fairness.to_owned());
+            Ok(SlotsNeed { slots, limit: checked(need.limit)?, partition, fairness })
         };
         needs.iter().map(thaw).collect()
     }

@@ -56,6 +56,11 @@ pub(super) fn decide(state: &Run, command: RunCommand) -> Result<Vec<RunEvent>, 
         RunCommand::Pause(pause) => plan.pause(pause)?,
         RunCommand::Resume { by, now } => plan.resume(by, now)?,
         RunCommand::RequestCancel { reason, now, grace } => plan.request_cancel(reason, now, grace)?,
+        RunCommand::ReportStall { what, now } => {
+            if !state.stalled() {
+                plan.happen(RunEvent::Stalled { what, at: now });
+            }
+        }
         RunCommand::CutOff { now } => plan.cut_off(now)?,
     }
     Ok(plan.events)

@@ -120,6 +120,18 @@ pub(in crate::wire) struct FailingV1<'a> {
     pub(super) error: AttemptErrorV2<'a>,
 }
 
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct StalledV1<'a> {
+    pub(super) what: &'a str,
+    pub(super) at_micros: i64,
+}
+
+impl Thaw for StalledV1<'_> {
+    fn thaw(self) -> Result<Event, String> {
+        Ok(RunEvent::Stalled { what: self.what.to_owned(), at: moment(self.at_micros) }.into())
+    }
+}
+
 impl Thaw for FailingV1<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::Failing { error: self.error.thaw() }.into())

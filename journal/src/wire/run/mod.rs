@@ -115,6 +115,7 @@ pub(super) fn freeze(event: &RunEvent) -> Result<Encoded, String> {
         RunEvent::CancelRequested { reason, at, grace } => {
             write(&control::CancelRequestedV2 { reason, at_micros: at.as_micros(), grace_micros: micros(*grace)? })
         }
+        RunEvent::Stalled { what, at } => write(&control::StalledV1 { what, at_micros: at.as_micros() }),
         RunEvent::Failing { error } => write(&control::FailingV1 { error: AttemptErrorV2::freeze(error)? }),
         RunEvent::CompensationStarted { step, task, at } => write(&steps::CompensationStartedV1 {
             step: step.as_str(),

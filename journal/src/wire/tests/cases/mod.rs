@@ -238,6 +238,7 @@ fn slots() -> Vec<SlotsNeed> {
     let need = |number, limit: &str, fairness: &str| SlotsNeed {
         slots: SlotsId::from_uuid(id(number)),
         limit: limit.parse().unwrap(),
+        partition: (number == 7).then(|| "Büro 3".to_owned()),
         fairness: fairness.to_owned(),
     };
     vec![need(7, "gpu", "anna"), need(8, "writers", "")]

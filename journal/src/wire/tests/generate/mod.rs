@@ -259,9 +259,10 @@ fn retry() -> impl Strategy<Value = RetryPolicy> {
 }
 
 fn slots() -> impl Strategy<Value = Vec<SlotsNeed>> {
-    let need = (uuid(), key(), text()).prop_map(|(slots, limit, fairness)| SlotsNeed {
+    let need = (uuid(), key(), option::of(text()), text()).prop_map(|(slots, limit, partition, fairness)| SlotsNeed {
         slots: SlotsId::from_uuid(slots),
         limit,
+        partition,
         fairness,
     });
     vec(need, 0..3)

@@ -83,6 +83,7 @@ fn whole() -> BoxedStrategy<RunEvent> {
             grace
         }),
         error().prop_map(|error| RunEvent::Failing { error }),
+        (text(), timestamp()).prop_map(|(what, at)| RunEvent::Stalled { what, at }),
         (shared(), any::<bool>()).prop_map(|(output, simulated)| RunEvent::Completed { output, simulated }),
         (option::of(step_name()), error()).prop_map(|(step, error)| RunEvent::Failed { step, error }),
         text().prop_map(|reason| RunEvent::Cancelled { reason }),
