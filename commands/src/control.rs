@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::run::{Pause, PauseClock};
-use domain::{
-    Decide, Event, Refusal, Run, RunCommand, RunId, RunRefusal, StepName, StreamId, Task, TaskCommand,
-};
+use domain::{Decide, Event, Refusal, Run, RunCommand, RunId, RunRefusal, StepName, StreamId, Task, TaskCommand};
 use journal::{Append, AppendError, ExecuteError, StreamAppend};
 use serde_json::Value;
 

@@ -258,9 +258,7 @@ impl Commands {
             }
             (StepStatus::Running, Activity::Approval(asked)) => of_approval(definition, step, asked, since),
             (StepStatus::Running, Activity::Timer { fires_at }) => Cause::Timer { step, at: *fires_at, since },
-            (StepStatus::Running, Activity::Signal { signal }) => {
-                Cause::Signal { step, signal: signal.clone(), since }
-            }
+            (StepStatus::Running, Activity::Signal { signal }) => Cause::Signal { step, signal: signal.clone(), since },
             (StepStatus::Running, Activity::Child { run }) => {
                 let status = self.executor.load::<Run>((*run).into()).await?.state.status();
                 Cause::Child { step, run: *run, status, since }

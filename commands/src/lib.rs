@@ -11,11 +11,11 @@ pub mod catalog;
 mod control;
 mod error;
 mod explain;
-mod library;
 mod holds;
 mod launch;
-mod lineage;
+mod library;
 mod limits;
+mod lineage;
 mod load;
 mod request;
 mod runs;
@@ -28,12 +28,12 @@ use std::sync::Arc;
 
 use journal::{Executor, Journal};
 
+pub use approvals::DecideApproval;
 pub use error::{Error, Refused};
 pub use explain::{Cause, Explanation, StepExplanation};
-pub use load::{Change, LoadReport, LoadedEntry};
-pub use approvals::DecideApproval;
 pub use launch::{Launch, Launcher};
 pub use lineage::{Branch, Changes};
+pub use load::{Change, LoadReport, LoadedEntry};
 pub use request::{Outcome, Request};
 pub use runs::{Origin, StartRun, Started};
 pub use schemas::{SchemaCache, SchemaError};
@@ -58,7 +58,12 @@ impl Commands {
     /// Over a journal, with a clock and dice of the caller's choice.
     #[must_use]
     pub fn within(journal: Arc<dyn Journal>, surroundings: Arc<dyn Surroundings>) -> Self {
-        Self { executor: Executor::new(journal), schemas: SchemaCache::default(), surroundings, launch: launch::LaunchSlot::default() }
+        Self {
+            executor: Executor::new(journal),
+            schemas: SchemaCache::default(),
+            surroundings,
+            launch: launch::LaunchSlot::default(),
+        }
     }
 
     /// From now on runs are started by this launcher, if it wants them.

@@ -83,8 +83,7 @@ impl Commands {
                 Arc::new(input)
             }
         };
-        let lineage =
-            Lineage { run, revision: base.revision.unwrap_or(0), kind, kept, overrides: changes.overrides };
+        let lineage = Lineage { run, revision: base.revision.unwrap_or(0), kind, kept, overrides: changes.overrides };
         let id = RunId::from_uuid(self.surroundings.new_id());
         let start = Box::new(Start {
             id,

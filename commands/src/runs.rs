@@ -182,11 +182,7 @@ impl Commands {
         Ok(Started { run: id, outcome })
     }
 
-    pub(crate) async fn runnable(
-        &self,
-        key: &Key,
-        version: Option<u32>,
-    ) -> Result<(u32, Arc<Definition>), Error> {
+    pub(crate) async fn runnable(&self, key: &Key, version: Option<u32>) -> Result<(u32, Arc<Definition>), Error> {
         let stream = StreamId::from(WorkflowId::from_key(key));
         let mut workflow = self.executor.load_cached::<Workflow>(stream).await?.state;
         let wanted = |workflow: &Workflow| version.or(workflow.active());

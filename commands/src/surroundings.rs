@@ -59,7 +59,8 @@ impl SeededSurroundings {
 
     /// 64 bits of chance.
     pub fn random(&self) -> u64 {
-        let mut mixed = self.state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed =
+            self.state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed).wrapping_add(0x9e37_79b9_7f4a_7c15);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
@@ -74,9 +75,10 @@ impl Surroundings for SeededSurroundings {
     fn new_id(&self) -> Uuid {
         let millis = u64::try_from(self.now().as_micros() / 1000).unwrap_or(0);
         let mut random = [0; 10];
-        random.iter_mut().zip(self.random().to_le_bytes().into_iter().chain(self.random().to_le_bytes())).for_each(
-            |(to, from)| *to = from,
-        );
+        random
+            .iter_mut()
+            .zip(self.random().to_le_bytes().into_iter().chain(self.random().to_le_bytes()))
+            .for_each(|(to, from)| *to = from);
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Drivers {
     parked: HashMap<RunId, Parked>,
     /// Parked runs by the time at which they go on.
     due: BTreeMap<Timestamp, HashSet<RunId>>,
+    /// Runs whose driver had just left when something happened.
+    missed: HashSet<RunId>,
     /// Runs whose journal this program cannot read; they stand until it can.
     unreadable: HashSet<RunId>,
 }
@@ -45,6 +47,7 @@ impl Drivers {
             runs: HashMap::new(),
             parked: HashMap::new(),
             due: BTreeMap::new(),
+            missed: HashSet::new(),
             unreadable: HashSet::new(),
         }
     }
@@ -89,9 +92,8 @@ impl Drivers {
     pub(crate) fn look(&mut self, run: RunId, cause: Option<EventId>) {
         if self.parked.contains_key(&run) {
             self.resume(run, cause);
-        } else if let Some(sender) = self.senders.get(&run) {
-            // A driver that has just left its run sees that something was sent to it.
-            let _ = sender.send(Look);
+        } else if self.senders.get(&run).is_some_and(|sender| sender.send(Look).is_err()) {
+            self.missed.insert(run);
         }
     }
 
@@ -102,9 +104,8 @@ impl Drivers {
         for run in waiting {
             self.resume(run, None);
         }
-        for sender in self.senders.values() {
-            let _ = sender.send(Look);
-        }
+        let left = self.senders.iter().filter(|(_, sender)| sender.send(Look).is_err());
+        self.missed.extend(left.map(|(run, _)| *run));
     }
 
     /// When the next parked run goes on.
@@ -143,7 +144,9 @@ impl Drivers {
     pub(crate) fn ended(&mut self, ended: Ended, alive: bool) {
         let Some(run) = ended.run else { return };
         self.senders.remove(&run);
+        let missed = self.missed.remove(&run);
         match ended.end {
+            Some(End::Parked { .. }) if missed => self.resume(run, None),
             Some(End::Parked { until, queued }) => self.park(run, until, queued),
             Some(End::Unreadable) => {
                 metrics::counter!("hishamos_runs_unreadable_total").increment(1);

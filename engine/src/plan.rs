@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use commands::SchemaCache;
 use domain::agent::Profile;
+use domain::run::{Activity, Place};
 use domain::task::{Order, Prompt};
 use domain::template::TemplateBody;
-use domain::run::{Activity, Place};
 use domain::workflow::TaskWork;
 use domain::{
     Agent, AgentId, AttemptError, ErrorKind, Key, Run, RunId, Task, TaskCommand, Template, TemplateId, Timestamp,
@@ -62,7 +62,8 @@ impl Planner {
         place: &Place,
         now: Timestamp,
     ) -> Result<[TaskCommand; 2], Unplannable> {
-        let missing = || rejected(ErrorKind::InvalidInput, format!("the workflow has no work for step `{}`", place.step()));
+        let missing =
+            || rejected(ErrorKind::InvalidInput, format!("the workflow has no work for step `{}`", place.step()));
         let definition = run.definition().ok_or_else(missing)?;
         let step = definition.step(place.step()).ok_or_else(missing)?;
         let work = match place {

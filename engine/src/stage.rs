@@ -53,6 +53,8 @@ pub(crate) struct Stage {
     run: Loaded<Run>,
     run_events: Vec<RunEvent>,
     tasks: BTreeMap<TaskId, StagedTask>,
+    /// Tasks in the order in which they were decided on, which is the order in which people read about them.
+    order: Vec<TaskId>,
     slots: BTreeMap<SlotsId, StagedSlots>,
     others: Vec<StreamAppend>,
     /// Slots that tasks have given up within this stage, and that are still to be given back.
@@ -77,6 +79,7 @@ impl Stage {
             run: run.clone(),
             run_events: Vec::new(),
             tasks: BTreeMap::new(),
+            order: Vec::new(),
             slots: BTreeMap::new(),
             others: Vec::new(),
             released: Vec::new(),
@@ -101,7 +104,7 @@ impl Stage {
 
     /// Tasks that have been decided on.
     pub(crate) fn touched(&self) -> impl Iterator<Item = (TaskId, &Task)> {
-        self.tasks.iter().map(|(id, staged)| (*id, &*staged.slot.task.state))
+        self.order.iter().filter_map(|id| Some((*id, &*self.tasks.get(id)?.slot.task.state)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -150,7 +153,11 @@ impl Stage {
         known: impl FnOnce() -> Slot,
         command: TaskCommand,
     ) -> Result<&Task, TaskRefusal> {
-        let staged = self.tasks.entry(id).or_insert_with(|| StagedTask::of(known()));
+        let order = &mut self.order;
+        let staged = self.tasks.entry(id).or_insert_with(|| {
+            order.push(id);
+            StagedTask::of(known())
+        });
         let events = staged.slot.task.state.decide(command)?;
         let held = staged.slot.task.state.slots().to_vec();
         let state = Arc::make_mut(&mut staged.slot.task.state);
@@ -225,8 +232,9 @@ impl Stage {
     /// cannot record several streams at once begins with what follows from the others.
     pub(crate) fn append(&self, context: Context, remember: bool) -> Append {
         let mut streams = Vec::with_capacity(2);
-        for (id, staged) in self.tasks.iter().filter(|(_, staged)| !staged.events.is_empty()) {
-            streams.push(stream((*id).into(), &staged.slot.task, &staged.events));
+        let tasks = self.order.iter().filter_map(|id| Some((*id, self.tasks.get(id)?)));
+        for (id, staged) in tasks.filter(|(_, staged)| !staged.events.is_empty()) {
+            streams.push(stream(id.into(), &staged.slot.task, &staged.events));
         }
         for (id, staged) in self.slots.iter().filter(|(_, staged)| !staged.events.is_empty()) {
             streams.push(stream((*id).into(), &staged.loaded, &staged.events));
@@ -240,9 +248,8 @@ impl Stage {
 
     /// Takes over what was recorded.
     pub(crate) fn adopt(mut self, appended: &Appended) -> Adopted {
-        let revision = |stream: StreamId| {
-            appended.heads.iter().find(|(head, _)| *head == stream).map(|(_, revision)| *revision)
-        };
+        let revision =
+            |stream: StreamId| appended.heads.iter().find(|(head, _)| *head == stream).map(|(_, revision)| *revision);
         if let Some(at) = revision(self.id.into()) {
             self.run.revision = Some(at);
         }

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use domain::Key;
 use domain::agent::Profile;
 use domain::template::TemplateBody;
-use domain::Key;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

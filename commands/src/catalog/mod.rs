@@ -14,9 +14,9 @@ mod parse;
 mod scalar;
 mod schema;
 mod starter;
-mod workflow_file;
 #[cfg(test)]
 mod tests;
+mod workflow_file;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -61,8 +61,7 @@ impl Driver {
 
     /// Takes in the ends of runs that steps wait for.
     pub(super) async fn settle_children(&mut self, stage: &mut Stage, now: Timestamp) -> Result<(), Stop> {
-        let waiting: Vec<(StepName, RunId)> =
-            stage.run().children().map(|(step, run)| (step.clone(), run)).collect();
+        let waiting: Vec<(StepName, RunId)> = stage.run().children().map(|(step, run)| (step.clone(), run)).collect();
         for (step, child) in waiting {
             let state = self.executor().load::<Run>(child.into()).await?.state;
             let end = match state.status() {

@@ -237,7 +237,8 @@ impl Driver {
         }
     }
 
-    /// Leaves the run alone when it waits for long. What was sent to this driver meanwhile counts as an end of the wait.
+    /// Leaves the run alone when it waits for long. What was sent to this driver before ends the wait at once; what is
+    /// sent later is noticed by whoever sends it.
     fn park(&mut self, timer: Option<Timestamp>) -> Option<End> {
         let soon = self.now().plus(self.shared.park_after);
         if timer.is_some_and(|at| at <= soon) {

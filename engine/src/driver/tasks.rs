@@ -97,6 +97,8 @@ impl Driver {
         let touched: BTreeSet<TaskId> = ended.iter().map(|(id, _)| *id).collect();
         let known = self.tasks.iter().filter(|(id, _)| !touched.contains(id));
         ended.extend(known.filter_map(|(id, slot)| Some((*id, end_of(stage.task(*id).unwrap_or(&slot.task.state))?))));
+        // Failures first, so that nothing starts that would not have started a moment later.
+        ended.sort_by_key(|(_, end)| !matches!(end, TaskEnd::Failed(_)));
         for (task, end) in ended {
             let begun = late(stage.decide_run(RunCommand::SettleTask { task, end, now })).unwrap_or_default();
             self.begin(stage, begun, now).await?;

@@ -231,7 +231,8 @@ impl Driver {
             let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
             match driver.journal().append(append).await {
                 // Others were faster at slots that the run needs.
-                Err(AppendError::Conflict { stream, .. }) if stream != run && driver.read_again(stream).await.is_ok() => {}
+                Err(AppendError::Conflict { stream, .. })
+                    if stream != run && driver.read_again(stream).await.is_ok() => {}
                 done => break (stage, events, done?),
             }
         };

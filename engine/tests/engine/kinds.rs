@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use commands::DecideApproval;
 use domain::run::{RunStatus, StepStatus};
-use domain::workflow::{
-    Approval, Approver, ForEach, ParentClose, SignalWait, SubRun, Verdict, Wait, Work,
-};
+use domain::workflow::{Approval, Approver, ForEach, ParentClose, SignalWait, SubRun, Verdict, Wait, Work};
 use domain::{Actor, ErrorKind, Event, RunEvent, RunId, Step};
 use providers::{Behaviour, Failure, FailureKind, Simulator};
 use serde_json::json;
