@@ -17,6 +17,8 @@ mod starter;
 #[cfg(test)]
 mod tests;
 mod workflow_file;
+#[cfg(test)]
+mod workflow_tests;
 
 use std::collections::BTreeMap;
 use std::fmt;

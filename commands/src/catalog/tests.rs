@@ -194,13 +194,13 @@ fn every_number_of_an_agent_is_read_and_written() {
 fn what_is_left_out_has_its_default() {
     let definition = parse_workflow("w", WORKFLOW).unwrap();
     let step = definition.step(&"greet".parse::<StepName>().unwrap()).unwrap();
-    assert_eq!(step.retry, domain::RetryPolicy::default());
-    assert_eq!(step.attempt_timeout, Duration::from_secs(300));
+    assert_eq!(step.work.task().unwrap().retry, domain::RetryPolicy::default());
+    assert_eq!(step.work.task().unwrap().attempt_timeout, Duration::from_secs(300));
     let retry = WORKFLOW.replacen("    needs:", "    retry: { max_attempts: 5, multiplier: 1.5 }\n    needs:", 1);
     let definition = parse_workflow("w", &retry).unwrap();
     let step = definition.step(&"again".parse::<StepName>().unwrap()).unwrap();
-    assert_eq!((step.retry.max_attempts, step.retry.multiplier_milli), (5, 1500));
-    assert_eq!(step.retry.first_backoff, Duration::from_secs(2));
+    assert_eq!((step.work.task().unwrap().retry.max_attempts, step.work.task().unwrap().retry.multiplier_milli), (5, 1500));
+    assert_eq!(step.work.task().unwrap().retry.first_backoff, Duration::from_secs(2));
 }
 
 #[test]
@@ -249,7 +249,8 @@ fn fields_are_named_with_their_place() {
     assert_eq!(
         workflow("template: greet", "templte: greet"),
         "workflows/w.yaml:12:5: steps[0].templte: unknown field `templte`, expected one of name, title, \
-         agent, template, needs, input, output, retry, timeout"
+         needs, when, agent, template, input, retry, timeout, start_timeout, for_each, approval, wait, signal, run, \
+         output, step_timeout, compensation"
     );
     assert_eq!(
         workflow("who: steps.greet.text", "who: steps.greet.["),

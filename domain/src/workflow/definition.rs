@@ -168,7 +168,7 @@ impl Step {
                 errors.push(DefinitionError::OutOfRange { step: self.name.clone(), what });
             }
         };
-        check(self.timeout.is_none_or(in_time), "timeout must be 1 ms to 366 days");
+        check(self.timeout.is_none_or(in_time), "step_timeout must be 1 ms to 366 days");
         for task in self.tasks() {
             task.check_ranges(&mut check);
         }
@@ -201,7 +201,7 @@ impl TaskWork {
         check(retry.budget.is_none_or(in_time), "retry.budget must be 1 ms to 366 days");
         check(
             self.attempt_timeout >= Duration::from_millis(1) && self.attempt_timeout <= DAY,
-            "attempt timeout must be more than zero and at most one day",
+            "timeout must be more than zero and at most one day",
         );
         check(self.start_timeout.is_none_or(in_time), "start_timeout must be 1 ms to 366 days");
     }

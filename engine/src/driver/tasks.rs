@@ -6,7 +6,6 @@ use domain::run::{Place, TaskEnd};
 use domain::task::{Pacing, TaskStatus};
 use domain::{AttemptError, ErrorKind, RunCommand, Task, TaskCommand, TaskId, Timestamp};
 use journal::Loaded;
-use serde_json::{Value, json};
 
 use super::{Driver, Stop, late};
 use crate::call::Settled;
@@ -242,7 +241,7 @@ fn end_of(task: &Task) -> Option<TaskEnd> {
         TaskStatus::Completed => {
             let reply = task.reply()?;
             Some(TaskEnd::Completed {
-                result: json!({ "text": reply.text, "json": embedded_json(&reply.text) }),
+                result: commands::task_result(&reply.text),
                 simulated: reply.simulated,
             })
         }
@@ -257,12 +256,4 @@ fn end_of(task: &Task) -> Option<TaskEnd> {
         TaskStatus::Cancelled => Some(TaskEnd::Cancelled),
         _ => None,
     }
-}
-
-/// The JSON object or array that an answer consists of, bare or in a Markdown code fence; `null` when there is none.
-fn embedded_json(text: &str) -> Value {
-    let text = text.trim();
-    let fenced = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
-    let inner = fenced.map_or(text, |rest| rest.strip_prefix("json").unwrap_or(rest)).trim();
-    if inner.starts_with(['{', '[']) { serde_json::from_str(inner).unwrap_or(Value::Null) } else { Value::Null }
 }

@@ -1,6 +1,7 @@
 //! The engine against a real journal in memory and simulated platforms.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod compat;
 mod control;
 mod flow;
 mod kinds;
