@@ -7,7 +7,8 @@ use cqrs_es::Aggregate;
 use domain::run::{Activity, Place, RunStatus, Start, StepState, StepStatus, TaskEnd};
 use domain::task::TaskStatus;
 use domain::{
-    AttemptError, Decide, Definition, ErrorKind, Key, Run, RunCommand, RunEvent, RunId, StepName, Task, TaskId, Timestamp,
+    AttemptError, Decide, Definition, ErrorKind, Key, Run, RunCommand, RunEvent, RunId, StepName, Task, TaskId,
+    Timestamp,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -260,9 +261,9 @@ impl Commands {
             let would_be = played.shadow.task_parameters(work, element.as_ref().map(|(item, value)| (*item, value)));
             let would_be = would_be.unwrap_or(Value::Null);
             // What the workflow gives; the template adds its defaults to it.
-            let given = would_be.as_object().is_some_and(|given| {
-                given.iter().all(|(name, value)| order.parameters.get(name) == Some(value))
-            });
+            let given = would_be
+                .as_object()
+                .is_some_and(|given| given.iter().all(|(name, value)| order.parameters.get(name) == Some(value)));
             if !given {
                 let was = (*order.parameters).clone();
                 played.found.push(Difference::Parameters { step, was, would_be });

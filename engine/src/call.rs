@@ -1,9 +1,11 @@
 //! Calling a platform for an attempt, and putting its answer into the domain's words.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{AttemptError, ErrorKind, FinishReason, MAX_VALUE_BYTES, NanoUsd, Reply, TaskId, Usage};
+use futures_util::FutureExt;
 use providers::{FailureKind, Finish, Platform, Request};
 
 /// What is to be sent for an attempt.
@@ -21,8 +23,19 @@ pub(crate) struct Settled {
 }
 
 impl Call {
-    /// Makes the call; never longer than the attempt may take.
+    /// Makes the call; never longer than the attempt may take. An adapter that panics fails like any other platform.
     pub(crate) async fn make(self, task: TaskId, attempt: u32) -> Settled {
+        match AssertUnwindSafe(self.ask(task, attempt)).catch_unwind().await {
+            Ok(settled) => settled,
+            Err(_) => {
+                let message = "the platform's adapter failed; the program's log has the reason".to_owned();
+                let error = AttemptError { kind: ErrorKind::PlatformFailure, message, retry_after: None };
+                Settled { task, attempt, outcome: Err(error) }
+            }
+        }
+    }
+
+    async fn ask(self, task: TaskId, attempt: u32) -> Settled {
         let Self { platform, request, timeout } = self;
         let outcome = match tokio::time::timeout(timeout, platform.execute(request)).await {
             Ok(Ok(reply)) if reply.text.len() > MAX_VALUE_BYTES => Err(AttemptError {

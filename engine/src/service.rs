@@ -135,7 +135,7 @@ impl Engine {
             launching: launching.clone(),
             launched,
         }));
-        let mut subscription = self.journal().subscribe(known.position, Known::filter());
+        let mut subscription = self.journal().subscribe(known.position, Known::filter()).quiet();
         let members = self.members.clone();
         let drivers = Drivers::new(shared);
         let mut desk = Desk { node, known, drivers, members, launching, unsaved: 0 };

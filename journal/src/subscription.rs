@@ -19,6 +19,7 @@ pub struct Subscription {
     position: Position,
     filter: Filter,
     limit: usize,
+    quiet: bool,
 }
 
 /// What a back end offers for following it.
@@ -27,6 +28,11 @@ pub(crate) trait Follow: Send + Sync {
     /// The next events after `after`; waits while there are none at all. An answer without wanted events still
     /// reaches further than `after`.
     async fn next(&self, after: Position, filter: &Filter, limit: usize) -> Result<Batch, ReadError>;
+
+    /// The same, but waits while there are none that are wanted, as far as the back end can tell.
+    async fn next_wanted(&self, after: Position, filter: &Filter, limit: usize) -> Result<Batch, ReadError> {
+        self.next(after, filter, limit).await
+    }
 }
 
 impl Subscription {
@@ -34,13 +40,21 @@ impl Subscription {
     pub const BATCH: usize = 1000;
 
     pub(crate) fn new(source: Arc<dyn Follow>, position: Position, filter: Filter) -> Self {
-        Self { source, position, filter, limit: Self::BATCH }
+        Self { source, position, filter, limit: Self::BATCH, quiet: false }
     }
 
     /// The same subscription with another batch size, at least 1.
     #[must_use]
     pub fn with_batch(mut self, limit: usize) -> Self {
         self.limit = limit.max(1);
+        self
+    }
+
+    /// The same subscription, which is not woken by events that it does not want. Its position stands still meanwhile,
+    /// so this is for those who do not tell others how far they have come.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
         self
     }
 
@@ -55,7 +69,11 @@ impl Subscription {
     /// # Errors
     /// When the store fails; calling again goes on from the same place.
     pub async fn next(&mut self) -> Result<Batch, ReadError> {
-        let batch = self.source.next(self.position, &self.filter, self.limit).await?;
+        let batch = if self.quiet {
+            self.source.next_wanted(self.position, &self.filter, self.limit).await?
+        } else {
+            self.source.next(self.position, &self.filter, self.limit).await?
+        };
         self.position = batch.position;
         Ok(batch)
     }

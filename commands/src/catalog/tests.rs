@@ -199,7 +199,10 @@ fn what_is_left_out_has_its_default() {
     let retry = WORKFLOW.replacen("    needs:", "    retry: { max_attempts: 5, multiplier: 1.5 }\n    needs:", 1);
     let definition = parse_workflow("w", &retry).unwrap();
     let step = definition.step(&"again".parse::<StepName>().unwrap()).unwrap();
-    assert_eq!((step.work.task().unwrap().retry.max_attempts, step.work.task().unwrap().retry.multiplier_milli), (5, 1500));
+    assert_eq!(
+        (step.work.task().unwrap().retry.max_attempts, step.work.task().unwrap().retry.multiplier_milli),
+        (5, 1500)
+    );
     assert_eq!(step.work.task().unwrap().retry.first_backoff, Duration::from_secs(2));
 }
 

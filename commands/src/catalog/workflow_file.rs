@@ -259,7 +259,9 @@ impl StepFile {
         let found: Vec<&str> = kinds.iter().filter(|(_, there)| *there).map(|(kind, _)| *kind).collect();
         match found.as_slice() {
             [] => {
-                return Err("does nothing: give it `agent` and `template`, `approval`, `wait`, `signal` or `run`".into());
+                return Err(
+                    "does nothing: give it `agent` and `template`, `approval`, `wait`, `signal` or `run`".into()
+                );
             }
             [_] => {}
             several => return Err(format!("is of several kinds at once: {}", several.join(", "))),

@@ -79,6 +79,8 @@ pub(crate) struct Driver {
     tasks: BTreeMap<TaskId, Slot>,
     calls: JoinSet<Settled>,
     aborts: BTreeMap<TaskId, AbortHandle>,
+    /// Calls that were over as soon as they were made.
+    done: Vec<Settled>,
     looks: mpsc::UnboundedReceiver<Look>,
     thread: Thread,
     /// Whether this node has the run.
@@ -126,6 +128,7 @@ impl Driver {
             tasks: BTreeMap::new(),
             calls: JoinSet::new(),
             aborts: BTreeMap::new(),
+            done: Vec::new(),
             looks,
             thread,
             owned: false,
@@ -144,6 +147,7 @@ impl Driver {
         tokio::pin!(cut_at);
         let mut pending: Vec<Settled> = Vec::new();
         loop {
+            pending.append(&mut self.done);
             match self.take_turn(&pending).await {
                 Ok(()) => pending.clear(),
                 Err(Stop::Ended(end)) => return end,
@@ -168,6 +172,14 @@ impl Driver {
             match self.run.state.status() {
                 status if status.is_terminal() => return End::Terminal,
                 RunStatus::Cancelling | RunStatus::Failing if self.calls.is_empty() => continue,
+                _ if !self.done.is_empty() => {
+                    // Nothing is waited for; but who wants the program to stop is heard.
+                    tokio::select! {
+                        biased;
+                        () = &mut cut_at => return self.stop().await,
+                        () = std::future::ready(()) => continue,
+                    }
+                }
                 _ => {}
             }
             let timer = self.next_timer();
@@ -333,16 +345,8 @@ impl Driver {
                 self.aborts.remove(&settled.task);
                 Some(settled)
             }
-            Err(error) if error.is_cancelled() => None,
-            Err(error) => {
-                // A platform adapter panicked: its attempt ends like any other failure of the platform.
-                let task = self.aborts.iter().find(|(_, abort)| abort.id() == error.id()).map(|(task, _)| *task)?;
-                self.aborts.remove(&task);
-                let attempt = self.tasks.get(&task)?.task.state.running_attempt()?.number;
-                let message = "the platform's adapter failed; the program's log has the reason".to_owned();
-                let error = AttemptError { kind: ErrorKind::PlatformFailure, message, retry_after: None };
-                Some(Settled { task, attempt, outcome: Err(error) })
-            }
+            // Calls that fail are settled too, so this one was cut.
+            Err(_) => None,
         }
     }
 

@@ -240,10 +240,7 @@ fn end_of(task: &Task) -> Option<TaskEnd> {
     match task.status() {
         TaskStatus::Completed => {
             let reply = task.reply()?;
-            Some(TaskEnd::Completed {
-                result: commands::task_result(&reply.text),
-                simulated: reply.simulated,
-            })
+            Some(TaskEnd::Completed { result: commands::task_result(&reply.text), simulated: reply.simulated })
         }
         TaskStatus::Failed => {
             let unknown = || AttemptError {

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicI32};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::failure::{self, Meaning};
 use super::rows;
@@ -28,6 +28,8 @@ const OVERHEAD: usize = 320;
 pub(super) struct Feed {
     tail: RwLock<Tail>,
     seen: watch::Sender<Seen>,
+    /// Those who wait for wanted events alone. Locked after the tail.
+    quiet: Mutex<Vec<Quiet>>,
     pool: PgPool,
     /// How many processes listen, as last heard.
     pub(super) listeners: AtomicI32,
@@ -39,6 +41,14 @@ pub(super) struct Feed {
 struct Seen {
     head: Position,
     closed: bool,
+}
+
+/// Somebody who wants to know of some events only, and has seen all others up to `after`.
+struct Quiet {
+    filter: Filter,
+    after: Position,
+    /// Takes the position up to which nothing was wanted.
+    wake: oneshot::Sender<Position>,
 }
 
 struct Tail {
@@ -108,6 +118,7 @@ impl Feed {
         Self {
             tail: RwLock::new(tail),
             seen: watch::Sender::new(Seen { head, closed: false }),
+            quiet: Mutex::new(Vec::new()),
             pool,
             listeners: AtomicI32::new(1),
             listening: AtomicBool::new(false),
@@ -122,8 +133,26 @@ impl Feed {
     /// Takes committed events, in order; those that it has are skipped.
     pub(super) fn publish(&self, events: &[Arc<RecordedEvent>]) {
         let mut tail = self.tail.write();
+        let before = tail.head();
         events.iter().for_each(|event| tail.push(event));
         self.announce(tail.head());
+        self.wake(|quiet| {
+            let new = events.iter().filter(|event| event.position.as_u64() > before);
+            new.clone().any(|event| quiet.filter.matches(event)).then(|| quiet.after.max(Position::from_u64(before)))
+        });
+    }
+
+    /// Wakes those for whom `from` says from where to read on. Called under the lock of the tail.
+    fn wake(&self, from: impl Fn(&Quiet) -> Option<Position>) {
+        let mut quiet = self.quiet.lock();
+        for waiting in std::mem::take(&mut *quiet) {
+            match from(&waiting) {
+                // Who has gone away needs no waking.
+                Some(position) => drop(waiting.wake.send(position)),
+                None if waiting.wake.is_closed() => {}
+                None => quiet.push(waiting),
+            }
+        }
     }
 
     /// Forgets what is in memory and goes on after `head`.
@@ -132,6 +161,7 @@ impl Feed {
         if head.as_u64() > tail.head() {
             tail.reset(head.as_u64());
             self.announce(tail.head());
+            self.wake(|quiet| Some(quiet.after));
         }
     }
 
@@ -150,6 +180,7 @@ impl Feed {
     /// No more events will come.
     pub(super) fn close(&self) {
         self.seen.send_modify(|seen| seen.closed = true);
+        self.quiet.lock().clear();
     }
 
     /// All events after a position, when they are in memory.
@@ -238,5 +269,31 @@ impl Follow for Feed {
             }
         };
         Ok(Batch { events, position, caught_up: position >= self.head() })
+    }
+
+    async fn next_wanted(&self, mut after: Position, filter: &Filter, limit: usize) -> Result<Batch, ReadError> {
+        loop {
+            let woken = {
+                // Nothing is published meanwhile.
+                let tail = self.tail.read();
+                let page = tail.page(after, filter, limit);
+                let head = Position::from_u64(tail.head());
+                match page {
+                    Some(page) if page.events.is_empty() && page.position == head && !self.seen.borrow().closed => {
+                        let (wake, woken) = oneshot::channel();
+                        self.quiet.lock().push(Quiet { filter: filter.clone(), after: head, wake });
+                        woken
+                    }
+                    Some(page) if page.events.is_empty() && page.position == head => return Err(ReadError::Closed),
+                    Some(Page { events, position }) => {
+                        return Ok(Batch { events, position, caught_up: position == head });
+                    }
+                    // Memory does not reach back that far.
+                    None => break,
+                }
+            };
+            after = woken.await.map_err(|_| ReadError::Closed)?;
+        }
+        self.next(after, filter, limit).await
     }
 }
