@@ -2,6 +2,7 @@
 
 mod failure;
 mod guard;
+mod members;
 mod nodes;
 mod plans;
 mod tamper;

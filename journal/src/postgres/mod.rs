@@ -3,15 +3,18 @@
 //! One row, `journal.head`, says where the journal ends, and every append moves it on: so positions have no gaps and
 //! follow the order of commits, whatever the number of processes, and a reader never has to wait for a gap to fill.
 //! Each process has one writer ([`writer`]), keeps the newest events in memory for its readers ([`feed`]), and hears
-//! of the events of other processes ([`listener`]). While nothing happens, nothing is asked of the database.
+//! of the events of other processes ([`listener`]). Which processes there are is known by [`members`]. While nothing
+//! happens, nothing is asked of the database.
 
 mod checkpoints;
 mod failure;
 mod feed;
 mod listener;
+mod members;
 mod migrate;
 mod options;
 mod plan;
+mod presence;
 mod rows;
 mod session;
 mod writer;
@@ -36,6 +39,7 @@ use listener::Listener;
 use writer::{Job, Writer};
 
 pub use checkpoints::PostgresCheckpoints;
+pub use members::Membership;
 pub use migrate::{MIGRATOR, migrate};
 pub use options::{OpenError, Options};
 

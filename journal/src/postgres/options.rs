@@ -30,6 +30,11 @@ pub struct Options {
     pub heads: NonZeroUsize,
     /// How long an append waits for a database that cannot be reached.
     pub patience: Duration,
+    /// What people call this process' node; the machine's name by default.
+    pub name: String,
+    /// How long another node may be silent before it counts as dead although its session lives: it is frozen. Meant to
+    /// be the same for all nodes on a database; beats come three times as often, and at least once a second.
+    pub silence: Duration,
 }
 
 impl Options {
@@ -48,6 +53,8 @@ impl Options {
             tail_bytes: 64 * 1024 * 1024,
             heads: HEADS,
             patience: Duration::from_secs(30),
+            name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            silence: Duration::from_secs(3),
         }
     }
 
