@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventstore::{
-    BatchAppendClient, BatchAppendOptions, Client, ClientSettings, Error, Position, ReadAllOptions, ReadStream,
+    BatchAppendClient, BatchAppendOptions, Client, ClientSettings, Error, Position, ReadAllOptions,
     ReadStreamOptions, RecordedEvent, StreamPosition, StreamState, SubscribeToAllOptions, Subscription,
     SubscriptionFilter,
 };

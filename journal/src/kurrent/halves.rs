@@ -17,6 +17,8 @@ use super::envelope::Part;
 #[derive(Debug, Clone)]
 pub(super) struct Half {
     pub(super) rest: Vec<Part>,
+    /// The stream of its first part.
+    begun: String,
     /// The position of its first part, in `$all`.
     position: u64,
     since: Instant,
@@ -30,11 +32,11 @@ pub(super) struct Halves {
 
 impl Halves {
     /// Takes note of the next event of `$all`.
-    pub(super) fn observe(&self, id: Uuid, position: u64, rest: Vec<Part>) {
+    pub(super) fn observe(&self, id: Uuid, stream: &str, position: u64, rest: Vec<Part>) {
         let mut open = self.open.lock();
         open.remove(&id);
         if let Some(last) = rest.last().and_then(Part::last) {
-            open.insert(last, Half { rest, position, since: Instant::now() });
+            open.insert(last, Half { rest, begun: stream.to_owned(), position, since: Instant::now() });
         }
     }
 
@@ -48,9 +50,9 @@ impl Halves {
         self.select(|half| half.since.elapsed() >= age)
     }
 
-    /// Those that still have something to write into a stream.
+    /// Those that have written or still have to write into one of these streams.
     pub(super) fn touching(&self, names: &[String]) -> Vec<(Uuid, Half)> {
-        self.select(|half| half.rest.iter().any(|part| names.contains(&part.name)))
+        self.select(|half| names.contains(&half.begun) || half.rest.iter().any(|part| names.contains(&part.name)))
     }
 
     fn select(&self, wanted: impl Fn(&Half) -> bool) -> Vec<(Uuid, Half)> {
@@ -85,12 +87,13 @@ mod tests {
     #[test]
     fn an_append_is_open_until_its_last_event_is_seen() {
         let halves = Halves::default();
-        halves.observe(Uuid::from_u128(1), 10, vec![part(2), part(3)]);
-        halves.observe(Uuid::from_u128(4), 20, vec![part(5)]);
-        halves.observe(Uuid::from_u128(2), 30, Vec::new());
+        halves.observe(Uuid::from_u128(1), "s1", 10, vec![part(2), part(3)]);
+        halves.observe(Uuid::from_u128(4), "s4", 20, vec![part(5)]);
+        halves.observe(Uuid::from_u128(2), "s2", 30, Vec::new());
         assert_eq!((halves.oldest(), halves.older(Duration::ZERO).len()), (Some(10), 2));
         assert_eq!(halves.touching(&["s5".to_owned()]).len(), 1);
-        halves.observe(Uuid::from_u128(3), 40, Vec::new());
+        assert_eq!(halves.touching(&["s1".to_owned(), "s6".to_owned()]).len(), 1);
+        halves.observe(Uuid::from_u128(3), "s3", 40, Vec::new());
         assert_eq!(halves.oldest(), Some(20));
         halves.forget(Uuid::from_u128(5));
         assert_eq!(halves.oldest(), None);

@@ -9,7 +9,7 @@
 //! task of a subscription has a log of its own ([`Leash`]), which unwinds the task out of that circle.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use eventstore::{Error, SubscriptionEvent};
@@ -28,16 +28,20 @@ use crate::Position;
 /// How many warnings in a row mean that the client goes round in a circle.
 const CIRCLE: u32 = 1000;
 
+/// How long it may take until a subscription is made.
+const CONFIRM: Duration = Duration::from_secs(30);
+
 /// Follows until the shutdown.
 pub(super) async fn run(core: Arc<Core>, shutdown: CancellationToken) {
     let mut pause = Duration::ZERO;
     while !shutdown.is_cancelled() {
         let begun = Instant::now();
         let mut task = JoinSet::new();
-        task.spawn(follow(Arc::clone(&core)));
+        let confirmed = Arc::new(AtomicBool::new(false));
+        task.spawn(follow(Arc::clone(&core), Arc::clone(&confirmed)));
         let ended = tokio::select! {
             ended = task.join_next() => ended,
-            () = stalled(&core) => None,
+            () = stalled(&core, &confirmed) => None,
             () = shutdown.cancelled() => return,
         };
         match ended {
@@ -58,10 +62,14 @@ pub(super) async fn run(core: Arc<Core>, shutdown: CancellationToken) {
 }
 
 /// Returns when the server has had something for a while that the subscription has not brought.
-async fn stalled(core: &Core) {
-    let mut missed = 0;
+async fn stalled(core: &Core, confirmed: &AtomicBool) {
+    let (begun, mut missed) = (Instant::now(), 0);
     loop {
         tokio::time::sleep(core.options.watch).await;
+        // One that is not made yet brings nothing; but it has to be made some time.
+        if !confirmed.load(Ordering::Relaxed) && begun.elapsed() < CONFIRM {
+            continue;
+        }
         let seen = core.feed.seen();
         let wanted = if seen.recorded > seen.head {
             seen.recorded
@@ -82,7 +90,7 @@ async fn stalled(core: &Core) {
 }
 
 /// One subscription, until it fails.
-async fn follow(core: Arc<Core>) -> Error {
+async fn follow(core: Arc<Core>, confirmed: Arc<AtomicBool>) -> Error {
     let after = Some(core.feed.seen().head).filter(|head| *head > Position::START);
     let prefixes = [core.names.events(), core.names.commands()];
     let (leash, warnings) = Leash::new();
@@ -97,6 +105,7 @@ async fn follow(core: Arc<Core>) -> Error {
                 Err(error) => return error,
             };
             warnings.store(0, Ordering::Relaxed);
+            confirmed.store(true, Ordering::Relaxed);
             if let SubscriptionEvent::EventAppeared(resolved) = event
                 && let Some(event) = resolved.event
             {
@@ -108,7 +117,7 @@ async fn follow(core: Arc<Core>) -> Error {
 }
 
 fn take(core: &Core, event: eventstore::RecordedEvent) {
-    core.halves.observe(event.id, event.position.commit, envelope::rest(&event));
+    core.halves.observe(event.id, event.stream_id(), event.position.commit, envelope::rest(&event));
     if core.names.parse(event.stream_id()).is_none() {
         return;
     }

@@ -155,7 +155,7 @@ impl Core {
             };
             let last = slice.events.last().map(|event| event.position.commit);
             for event in &slice.events {
-                self.halves.observe(event.id, event.position.commit, envelope::rest(event));
+                self.halves.observe(event.id, event.stream_id(), event.position.commit, envelope::rest(event));
             }
             if !slice.more || last == from {
                 break;

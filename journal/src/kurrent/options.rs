@@ -40,7 +40,7 @@ impl Options {
     /// When the connection string is none.
     pub fn from_url(url: &str) -> Result<Self, OpenError> {
         const HEADS: NonZeroUsize = NonZeroUsize::new(65_536).expect("it is not zero");
-        let connect = ClientSettings::parse_str(url).map_err(OpenError::Url)?;
+        let connect = ClientSettings::parse_str(&hurried(url)).map_err(OpenError::Url)?;
         Ok(Self {
             connect,
             prefix: "hishamos".to_owned(),
@@ -79,6 +79,18 @@ pub enum OpenError {
     /// The cluster could not be reached, or what it holds cannot be read.
     #[error("the journal in KurrentDB could not be opened")]
     Store(#[from] ReadError),
+}
+
+/// The client pauses before its first attempt to connect, half a second unless told otherwise; a client that is replaced
+/// after every failure must not.
+fn hurried(url: &str) -> String {
+    const PAUSE: &str = "discoveryInterval=20";
+    match url.split_once('?') {
+        Some((_, parameters)) if parameters.to_ascii_lowercase().contains("discoveryinterval=") => url.to_owned(),
+        Some((address, "")) => format!("{address}?{PAUSE}"),
+        Some(_) => format!("{url}&{PAUSE}"),
+        None => format!("{url}?{PAUSE}"),
+    }
 }
 
 trait Parse: Sized {
