@@ -81,7 +81,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    const CHECKPOINT: &'static str = "engine";
+    /// Under which name its checkpoint is kept.
+    pub const CHECKPOINT: &'static str = "engine";
 
     /// An engine that has yet to run, and the handle to watch it.
     #[must_use]

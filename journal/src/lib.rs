@@ -17,6 +17,7 @@ mod prepare;
 mod recorded;
 mod store;
 mod subscription;
+mod transfer;
 pub mod wire;
 
 pub use append::{Append, AppendError, Appended, Context, Expected, StreamAppend};
@@ -29,3 +30,4 @@ pub use prepare::{MAX_APPEND_BYTES, MAX_APPEND_EVENTS, MAX_PAYLOAD, event_id};
 pub use recorded::{Filter, Hash, Metadata, Position, RecordedEvent};
 pub use store::Store;
 pub use subscription::{Batch, Subscription};
+pub use transfer::{Progress, Transfer, TransferError};

@@ -41,7 +41,7 @@ use names::Names;
 use writer::Core;
 
 pub use import::Importer;
-pub use options::{OpenError, Options};
+pub use options::{OpenError, Options, is_prefix};
 
 /// How old a half-written append is before somebody other than its writer finishes it.
 const ABANDONED: Duration = Duration::from_secs(20);

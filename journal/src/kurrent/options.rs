@@ -40,6 +40,9 @@ impl Options {
     /// When the connection string is none.
     pub fn from_url(url: &str) -> Result<Self, OpenError> {
         const HEADS: NonZeroUsize = NonZeroUsize::new(65_536).expect("it is not zero");
+        if !Self::is_url(url) {
+            return Err(OpenError::Url("it begins with kurrentdb:// or kurrentdb+discover://".to_owned()));
+        }
         let connect = ClientSettings::parse_str(&hurried(url)).map_err(OpenError::Url)?;
         Ok(Self {
             connect,
@@ -79,6 +82,12 @@ pub enum OpenError {
     /// The cluster could not be reached, or what it holds cannot be read.
     #[error("the journal in KurrentDB could not be opened")]
     Store(#[from] ReadError),
+}
+
+/// Whether all names of a journal's streams may begin with this.
+#[must_use]
+pub fn is_prefix(prefix: &str) -> bool {
+    super::names::Names::new(prefix).is_some()
 }
 
 /// The client pauses before its first attempt to connect, half a second unless told otherwise; a client that is replaced

@@ -8,6 +8,7 @@
 mod checkpoints;
 mod failure;
 mod feed;
+mod import;
 mod listener;
 mod migrate;
 mod options;
@@ -36,6 +37,7 @@ use listener::Listener;
 use writer::{Job, Writer};
 
 pub use checkpoints::PostgresCheckpoints;
+pub use import::Importer;
 pub use migrate::{MIGRATOR, migrate};
 pub use options::{OpenError, Options};
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -51,6 +52,7 @@ pub struct Faults {
     subscriptions: Mutex<VecDeque<ReadFault>>,
     hold: Mutex<Option<Hold>>,
     held: watch::Sender<usize>,
+    count: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -107,7 +109,13 @@ impl Faults {
         Held { release, seen: *self.held.borrow(), reached: self.held.subscribe() }
     }
 
+    /// How many writes have been asked for.
+    pub fn writes(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
     pub(super) fn next_write(&self) -> Option<WriteFault> {
+        self.count.fetch_add(1, Ordering::Relaxed);
         let mut writes = self.writes.lock();
         let (skip, fault) = writes.front_mut()?;
         match skip.checked_sub(1) {

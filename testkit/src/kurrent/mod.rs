@@ -56,7 +56,7 @@ impl KurrentDouble {
         let listener = TcpListener::bind(address).await.expect("a port of the loopback is free");
         let address = listener.local_addr().expect("a listener has an address");
         let (faults, alive) = (Arc::new(Faults::default()), CancellationToken::new());
-        let service = service::Service { store: Arc::clone(&store), faults: Arc::clone(&faults), address };
+        let service = service::Service { store: Arc::clone(&store), faults: Arc::clone(&faults) };
         let incoming = net::incoming(listener, alive.clone(), prompt);
         let routes = Server::builder()
             .add_service(

@@ -30,7 +30,6 @@ use super::store::{Expected, Outcome, Proposed, Store};
 pub(super) struct Service {
     pub(super) store: Arc<Store>,
     pub(super) faults: Arc<Faults>,
-    pub(super) address: SocketAddr,
 }
 
 type Out<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -343,7 +342,6 @@ fn wrong_version(current: Option<u64>, expected: Expected) -> append_resp::Wrong
 #[tonic::async_trait]
 impl ServerFeatures for Service {
     async fn get_supported_methods(&self, _: Request<common::Empty>) -> Result<Response<SupportedMethods>, Status> {
-        let _ = self.address;
         let method = |name: &str, features: &[&str]| SupportedMethod {
             method_name: name.to_owned(),
             service_name: "event_store.client.streams.streams".to_owned(),
