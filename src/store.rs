@@ -136,10 +136,25 @@ impl Store {
             None => projections::is_used(&self.pool).await?.then(|| BESIDE.to_owned()),
         };
         match known {
-            Some(known) if known == self.source => Ok(()),
+            Some(known) if known == self.source => self.check_restored().await,
             Some(known) => Err(OtherJournal { known, configured: self.source.clone() }.into()),
             None => self.claim().await,
         }
+    }
+
+    /// Two databases can be restored to different moments. One that is ahead of its journal shows it.
+    async fn check_restored(&self) -> anyhow::Result<()> {
+        let head = self.journal.head().await?;
+        for checkpoint in projections::Queries::new(self.pool.clone()).checkpoints().await? {
+            let position = Position::from_u64(u64::try_from(checkpoint.position).unwrap_or(0));
+            anyhow::ensure!(
+                position <= head,
+                "the read model `{}` is at position {position}, but the journal ends at {head}; if the journal was \
+                 restored to an older state, run `hishamos journal switch`",
+                checkpoint.name
+            );
+        }
+        Ok(())
     }
 
     async fn claim(&self) -> anyhow::Result<()> {

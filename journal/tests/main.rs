@@ -15,3 +15,4 @@ mod kurrent;
 mod postgres;
 mod properties;
 mod sample;
+mod transfer;

@@ -61,8 +61,8 @@ impl End {
 
     async fn kurrent(config: &Config, url: &str) -> Result<Self, Failure> {
         let shown = DatabaseUrl::new(url.to_owned()).masked();
-        let mut options = kurrent::Options::from_url(url)
-            .map_err(|error| Failure::usage(error.to_string().replace(url, &shown)))?;
+        let mut options =
+            kurrent::Options::from_url(url).map_err(|error| Failure::usage(error.to_string().replace(url, &shown)))?;
         options.prefix.clone_from(&config.journal.prefix);
         let (journal, _) =
             KurrentJournal::open(options.clone()).await.with_context(|| format!("cannot open {shown}"))?;
@@ -173,12 +173,7 @@ struct Counted {
     lag: BTreeMap<String, u64>,
 }
 
-async fn count(
-    config: &Config,
-    end: &End,
-    terminal: &mut Terminal,
-    with_followers: bool,
-) -> Result<Counted, Failure> {
+async fn count(config: &Config, end: &End, terminal: &mut Terminal, with_followers: bool) -> Result<Counted, Failure> {
     let followers = if with_followers { followers(config, end).await? } else { BTreeMap::new() };
     let unreadable = "the journal cannot be read";
     let head = end.journal.head().await.context(unreadable)?;
@@ -408,7 +403,8 @@ pub(crate) async fn switch(config: &Config, terminal: &mut Terminal, as_json: bo
         terminal.json(&json!({ "switched": true, "head": head.to_string() }));
     } else {
         let glyph = terminal.paint(Style::Good, "✓");
-        terminal.line(format!("{glyph} read models begin anew with the configured journal, which ends at position {head}"));
+        terminal
+            .line(format!("{glyph} read models begin anew with the configured journal, which ends at position {head}"));
     }
     Ok(())
 }
@@ -418,15 +414,15 @@ fn size(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
     let bytes = bytes as f64;
     let mut value = bytes;
-    let mut unit = "B";
-    for larger in ["kB", "MB", "GB", "TB"] {
-        if value < 1000.0 {
-            break;
-        }
+    let mut units = "B kB MB GB TB PB EB".split(' ');
+    let mut unit = units.next().unwrap_or_default();
+    while value >= 1000.0
+        && let Some(larger) = units.next()
+    {
         value /= 1000.0;
         unit = larger;
     }
-    if unit == "B" { format!("{value:.0} B") } else { format!("{value:.1} {unit}") }
+    if bytes < 1000.0 { format!("{value:.0} {unit}") } else { format!("{value:.1} {unit}") }
 }
 
 #[cfg(test)]

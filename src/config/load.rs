@@ -302,7 +302,10 @@ mod tests {
         assert_eq!(url(long), "kurrentdb://b:2");
         assert_eq!(url(with(&none, "", &[("HISHAMOS_JOURNAL", "kurrentdb://c:3")]).unwrap()), "kurrentdb://c:3");
         let error = with(&none, "journal = \"mysql://u:hidden@x\"\n", &[]).unwrap_err();
-        assert!(error.contains("journal.url") && error.contains("kurrentdb://") && !error.contains("hidden"), "{error}");
+        assert!(
+            error.contains("journal.url") && error.contains("kurrentdb://") && !error.contains("hidden"),
+            "{error}"
+        );
         let error = with(&none, "[journal]\nprefix = \"a_b\"\n", &[]).unwrap_err();
         assert!(error.contains("journal.prefix is `a_b`"), "{error}");
         let error = with(&none, "[journal]\nurls = \"x\"\n", &[]).unwrap_err();

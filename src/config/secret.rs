@@ -100,7 +100,10 @@ mod tests {
             shown("postgres://u:s3cret@host:5432/db?sslmode=require"),
             "postgres://u:***@host:5432/db?sslmode=require"
         );
-        assert_eq!(shown("kurrentdb+discover://u:s3cret@a:1,b:2?tls=true"), "kurrentdb+discover://u:***@a:1,b:2?tls=true");
+        assert_eq!(
+            shown("kurrentdb+discover://u:s3cret@a:1,b:2?tls=true"),
+            "kurrentdb+discover://u:***@a:1,b:2?tls=true"
+        );
         assert_eq!(shown("postgres://u:p@ss@host/db"), "postgres://u:***@host/db");
         assert_eq!(shown("postgres://host/db?password=x&user=u"), "postgres://host/db?password=***&user=u");
         assert_eq!(shown("postgres://u@localhost/db?host=/run/x"), "postgres://u@localhost/db?host=/run/x");

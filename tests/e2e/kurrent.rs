@@ -106,7 +106,8 @@ fn everything_works_and_a_kill_at_any_write_changes_nothing_in_the_end() {
     assert_eq!(info["events"], verified["events"], "{info}");
     assert_eq!(info["behind"]["read model runs"], 0, "{info}");
     // What somebody changed is named, and the exit code tells damage.
-    let event = world.double.store().events().into_iter().rev().find(|event| event.event_type == "run.completed").unwrap();
+    let event =
+        world.double.store().events().into_iter().rev().find(|event| event.event_type == "run.completed").unwrap();
     world.double.store().tamper(event.position, |event| {
         event.data = [&event.data[..], b"x"].concat().into();
     });
@@ -137,9 +138,9 @@ fn killed_at(at: usize, written: bool, expected: &Value) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let reached = world.runtime.block_on(async {
-        tokio::time::timeout(std::time::Duration::from_secs(30), held.reached()).await.is_ok()
-    });
+    let reached = world
+        .runtime
+        .block_on(async { tokio::time::timeout(std::time::Duration::from_secs(30), held.reached()).await.is_ok() });
     // Steps that run side by side may be settled together, with fewer writes.
     assert!(reached || world.ended_runs() == 1, "write {at} never came");
     server.end("-KILL");
@@ -170,8 +171,7 @@ fn a_journal_moves_there_and_back() {
         command.env_remove("HISHAMOS_JOURNAL");
         command
     };
-    let serve_postgres =
-        || world.home.serve_by(in_postgres(&["serve", "--port", "0", "--json", "--simulate"]));
+    let serve_postgres = || world.home.serve_by(in_postgres(&["serve", "--port", "0", "--json", "--simulate"]));
     let server = serve_postgres();
     assert!(in_postgres(&["catalog", "load"]).output().unwrap().status.success());
     world.run_welcome();
@@ -242,4 +242,22 @@ fn a_kurrentdb_that_is_not_there_is_named_without_its_password() {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(3), "{said}");
     assert!(said.contains("127.0.0.1:9") && !said.contains("hidden"), "{said}");
+}
+
+#[test]
+fn read_models_that_are_ahead_of_a_restored_journal_are_not_used() {
+    let world = World::new();
+    let server = world.serve();
+    assert!(world.command(&["catalog", "load"]).output().unwrap().status.success());
+    server.end("-TERM");
+    // What was recorded after the backup is gone.
+    world.double.store().forget_last(20);
+    let refused = world.command(&["serve", "--port", "0", "--simulate"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("hishamos journal switch"), "{refused:?}");
+    assert!(world.command(&["journal", "switch"]).output().unwrap().status.success());
+    let server = world.serve();
+    assert!(world.command(&["catalog", "load"]).output().unwrap().status.success());
+    world.run_welcome();
+    server.end("-TERM");
 }

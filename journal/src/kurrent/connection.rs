@@ -10,9 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventstore::{
-    BatchAppendClient, BatchAppendOptions, Client, ClientSettings, Error, Position, ReadAllOptions,
-    ReadStreamOptions, RecordedEvent, StreamPosition, StreamState, SubscribeToAllOptions, Subscription,
-    SubscriptionFilter,
+    BatchAppendClient, BatchAppendOptions, Client, ClientSettings, Error, Position, ReadAllOptions, ReadStreamOptions,
+    RecordedEvent, StreamPosition, StreamState, SubscribeToAllOptions, Subscription, SubscriptionFilter,
 };
 use tokio::sync::Mutex;
 
@@ -178,9 +177,8 @@ impl Connection {
 
     /// Events of `$all`, `from` included, of streams whose names begin with one of the prefixes.
     pub(super) async fn read_all(&self, from: Option<u64>, prefixes: &[String], limit: usize) -> Result<Slice, Error> {
-        let position = from.map_or(StreamPosition::Start, |from| {
-            StreamPosition::Position(Position { commit: from, prepare: from })
-        });
+        let position = from
+            .map_or(StreamPosition::Start, |from| StreamPosition::Position(Position { commit: from, prepare: from }));
         let options = ReadAllOptions::default().position(position).filter(filter(prefixes)).max_count(limit);
         self.patiently(&Ask::All(options), limit, PAGE_BYTES).await
     }

@@ -53,7 +53,8 @@ pub(super) async fn run(core: Arc<Core>, shutdown: CancellationToken) {
         task.shutdown().await;
         core.connection.renew().await;
         let lasted = begun.elapsed() > Duration::from_secs(10);
-        pause = if lasted { Duration::ZERO } else { (pause * 2).clamp(Duration::from_millis(50), Duration::from_secs(5)) };
+        pause =
+            if lasted { Duration::ZERO } else { (pause * 2).clamp(Duration::from_millis(50), Duration::from_secs(5)) };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => return,

@@ -32,9 +32,7 @@ use uuid::Uuid;
 use crate::chain::Entry;
 use crate::prepare::{self, Prepared};
 use crate::subscription::Follow;
-use crate::{
-    Append, AppendError, Appended, Filter, Journal, Page, Position, ReadError, RecordedEvent, Subscription,
-};
+use crate::{Append, AppendError, Appended, Filter, Journal, Page, Position, ReadError, RecordedEvent, Subscription};
 use connection::{Connection, Meaning, meaning};
 use envelope::{Message, Part};
 use names::Names;

@@ -65,7 +65,16 @@ impl Options {
         let scheme = url.split_once("://").map(|(scheme, _)| scheme);
         matches!(
             scheme,
-            Some("kurrentdb" | "kurrent" | "esdb" | "kdb" | "kurrentdb+discover" | "kurrent+discover" | "esdb+discover" | "kdb+discover")
+            Some(
+                "kurrentdb"
+                    | "kurrent"
+                    | "esdb"
+                    | "kdb"
+                    | "kurrentdb+discover"
+                    | "kurrent+discover"
+                    | "esdb+discover"
+                    | "kdb+discover"
+            )
         )
     }
 }

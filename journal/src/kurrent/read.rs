@@ -30,7 +30,9 @@ impl Core {
         let mut slice = match self.connection.read_all(Some(number), prefixes, more).await {
             Err(error) if meaning(&error) == Meaning::NoPlace => {
                 match self.connection.read_all(Some(number.saturating_add(1)), prefixes, more).await {
-                    Err(error) if meaning(&error) == Meaning::NoPlace => return self.scan(after, prefixes, limit).await,
+                    Err(error) if meaning(&error) == Meaning::NoPlace => {
+                        return self.scan(after, prefixes, limit).await;
+                    }
                     slice => slice.map_err(unavailable)?,
                 }
             }

@@ -407,8 +407,7 @@ impl Core {
 
     /// Whether the event that a note speaks of is there.
     async fn noted(&self, note: &Note, until: Instant) -> Result<Option<Appended>, AppendError> {
-        let there =
-            self.patiently(until, || self.connection.read(&note.stream, note.revision, 1)).await?;
+        let there = self.patiently(until, || self.connection.read(&note.stream, note.revision, 1)).await?;
         let Some(event) = there.into_iter().find(|event| event.id == note.id) else { return Ok(None) };
         let event = envelope::recorded(&self.names, event).map_err(unavailable)?;
         let heads = vec![(event.stream, event.revision)];

@@ -100,7 +100,8 @@ async fn whatever_happens_to_a_write_it_is_there_once() {
                 part(one, Expected::NoStream, &[&texts[0]]),
                 part(two, Expected::NoStream, &[&texts[1]]),
             ]));
-            let done = node.journal.append(wish.clone()).await.unwrap_or_else(|error| panic!("{fault:?} {skip}: {error}"));
+            let done =
+                node.journal.append(wish.clone()).await.unwrap_or_else(|error| panic!("{fault:?} {skip}: {error}"));
             assert!(!done.repeated);
             assert_eq!(done.heads, [(one, 0), (two, 0)]);
             assert_eq!(done.position, node.journal.head().await.unwrap());

@@ -116,7 +116,9 @@ async fn what_came_in_between_is_told_and_never_doubled() {
         held.release(true);
         match asking.await.unwrap() {
             // Its belief is broken: what it had written already stays, and nothing else is written for it.
-            Err(AppendError::Conflict { stream, actual, .. }) => assert_eq!((round, stream, actual), (0, owner, Some(1))),
+            Err(AppendError::Conflict { stream, actual, .. }) => {
+                assert_eq!((round, stream, actual), (0, owner, Some(1)))
+            }
             // Without a belief it goes on behind the other.
             Ok(done) => assert_eq!((round, done.heads), (1, vec![(derived, 1), (owner, 3)])),
             Err(other) => panic!("{other}"),
@@ -164,7 +166,10 @@ async fn a_start_looks_back_only_to_where_appends_are_known_to_be_whole() {
     let double = KurrentDouble::start().await;
     let node = KurrentNode::open(&double.url()).await;
     for _ in 0..20 {
-        node.journal.append(parts(vec![part(task(), Expected::NoStream, &["a"]), part(agent(), Expected::NoStream, &["b"])])).await.unwrap();
+        node.journal
+            .append(parts(vec![part(task(), Expected::NoStream, &["a"]), part(agent(), Expected::NoStream, &["b"])]))
+            .await
+            .unwrap();
     }
     let head = node.journal.head().await.unwrap();
     node.stop().await;

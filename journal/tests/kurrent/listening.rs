@@ -36,7 +36,8 @@ async fn survives(faults: &[ReadFault]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_subscription_goes_on_without_gap_or_repetition() {
-    survives(&[ReadFault::Unavailable(0), ReadFault::Unavailable(7), ReadFault::Repeats, ReadFault::Unavailable(1)]).await;
+    survives(&[ReadFault::Unavailable(0), ReadFault::Unavailable(7), ReadFault::Repeats, ReadFault::Unavailable(1)])
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

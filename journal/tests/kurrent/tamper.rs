@@ -33,7 +33,10 @@ async fn a_changed_event_is_named() {
         double.store().tamper(position.as_u64(), change);
         let report = journal::chain::verify(&node.journal).await.unwrap();
         assert!(
-            report.findings.iter().any(|found| found.position == position && matches!(found.fault, Fault::WrongHash { .. })),
+            report
+                .findings
+                .iter()
+                .any(|found| found.position == position && matches!(found.fault, Fault::WrongHash { .. })),
             "{report:#?}"
         );
         node.stop().await;

@@ -51,8 +51,8 @@ impl Filter {
         let filter = if expression.regex.is_empty() {
             Self::Prefixes { of_stream, prefixes: expression.prefix }
         } else {
-            let regex = regex::Regex::new(&expression.regex)
-                .map_err(|error| Status::invalid_argument(error.to_string()))?;
+            let regex =
+                regex::Regex::new(&expression.regex).map_err(|error| Status::invalid_argument(error.to_string()))?;
             Self::Regex { of_stream, regex }
         };
         Ok((filter, window.saturating_mul(u64::from(multiplier)).max(1)))
@@ -200,8 +200,7 @@ impl Following {
                 (Some(name), next)
             }
         };
-        let confirmation =
-            read_resp::SubscriptionConfirmation { subscription_id: uuid::Uuid::new_v4().to_string() };
+        let confirmation = read_resp::SubscriptionConfirmation { subscription_id: uuid::Uuid::new_v4().to_string() };
         let waiting = VecDeque::from([Found::Content(Content::Confirmation(confirmation))]);
         let end = store.end();
         Ok(Self { store, stream, filter, next, waiting, end, live: false, considered: 0, interval })

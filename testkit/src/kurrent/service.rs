@@ -122,9 +122,7 @@ impl Service {
                     Expected::Any => batch_append_resp::ExpectedStreamPosition::Any(()),
                     Expected::NoStream => batch_append_resp::ExpectedStreamPosition::NoStream(()),
                     Expected::Exists => batch_append_resp::ExpectedStreamPosition::StreamExists(()),
-                    Expected::Revision(revision) => {
-                        batch_append_resp::ExpectedStreamPosition::StreamPosition(revision)
-                    }
+                    Expected::Revision(revision) => batch_append_resp::ExpectedStreamPosition::StreamPosition(revision),
                 }),
             };
             return Some(Ok(answer));
@@ -164,7 +162,9 @@ fn propose(
     data: bytes::Bytes,
 ) -> Result<Proposed, Status> {
     let mut field = |name: &str| {
-        metadata.remove(name).ok_or_else(|| Status::invalid_argument(format!("Required Metadata Property '{name}' Missing")))
+        metadata
+            .remove(name)
+            .ok_or_else(|| Status::invalid_argument(format!("Required Metadata Property '{name}' Missing")))
     };
     Ok(Proposed {
         id: uuid(id)?,
@@ -179,14 +179,19 @@ fn refusal(code: rpc::Code, message: &str, details: Vec<u8>, name: &str) -> batc
     batch_append_resp::Result::Error(rpc::Status {
         code: code.into(),
         message: message.to_owned(),
-        details: Some(prost_types::Any { type_url: format!("type.googleapis.com/event_store.client.{name}"), value: details }),
+        details: Some(prost_types::Any {
+            type_url: format!("type.googleapis.com/event_store.client.{name}"),
+            value: details,
+        }),
     })
 }
 
 fn batch_result(done: Done, expected: Expected) -> batch_append_resp::Result {
     use batch_append_resp::success::{CurrentRevisionOption, PositionOption};
     match done {
-        Done::Deadline => refusal(rpc::Code::DeadlineExceeded, "Timeout", common::Timeout {}.encode_to_vec(), "Timeout"),
+        Done::Deadline => {
+            refusal(rpc::Code::DeadlineExceeded, "Timeout", common::Timeout {}.encode_to_vec(), "Timeout")
+        }
         Done::Outcome(Outcome::Done { revision, position }) => {
             batch_append_resp::Result::Success(batch_append_resp::Success {
                 current_revision_option: Some(match revision {
@@ -219,7 +224,9 @@ fn batch_result(done: Done, expected: Expected) -> batch_append_resp::Result {
             let (code, name) = (rpc::Code::AlreadyExists, "WrongExpectedVersion");
             refusal(code, name, details.encode_to_vec(), name)
         }
-        Done::Outcome(Outcome::Mixed) => refusal(rpc::Code::Unknown, "Unknown", common::Unknown {}.encode_to_vec(), "Unknown"),
+        Done::Outcome(Outcome::Mixed) => {
+            refusal(rpc::Code::Unknown, "Unknown", common::Unknown {}.encode_to_vec(), "Unknown")
+        }
         Done::Outcome(outcome) => {
             let message = if outcome == Outcome::EventTooLarge {
                 "MaximumAppendEventSizeExceeded"

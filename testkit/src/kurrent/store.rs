@@ -79,8 +79,13 @@ pub(super) enum Expected {
 /// What a write came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    Done { revision: Option<u64>, position: Option<u64> },
-    Wrong { current: Option<u64> },
+    Done {
+        revision: Option<u64>,
+        position: Option<u64>,
+    },
+    Wrong {
+        current: Option<u64>,
+    },
     EventTooLarge,
     AppendTooLarge,
     /// Some of it was written before, some not.
@@ -139,6 +144,21 @@ impl Store {
         let in_stream = log.streams.get_mut(&old.stream).into_iter().flatten();
         in_stream.filter(|event| event.position == position).for_each(|event| *event = Arc::clone(&new));
         log.events.iter_mut().filter(|event| event.position == position).for_each(|event| *event = Arc::clone(&new));
+    }
+
+    /// Takes the last events away, as restoring an older backup does.
+    pub fn forget_last(&self, count: usize) {
+        let mut log = self.log.write();
+        for _ in 0..count {
+            let Some(event) = log.events.pop() else { break };
+            if let Some(stream) = log.streams.get_mut(&event.stream) {
+                stream.pop();
+                if stream.is_empty() {
+                    log.streams.remove(&event.stream);
+                }
+            }
+            self.end.send_replace(event.position);
+        }
     }
 
     /// The end of the log, and how it moves.

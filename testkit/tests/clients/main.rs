@@ -73,8 +73,7 @@ fn the_python_client_finds_what_it_expects() {
     let packages = pip(&PYTHON, "python");
     check(|url| {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/check.py");
-        let said =
-            run("the Python client", Command::new("python3").env("PYTHONPATH", &packages).args([script, url]));
+        let said = run("the Python client", Command::new("python3").env("PYTHONPATH", &packages).args([script, url]));
         assert!(said.contains("as expected"), "{said}");
     });
 }
@@ -88,7 +87,9 @@ fn the_node_client_finds_what_it_expects() {
         std::fs::create_dir_all(&target).unwrap();
         run(
             "the protocol double has to be checked by foreign clients, and this installs one with npm",
-            npm.args(["install", "--silent", "--no-fund", "--no-audit", "--no-save", "--prefix"]).arg(&target).arg(NODE_CLIENT),
+            npm.args(["install", "--silent", "--no-fund", "--no-audit", "--no-save", "--prefix"])
+                .arg(&target)
+                .arg(NODE_CLIENT),
         );
         std::fs::write(&stamp, NODE_CLIENT).unwrap();
     }
