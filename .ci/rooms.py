@@ -15,7 +15,7 @@ MAY_KNOW = {
     "engine": {"domain", "journal", "commands", "providers"},
     "schema": {"domain", "journal", "commands", "projections"},
     "testkit": {"cluster"},
-    "bench": {"domain", "journal", "commands", "projections", "providers", "engine", "cluster"},
+    "bench": {"domain", "journal", "commands", "projections", "providers", "engine", "cluster", "testkit"},
     "hishamos": {"domain", "journal", "commands", "projections", "providers", "engine", "schema", "cluster"},
 }
 # What only tests know; the testkit is for all of them.

@@ -116,11 +116,15 @@ impl App {
         store: &Store,
         rooms: &mut Vec<Room>,
     ) -> anyhow::Result<(Commands, String)> {
-        let journal: Arc<dyn Journal> = Arc::clone(&store.journal) as _;
+        let journal: Arc<dyn Journal> = Arc::clone(&store.journal);
         let head = journal.head().await?;
         let commands = Commands::new(Arc::clone(&journal));
 
-        let options = projections::Options::default();
+        let mut options = projections::Options::default();
+        if !journal.gapless() {
+            // Positions are bytes of a log there, about a thousand to an event.
+            options.unwritten = options.unwritten.saturating_mul(1024);
+        }
         let service = projections::Service::open(store.pool.clone(), Arc::clone(&journal), options).await?;
         let queries = service.handle().queries().clone();
         rooms.push(Room::open("projections", |stop| async move {

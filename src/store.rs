@@ -1,4 +1,8 @@
-//! The database: a private one that comes and goes with the program, or the one that the configuration names.
+//! The databases: PostgreSQL, private or named by the configuration, for read models and checkpoints; and the journal,
+//! in the same PostgreSQL or in a KurrentDB.
+//!
+//! Invariant: read models and checkpoints follow one journal. A program whose configuration names another one is
+//! refused, until somebody says that the journal was moved (`hishamos journal switch`).
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -6,9 +10,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use cluster::Cluster;
-use journal::postgres::{self, PostgresJournal};
+use journal::kurrent::{self, KurrentJournal};
+use journal::postgres::{self, PostgresCheckpoints, PostgresJournal};
+use journal::{Checkpoint, Checkpoints, Journal, Position};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 
@@ -16,14 +23,49 @@ use crate::config::Config;
 const CONNECTIONS: u32 = 10;
 /// How long a free connection may be waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Under which name the checkpoints say which journal they follow.
+const SOURCE: &str = "journal.source";
+/// The source of whatever follows the journal in its own PostgreSQL.
+const BESIDE: &str = "postgresql";
 
 /// An open, migrated database with its journal.
 pub(crate) struct Store {
     /// Connections for everything but the journal.
     pub(crate) pool: PgPool,
     /// The journal; it records only while its service runs.
-    pub(crate) journal: Arc<PostgresJournal>,
+    pub(crate) journal: Arc<dyn Journal>,
+    /// Which journal that is, in words that never change.
+    source: String,
     cluster: Option<Cluster>,
+}
+
+/// The journal's own work, whatever keeps it.
+pub(crate) enum JournalService {
+    /// In PostgreSQL.
+    Postgres(Box<postgres::Service>),
+    /// In KurrentDB.
+    Kurrent(Box<kurrent::Service>),
+}
+
+impl JournalService {
+    /// Works until `shutdown`; what was handed in by then is recorded.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        match self {
+            Self::Postgres(service) => service.run(shutdown).await,
+            Self::Kurrent(service) => Box::pin(service.run(shutdown)).await,
+        }
+    }
+}
+
+/// The read models and checkpoints follow another journal than the configured one.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the read models and checkpoints of this database follow another journal ({known}) than the configuration names \
+     ({configured}); configure that one, or, if the journal was moved, run `hishamos journal switch`"
+)]
+pub(crate) struct OtherJournal {
+    known: String,
+    configured: String,
 }
 
 impl Store {
@@ -31,35 +73,103 @@ impl Store {
     /// and brings the schema up to date.
     ///
     /// # Errors
-    /// When PostgreSQL does not start or cannot be reached, or its schema cannot be brought up to date.
-    pub(crate) async fn open(config: &Config) -> anyhow::Result<(Self, postgres::Service)> {
-        let Some(url) = &config.database_url else {
-            let cluster = Cluster::start(cluster_options(config)).await?;
-            let url = cluster.url();
-            return match connect(config, &url, "the private PostgreSQL").await {
-                Ok((pool, journal, service)) => Ok((Self { pool, journal, cluster: Some(cluster) }, service)),
-                Err(error) => {
-                    cluster.stop().await?;
-                    Err(error)
-                }
-            };
-        };
-        let (pool, journal, service) = connect(config, url.reveal(), &url.masked()).await?;
-        Ok((Self { pool, journal, cluster: None }, service))
+    /// When PostgreSQL does not start or cannot be reached, its schema cannot be brought up to date, the journal cannot
+    /// be opened, or the read models follow another one.
+    pub(crate) async fn open(config: &Config) -> anyhow::Result<(Self, JournalService)> {
+        let (store, service) = Self::open_any(config, false).await?;
+        match store.own().await {
+            Ok(()) => Ok((store, service)),
+            Err(error) => {
+                store.close().await?;
+                Err(error)
+            }
+        }
     }
 
     /// Opens the store beside the running program, or for itself when none runs.
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub(crate) async fn attach(config: &Config) -> anyhow::Result<(Self, postgres::Service)> {
-        if config.database_url.is_none()
-            && let Some(running) = Cluster::running(&config.data_dir)?
-        {
-            let (pool, journal, service) = connect(config, &running.url(), "the running program's database").await?;
-            return Ok((Self { pool, journal, cluster: None }, service));
+    pub(crate) async fn attach(config: &Config) -> anyhow::Result<(Self, JournalService)> {
+        let (store, service) = Self::open_any(config, true).await?;
+        match store.own().await {
+            Ok(()) => Ok((store, service)),
+            Err(error) => {
+                store.close().await?;
+                Err(error)
+            }
         }
-        Self::open(config).await
+    }
+
+    /// The same, whatever journal the read models follow.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub(crate) async fn open_any(config: &Config, beside: bool) -> anyhow::Result<(Self, JournalService)> {
+        let (url, shown, cluster) = match &config.database_url {
+            Some(url) => (url.reveal().to_owned(), url.masked(), None),
+            None => match Cluster::running(&config.data_dir)?.filter(|_| beside) {
+                Some(running) => (running.url(), "the running program's database".to_owned(), None),
+                None => {
+                    let cluster = Cluster::start(cluster_options(config)).await?;
+                    (cluster.url(), "the private PostgreSQL".to_owned(), Some(cluster))
+                }
+            },
+        };
+        match connect(config, &url, &shown).await {
+            Ok((pool, journal, service, source)) => Ok((Self { pool, journal, source, cluster }, service)),
+            Err(error) => {
+                if let Some(cluster) = cluster {
+                    cluster.stop().await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes sure that read models and checkpoints follow this journal; new ones do from now on.
+    async fn own(&self) -> anyhow::Result<()> {
+        let checkpoints = PostgresCheckpoints::new(self.pool.clone());
+        let known = match checkpoints.load(SOURCE).await? {
+            Some(known) => Some(String::from_utf8_lossy(&known.state).into_owned()),
+            // Before it was written down, there was only one possibility.
+            None => projections::is_used(&self.pool).await?.then(|| BESIDE.to_owned()),
+        };
+        match known {
+            Some(known) if known == self.source => self.check_restored().await,
+            Some(known) => Err(OtherJournal { known, configured: self.source.clone() }.into()),
+            None => self.claim().await,
+        }
+    }
+
+    /// Two databases can be restored to different moments. One that is ahead of its journal shows it.
+    async fn check_restored(&self) -> anyhow::Result<()> {
+        let head = self.journal.head().await?;
+        for checkpoint in projections::Queries::new(self.pool.clone()).checkpoints().await? {
+            let position = Position::from_u64(u64::try_from(checkpoint.position).unwrap_or(0));
+            anyhow::ensure!(
+                position <= head,
+                "the read model `{}` is at position {position}, but the journal ends at {head}; if the journal was \
+                 restored to an older state, run `hishamos journal switch`",
+                checkpoint.name
+            );
+        }
+        Ok(())
+    }
+
+    async fn claim(&self) -> anyhow::Result<()> {
+        let checkpoint = Checkpoint { position: Position::START, state: self.source.clone().into_bytes() };
+        Ok(PostgresCheckpoints::new(self.pool.clone()).save(SOURCE, checkpoint).await?)
+    }
+
+    /// Forgets everything that followed another journal: read models and checkpoints begin anew with this one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn switch(&self) -> anyhow::Result<()> {
+        projections::forget(&self.pool).await?;
+        PostgresCheckpoints::new(self.pool.clone()).forget().await?;
+        self.claim().await
     }
 
     /// Closes the connections and stops the private PostgreSQL. The journal's service must have ended.
@@ -86,7 +196,7 @@ async fn connect(
     config: &Config,
     url: &str,
     shown: &str,
-) -> anyhow::Result<(PgPool, Arc<PostgresJournal>, postgres::Service)> {
+) -> anyhow::Result<(PgPool, Arc<dyn Journal>, JournalService, String)> {
     let connect = PgConnectOptions::from_str(url).with_context(|| format!("{shown} is no PostgreSQL URL"))?;
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
@@ -97,9 +207,20 @@ async fn connect(
     journal::postgres::migrate(&pool)
         .await
         .with_context(|| format!("cannot bring the schema of {shown} up to date"))?;
+    let patience = Duration::from_secs(config.journal.patience_seconds);
+    if let Some(url) = &config.journal.url {
+        let mut options = kurrent::Options::from_url(url.reveal())?;
+        options.prefix.clone_from(&config.journal.prefix);
+        options.patience = patience;
+        let (journal, service) = KurrentJournal::open(options)
+            .await
+            .with_context(|| format!("cannot open the journal in {}", url.masked()))?;
+        let source = format!("kurrentdb {}", journal.identity());
+        return Ok((pool, Arc::new(journal), JournalService::Kurrent(Box::new(service)), source));
+    }
     let mut options = postgres::Options::new(connect);
     options.readers = config.journal.readers;
-    options.patience = Duration::from_secs(config.journal.patience_seconds);
+    options.patience = patience;
     let (journal, service) = PostgresJournal::open(options).await?;
-    Ok((pool, Arc::new(journal), service))
+    Ok((pool, Arc::new(journal), JournalService::Postgres(Box::new(service)), BESIDE.to_owned()))
 }

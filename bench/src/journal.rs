@@ -12,7 +12,7 @@ use crate::report::{Report, per_second, quantile_ms};
 use crate::store::Store;
 
 /// One event of ordinary size for a stream of its own.
-fn append() -> Append {
+pub(crate) fn append() -> Append {
     let task = TaskId::from_uuid(Uuid::now_v7());
     let event = Event::Task(TaskEvent::Cancelled { reason: "x".repeat(180) });
     Append {
@@ -86,7 +86,7 @@ async fn many(store: &Store, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn append_each(journal: &Arc<dyn Journal>, callers: usize, each: usize) -> anyhow::Result<()> {
+pub(crate) async fn append_each(journal: &Arc<dyn Journal>, callers: usize, each: usize) -> anyhow::Result<()> {
     let mut running = tokio::task::JoinSet::new();
     for _ in 0..callers {
         let journal = Arc::clone(journal);

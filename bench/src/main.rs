@@ -7,6 +7,7 @@
 mod cpu;
 mod engine;
 mod journal;
+mod kurrent;
 mod program;
 mod projections;
 mod raw;
@@ -46,7 +47,7 @@ async fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.data).context("the bench directory cannot be made")?;
     let data = arguments.data.canonicalize()?;
     let mut report = Report::new(arguments.prefix.clone(), arguments.quick);
-    if report.wants_any(&["journal.", "projections.", "engine."]) {
+    if report.wants_any(&["journal.append.", "journal.replay", "projections.", "engine."]) {
         let store = Store::start(&data).await?;
         let measured = async {
             journal::measure(&store, &mut report).await?;
@@ -56,6 +57,9 @@ async fn main() -> anyhow::Result<()> {
         let measured = measured.await;
         store.stop().await?;
         measured?;
+    }
+    if report.wants_any(&["journal.kurrentdb."]) {
+        kurrent::measure(&mut report).await?;
     }
     if report.wants_any(&["idle.", "start."]) {
         program::measure(&arguments.program, &data, &mut report).await?;

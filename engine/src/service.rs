@@ -89,7 +89,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    const CHECKPOINT: &'static str = "engine";
+    /// Under which name its checkpoint is kept.
+    pub const CHECKPOINT: &'static str = "engine";
 
     /// An engine that has yet to run, and the handle to watch it. It is the node that `members` calls itself.
     #[must_use]

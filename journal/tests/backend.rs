@@ -3,9 +3,11 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use journal::kurrent::{self, KurrentJournal};
 use journal::postgres::{Options, PostgresJournal};
 use journal::{Journal, MemoryJournal};
 use testkit::Database;
+use testkit::kurrent::KurrentDouble;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +38,71 @@ pub(crate) async fn postgres_small() -> Opened {
     })
     .await;
     Opened { journal: Arc::new(node.journal.clone()), _keep: Box::new((node, database)) }
+}
+
+/// KurrentDB: its protocol double, or the real server that `./dev test --kurrentdb URL` names.
+pub(crate) async fn kurrent() -> Opened {
+    kurrent_with(|_| {}).await
+}
+
+/// With hardly any memory, so that its readers read from the server and its writer asks where streams end.
+pub(crate) async fn kurrent_small() -> Opened {
+    kurrent_with(|options| {
+        options.tail_events = 4;
+        options.in_flight = 4;
+        options.heads = std::num::NonZeroUsize::MIN;
+    })
+    .await
+}
+
+async fn kurrent_with(change: impl FnOnce(&mut kurrent::Options)) -> Opened {
+    if let Some(url) = std::env::var("HISHAMOS_TEST_KURRENTDB_URL").ok().filter(|url| !url.is_empty()) {
+        let node = KurrentNode::open_with(&url, |options| {
+            // A journal of its own for each test.
+            options.prefix = format!("test{}", uuid::Uuid::new_v4().simple());
+            change(options);
+        })
+        .await;
+        return Opened { journal: Arc::new(node.journal.clone()), _keep: Box::new(node) };
+    }
+    let double = KurrentDouble::start().await;
+    let node = KurrentNode::open_with(&double.url(), change).await;
+    Opened { journal: Arc::new(node.journal.clone()), _keep: Box::new((node, double)) }
+}
+
+/// One process' journal over a KurrentDB.
+pub(crate) struct KurrentNode {
+    pub(crate) journal: KurrentJournal,
+    shutdown: CancellationToken,
+    service: JoinHandle<()>,
+}
+
+impl KurrentNode {
+    pub(crate) async fn open(url: &str) -> Self {
+        Self::open_with(url, |_| {}).await
+    }
+
+    pub(crate) async fn open_with(url: &str, change: impl FnOnce(&mut kurrent::Options)) -> Self {
+        let mut options = kurrent::Options::from_url(url).unwrap();
+        change(&mut options);
+        let (journal, service) = KurrentJournal::open(options).await.unwrap();
+        let shutdown = CancellationToken::new();
+        let service = tokio::spawn(service.run(shutdown.clone()));
+        Self { journal, shutdown, service }
+    }
+
+    /// Ends it as a program does.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.service.await.unwrap();
+    }
+
+    /// Ends it as a killed process does.
+    pub(crate) async fn kill(self) {
+        self.service.abort();
+        // Nothing of it may go on beside the next one.
+        let _ = self.service.await;
+    }
 }
 
 /// One process' journal over a database.

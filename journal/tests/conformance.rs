@@ -31,6 +31,22 @@ macro_rules! conformance {
                 crate::conformance::is_sound(&*opened.journal).await;
             })*
         }
+        mod kurrent {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let opened = crate::backend::kurrent().await;
+                super::$name(std::sync::Arc::clone(&opened.journal)).await;
+                crate::conformance::is_sound(&*opened.journal).await;
+            })*
+        }
+        mod kurrent_small {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let opened = crate::backend::kurrent_small().await;
+                super::$name(std::sync::Arc::clone(&opened.journal)).await;
+                crate::conformance::is_sound(&*opened.journal).await;
+            })*
+        }
         mod postgres_small {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
@@ -63,13 +79,22 @@ pub(crate) async fn everything(journal: &dyn Journal) -> Vec<Arc<RecordedEvent>>
     }
 }
 
+/// Positions grow, and have no gaps where the back end promises that.
+pub(crate) fn in_order(journal: &dyn Journal, events: &[Arc<RecordedEvent>]) {
+    let positions = positions(events);
+    assert!(positions.is_sorted_by(|one, two| one < two), "{positions:?}");
+    if journal.gapless() {
+        assert_eq!(positions, (1..=positions.len() as u64).collect::<Vec<_>>());
+    }
+}
+
 pub(crate) fn positions(events: &[Arc<RecordedEvent>]) -> Vec<u64> {
     events.iter().map(|event| event.position.as_u64()).collect()
 }
 
 #[tokio::test]
 async fn an_empty_journal_is_sound() {
-    for opened in [backend::memory().await, backend::postgres().await] {
+    for opened in [backend::memory().await, backend::postgres().await, backend::kurrent().await] {
         is_sound(&*opened.journal).await;
         assert_eq!(opened.journal.head().await.unwrap(), Position::START);
         assert!(everything(&*opened.journal).await.is_empty());

@@ -1,4 +1,5 @@
-//! The journal's tests: one conformance suite that every back end passes, and what concerns PostgreSQL alone.
+//! The journal's tests: one conformance suite that every back end passes, and what concerns PostgreSQL or
+//! KurrentDB alone.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,6 +11,8 @@
 
 mod backend;
 mod conformance;
+mod kurrent;
 mod postgres;
 mod properties;
 mod sample;
+mod transfer;

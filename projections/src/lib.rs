@@ -27,7 +27,7 @@ pub use rows::{
     AgentMetricsRow, AgentRow, AgentVersionRow, AttemptRow, CheckpointRow, RunRow, StatusCountRow, StepRow, TaskRow,
     TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
-pub use service::{Handle, Options, Service, compare, create_tables, names, rebuild};
+pub use service::{Handle, Options, Service, compare, create_tables, forget, is_used, names, rebuild};
 
 /// Every projector.
 fn projectors() -> Vec<Arc<dyn projector::Projector>> {

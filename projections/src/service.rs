@@ -188,3 +188,19 @@ fn find(name: &str) -> Result<Arc<dyn Projector>, Error> {
 fn unknown(name: &str) -> Error {
     Error::Unknown { name: name.to_owned(), known: names() }
 }
+
+/// Whether any read model of this database was ever filled from a journal.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_used(pool: &PgPool) -> Result<bool, Error> {
+    Ok(tables::is_used(pool).await?)
+}
+
+/// Forgets all read models, so that the next start fills them anew. No program may be filling them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget(pool: &PgPool) -> Result<(), Error> {
+    Ok(tables::forget(pool, &projectors()).await?)
+}

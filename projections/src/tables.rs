@@ -65,6 +65,22 @@ pub(crate) async fn ensure(pool: &PgPool, projector: &dyn Projector) -> Result<(
     connection.close().await
 }
 
+/// Whether any read model was ever filled from a journal.
+pub(crate) async fn is_used(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    let checkpoints = "SELECT FROM projections.checkpoints WHERE position > 0 LIMIT 1";
+    Ok(sqlx::query(checkpoints).fetch_optional(pool).await?.is_some())
+}
+
+/// Drops the read models and their checkpoints, all or none.
+pub(crate) async fn forget(pool: &PgPool, projectors: &[std::sync::Arc<dyn Projector>]) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    for projector in projectors {
+        run_sql(&mut transaction, format!("DROP SCHEMA IF EXISTS {} CASCADE", projector.schema())).await?;
+    }
+    run_sql(&mut transaction, "DELETE FROM projections.checkpoints".to_owned()).await?;
+    transaction.commit().await
+}
+
 /// Makes the schema anew, with the tables and without the further indexes. The search path must name it.
 pub(crate) async fn make(
     connection: &mut PgConnection,

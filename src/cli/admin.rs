@@ -128,7 +128,7 @@ pub(crate) async fn load_catalog(
     }
     .map_err(|errors| Failure::Refused { code: "CATALOG_INVALID".to_owned(), message: errors.to_string() })?;
     let attached = Attached::open(config).await?;
-    let commands = Commands::new(Arc::clone(&attached.store.journal) as _);
+    let commands = Commands::new(Arc::clone(&attached.store.journal));
     let loaded = Box::pin(async {
         check_names(&commands, &catalog).await?;
         commands.load_catalog(&Request::by(operator()), catalog).await.map_err(Failure::command)

@@ -10,6 +10,7 @@ mod client;
 mod failure;
 mod input;
 mod inspect;
+mod journal;
 mod run;
 mod signals;
 mod terminal;
@@ -115,6 +116,9 @@ enum Command {
     /// Prove what happened
     #[command(subcommand)]
     Audit(Audit),
+    /// See and move the journal
+    #[command(subcommand)]
+    Journal(Journal),
     /// Rebuild read models from the journal beside the live ones, and switch
     Rebuild {
         /// The read model
@@ -140,6 +144,31 @@ enum Audit {
         /// The run's id
         run: Uuid,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Journal {
+    /// Show what the journal holds: head, events, streams, size, and who is how far behind
+    Info {
+        /// The journal: kurrentdb://…, postgres://…, or `postgresql` for the PostgreSQL of the configuration (default:
+        /// the configured journal)
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
+    /// Copy the whole journal to another back end, checking every chain on both sides; repeated, it goes on where it was
+    Copy {
+        /// The journal to read, as for `journal info`
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+        /// The journal to write, which is empty or the beginning of the other
+        #[arg(long, value_name = "URL")]
+        to: String,
+        /// Go on copying what is recorded meanwhile, until Ctrl-C
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Let read models and engine begin anew with the configured journal, after it was moved
+    Switch,
 }
 
 #[derive(Debug, Subcommand)]
@@ -218,6 +247,11 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         }
         Command::Audit(Audit::Verify) => audit::verify(&config, terminal, json).await,
         Command::Audit(Audit::Replay { run }) => audit::replay(&config, terminal, json, run).await,
+        Command::Journal(Journal::Info { url }) => journal::info(&config, terminal, json, url.as_deref()).await,
+        Command::Journal(Journal::Copy { from, to, follow }) => {
+            journal::copy(&config, terminal, journal::Copy { from, to, follow, json }).await
+        }
+        Command::Journal(Journal::Switch) => journal::switch(&config, terminal, json).await,
         Command::Rebuild { name, .. } => admin::rebuild(&config, terminal, json, name.as_deref()).await,
         Command::Catalog(Catalog::Load { directory }) => {
             admin::load_catalog(&config, terminal, json, directory.as_deref()).await

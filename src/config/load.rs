@@ -16,7 +16,7 @@ const FILE: &str = "hishamos.toml";
 const FOREIGN: [&str; 4] = ["DATABASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"];
 
 /// The variables of the environment that are ours and no settings.
-const NO_SETTINGS: [&str; 2] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL"];
+const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
 const PARSED: [&str; 5] = ["readers", "patience_seconds", "drain_seconds", "latency_ms", "default_platforms"];
@@ -161,6 +161,18 @@ fn check(config: &Config) -> Result<(), Error> {
             )));
         }
     }
+    if let Some(url) = &config.journal.url
+        && let Err(error) = journal::kurrent::Options::from_url(url.reveal())
+    {
+        let error = error.to_string().replace(url.reveal(), &url.masked());
+        return Err(Error::Invalid(format!("journal.url: {error}")));
+    }
+    let prefix = &config.journal.prefix;
+    if !journal::kurrent::is_prefix(prefix) {
+        return Err(Error::Invalid(format!(
+            "journal.prefix is `{prefix}`, but has 1 to 40 lower-case letters and digits"
+        )));
+    }
     let mut ranges = [
         ("journal.readers", u64::from(config.journal.readers), 1, 100),
         ("journal.patience_seconds", config.journal.patience_seconds, 1, 3600),
@@ -275,6 +287,29 @@ mod tests {
         assert!(error.contains("journal.readers is 0"), "{error}");
         let flags = Flags { config: Some("/nowhere.toml".into()), ..Flags::default() };
         assert!(with(&flags, "", &[]).unwrap_err().contains("/nowhere.toml"));
+    }
+
+    #[test]
+    fn a_url_alone_names_the_journal() {
+        let none = Flags::default();
+        let url = |config: Config| config.journal.url.unwrap().reveal().to_owned();
+        let short = with(&none, "journal = \"kurrentdb://a:1?tls=false\"\n", &[]).unwrap();
+        assert_eq!(short.journal.readers, 8);
+        assert_eq!(url(short), "kurrentdb://a:1?tls=false");
+        let long = "[journal]\nurl = \"esdb://a:1\"\nprefix = \"acme\"\nreaders = 3\n";
+        let long = with(&none, long, &[("HISHAMOS_JOURNAL__URL", "kurrentdb://b:2")]).unwrap();
+        assert_eq!((long.journal.readers, long.journal.prefix.as_str()), (3, "acme"));
+        assert_eq!(url(long), "kurrentdb://b:2");
+        assert_eq!(url(with(&none, "", &[("HISHAMOS_JOURNAL", "kurrentdb://c:3")]).unwrap()), "kurrentdb://c:3");
+        let error = with(&none, "journal = \"mysql://u:hidden@x\"\n", &[]).unwrap_err();
+        assert!(
+            error.contains("journal.url") && error.contains("kurrentdb://") && !error.contains("hidden"),
+            "{error}"
+        );
+        let error = with(&none, "[journal]\nprefix = \"a_b\"\n", &[]).unwrap_err();
+        assert!(error.contains("journal.prefix is `a_b`"), "{error}");
+        let error = with(&none, "[journal]\nurls = \"x\"\n", &[]).unwrap_err();
+        assert!(error.contains("urls"), "{error}");
     }
 
     #[test]

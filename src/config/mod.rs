@@ -7,6 +7,7 @@ mod load;
 mod secret;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,7 +33,8 @@ pub(crate) struct Config {
     pub(crate) default_platforms: Vec<String>,
     /// The AI platforms, by key.
     pub(crate) platforms: BTreeMap<String, Platform>,
-    /// The journal.
+    /// The journal; only a URL stands for one with nothing else said.
+    #[serde(deserialize_with = "journal")]
     pub(crate) journal: Journal,
     /// The engine.
     pub(crate) engine: Engine,
@@ -171,6 +173,10 @@ impl Platform {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Journal {
+    /// A KurrentDB that keeps the journal; in PostgreSQL, beside the read models, when not given.
+    pub(crate) url: Option<DatabaseUrl>,
+    /// What the names of the journal's streams in KurrentDB begin with.
+    pub(crate) prefix: String,
     /// How many database connections read at most, 1 to 100.
     pub(crate) readers: u32,
     /// How long an append waits for a database that cannot be reached, in seconds.
@@ -179,8 +185,32 @@ pub(crate) struct Journal {
 
 impl Default for Journal {
     fn default() -> Self {
-        Self { readers: 8, patience_seconds: 30 }
+        Self { url: None, prefix: "hishamos".to_owned(), readers: 8, patience_seconds: 30 }
     }
+}
+
+/// `journal = "kurrentdb://…"`, or a table.
+fn journal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Journal, D::Error> {
+    struct Either;
+
+    impl<'de> serde::de::Visitor<'de> for Either {
+        type Value = Journal;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the URL of a KurrentDB, or a table of settings")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, url: &str) -> Result<Journal, E> {
+            let url = (!url.is_empty()).then(|| DatabaseUrl::new(url.to_owned()));
+            Ok(Journal { url, ..Journal::default() })
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Journal, A::Error> {
+            Journal::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_any(Either)
 }
 
 /// How the engine works.

@@ -40,6 +40,11 @@ impl Serialize for Masked {
 pub(crate) struct DatabaseUrl(String);
 
 impl DatabaseUrl {
+    /// Takes a URL.
+    pub(crate) fn new(url: String) -> Self {
+        Self(url)
+    }
+
     /// The URL itself, for connecting.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
@@ -94,6 +99,10 @@ mod tests {
         assert_eq!(
             shown("postgres://u:s3cret@host:5432/db?sslmode=require"),
             "postgres://u:***@host:5432/db?sslmode=require"
+        );
+        assert_eq!(
+            shown("kurrentdb+discover://u:s3cret@a:1,b:2?tls=true"),
+            "kurrentdb+discover://u:***@a:1,b:2?tls=true"
         );
         assert_eq!(shown("postgres://u:p@ss@host/db"), "postgres://u:***@host/db");
         assert_eq!(shown("postgres://host/db?password=x&user=u"), "postgres://host/db?password=***&user=u");

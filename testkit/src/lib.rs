@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test without its fixture has failed")]
 
 mod database;
+pub mod kurrent;
 pub mod openai;
 mod server;
 

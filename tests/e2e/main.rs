@@ -10,6 +10,7 @@
 
 mod cli;
 mod crash;
+mod kurrent;
 mod life;
 mod openai;
 mod program;

@@ -171,6 +171,12 @@ impl Verifier {
         self.last = Some(entry);
     }
 
+    /// How many faults it has found so far.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.report.faults
+    }
+
     /// Ends the pass; `head` is where the store says that the journal ends.
     #[must_use]
     pub fn finish(mut self, head: Position) -> Report {

@@ -15,6 +15,14 @@ impl PostgresCheckpoints {
     pub fn new(pool: PgPool) -> Self {
         Self { pool }
     }
+
+    /// Forgets every checkpoint: whoever kept one begins anew, as after the journal was moved.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget(&self) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql("DELETE FROM journal.checkpoints").execute(&self.pool).await.map(|_| ())
+    }
 }
 
 #[async_trait]

@@ -9,6 +9,7 @@
 mod checkpoints;
 mod failure;
 mod feed;
+mod import;
 mod listener;
 mod members;
 mod migrate;
@@ -39,6 +40,7 @@ use listener::Listener;
 use writer::{Job, Writer};
 
 pub use checkpoints::PostgresCheckpoints;
+pub use import::Importer;
 pub use members::Membership;
 pub use migrate::{MIGRATOR, migrate};
 pub use options::{OpenError, Options};

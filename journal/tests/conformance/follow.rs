@@ -91,25 +91,26 @@ async fn never_waits_for_a_slow_subscriber(journal: Arc<dyn Journal>) {
     for _ in 0..100 {
         journal.append(append(stream, Expected::Any, &["x"; 10])).await.unwrap();
     }
+    let head = journal.head().await.unwrap();
     while seen.len() < 1001 {
         let batch = slow.next().await.unwrap();
         assert!(batch.events.len() <= 3);
         seen.extend(positions(&batch.events));
-        assert_eq!(batch.caught_up, batch.position.as_u64() == 1001);
+        assert_eq!(batch.caught_up, batch.position == head);
     }
-    assert_eq!(seen, (1..=1001).collect::<Vec<_>>());
+    assert_eq!(seen, positions(&everything(&*journal).await));
 }
 
 async fn wakes_a_waiting_subscriber(journal: Arc<dyn Journal>) {
     let mut subscription = journal.subscribe(Position::START, Filter::default());
-    for round in 1..=5 {
+    for _ in 0..5 {
         let (batch, done) = tokio::join!(subscription.next(), async {
             tokio::task::yield_now().await;
             journal.append(append(agent(), Expected::NoStream, &["wake up"])).await.unwrap()
         });
         let batch = batch.unwrap();
         assert_eq!((batch.position, batch.caught_up), (done.position, true));
-        assert_eq!(positions(&batch.events), [round]);
+        assert_eq!(positions(&batch.events), [done.position.as_u64()]);
     }
 }
 
@@ -119,11 +120,11 @@ async fn loses_nothing_when_waiting_is_given_up(journal: Arc<dyn Journal>) {
     journal.append(append(agent(), Expected::NoStream, &["a", "b"])).await.unwrap();
     // Polled at most once and dropped, again and again, until the answer is there at once.
     let mut seen = Vec::new();
-    while seen.is_empty() {
+    while seen.len() < 2 {
         if let Ok(batch) = tokio::time::timeout(Duration::from_micros(50), subscription.next()).await {
             seen.extend(positions(&batch.unwrap().events));
         }
     }
-    assert_eq!(seen, [1, 2]);
+    assert_eq!(seen, positions(&everything(&*journal).await));
     assert!(tokio::time::timeout(Duration::from_millis(10), subscription.next()).await.is_err());
 }

@@ -1,0 +1,519 @@
+//! How an append becomes writes.
+//!
+//! KurrentDB writes to one stream at a time. An append is therefore written in parts: first the note about its command,
+//! if that is to be remembered, then the streams in their order, the one that the answer speaks of last. The first part
+//! carries all others, so an append is as good as recorded once its first part is: whoever finds it unfinished, this
+//! process after an error or another one after a crash, writes the rest ([`super::halves`]).
+//!
+//! Invariants: every write has an exact place in its stream and an id made from its content, so repeating one does
+//! nothing; after any error the writer looks whether it was recorded before it does anything else; within a process
+//! appends to one stream take turns, so that only another process can come in between. If one does so between two
+//! parts, what was written stays, is reported and counted: that is what KurrentDB cannot promise and PostgreSQL can.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::StreamId;
+use eventstore::Error;
+use futures_util::future::try_join_all;
+use lru::LruCache;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::connection::{Connection, Meaning, meaning};
+use super::envelope::{self, Note, Part};
+use super::feed::Feed;
+use super::halves::{Half, Halves};
+use super::locks::Locks;
+use super::names::Names;
+use super::options::Options;
+use crate::append::Head;
+use crate::prepare::{self, Prepared};
+use crate::{AppendError, Appended, Expected, Position, ReadError, RecordedEvent};
+
+/// How long a shutdown waits for a cluster that cannot be reached.
+const GRACE: Duration = Duration::from_secs(10);
+/// How often an append without a belief about its stream starts over because others were faster.
+const TRIES: u32 = 100;
+/// How many notes about one command are looked through.
+const NOTES: usize = 64;
+
+/// What only one at a time may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Key {
+    Command(Uuid),
+    Stream(StreamId),
+}
+
+/// Everything that the journal's parts share.
+pub(super) struct Core {
+    pub(super) options: Options,
+    pub(super) names: Names,
+    pub(super) connection: Connection,
+    pub(super) feed: Feed,
+    pub(super) halves: Halves,
+    locks: Locks<Key>,
+    /// Where streams end, as far as this process knows; another process may have gone on.
+    heads: Mutex<LruCache<StreamId, Head>>,
+    /// The first answers of commands.
+    answers: Mutex<LruCache<Uuid, Appended>>,
+    pub(super) stopping: CancellationToken,
+    stopped: Mutex<Option<Instant>>,
+}
+
+/// What is at the place of a part.
+enum Place {
+    /// The part itself; the position of its last event.
+    Ours(u64),
+    /// Nothing yet.
+    Free,
+    /// Something else, or the stream is shorter than believed.
+    Taken,
+}
+
+/// Why a part was not written.
+enum Trouble {
+    /// Its place is taken.
+    Taken,
+    Failed(AppendError),
+}
+
+/// What the parts of an append came to.
+enum Written {
+    Whole(Position),
+    /// The place of the part with this number was taken.
+    Taken(usize),
+}
+
+impl Core {
+    pub(super) fn new(options: Options, names: Names, connection: Connection, head: Position) -> Self {
+        let feed = Feed::new(head, options.tail_events, options.tail_bytes);
+        Self {
+            heads: Mutex::new(LruCache::new(options.heads)),
+            answers: Mutex::new(LruCache::new(options.heads)),
+            feed,
+            options,
+            names,
+            connection,
+            halves: Halves::default(),
+            locks: Locks::new(),
+            stopping: CancellationToken::new(),
+            stopped: Mutex::new(None),
+        }
+    }
+
+    /// Another process' event, or one of ours once more: what is remembered of its stream is brought up to date.
+    pub(super) fn absorb(&self, event: &RecordedEvent) {
+        if let Some(head) = self.heads.lock().peek_mut(&event.stream)
+            && head.revision < event.revision
+        {
+            *head = Head { revision: event.revision, hash: event.hash };
+        }
+    }
+
+    /// Records an append.
+    pub(super) async fn append(&self, mut prepared: Prepared, since: Instant) -> Result<Appended, AppendError> {
+        let remembered = prepared.remembered();
+        let streams: Vec<StreamId> = prepared.streams.iter().map(|part| part.stream).collect();
+        let keys = streams.iter().copied().map(Key::Stream).chain(remembered.map(Key::Command)).collect();
+        let _held = self.locks.lock(keys).await;
+        if let Some(first) = remembered.and_then(|command| self.answers.lock().get(&command).cloned()) {
+            return Ok(first.again());
+        }
+        let until = since + self.options.patience;
+        let (mut fresh, mut next_note) = (false, 0);
+        for _ in 0..TRIES {
+            let mut heads = self.heads(&prepared, fresh, until).await?;
+            if let Err(refusal) = check(&prepared, &heads) {
+                if let Some(first) = self.first(remembered, until).await? {
+                    return Ok(first);
+                }
+                // What is remembered may be old; and what is new may be half of something.
+                if fresh && !self.finish_touching(&streams, until).await {
+                    return Err(refusal);
+                }
+                fresh = true;
+                continue;
+            }
+            let known = heads.clone();
+            let (parts, mut done) = self.parts(&mut prepared, &mut heads, next_note)?;
+            match self.write_all(&parts, 0, until).await? {
+                Written::Whole(position) => {
+                    done.position = position;
+                    return Ok(self.recorded(done, heads, remembered));
+                }
+                Written::Taken(0) if remembered.is_some() => {
+                    if let Some(first) = self.first(remembered, until).await? {
+                        return Ok(first);
+                    }
+                    next_note = self.notes(remembered, until).await?;
+                }
+                Written::Taken(index) => {
+                    self.forget(&streams);
+                    // The note alone is nothing: the append is not begun until its first stream is written.
+                    if index > usize::from(remembered.is_some()) {
+                        return self.go_on(prepared, known, index, next_note, until).await;
+                    }
+                    if remembered.is_some() {
+                        next_note = self.notes(remembered, until).await?;
+                    }
+                }
+            }
+            fresh = true;
+        }
+        let error = "others changed the same stream at the same time, again and again";
+        Err(AppendError::Unavailable(error.into()))
+    }
+
+    /// Somebody came in between two parts. If the append has nothing against it, what is left is made anew for the
+    /// place that is free now; otherwise it stays half-written.
+    async fn go_on(
+        &self,
+        mut prepared: Prepared,
+        mut known: HashMap<StreamId, Head>,
+        mut index: usize,
+        next_note: u64,
+        until: Instant,
+    ) -> Result<Appended, AppendError> {
+        let first = usize::from(prepared.remember);
+        loop {
+            let Some((stream, expected)) = prepared.streams.get(index - first).map(|part| (part.stream, part.expected))
+            else {
+                return Err(AppendError::Unclear);
+            };
+            match self.head_of(stream, until).await? {
+                Some(head) => known.insert(stream, head),
+                None => known.remove(&stream),
+            };
+            if let Err(conflict) = prepare::check(stream, expected, known.get(&stream).copied()) {
+                metrics::counter!("journal_torn_appends_total").increment(1);
+                tracing::error!(
+                    command = %prepared.command, %stream, parts_written = index,
+                    "another process came in between the parts of an append; what was written of it stays"
+                );
+                return Err(conflict);
+            }
+            let mut heads = known.clone();
+            let (parts, mut done) = self.parts(&mut prepared, &mut heads, next_note)?;
+            match self.write_all(&parts, index, until).await? {
+                Written::Whole(position) => {
+                    done.position = position;
+                    return Ok(self.recorded(done, heads, prepared.remembered()));
+                }
+                Written::Taken(at) => index = at,
+            }
+        }
+    }
+
+    fn recorded(&self, done: Appended, heads: HashMap<StreamId, Head>, remembered: Option<Uuid>) -> Appended {
+        let mut known = self.heads.lock();
+        for (stream, _) in &done.heads {
+            if let Some(head) = heads.get(stream) {
+                known.put(*stream, *head);
+            }
+        }
+        drop(known);
+        if let Some(command) = remembered {
+            self.answers.lock().put(command, done.clone());
+        }
+        self.feed.recorded(done.position);
+        done
+    }
+
+    fn forget(&self, streams: &[StreamId]) {
+        let mut heads = self.heads.lock();
+        streams.iter().for_each(|stream| {
+            heads.pop(stream);
+        });
+    }
+
+    /// The ends of the streams of an append; those without events are missing. Unless it has to be sure, a stream that
+    /// is expected to be new is believed to be.
+    async fn heads(
+        &self,
+        prepared: &Prepared,
+        fresh: bool,
+        until: Instant,
+    ) -> Result<HashMap<StreamId, Head>, AppendError> {
+        let (mut heads, mut unknown) = (HashMap::new(), Vec::new());
+        {
+            let mut known = self.heads.lock();
+            for part in &prepared.streams {
+                match known.get(&part.stream).filter(|_| !fresh) {
+                    Some(head) => {
+                        heads.insert(part.stream, *head);
+                    }
+                    None if !fresh && part.expected == Expected::NoStream => {}
+                    None => unknown.push(part.stream),
+                }
+            }
+        }
+        let asked = unknown.into_iter().map(|stream| async move {
+            Ok::<_, AppendError>(self.head_of(stream, until).await?.map(|head| (stream, head)))
+        });
+        heads.extend(try_join_all(asked).await?.into_iter().flatten());
+        Ok(heads)
+    }
+
+    async fn head_of(&self, stream: StreamId, until: Instant) -> Result<Option<Head>, AppendError> {
+        let name = self.names.stream(stream);
+        let last = self.patiently(until, || self.connection.read_back(&name, 1)).await?;
+        let Some(last) = last.into_iter().next() else { return Ok(None) };
+        let event = envelope::recorded(&self.names, last).map_err(unavailable)?;
+        Ok(Some(Head { revision: event.revision, hash: event.hash }))
+    }
+
+    /// The writes of an append, and its answer but for the position.
+    fn parts(
+        &self,
+        prepared: &mut Prepared,
+        heads: &mut HashMap<StreamId, Head>,
+        next_note: u64,
+    ) -> Result<(Vec<Part>, Appended), AppendError> {
+        let before = heads.clone();
+        let mut events = Vec::with_capacity(prepared.count);
+        let done = prepared.stamp(Position::START, heads, &mut events);
+        let remembered = prepared.remembered();
+        let last = events.last().map(|event| event.hash);
+        let mut parts: Vec<Part> = Vec::with_capacity(prepared.streams.len() + 1);
+        let mut firsts: Vec<Arc<RecordedEvent>> = Vec::new();
+        for event in events {
+            let message = envelope::message(&event, remembered.is_some() && Some(event.hash) == last, &[])
+                .map_err(AppendError::Invalid)?;
+            let name = self.names.stream(event.stream);
+            match parts.last_mut().filter(|part| part.name == name) {
+                Some(part) => part.messages.push(message),
+                None => {
+                    let next = before.get(&event.stream).map_or(0, |head| head.revision + 1);
+                    parts.push(Part { name, next, messages: vec![message] });
+                    firsts.push(event);
+                }
+            }
+        }
+        if let (Some(command), Some(hash), Some((stream, revision))) = (remembered, last, done.heads.last()) {
+            let note = Note {
+                stream: self.names.stream(*stream),
+                revision: *revision,
+                id: envelope::store_id(&hash.0),
+                rest: parts.clone(),
+            };
+            let name = self.names.command(command);
+            parts.insert(0, envelope::note(name, next_note, &note).map_err(AppendError::Invalid)?);
+        } else if let [first, rest @ ..] = parts.as_mut_slice()
+            && let (false, Some(event), Some(message)) = (rest.is_empty(), firsts.first(), first.messages.first_mut())
+        {
+            *message = envelope::message(event, false, rest).map_err(AppendError::Invalid)?;
+        }
+        Ok((parts, done))
+    }
+
+    /// Writes the parts from the one with number `from` on.
+    async fn write_all(&self, parts: &[Part], from: usize, until: Instant) -> Result<Written, AppendError> {
+        let mut position = 0;
+        for (index, part) in parts.iter().enumerate().skip(from) {
+            match self.write(part, until).await {
+                Ok(at) => position = at,
+                Err(Trouble::Taken) => return Ok(Written::Taken(index)),
+                Err(Trouble::Failed(error)) if index == 0 => return Err(error),
+                Err(Trouble::Failed(error)) => {
+                    // It is begun, so it will be finished, only not now.
+                    tracing::warn!(%error, stream = part.name, "an append is half-written and will be finished later");
+                    return Err(AppendError::Unclear);
+                }
+            }
+        }
+        Ok(Written::Whole(Position::from_u64(position)))
+    }
+
+    /// Writes a part, however often that has to be tried; answers the position of its last event.
+    async fn write(&self, part: &Part, until: Instant) -> Result<u64, Trouble> {
+        let (mut pause, mut sent) = (Duration::from_millis(5), false);
+        loop {
+            let error = match self.connection.append(part).await {
+                Ok(Some(position)) => return Ok(position),
+                Ok(None) => None,
+                Err(failed) => {
+                    sent |= failed.sent;
+                    tracing::debug!(error = %failed.error, stream = part.name, "a write failed; looking what became of it");
+                    Some(failed.error)
+                }
+            };
+            match self.look(part).await {
+                Ok(Place::Ours(position)) => return Ok(position),
+                Ok(Place::Taken) => return Err(Trouble::Taken),
+                Ok(Place::Free) => {
+                    if let Some(error) = error.as_ref().filter(|error| meaning(error) == Meaning::Refused) {
+                        return Err(Trouble::Failed(refused(error, part)));
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "the cluster cannot be asked"),
+            }
+            if Instant::now() >= self.deadline(until) {
+                let error = error.map_or_else(|| "the server did not say where it put an event".into(), Into::into);
+                let error = if sent { AppendError::Unclear } else { AppendError::Unavailable(error) };
+                return Err(Trouble::Failed(error));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    /// Looks what is at the place of a part.
+    async fn look(&self, part: &Part) -> Result<Place, Error> {
+        let from = part.next.saturating_sub(1);
+        let count = part.messages.len() + usize::from(part.next > 0);
+        let found = self.connection.read(&part.name, from, count).await?;
+        let mut there = found.iter().filter(|event| event.revision >= part.next);
+        let expected = part.next == 0 || found.first().is_some_and(|event| event.revision == from);
+        let Some(first) = there.next() else {
+            return Ok(if expected { Place::Free } else { Place::Taken });
+        };
+        let ours = part.messages.first().is_some_and(|message| message.id == first.id);
+        let last = there.last().unwrap_or(first);
+        Ok(if ours && part.last() == Some(last.id) { Place::Ours(last.position.commit) } else { Place::Taken })
+    }
+
+    /// The answer that a command got, looked up in its notes. One that is noted but not finished is finished first.
+    pub(super) async fn find(&self, command: Uuid, until: Instant) -> Result<Option<Appended>, AppendError> {
+        let _held = self.locks.lock(vec![Key::Command(command)]).await;
+        self.first(Some(command), until).await
+    }
+
+    async fn first(&self, command: Option<Uuid>, until: Instant) -> Result<Option<Appended>, AppendError> {
+        let Some(command) = command else { return Ok(None) };
+        if let Some(first) = self.answers.lock().get(&command) {
+            return Ok(Some(first.again()));
+        }
+        let name = self.names.command(command);
+        let notes = self.patiently(until, || self.connection.read_back(&name, NOTES)).await?;
+        for (age, event) in notes.iter().enumerate() {
+            let note = envelope::read_note(event).map_err(unavailable)?;
+            let mut found = self.noted(&note, until).await?;
+            // Only the newest can be unfinished: whoever made it has seen that the older ones came to nothing.
+            if found.is_none() && age == 0 {
+                self.finish(&note.rest, until).await?;
+                found = self.noted(&note, until).await?;
+            }
+            if let Some(first) = found {
+                self.answers.lock().put(command, first.clone());
+                self.feed.recorded(first.position);
+                return Ok(Some(first));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the event that a note speaks of is there.
+    async fn noted(&self, note: &Note, until: Instant) -> Result<Option<Appended>, AppendError> {
+        let there = self.patiently(until, || self.connection.read(&note.stream, note.revision, 1)).await?;
+        let Some(event) = there.into_iter().find(|event| event.id == note.id) else { return Ok(None) };
+        let event = envelope::recorded(&self.names, event).map_err(unavailable)?;
+        let heads = vec![(event.stream, event.revision)];
+        Ok(Some(Appended { position: event.position, heads, repeated: true }))
+    }
+
+    /// How many notes there are about a command.
+    async fn notes(&self, command: Option<Uuid>, until: Instant) -> Result<u64, AppendError> {
+        let Some(command) = command else { return Ok(0) };
+        let name = self.names.command(command);
+        let last = self.patiently(until, || self.connection.read_back(&name, 1)).await?;
+        Ok(last.first().map_or(0, |event| event.revision + 1))
+    }
+
+    /// Writes what is left of an append; whether it is whole now.
+    async fn finish(&self, rest: &[Part], until: Instant) -> Result<bool, AppendError> {
+        match self.write_all(rest, 0, until).await? {
+            Written::Whole(_) => Ok(true),
+            Written::Taken(_) => Ok(false),
+        }
+    }
+
+    /// Finishes appends that somebody left half-written; whether all of them are settled.
+    pub(super) async fn finish_halves(&self, halves: Vec<(Uuid, Half)>, until: Instant) -> bool {
+        let mut settled = true;
+        for (last, half) in halves {
+            match self.finish(&half.rest, until).await {
+                Ok(true) => {
+                    metrics::counter!("journal_finished_appends_total").increment(1);
+                    tracing::info!(parts = half.rest.len(), "finished an append that was half-written");
+                    self.halves.forget(last);
+                }
+                Ok(false) => {
+                    tracing::debug!("an append was given up by its writer, because others were faster");
+                    self.halves.forget(last);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "an append stays half-written for now");
+                    settled = false;
+                }
+            }
+        }
+        settled
+    }
+
+    /// Whether anything was found that may make a conflict look different.
+    async fn finish_touching(&self, streams: &[StreamId], until: Instant) -> bool {
+        let names: Vec<String> = streams.iter().map(|stream| self.names.stream(*stream)).collect();
+        let halves = self.halves.touching(&names);
+        !halves.is_empty() && self.finish_halves(halves, until).await
+    }
+
+    /// A shutdown does not wait for ever.
+    fn deadline(&self, until: Instant) -> Instant {
+        if self.stopping.is_cancelled() {
+            let since = *self.stopped.lock().get_or_insert_with(Instant::now);
+            return until.min(since + GRACE);
+        }
+        until
+    }
+
+    async fn patiently<T, F>(&self, until: Instant, ask: impl Fn() -> F + Send) -> Result<T, AppendError>
+    where
+        F: Future<Output = Result<T, Error>> + Send,
+    {
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if meaning(&error) == Meaning::Refused || Instant::now() >= self.deadline(until) => {
+                    return Err(AppendError::Unavailable(Box::new(error)));
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+    }
+
+    /// Writes parts that were made elsewhere, such as by an import.
+    pub(super) async fn place(&self, part: &Part) -> Result<Option<Position>, AppendError> {
+        match self.write(part, Instant::now() + self.options.patience).await {
+            Ok(position) => Ok(Some(Position::from_u64(position))),
+            Err(Trouble::Taken) => Ok(None),
+            Err(Trouble::Failed(error)) => Err(error),
+        }
+    }
+}
+
+fn check(prepared: &Prepared, heads: &HashMap<StreamId, Head>) -> Result<(), AppendError> {
+    prepared
+        .streams
+        .iter()
+        .try_for_each(|part| prepare::check(part.stream, part.expected, heads.get(&part.stream).copied()))
+}
+
+fn unavailable(error: ReadError) -> AppendError {
+    AppendError::Unavailable(Box::new(error))
+}
+
+fn refused(error: &Error, part: &Part) -> AppendError {
+    let text = error.to_string();
+    if text.contains("AppendSizeExceeded") || text.contains("EventSizeExceeded") {
+        return AppendError::Invalid(format!(
+            "it sends {} bytes to stream {}, more than the KurrentDB server takes (its settings MaxAppendSize and \
+             MaxAppendEventSize)",
+            part.bytes(),
+            part.name
+        ));
+    }
+    AppendError::Unavailable(text.into())
+}

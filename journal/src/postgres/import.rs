@@ -1,0 +1,93 @@
+//! Taking in another journal's events as they are.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use domain::{Category, StreamId, Timestamp};
+use uuid::Uuid;
+
+use super::options::{OpenError, Options};
+use super::session::{Session, record};
+use super::{failure, rows};
+use crate::chain::Entry;
+use crate::import::{Import, ImportError};
+use crate::{AppendError, Hash, Position, RecordedEvent, metadata};
+
+/// How many bytes go into one statement, unless one event alone has more.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// Writes events into a journal that nobody else writes to.
+pub struct Importer {
+    session: Session,
+    head: Position,
+}
+
+impl Importer {
+    /// For the journal in a migrated database.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or holds no journal.
+    pub async fn open(options: &Options) -> Result<Self, OpenError> {
+        let mut session = Session::open(&options.settings("importer"), None).await?;
+        let head = rows::head(&mut session.connection).await?;
+        Ok(Self { session, head })
+    }
+}
+
+#[async_trait]
+impl Import for Importer {
+    async fn import(&mut self, entries: &[Entry]) -> Result<Position, ImportError> {
+        let mut rest = entries;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = rest.iter().take_while(|entry| {
+                bytes += entry.payload.len() + entry.metadata.len();
+                bytes <= BATCH_BYTES
+            });
+            let (batch, after) = rest.split_at(fits.count().clamp(1, rest.len()));
+            rest = after;
+            let mut events = Vec::with_capacity(batch.len());
+            let mut position = self.head.as_u64();
+            for entry in batch {
+                position += 1;
+                events.push(Arc::new(event(entry, Position::from_u64(position)).map_err(AppendError::Invalid)?));
+            }
+            let commands: Vec<Option<Uuid>> = batch.iter().map(|entry| entry.command).collect();
+            let connection = &mut self.session.connection;
+            match record(connection, self.head, &events, &commands, Uuid::new_v4(), 0).await {
+                Ok(Some(_)) => self.head = Position::from_u64(position),
+                Ok(None) => return Err(ImportError::Diverged("its head was moved".to_owned())),
+                Err(error) if failure::meaning(&error) == failure::Meaning::Taken => {
+                    return Err(ImportError::Diverged("it has an event of the same stream and revision".to_owned()));
+                }
+                Err(error) => return Err(ImportError::Append(failure::unavailable(&Arc::new(error)))),
+            }
+        }
+        Ok(self.head)
+    }
+}
+
+fn event(entry: &Entry, position: Position) -> Result<RecordedEvent, String> {
+    let hash = |bytes: &[u8]| match bytes.try_into() {
+        Ok(hash) => Ok(Hash(hash)),
+        Err(_) => Err(format!("a hash of event {} does not have 32 bytes", entry.id)),
+    };
+    let category: Category = entry.category.parse().map_err(|error| format!("{error}"))?;
+    Ok(RecordedEvent {
+        position,
+        id: entry.id,
+        stream: StreamId { category, id: entry.stream },
+        revision: entry.revision,
+        event_type: entry.event_type.clone(),
+        schema_version: entry.schema_version,
+        codec: entry.codec,
+        recorded_at: Timestamp::from_micros(entry.recorded_at),
+        metadata: metadata::decode(&entry.metadata)?,
+        metadata_bytes: Bytes::from(entry.metadata.clone()),
+        payload: Bytes::from(entry.payload.clone()),
+        previous_hash: hash(&entry.previous_hash)?,
+        hash: hash(&entry.hash)?,
+        decoded: OnceLock::new(),
+    })
+}
