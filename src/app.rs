@@ -138,9 +138,15 @@ impl App {
             Ok(())
         }));
 
+        let (membership, members) = store.join().await?;
+        rooms.push(Room::open("membership", |stop| async move {
+            membership.run(stop).await;
+            Ok(())
+        }));
+
         let options = engine::Options { drain: config.engine.drain(), ..engine::Options::default() };
         let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
-        let (engine, handle) = Engine::new(options, commands.clone(), registry, checkpoints);
+        let (engine, handle) = Engine::new(options, commands.clone(), registry, checkpoints, members);
         rooms.push(Room::open("engine", |stop| async move { Ok(engine.run(stop).await?) }));
 
         let parts =

@@ -11,11 +11,13 @@ use std::time::Duration;
 use anyhow::Context;
 use cluster::Cluster;
 use journal::kurrent::{self, KurrentJournal};
-use journal::postgres::{self, PostgresCheckpoints, PostgresJournal};
-use journal::{Checkpoint, Checkpoints, Journal, Position};
+use domain::NodeId;
+use journal::postgres::{self, Membership, PostgresCheckpoints, PostgresJournal};
+use journal::{Checkpoint, Checkpoints, Journal, Members, Position};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::config::Config;
 
@@ -36,6 +38,8 @@ pub(crate) struct Store {
     pub(crate) journal: Arc<dyn Journal>,
     /// Which journal that is, in words that never change.
     source: String,
+    /// Where the nodes meet: always in PostgreSQL, wherever the journal is.
+    nodes: postgres::Options,
     cluster: Option<Cluster>,
 }
 
@@ -117,7 +121,9 @@ impl Store {
             },
         };
         match connect(config, &url, &shown).await {
-            Ok((pool, journal, service, source)) => Ok((Self { pool, journal, source, cluster }, service)),
+            Ok(Opened { pool, journal, service, source, nodes }) => {
+                Ok((Self { pool, journal, source, nodes, cluster }, service))
+            }
             Err(error) => {
                 if let Some(cluster) = cluster {
                     cluster.stop().await?;
@@ -162,6 +168,15 @@ impl Store {
         Ok(PostgresCheckpoints::new(self.pool.clone()).save(SOURCE, checkpoint).await?)
     }
 
+    /// Makes this process one of the nodes that share the work.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub(crate) async fn join(&self) -> anyhow::Result<(Membership, Members)> {
+        let node = NodeId::from_uuid(Uuid::now_v7());
+        Membership::join(&self.nodes, node).await.context("cannot meet the other nodes in the database")
+    }
+
     /// Forgets everything that followed another journal: read models and checkpoints begin anew with this one.
     ///
     /// # Errors
@@ -192,11 +207,20 @@ fn cluster_options(config: &Config) -> cluster::Options {
     options
 }
 
+/// What a connection brings.
+struct Opened {
+    pool: PgPool,
+    journal: Arc<dyn Journal>,
+    service: JournalService,
+    source: String,
+    nodes: postgres::Options,
+}
+
 async fn connect(
     config: &Config,
     url: &str,
     shown: &str,
-) -> anyhow::Result<(PgPool, Arc<dyn Journal>, JournalService, String)> {
+) -> anyhow::Result<Opened> {
     let connect = PgConnectOptions::from_str(url).with_context(|| format!("{shown} is no PostgreSQL URL"))?;
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
@@ -208,6 +232,10 @@ async fn connect(
         .await
         .with_context(|| format!("cannot bring the schema of {shown} up to date"))?;
     let patience = Duration::from_secs(config.journal.patience_seconds);
+    let mut nodes = postgres::Options::new(connect);
+    nodes.readers = config.journal.readers;
+    nodes.patience = patience;
+    nodes.silence = Duration::from_secs(config.engine.takeover_seconds);
     if let Some(url) = &config.journal.url {
         let mut options = kurrent::Options::from_url(url.reveal())?;
         options.prefix.clone_from(&config.journal.prefix);
@@ -216,11 +244,10 @@ async fn connect(
             .await
             .with_context(|| format!("cannot open the journal in {}", url.masked()))?;
         let source = format!("kurrentdb {}", journal.identity());
-        return Ok((pool, Arc::new(journal), JournalService::Kurrent(Box::new(service)), source));
+        let service = JournalService::Kurrent(Box::new(service));
+        return Ok(Opened { pool, journal: Arc::new(journal), service, source, nodes });
     }
-    let mut options = postgres::Options::new(connect);
-    options.readers = config.journal.readers;
-    options.patience = patience;
-    let (journal, service) = PostgresJournal::open(options).await?;
-    Ok((pool, Arc::new(journal), JournalService::Postgres(Box::new(service)), BESIDE.to_owned()))
+    let (journal, service) = PostgresJournal::open(nodes.clone()).await?;
+    let service = JournalService::Postgres(Box::new(service));
+    Ok(Opened { pool, journal: Arc::new(journal), service, source: BESIDE.to_owned(), nodes })
 }

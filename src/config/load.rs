@@ -19,7 +19,8 @@ const FOREIGN: [&str; 4] = ["DATABASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL",
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 5] = ["readers", "patience_seconds", "drain_seconds", "latency_ms", "default_platforms"];
+const PARSED: [&str; 6] =
+    ["readers", "patience_seconds", "drain_seconds", "takeover_seconds", "latency_ms", "default_platforms"];
 
 /// What the command line says; it has the last word.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -177,6 +178,7 @@ fn check(config: &Config) -> Result<(), Error> {
         ("journal.readers", u64::from(config.journal.readers), 1, 100),
         ("journal.patience_seconds", config.journal.patience_seconds, 1, 3600),
         ("engine.drain_seconds", config.engine.drain_seconds, 0, 3600),
+        ("engine.takeover_seconds", config.engine.takeover_seconds, 1, 3600),
     ]
     .into_iter();
     match ranges.find(|(_, value, least, most)| !(*least..=*most).contains(value)) {

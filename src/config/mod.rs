@@ -219,6 +219,9 @@ fn journal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Journal,
 pub(crate) struct Engine {
     /// How long running calls may go on after a shutdown was asked for, in seconds.
     pub(crate) drain_seconds: u64,
+    /// How long a node may be silent before the others take its runs, in seconds. One that was killed is noticed
+    /// within a second.
+    pub(crate) takeover_seconds: u64,
 }
 
 impl Engine {
@@ -230,7 +233,7 @@ impl Engine {
 
 impl Default for Engine {
     fn default() -> Self {
-        Self { drain_seconds: 2 }
+        Self { drain_seconds: 2, takeover_seconds: 3 }
     }
 }
 
