@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use cluster::Cluster;
-use journal::kurrent::{self, KurrentJournal};
 use domain::NodeId;
+use journal::kurrent::{self, KurrentJournal};
 use journal::postgres::{self, Membership, PostgresCheckpoints, PostgresJournal};
 use journal::{Checkpoint, Checkpoints, Journal, Members, Position};
 use sqlx::PgPool;
@@ -216,11 +216,7 @@ struct Opened {
     nodes: postgres::Options,
 }
 
-async fn connect(
-    config: &Config,
-    url: &str,
-    shown: &str,
-) -> anyhow::Result<Opened> {
+async fn connect(config: &Config, url: &str, shown: &str) -> anyhow::Result<Opened> {
     let connect = PgConnectOptions::from_str(url).with_context(|| format!("{shown} is no PostgreSQL URL"))?;
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)

@@ -11,6 +11,9 @@ pub(crate) enum Failure {
     /// What was verified is damaged; all about it was shown already. Exit code 1.
     #[error("the journal is damaged")]
     Damaged,
+    /// Runs would differ on another version; all about it was shown already. Exit code 1.
+    #[error("runs would differ")]
+    Differs,
     /// The rules say no, or the command was used wrongly. Exit code 2.
     #[error("{message}")]
     Refused {
@@ -42,7 +45,7 @@ impl Failure {
     /// The exit code.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Run | Self::Damaged => 1,
+            Self::Run | Self::Damaged | Self::Differs => 1,
             Self::Refused { .. } => 2,
             Self::Infrastructure(_) => 3,
         })
@@ -51,7 +54,7 @@ impl Failure {
     /// For machines; nothing when the failure is part of an answer that was written already.
     pub(crate) fn json(&self) -> Option<Value> {
         match self {
-            Self::Run | Self::Damaged => None,
+            Self::Run | Self::Damaged | Self::Differs => None,
             Self::Refused { code, message } => Some(json!({ "error": { "code": code, "message": message } })),
             Self::Infrastructure(_) => {
                 Some(json!({ "error": { "code": "INFRASTRUCTURE", "message": self.to_string() } }))

@@ -1,10 +1,11 @@
-//! Commands that ask a running server: `runs`, `show`, `explain`, `cancel`.
+//! Commands that ask a running server: `runs`, `show`, `explain`.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::client::Client;
 use super::failure::Failure;
+use super::steer::number;
 use super::terminal::{Style, Terminal, cut, printable};
 
 const RUNS: &str = "query($filter: RunFilter, $first: Int) { runs(filter: $filter, first: $first) { nodes { runId \
@@ -16,12 +17,10 @@ const RUN: &str = "query($run: UUID!, $position: Position) { run(id: $run, minPo
                    startedAt endedAt durationMs output error { kind message } task { taskId status attempts { number \
                    platform model answeredBy status simulated durationMs cost usage { inputTokens outputTokens } \
                    error { kind message } } } } } }";
-const EXPLAIN: &str = "query($run: UUID!) { run(id: $run) { explain { runId status node next { ...cause } steps { \
-                       step status cause { ...cause } } } } } fragment cause on Cause { kind taskId attempt platform at error \
-                       steps }";
-const CANCEL: &str = "mutation($input: CancelRunInput!) { cancelRun(input: $input) { runId position revision repeated \
-                      changed } }";
-
+const EXPLAIN: &str = "query($run: UUID!) { run(id: $run) { explain { runId status node next { ...cause inner { ...cause } } steps { \
+                       step status cause { ...cause inner { ...cause } } } } } } fragment cause on Cause { kind since at step taskId \
+                       attempt platform error steps by reason clock held limit holders { runId taskId } ahead running \
+                       done total approvers agreed quorum signal runId runStatus }";
 /// `hishamos runs`.
 pub(crate) async fn runs(
     client: &Client,
@@ -179,47 +178,75 @@ pub(crate) async fn explain(client: &Client, terminal: &mut Terminal, as_json: b
 }
 
 fn describe(cause: &Value) -> String {
+    let since = at(cause, "since").as_str().map(|since| format!(", since {since}")).unwrap_or_default();
+    let step = text(cause, "step");
+    let inner =
+        || at(cause, "inner").is_object().then(|| format!("; {}", describe(at(cause, "inner")))).unwrap_or_default();
     match text(cause, "kind") {
         "UNCLAIMED" => "no node has taken the run yet".to_owned(),
-        "ATTEMPT" => format!("attempt {} is under way on {}", at(cause, "attempt"), text(cause, "platform")),
+        "ATTEMPT" => format!("attempt {} is under way on {}{since}", at(cause, "attempt"), text(cause, "platform")),
         "RETRY" => {
             let error = printable(text(cause, "error"));
             format!("{} attempts failed, the next starts at {} ({error})", at(cause, "attempt"), text(cause, "at"))
         }
-        "ENGINE" => "the engine is about to go on".to_owned(),
-        "NEEDS" => {
-            let steps: Vec<&str> =
-                at(cause, "steps").as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            format!("waits for {}", steps.join(", "))
+        "PAUSED" => {
+            let reason = printable(text(cause, "reason"));
+            let held = if at(cause, "held") == &Value::Bool(true) { " by a hold" } else { "" };
+            format!("paused{held} by {}{since} ({reason})", text(cause, "by"))
         }
+        "LIMIT" => {
+            let holders: Vec<&str> =
+                at(cause, "holders").as_array().into_iter().flatten().map(|holder| text(holder, "runId")).collect();
+            let next =
+                at(cause, "at").as_str().map(|at| format!(", its rate allows the next at {at}")).unwrap_or_default();
+            format!(
+                "limit `{}` is used up by {} runs ({}){next}; {} wait before it{since}",
+                text(cause, "limit"),
+                holders.len(),
+                super::terminal::cut(&holders.join(", "), 80),
+                number(cause, "ahead")
+            )
+        }
+        "ITEMS" => format!(
+            "{} of {} elements are done, {} under way{}",
+            at(cause, "done"),
+            number(cause, "total"),
+            at(cause, "running"),
+            inner()
+        ),
+        "APPROVAL" => {
+            let until = at(cause, "at").as_str().map(|at| format!(", until {at}")).unwrap_or_default();
+            format!(
+                "`{step}` waits for people: {} of {} have agreed; may decide: {}{since}{until}",
+                number(cause, "agreed"),
+                at(cause, "quorum"),
+                list(at(cause, "approvers"))
+            )
+        }
+        "TIMER" => format!("`{step}` waits until {}", text(cause, "at")),
+        "SIGNAL" => format!("`{step}` waits for the signal `{}`{since}", text(cause, "signal")),
+        "CHILD" => format!(
+            "`{step}` waits for run {}, which is {}{since}",
+            text(cause, "runId"),
+            text(cause, "runStatus").to_lowercase()
+        ),
+        "GRACE" => format!("running attempts may end until {}, then they are cut", text(cause, "at")),
+        "UNDO" => format!("`{step}` is being undone{}", inner()),
+        "ENGINE" => "the engine is about to go on".to_owned(),
+        "NEEDS" => format!("waits for {}", list(at(cause, "steps"))),
         "FAILED" => format!("failed: {}", printable(text(cause, "error"))),
+        "SKIPPED" => format!("skipped: {}", printable(text(cause, "reason"))),
         "NOT_REACHED" => "its turn did not come before the run ended".to_owned(),
         other => other.to_lowercase(),
     }
 }
 
-/// `hishamos cancel`.
-pub(crate) async fn cancel(
-    client: &Client,
-    terminal: &mut Terminal,
-    as_json: bool,
-    run: Uuid,
-    reason: &str,
-) -> Result<(), Failure> {
-    let input = json!({ "clientMutationId": Uuid::now_v7(), "runId": run, "reason": reason });
-    let mut data = client.ask(CANCEL, json!({ "input": input })).await?;
-    let done = data.get_mut("cancelRun").map(Value::take).unwrap_or_default();
-    if as_json {
-        terminal.json(&done);
-    } else if at(&done, "changed") == &Value::Bool(true) {
-        terminal.line(format!("run {run} is being cancelled"));
-    } else {
-        terminal.line(format!("run {run} was being cancelled already"));
-    }
-    Ok(())
+fn list(names: &Value) -> String {
+    let names: Vec<&str> = names.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    names.join(", ")
 }
 
-fn style_of(status: &str) -> Style {
+pub(super) fn style_of(status: &str) -> Style {
     match status {
         "completed" => Style::Good,
         "failed" => Style::Bad,
@@ -230,16 +257,16 @@ fn style_of(status: &str) -> Style {
 }
 
 /// A field; null when it is not there.
-fn at<'v>(value: &'v Value, name: &str) -> &'v Value {
+pub(super) fn at<'v>(value: &'v Value, name: &str) -> &'v Value {
     value.get(name).unwrap_or(&Value::Null)
 }
 
-fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The duration of something that has `durationMs`; a count may come as a number or as a decimal string.
-fn duration(value: &Value) -> String {
+pub(super) fn duration(value: &Value) -> String {
     let field = at(value, "durationMs");
     let millis = field.as_u64().or_else(|| field.as_str().and_then(|text| text.parse().ok()));
     millis.map(|millis| super::terminal::seconds(std::time::Duration::from_millis(millis))).unwrap_or_default()

@@ -5,14 +5,19 @@
 //! usage (2), and infrastructure that failed (3).
 
 mod admin;
+mod approve;
 mod audit;
+mod branch;
 mod client;
+mod compat;
 mod failure;
 mod input;
 mod inspect;
 mod journal;
+mod limit;
 mod run;
 mod signals;
+mod steer;
 mod terminal;
 mod up;
 mod watch;
@@ -77,8 +82,8 @@ enum Command {
     },
     /// List runs, newest first
     Runs {
-        /// Only at this status: running, cancelling, completed, failed, cancelled; may be repeated
-        #[arg(long, value_parser = ["running", "cancelling", "completed", "failed", "cancelled"])]
+        /// Only at this status; may be repeated
+        #[arg(long, value_parser = STATUSES)]
         status: Vec<String>,
         /// Only of the workflow with this key
         #[arg(long)]
@@ -103,15 +108,146 @@ enum Command {
         #[command(flatten)]
         server: ServerFlag,
     },
-    /// Ask a run to stop
+    /// Ask a run to stop: nothing new starts, and what runs gets time to end
     Cancel {
         /// The run's id
         run: Uuid,
         /// Why
         #[arg(long, default_value = "")]
         reason: String,
+        /// How long running attempts may go on before they are cut
+        #[arg(long, default_value = "5s", value_parser = steer::duration)]
+        grace: std::time::Duration,
         #[command(flatten)]
         server: ServerFlag,
+    },
+    /// Let nothing new start: of a run, of all runs of a workflow, or at all
+    Pause {
+        #[command(flatten)]
+        which: steer::Which,
+        /// Why
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// What happens to timers, deadlines and expiries meanwhile
+        #[arg(long, value_enum, default_value_t = steer::Clock::Frozen)]
+        clock: steer::Clock,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Let what was paused go on
+    Resume {
+        #[command(flatten)]
+        which: steer::Which,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Give a run a signal
+    Signal {
+        /// The run's id
+        run: Uuid,
+        /// The signal's name
+        signal: String,
+        /// What it carries, as JSON (default: null)
+        payload: Option<String>,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Cancel, pause, resume or retry many runs at once; shows first what would be hit
+    #[command(subcommand)]
+    Bulk(steer::Bulk),
+    /// List approvals that wait for a decision
+    Approvals {
+        /// Only those on which this person may decide
+        #[arg(long)]
+        person: Option<String>,
+        /// Only those on which this role may decide; may be repeated
+        #[arg(long)]
+        role: Vec<String>,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Agree to what a run asks
+    Approve {
+        #[command(flatten)]
+        decide: approve::Decide,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Say no to what a run asks
+    Reject {
+        #[command(flatten)]
+        decide: approve::Decide,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Try a failed or cancelled run again, in a new run that keeps what had completed
+    Retry {
+        /// The run's id
+        run: Uuid,
+        #[command(flatten)]
+        changes: branch::Changes,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Do a run again from some steps on, in a new run
+    Rerun {
+        /// The run's id
+        run: Uuid,
+        /// A step from which on everything is done again; may be repeated
+        #[arg(long, required = true)]
+        from: Vec<String>,
+        #[command(flatten)]
+        changes: branch::Changes,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Start a new run that takes over what had happened in another up to an event
+    Fork {
+        /// The run's id
+        run: Uuid,
+        /// The revision of the last event that is taken over; `hishamos audit replay` shows them
+        #[arg(long, value_name = "REVISION")]
+        at: u64,
+        #[command(flatten)]
+        changes: branch::Changes,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Compare two runs: steps, outputs, times, tokens and cost
+    Diff {
+        /// One run's id
+        a: Uuid,
+        /// The other run's id
+        b: Uuid,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Show a run with all that its steps started
+    Tree {
+        /// The run's id
+        run: Uuid,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Show the runs whose history a run took over, and those that took over its own
+    Lineage {
+        /// The run's id
+        run: Uuid,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Limit how much runs at the same time, or starts within a time
+    #[command(subcommand)]
+    Limit(limit::Limit),
+    /// Say what would differ if runs had followed another version of their workflow; exit code 1 when something would
+    CheckCompat {
+        /// The key of the workflow
+        workflow: String,
+        /// The version to check
+        version: u32,
+        /// How many ended runs are checked besides all open ones
+        #[arg(long, default_value_t = 50)]
+        sample: u32,
     },
     /// Prove what happened
     #[command(subcommand)]
@@ -180,6 +316,10 @@ enum Catalog {
     },
 }
 
+/// Where a run can stand.
+const STATUSES: [&str; 8] =
+    ["running", "paused", "cancelling", "failing", "compensating", "completed", "failed", "cancelled"];
+
 #[derive(Debug, Clone, clap::Args)]
 struct ServerFlag {
     /// The server to talk to (default: the one that runs on the data directory)
@@ -241,9 +381,68 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
             let client = run::running_server(&config, server.url.as_deref()).await?;
             inspect::explain(&client, terminal, json, run).await
         }
-        Command::Cancel { run, reason, server } => {
+        Command::Cancel { run, reason, grace, server } => {
             let client = run::running_server(&config, server.url.as_deref()).await?;
-            inspect::cancel(&client, terminal, json, run, &reason).await
+            steer::cancel(&client, terminal, json, run, &reason, grace).await
+        }
+        Command::Pause { which, reason, clock, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            steer::pause(&client, terminal, json, which, &reason, clock).await
+        }
+        Command::Resume { which, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            steer::resume(&client, terminal, json, which).await
+        }
+        Command::Signal { run, signal, payload, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            steer::signal(&client, terminal, json, run, &signal, payload.as_deref()).await
+        }
+        Command::Bulk(bulk) => {
+            let client = run::running_server(&config, None).await?;
+            steer::bulk(&client, terminal, json, bulk).await
+        }
+        Command::Approvals { person, role, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            approve::list(&client, terminal, json, person.as_deref(), &role).await
+        }
+        Command::Approve { decide, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            approve::decide(&client, terminal, json, true, decide).await
+        }
+        Command::Reject { decide, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            approve::decide(&client, terminal, json, false, decide).await
+        }
+        Command::Retry { run, changes, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            branch::branch(&client, terminal, json, run, branch::From::Failure, changes).await
+        }
+        Command::Rerun { run, from, changes, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            branch::branch(&client, terminal, json, run, branch::From::Steps(from), changes).await
+        }
+        Command::Fork { run, at, changes, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            branch::branch(&client, terminal, json, run, branch::From::Revision(at), changes).await
+        }
+        Command::Diff { a, b, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            branch::diff(&client, terminal, json, a, b).await
+        }
+        Command::Tree { run, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            branch::relatives(&client, terminal, json, "runTree", run).await
+        }
+        Command::Lineage { run, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            branch::relatives(&client, terminal, json, "runLineage", run).await
+        }
+        Command::Limit(limit) => {
+            let client = run::running_server(&config, None).await?;
+            limit::limit(&client, terminal, json, limit).await
+        }
+        Command::CheckCompat { workflow, version, sample } => {
+            compat::check(&config, terminal, json, &workflow, version, sample).await
         }
         Command::Audit(Audit::Verify) => audit::verify(&config, terminal, json).await,
         Command::Audit(Audit::Replay { run }) => audit::replay(&config, terminal, json, run).await,
