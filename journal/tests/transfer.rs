@@ -6,7 +6,7 @@ use journal::kurrent::{self, KurrentJournal};
 use journal::postgres::{self, PostgresJournal};
 use journal::{Expected, Import, Journal, MemoryJournal, Position, Transfer, TransferError};
 use testkit::Database;
-use testkit::kurrent::KurrentDouble;
+use testkit::kurrent::{KurrentDouble, WriteFault};
 
 use crate::backend::{KurrentNode, Node};
 use crate::sample::{agent, append, part, parts, remembered, task};
@@ -81,6 +81,32 @@ async fn a_journal_is_the_same_after_moving_there_and_back() {
     node.journal.append(append(stream, Expected::Exists, &["on"])).await.unwrap();
     crate::conformance::is_sound(&node.journal).await;
     node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_that_breaks_off_at_any_write_goes_on() {
+    let database = Database::create().await;
+    let node = Node::open(database.url()).await;
+    // Only a store remembers commands with their events.
+    fill(&node.journal, 2).await;
+    let source: Arc<dyn Journal> = Arc::new(node.journal.clone());
+    let whole = contents(&*source).await;
+    for at in 0..12 {
+        let double = KurrentDouble::start().await;
+        let options = || {
+            let mut options = kurrent::Options::from_url(&double.url()).unwrap();
+            options.patience = std::time::Duration::ZERO;
+            options
+        };
+        let (target, _) = KurrentJournal::open(options()).await.unwrap();
+        let target: Arc<dyn Journal> = Arc::new(target);
+        let fault = if at % 2 == 0 { WriteFault::Lost } else { WriteFault::Deadline };
+        double.faults().write(at, fault);
+        let broken = copy(&source, &target, kurrent::Importer::open(options()).await.unwrap()).await;
+        assert!(matches!(broken, Err(TransferError::Write(_))), "{at}: {broken:?}");
+        copy(&source, &target, kurrent::Importer::open(options()).await.unwrap()).await.unwrap();
+        assert_eq!(contents(&*target).await, whole, "{at}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

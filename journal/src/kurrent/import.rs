@@ -12,7 +12,7 @@ use super::writer::Core;
 use super::{OpenError, Options, read};
 use crate::chain::Entry;
 use crate::import::{Import, ImportError};
-use crate::{AppendError, Position};
+use crate::{AppendError, Position, ReadError};
 
 /// How many events of one stream go into one write.
 const RUN: usize = 500;
@@ -75,8 +75,18 @@ impl Importer {
                 id: envelope::store_id(&entry.hash),
                 rest: Vec::new(),
             };
-            let part = envelope::note(core.names.command(command), 0, &note).map_err(invalid)?;
-            self.place(&part).await?;
+            let name = core.names.command(command);
+            let part = envelope::note(name.clone(), 0, &note).map_err(invalid)?;
+            if core.place(&part).await?.is_none() {
+                // An import that was interrupted may have written it.
+                let there = core.connection.read(&name, 0, 1).await.map_err(super::unavailable).map_err(unreadable)?;
+                let there = there.first().map(envelope::read_note).transpose().map_err(unreadable)?;
+                if !there.is_some_and(|there| {
+                    (there.stream, there.revision, there.id) == (note.stream, note.revision, note.id)
+                }) {
+                    return Err(ImportError::Diverged(format!("command {command} led to something else there")));
+                }
+            }
         }
         let messages = run.iter().map(envelope::message_of_entry).collect::<Result<_, _>>().map_err(invalid)?;
         self.place(&Part { name, next: first.revision, messages }).await
@@ -91,6 +101,10 @@ impl Importer {
             ))),
         }
     }
+}
+
+fn unreadable(error: ReadError) -> ImportError {
+    ImportError::Append(AppendError::Unavailable(Box::new(error)))
 }
 
 fn invalid(what: String) -> ImportError {

@@ -6,7 +6,9 @@
 
 mod faults;
 mod net;
+#[expect(clippy::result_large_err, reason = "it is tonic's own error")]
 mod read;
+#[expect(clippy::result_large_err, reason = "it is tonic's own error")]
 mod service;
 mod store;
 

@@ -108,6 +108,7 @@ pub(super) fn read(service: &Service, request: ReadReq) -> Result<Answers, Statu
 }
 
 /// What goes back.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and it is what tonic made")]
 enum Found {
     Event(Arc<Written>),
     Missing(String),

@@ -215,9 +215,9 @@ impl Store {
         let name: Arc<str> = there.first().map_or_else(|| Arc::from(stream), |event| Arc::clone(&event.stream));
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() / 100);
         let mut end = *self.end.borrow();
-        let mut revision = current.map_or(0, |current| current + 1);
+        let next = current.map_or(0, |current| current + 1);
         let mut last = Outcome::Done { revision: current, position: None };
-        for event in proposed {
+        for (revision, event) in (next..).zip(proposed) {
             let length = u64::try_from(size(&event)).unwrap_or(u64::MAX) + OVERHEAD;
             let written = Arc::new(Written {
                 position: end,
@@ -232,7 +232,6 @@ impl Store {
             });
             last = Outcome::Done { revision: Some(revision), position: Some(end) };
             end += length;
-            revision += 1;
             log.events.push(Arc::clone(&written));
             log.streams.entry(Arc::clone(&name)).or_default().push(written);
         }
