@@ -13,6 +13,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod values;
+mod words;
 mod workflow;
 
 use std::fmt;
