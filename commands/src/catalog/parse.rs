@@ -12,8 +12,12 @@ use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::MergeKeyPolicy;
 use serde_saphyr::{Error, Location, MessageFormatter, Options, UserMessageFormatter};
 
-use super::format::{AgentFile, TemplateFile, WorkflowFile};
+use super::agent_file::AgentFile;
+use super::format::WorkflowFile;
+use super::places::FieldPlaces;
 use super::schema;
+use super::template_file::TemplateFile;
+use super::text;
 use super::{CatalogError, Fault, Place};
 
 /// The largest file that is read, in bytes.
@@ -27,6 +31,7 @@ pub(super) struct Source<'a> {
     file: &'a str,
     text: &'a str,
     pub(super) places: Places,
+    pub(super) fields: FieldPlaces,
     pub(super) errors: Vec<CatalogError>,
 }
 
@@ -41,7 +46,7 @@ impl<'a> Source<'a> {
         if text.trim().is_empty() {
             return Err(fault(Fault::Malformed("is empty".to_owned())));
         }
-        Ok(Self { file, text, places: Places::new(), errors: Vec::new() })
+        Ok(Self { file, text, places: Places::new(), fields: FieldPlaces::of(text), errors: Vec::new() })
     }
 
     pub(super) fn agent(&mut self) -> Option<Profile> {
@@ -62,17 +67,14 @@ impl<'a> Source<'a> {
         let body = TemplateBody::from(self.read::<TemplateFile>()?);
         let asked = TemplateCommand::Register { body: Box::new(body.clone()) };
         if let Err(refusal) = Template::default().decide(asked) {
-            let of_parameters =
-                matches!(&refusal, TemplateRefusal::Invalid { what } if what.starts_with("the parameters"));
-            let field = if of_parameters { "parameters" } else { "instructions" };
-            self.error_at_field(field, Fault::Template(refusal));
+            match refusal {
+                TemplateRefusal::Invalid { field, what } => self.error_at_field(&field, Fault::Rule(what)),
+                refusal => self.error_at_field("instructions", Fault::Template(refusal)),
+            }
             return Some(body);
         }
-        for fault in schema::check(&body.parameters) {
-            self.error_at_field("parameters", fault);
-        }
-        for fault in schema::render_examples(&body) {
-            self.error_at_field("parameters", fault);
+        for (field, fault) in schema::check_template(&body) {
+            self.error_at_field(&field, fault);
         }
         Some(body)
     }
@@ -147,11 +149,7 @@ impl<'a> Source<'a> {
     }
 
     fn error_at_field(&mut self, field: &str, fault: Fault) {
-        // Fields of the top level start a line; a file in flow style has no place then.
-        let starts = |line: &str| line.strip_prefix(field).is_some_and(|rest| rest.trim_start().starts_with(':'));
-        let line = self.text.lines().position(starts).filter(|_| !field.is_empty());
-        let place = line.and_then(|line| u64::try_from(line).ok()).map(|line| Place { line: line + 1, column: 1 });
-        self.error(place, (!field.is_empty()).then(|| field.to_owned()), fault);
+        self.error(self.fields.nearest(field), (!field.is_empty()).then(|| field.to_owned()), fault);
     }
 
     fn error(&mut self, place: Option<Place>, field: Option<String>, fault: Fault) {
@@ -195,6 +193,7 @@ fn malformed(error: &Error) -> Fault {
             // Some libraries draw the place on further lines; it is known without that.
             match message.lines().next().unwrap_or_default() {
                 "recursion limit exceeded" => Fault::TooComplex,
+                line if line.ends_with(text::EXPECTED) => Fault::Malformed(format!("{} belongs here", text::EXPECTED)),
                 "expected string scalar" => Fault::Malformed("a text belongs here".to_owned()),
                 "expected mapping start" => Fault::Malformed("fields (`name: value`) belong here".to_owned()),
                 "expected sequence start" => Fault::Malformed("a list belongs here".to_owned()),

@@ -4,6 +4,7 @@ mod checklist;
 mod command;
 mod decide;
 mod event;
+mod slices;
 mod state;
 
 pub use checklist::{Check, ChecklistItem, Example};

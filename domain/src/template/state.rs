@@ -5,6 +5,7 @@ use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::slices::without_slices;
 use super::{ChecklistItem, Example};
 use crate::{Bilingual, Capability, Key, TemplateEvent};
 
@@ -114,7 +115,9 @@ impl TemplateBody {
 
     /// The names that the instructions read.
     fn names_read(&self) -> Result<HashSet<String>, RenderError> {
-        let template = ENVIRONMENT.template_from_str(&self.instructions).map_err(|error| self.error(&error))?;
+        ENVIRONMENT.template_from_str(&self.instructions).map_err(|error| self.error(&error))?;
+        let copy = without_slices(&self.instructions);
+        let template = ENVIRONMENT.template_from_str(&copy).map_err(|error| self.error(&error))?;
         Ok(template.undeclared_variables(false))
     }
 

@@ -156,6 +156,9 @@ fn unused_parameters_are_known() {
     let body = TemplateBody { parameters, ..with(instructions) };
     assert_eq!(body.unused_parameters().unwrap(), ["tone", "loop"]);
     assert!(with("{{").unused_parameters().is_err());
+    assert_eq!(with("{{ topic[:10] }}").unused_parameters().unwrap(), [""; 0]);
+    assert_eq!(with("{{ topik[:10] }}").unknown_names().unwrap(), ["topik"]);
+    assert_eq!(with("{% for line in topic[1:] %}{{ line[:2] }}{% endfor %}").unknown_names().unwrap(), [""; 0]);
 }
 
 #[test]
