@@ -23,7 +23,7 @@ use journal::{Executor, Journal};
 
 pub use error::{Error, Refused};
 pub use explain::{Cause, Explanation, StepExplanation};
-pub use load::{Change, LoadReport, LoadedEntry};
+pub use load::{Change, Edited, LoadReport, LoadedEntry, PlannedEntry, Registered, catalogue_actor};
 pub use request::{Outcome, Request, now};
 pub use runs::{StartRun, Started};
 pub use schemas::{SchemaCache, SchemaError};

@@ -49,7 +49,7 @@ async fn a_repeated_command_gets_the_first_answer() {
     assert_eq!(second["clientMutationId"], json!(Uuid::from_u128(42)));
     assert_eq!(house.revision(AgentId::from_key(&"writer".parse().unwrap())).await, 1);
     let stored = house.commands.executor().load::<Agent>(AgentId::from_key(&"writer".parse().unwrap()).into()).await;
-    assert_eq!(stored.unwrap().state.profile().unwrap().name, "Writer");
+    assert_eq!(stored.unwrap().state.profile().unwrap().name.en, "Writer");
 }
 
 #[tokio::test]

@@ -44,7 +44,8 @@ pub use similarity::{Pair, Similarity};
 pub use strict::{DEPARTMENTS, MOST_SHARED};
 
 /// What a catalogue file describes; its folder says which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// An agent, in the folder `agents`.
     Agent,
@@ -145,6 +146,14 @@ impl Catalog {
     /// # Errors
     /// All that is wrong, in the order of the files.
     pub fn read_dir(directory: impl AsRef<Path>) -> Result<Self, CatalogErrors> {
+        let (catalog, errors) = Self::survey(directory);
+        if errors.is_empty() { Ok(catalog) } else { Err(CatalogErrors(errors)) }
+    }
+
+    /// As [`read_dir`](Self::read_dir), for those who want to know of the rest too: what could be read, and all that is
+    /// wrong. A catalogue with errors is not to be loaded.
+    #[must_use]
+    pub fn survey(directory: impl AsRef<Path>) -> (Self, Vec<CatalogError>) {
         let mut catalog = Self::default();
         let mut errors = Vec::new();
         for found in read::files(directory.as_ref()) {
@@ -153,7 +162,7 @@ impl Catalog {
                 Err(error) => errors.push(error),
             }
         }
-        if errors.is_empty() { Ok(catalog) } else { Err(CatalogErrors(errors)) }
+        (catalog, errors)
     }
 
     /// Reads files that are in memory already, each with its name, such as `agents/analyst.yaml`; the first folder of

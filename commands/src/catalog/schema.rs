@@ -30,6 +30,9 @@ fn check_at(field: &str, schema: &Value) -> Vec<(String, Fault)> {
         }
     }
     for (name, property) in properties(schema) {
+        if property.get("default").or_else(|| property.get("examples")).is_none() {
+            continue;
+        }
         // A property that refers to definitions elsewhere cannot be looked at alone; it is left to the examples.
         let Ok(validator) = jsonschema::draft202012::new(property) else { continue };
         let default = property

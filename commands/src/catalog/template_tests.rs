@@ -147,7 +147,7 @@ fn wrong_texts_are_told_with_their_place() {
     );
     assert_eq!(
         wrong("text: Reads well.", "text: [Reads, well]"),
-        "t.yaml:31:11: checklist[2].text: a text, or a text in each language ({ en: …, ar: … }) belongs here"
+        "t.yaml:31:5: checklist[2].text: a text, or a text in each language ({ en: …, ar: … }) belongs here"
     );
 }
 
