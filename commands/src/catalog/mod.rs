@@ -78,7 +78,7 @@ impl Kind {
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Agent => "agent",
             Self::Template => "template",
             Self::Workflow => "workflow",
