@@ -36,7 +36,8 @@ pub(crate) fn check(
     strict: bool,
     similar: bool,
 ) -> Result<(), Failure> {
-    let starter = Catalog::starter().context("the starter catalogue is damaged")?;
+    let starter = if directory.is_none() { Catalog::starter_checked() } else { Catalog::starter() };
+    let starter = starter.context("the starter catalogue is damaged")?;
     let (whole, counts, mut errors, own) = match directory.or(config.catalog.dir.as_deref()) {
         None => (starter.clone(), starter.counts(), Vec::new(), starter),
         Some(folder) => {

@@ -34,7 +34,7 @@ use terminal::Terminal;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  success
-  1  the run failed or was cancelled; what was verified is damaged
+  1  the run failed or was cancelled; what was verified is damaged; the catalogue has errors
   2  a refusal, or wrong usage
   3  infrastructure failed: the server, the database, the network";
 
@@ -170,7 +170,7 @@ enum Catalog {
         #[arg(long)]
         edited: bool,
         /// Only the entries with this key; may be repeated
-        #[arg(long = "key", value_name = "KEY")]
+        #[arg(long = "key")]
         keys: Vec<String>,
         /// Write over files that are there already
         #[arg(long)]

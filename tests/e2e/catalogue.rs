@@ -88,12 +88,9 @@ fn an_own_catalogue_and_peoples_changes_survive_loading() {
     // A changed file is a change, shown line by line before it is made.
     home.write("own/templates/letter.yaml", LETTER.replace("Write to", "Please write to"));
     let diff = home.run(&["catalog", "diff"]).expect(0).out();
-    for part in [
-        "revised    template  write-letter",
-        "-instructions: Write to",
-        "+instructions: Please write to",
-        "1 revised, 21 unchanged",
-    ] {
+    let sum = format!("1 revised, {rest} unchanged");
+    for part in ["revised    template  write-letter", "-instructions: Write to", "+instructions: Please write to", &sum]
+    {
         assert!(diff.contains(part), "{part}: {diff}");
     }
     assert_eq!(instructions(&server), "Write to {{ to }}.");

@@ -130,12 +130,24 @@ pub struct Counts {
 }
 
 impl Catalog {
-    /// The catalogue that comes with the program.
+    /// The catalogue that comes with the program. What only tests could find wrong with it is not looked for again.
     ///
     /// # Errors
     /// Never in a program whose tests passed: they read the same files.
     pub fn starter() -> Result<Self, CatalogErrors> {
-        let mut catalog = Self::from_files(starter::FILES.iter().copied())?;
+        Self::read_starter(true)
+    }
+
+    /// As [`starter`](Self::starter), looked through like any other catalogue.
+    ///
+    /// # Errors
+    /// Never in a program whose tests passed.
+    pub fn starter_checked() -> Result<Self, CatalogErrors> {
+        Self::read_starter(false)
+    }
+
+    fn read_starter(trusted: bool) -> Result<Self, CatalogErrors> {
+        let mut catalog = Self::from_named(starter::FILES.iter().copied(), trusted)?;
         catalog.origins.values_mut().for_each(|origin| origin.layer = Layer::Starter);
         Ok(catalog)
     }
@@ -158,7 +170,7 @@ impl Catalog {
         let mut errors = Vec::new();
         for found in read::files(directory.as_ref()) {
             match found.and_then(|found| Ok((found.kind, found.name, found.bytes?))) {
-                Ok((kind, name, bytes)) => errors.extend(catalog.read(kind, &name, &bytes)),
+                Ok((kind, name, bytes)) => errors.extend(catalog.read(kind, &name, &bytes, false)),
                 Err(error) => errors.push(error),
             }
         }
@@ -173,12 +185,19 @@ impl Catalog {
     pub fn from_files<N: AsRef<str>, B: AsRef<[u8]>>(
         files: impl IntoIterator<Item = (N, B)>,
     ) -> Result<Self, CatalogErrors> {
+        Self::from_named(files, false)
+    }
+
+    fn from_named<N: AsRef<str>, B: AsRef<[u8]>>(
+        files: impl IntoIterator<Item = (N, B)>,
+        trusted: bool,
+    ) -> Result<Self, CatalogErrors> {
         let mut catalog = Self::default();
         let mut errors = Vec::new();
         for (name, bytes) in files {
             let name = name.as_ref();
             match Kind::of_file(name) {
-                Some(kind) => errors.extend(catalog.read(kind, name, bytes.as_ref())),
+                Some(kind) => errors.extend(catalog.read(kind, name, bytes.as_ref(), trusted)),
                 None => errors.push(CatalogError::unplaced(name, Fault::UnknownFolder)),
             }
         }
@@ -235,9 +254,10 @@ impl Catalog {
     }
 
     /// Takes in one file; answers what is wrong with it.
-    fn read(&mut self, kind: Kind, file: &str, bytes: &[u8]) -> Vec<CatalogError> {
+    fn read(&mut self, kind: Kind, file: &str, bytes: &[u8], trusted: bool) -> Vec<CatalogError> {
         match Source::new(file, bytes) {
             Ok(mut source) => {
+                source.trusted = trusted;
                 self.add(kind, file, &mut source);
                 source.errors
             }

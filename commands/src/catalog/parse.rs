@@ -33,6 +33,8 @@ pub(super) struct Source<'a> {
     pub(super) places: Places,
     pub(super) fields: FieldPlaces,
     pub(super) errors: Vec<CatalogError>,
+    /// Whether tests have found the file right, so that it need only be read.
+    pub(super) trusted: bool,
 }
 
 impl<'a> Source<'a> {
@@ -46,7 +48,14 @@ impl<'a> Source<'a> {
         if text.trim().is_empty() {
             return Err(fault(Fault::Malformed("is empty".to_owned())));
         }
-        Ok(Self { file, text, places: Places::new(), fields: FieldPlaces::of(text), errors: Vec::new() })
+        Ok(Self {
+            file,
+            text,
+            places: Places::new(),
+            fields: FieldPlaces::of(text),
+            errors: Vec::new(),
+            trusted: false,
+        })
     }
 
     pub(super) fn agent(&mut self) -> Option<Profile> {
@@ -65,6 +74,9 @@ impl<'a> Source<'a> {
 
     pub(super) fn template(&mut self) -> Option<TemplateBody> {
         let body = TemplateBody::from(self.read::<TemplateFile>()?);
+        if self.trusted {
+            return Some(body);
+        }
         let asked = TemplateCommand::Register { body: Box::new(body.clone()) };
         if let Err(refusal) = Template::default().decide(asked) {
             match refusal {

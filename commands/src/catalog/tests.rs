@@ -93,7 +93,7 @@ fn unfit(from: &str, to: &str) -> String {
 
 #[test]
 fn the_starter_catalogue_is_right() {
-    let catalog = Catalog::starter().unwrap();
+    let catalog = Catalog::starter_checked().unwrap();
     assert_eq!(catalog.check(), []);
     assert_eq!(catalog.check_strict(), []);
     let Counts { agents, templates, workflows } = catalog.counts();

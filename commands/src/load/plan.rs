@@ -87,7 +87,10 @@ impl Commands {
         body: &TemplateBody,
         edited: Edited,
     ) -> Result<(PlannedEntry, Option<Arc<TemplateBody>>), Error> {
-        self.check_template(body)?;
+        // Tests have seen to the starter catalogue, and compiling hundreds of schemas takes its time.
+        if catalog.layer(Kind::Template, &body.key) == Layer::Own {
+            self.check_template(body)?;
+        }
         let stream = StreamId::from(TemplateId::from_key(&body.key));
         let template = self.executor.load::<Template>(stream).await?;
         let events = decided(&template, TemplateCommand::Register { body: Box::new(body.clone()) })?;
