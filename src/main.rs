@@ -5,6 +5,7 @@
 
 mod announce;
 mod app;
+mod catalogue;
 mod cli;
 mod config;
 mod platforms;

@@ -200,36 +200,13 @@ async fn tell_the_waiting(
 async fn catalog(commands: &Commands) -> anyhow::Result<()> {
     let request = || Request::by(Actor::system("bench"));
     let profile = Profile {
-        key: "worker".parse()?,
-        name: "Worker".to_owned(),
-        description: String::new(),
-        capabilities: vec![],
-        system_prompt: "You work.".to_owned(),
-        platform: None,
-        fallback_platforms: vec![],
-        model: None,
-        temperature_milli: None,
-        max_tokens: None,
-        top_p_milli: None,
-        frequency_penalty_milli: None,
-        presence_penalty_milli: None,
         timeout: Duration::from_secs(60),
-        context_window: 8192,
-        languages: vec![],
         department: "bench".to_owned(),
-        tags: vec![],
+        ..Profile::new("worker".parse()?, "Worker", "You work.")
     };
     commands.register_agent(request(), profile).await?;
-    let body = TemplateBody {
-        key: "pass-on".parse()?,
-        title: "Pass on".to_owned(),
-        description: String::new(),
-        department: "bench".to_owned(),
-        capability: None,
-        tags: vec![],
-        parameters: json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}),
-        instructions: "{{ text[:40] }}".to_owned(),
-    };
+    let parameters = json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]});
+    let body = TemplateBody::new("pass-on".parse()?, "Pass on", parameters, "{{ text[:40] }}");
     commands.register_template(request(), body).await?;
     let mut steps: Vec<Step> = Vec::new();
     for number in 0..STEPS {

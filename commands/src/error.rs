@@ -144,6 +144,14 @@ pub enum Refused {
         /// What is wrong with it.
         error: SchemaError,
     },
+    /// An example that does not fit the template's own parameters.
+    #[error("the example of template `{key}` does not fit its parameters: {problems}")]
+    ExampleInvalid {
+        /// Which template.
+        key: Key,
+        /// Every problem, with its place.
+        problems: String,
+    },
     /// What is to be recorded is larger than the journal takes.
     #[error("the request cannot be recorded: {0}")]
     TooLarge(String),
@@ -176,6 +184,7 @@ impl Refusal for Refused {
             Self::InputInvalid { .. } => "RUN_INPUT_INVALID",
             Self::InputTooLarge(_) => "RUN_INPUT_TOO_LARGE",
             Self::SchemaInvalid { .. } => "SCHEMA_INVALID",
+            Self::ExampleInvalid { .. } => "TEMPLATE_EXAMPLE_INVALID",
             Self::TooLarge(_) => "TOO_LARGE",
         }
     }

@@ -12,10 +12,7 @@ impl Commands {
     /// # Errors
     /// `WORKFLOW_INVALID` with everything that is wrong, `SCHEMA_INVALID`.
     pub async fn draft_workflow(&self, request: Request, definition: Definition) -> Result<(u32, Outcome), Error> {
-        self.schemas.check_schema(&definition.input_schema).map_err(|error| Refused::SchemaInvalid {
-            place: format!("workflow `{}`, input_schema", definition.key),
-            error,
-        })?;
+        self.check_workflow(&definition)?;
         let stream = StreamId::from(WorkflowId::from_key(&definition.key));
         let command = WorkflowCommand::Draft { definition: Box::new(definition) };
         let (context, remember) = self.context(&request);
@@ -52,8 +49,17 @@ impl Commands {
         Ok((version, Outcome::of(stream, &done)))
     }
 
+    /// Checks what the domain cannot: the input schema.
+    pub(crate) fn check_workflow(&self, definition: &Definition) -> Result<(), Error> {
+        self.schemas.check_schema(&definition.input_schema).map_err(|error| Refused::SchemaInvalid {
+            place: format!("workflow `{}`, input_schema", definition.key),
+            error,
+        })?;
+        Ok(())
+    }
+
     /// Checks a definition against the agents and templates that there are.
-    pub(crate) async fn check_fits(&self, definition: &Definition) -> Result<(), Error> {
+    async fn check_fits(&self, definition: &Definition) -> Result<(), Error> {
         let mut faults = check_definition(definition, &self.known_to(definition).await?);
         if faults.is_empty() {
             return Ok(());

@@ -7,6 +7,8 @@
 
 mod actor;
 pub mod agent;
+mod bilingual;
+mod capability;
 mod decide;
 mod event;
 mod expression;
@@ -26,6 +28,8 @@ pub mod workflow;
 
 pub use actor::{Actor, ActorKind};
 pub use agent::{Agent, AgentCommand, AgentEvent, AgentRefusal};
+pub use bilingual::{Bilingual, Language};
+pub use capability::{Capability, UnknownCapability};
 pub use decide::{Decide, Refusal};
 pub use event::{Category, Event, StreamId, UnknownCategory};
 pub use expression::{Expression, ExpressionError, Reference, Root};

@@ -1,6 +1,7 @@
 //! Agents, their versions and how they have done.
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
+use domain::Bilingual;
 use domain::agent::Profile;
 use projections::{AgentMetricsRow, AgentRow, AgentVersionRow};
 use uuid::Uuid;
@@ -8,6 +9,7 @@ use uuid::Uuid;
 use crate::loader::Loaders;
 use crate::run::{global_id, moment, position};
 use crate::scalar::{Count, DateTime, NanoUsd, Position};
+use crate::words::{Capability, Language};
 
 /// A specialised worker with a prompt, a model and limits.
 #[derive(Debug, Clone, SimpleObject)]
@@ -19,8 +21,6 @@ pub(crate) struct Agent {
     agent_id: Uuid,
     /// The key.
     pub(crate) key: String,
-    /// The name that people read.
-    name: String,
     /// Whose it is.
     department: String,
     /// The newest version, from 1.
@@ -45,7 +45,6 @@ impl From<AgentRow> for Agent {
             id: global_id(domain::Category::Agent, row.id),
             agent_id: row.id,
             key: row.key,
-            name: row.name,
             department: row.department,
             version: row.version,
             enabled: row.enabled,
@@ -60,6 +59,11 @@ impl From<AgentRow> for Agent {
 
 #[ComplexObject]
 impl Agent {
+    /// The name that people read.
+    async fn name(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.profile.name)
+    }
+
     /// Every version, newest first: the history of its prompts and settings.
     #[graphql(complexity = "10 * child_complexity")]
     async fn versions(&self, context: &Context<'_>) -> Result<Vec<AgentVersion>> {
@@ -75,13 +79,16 @@ impl Agent {
 
 /// Everything that makes an agent.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct AgentProfile {
-    /// The name that people read.
-    name: String,
-    /// What it is for.
-    description: String,
-    /// What it can do, such as `coding` or `legal`.
-    capabilities: Vec<String>,
+    #[graphql(skip)]
+    name: Bilingual,
+    #[graphql(skip)]
+    description: Bilingual,
+    #[graphql(skip)]
+    constraints: Vec<Bilingual>,
+    /// What it is a specialist in; an agent without any is a general-purpose one.
+    capabilities: Vec<Capability>,
     /// How it is told to work.
     system_prompt: String,
     /// The platform that it prefers; null takes the configured default.
@@ -102,6 +109,10 @@ pub(crate) struct AgentProfile {
     presence_penalty: Option<f64>,
     /// How long one attempt of it may take in milliseconds, when the step does not say.
     timeout_ms: Count,
+    /// The most that one task of it may cost; null sets no limit.
+    cost_limit: Option<NanoUsd>,
+    /// Whether its results are reviewed and revised before they count.
+    self_review: bool,
     /// The model's context, in tokens.
     context_window: u32,
     /// Languages that it answers in, as BCP 47 tags.
@@ -112,13 +123,32 @@ pub(crate) struct AgentProfile {
     tags: Vec<String>,
 }
 
+#[ComplexObject]
+impl AgentProfile {
+    /// The name that people read.
+    async fn name(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.name)
+    }
+
+    /// What it is for.
+    async fn description(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.description)
+    }
+
+    /// What it must not do; the English texts are part of its prompt.
+    async fn constraints(&self, #[graphql(default)] language: Language) -> Vec<String> {
+        self.constraints.iter().map(|constraint| language.of(constraint)).collect()
+    }
+}
+
 impl From<Profile> for AgentProfile {
     fn from(profile: Profile) -> Self {
         let milli = |value: i32| f64::from(value) / 1000.0;
         Self {
             name: profile.name,
             description: profile.description,
-            capabilities: profile.capabilities,
+            constraints: profile.constraints,
+            capabilities: profile.capabilities.into_iter().map(Capability::from).collect(),
             system_prompt: profile.system_prompt,
             platform: profile.platform.map(String::from),
             fallback_platforms: profile.fallback_platforms.into_iter().map(String::from).collect(),
@@ -129,6 +159,8 @@ impl From<Profile> for AgentProfile {
             frequency_penalty: profile.frequency_penalty_milli.map(|value| milli(value.into())),
             presence_penalty: profile.presence_penalty_milli.map(|value| milli(value.into())),
             timeout_ms: milliseconds(profile.timeout),
+            cost_limit: profile.cost_limit.map(|limit| NanoUsd(limit.0)),
+            self_review: profile.self_review,
             context_window: profile.context_window,
             languages: profile.languages,
             department: profile.department,

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use async_graphql::{InputObject, Result};
 use domain::agent::Profile;
-use domain::template::TemplateBody;
-use domain::{Definition, Expression, Key, StepName};
+use domain::template::{ChecklistItem, Example, TemplateBody};
+use domain::{Bilingual, Definition, Expression, Key, StepName};
 use uuid::Uuid;
 
 use crate::failure::invalid;
-use crate::scalar::{Count, Json};
+use crate::scalar::{Count, Json, NanoUsd};
+use crate::words::{Capability, TextInput};
 
 /// An agent to register. Registering an existing key makes a new version of it.
 #[derive(Debug, InputObject)]
@@ -24,14 +25,21 @@ pub(crate) struct RegisterAgentInput {
     key: String,
     /// The name that people read.
     name: String,
+    /// The name in Arabic.
+    name_ar: Option<String>,
     /// What it is for.
     #[graphql(default)]
     description: String,
-    /// What it can do, such as `coding` or `legal`.
+    /// The same in Arabic.
+    description_ar: Option<String>,
+    /// What it is a specialist in; an agent without any is a general-purpose one.
     #[graphql(default)]
-    capabilities: Vec<String>,
+    capabilities: Vec<Capability>,
     /// How it is told to work.
     system_prompt: String,
+    /// What it must not do; the English texts are part of its prompt.
+    #[graphql(default)]
+    constraints: Vec<TextInput>,
     /// The platform that it prefers; null takes the configured default.
     platform: Option<String>,
     /// Where to go when that one fails, in order.
@@ -52,6 +60,11 @@ pub(crate) struct RegisterAgentInput {
     /// How long one attempt of it may take in milliseconds, when the step does not say; at most one day.
     #[graphql(default_with = "Count(300_000)")]
     timeout_ms: Count,
+    /// The most that one task of it may cost; null sets no limit.
+    cost_limit: Option<NanoUsd>,
+    /// Whether its results are reviewed and revised before they count.
+    #[graphql(default = true)]
+    self_review: bool,
     /// The model's context, in tokens.
     #[graphql(default = 8192)]
     context_window: u32,
@@ -70,10 +83,11 @@ impl RegisterAgentInput {
     pub(crate) fn into_profile(self) -> Result<Profile> {
         Ok(Profile {
             key: parse("key", &self.key)?,
-            name: self.name,
-            description: self.description,
-            capabilities: self.capabilities,
+            name: Bilingual { en: self.name, ar: self.name_ar },
+            description: Bilingual { en: self.description, ar: self.description_ar },
+            capabilities: self.capabilities.into_iter().map(Into::into).collect(),
             system_prompt: self.system_prompt,
+            constraints: self.constraints.into_iter().map(Into::into).collect(),
             platform: self.platform.map(|key| parse("platform", &key)).transpose()?,
             fallback_platforms: self
                 .fallback_platforms
@@ -87,6 +101,8 @@ impl RegisterAgentInput {
             frequency_penalty_milli: milli("frequencyPenalty", self.frequency_penalty)?,
             presence_penalty_milli: milli("presencePenalty", self.presence_penalty)?,
             timeout: Duration::from_millis(self.timeout_ms.0),
+            cost_limit: self.cost_limit.map(|limit| domain::NanoUsd(limit.0)),
+            self_review: self.self_review,
             context_window: self.context_window,
             languages: self.languages,
             department: self.department,
@@ -124,34 +140,95 @@ pub(crate) struct RegisterTemplateInput {
     key: String,
     /// The title that people read.
     title: String,
+    /// The title in Arabic.
+    title_ar: Option<String>,
     /// When to use it.
     #[graphql(default)]
     description: String,
+    /// The same in Arabic.
+    description_ar: Option<String>,
     /// Whose it is.
     #[graphql(default)]
     department: String,
     /// What an agent must be able to do to carry it out.
-    capability: Option<String>,
+    capability: Option<Capability>,
     /// Free words for finding it.
     #[graphql(default)]
     tags: Vec<String>,
-    /// JSON Schema (2020-12) of the parameters, an object schema.
+    /// JSON Schema (2020-12) of the parameters, an object schema. Titles and descriptions in Arabic stand beside the
+    /// others as `x-title-ar` and `x-description-ar`, labels of an `enum` as `x-enum-ar`.
     parameters: Json,
     /// The instructions, a Jinja template over the parameters; an unknown name is refused.
     instructions: String,
+    /// What a good result contains.
+    result: Option<TextInput>,
+    /// By what a result is scored.
+    #[graphql(default)]
+    checklist: Vec<ChecklistItemInput>,
+    /// JSON Schema (2020-12) of structured data that comes beside the text, an object schema.
+    output_schema: Option<Json>,
+    /// An example of use; its parameters must fit the schema.
+    example: Option<TemplateExampleInput>,
+}
+
+/// One thing that a good result has or does.
+#[derive(Debug, InputObject)]
+pub(crate) struct ChecklistItemInput {
+    /// What it is.
+    text: TextInput,
+    /// How a program decides it, as in a catalogue file, such as `{"min_words": 150}`; null leaves it to a judge.
+    check: Option<Json>,
+}
+
+impl ChecklistItemInput {
+    fn into_item(self, index: usize) -> Result<ChecklistItem> {
+        let check = self.check.map(|check| serde_json::from_value(check.0)).transpose();
+        let check = check.map_err(|error| invalid(format!("`checklist[{index}].check`: {error}")))?;
+        Ok(ChecklistItem { text: self.text.into(), check })
+    }
+}
+
+/// An example of use.
+#[derive(Debug, InputObject)]
+pub(crate) struct TemplateExampleInput {
+    /// How a person would ask.
+    request: TextInput,
+    /// The parameters that follow from the request.
+    parameters: Json,
+    /// The same with Arabic values.
+    parameters_ar: Option<Json>,
+}
+
+impl From<TemplateExampleInput> for Example {
+    fn from(input: TemplateExampleInput) -> Self {
+        Self {
+            request: input.request.into(),
+            parameters: input.parameters.0,
+            parameters_ar: input.parameters_ar.map(|parameters| parameters.0),
+        }
+    }
 }
 
 impl RegisterTemplateInput {
     pub(crate) fn into_body(self) -> Result<TemplateBody> {
         Ok(TemplateBody {
             key: parse("key", &self.key)?,
-            title: self.title,
-            description: self.description,
+            title: Bilingual { en: self.title, ar: self.title_ar },
+            description: Bilingual { en: self.description, ar: self.description_ar },
             department: self.department,
-            capability: self.capability,
+            capability: self.capability.map(Into::into),
             tags: self.tags,
             parameters: self.parameters.0,
             instructions: self.instructions,
+            result: self.result.map(Into::into),
+            checklist: self
+                .checklist
+                .into_iter()
+                .enumerate()
+                .map(|(index, item)| item.into_item(index))
+                .collect::<Result<_>>()?,
+            output_schema: self.output_schema.map(|schema| schema.0),
+            example: self.example.map(Into::into),
         })
     }
 }

@@ -19,6 +19,7 @@ mod status;
 mod subscription;
 mod task;
 mod template;
+mod words;
 mod workflow;
 
 use std::sync::Arc;

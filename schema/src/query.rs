@@ -21,6 +21,7 @@ use crate::scalar::{Count, DateTime, Position};
 use crate::status::RunStatus;
 use crate::task::Task;
 use crate::template::Template;
+use crate::words::Capability;
 use crate::workflow::Workflow;
 
 /// Anything that `node` finds by its global id.
@@ -86,14 +87,14 @@ pub(crate) struct WorkflowFilter {
 /// Which agents are wanted; an empty filter wants all.
 #[derive(Debug, Clone, Default, async_graphql::InputObject)]
 pub(crate) struct AgentFilter {
-    /// Only with this text in the key or the name, whatever the case.
+    /// Only with this text in the key or the name, in either language, whatever the case.
     text: Option<String>,
     /// Only of this department.
     department: Option<String>,
     /// Only with this tag.
     tag: Option<String>,
     /// Only those that can do this.
-    capability: Option<String>,
+    capability: Option<Capability>,
     /// Only those that take work, or only those that do not.
     enabled: Option<bool>,
 }
@@ -101,12 +102,14 @@ pub(crate) struct AgentFilter {
 /// Which templates are wanted; an empty filter wants all.
 #[derive(Debug, Clone, Default, async_graphql::InputObject)]
 pub(crate) struct TemplateFilter {
-    /// Only with this text in the key or the title, whatever the case.
+    /// Only with this text in the key or the title, in either language, whatever the case.
     text: Option<String>,
     /// Only of this department.
     department: Option<String>,
     /// Only with this tag.
     tag: Option<String>,
+    /// Only those that ask for this.
+    capability: Option<Capability>,
 }
 
 impl From<WorkflowFilter> for CatalogFilter {
@@ -119,14 +122,14 @@ impl From<WorkflowFilter> for CatalogFilter {
 impl From<AgentFilter> for CatalogFilter {
     fn from(filter: AgentFilter) -> Self {
         let AgentFilter { text, department, tag, capability, enabled } = filter;
-        Self { text, department, tag, active: enabled, capability }
+        Self { text, department, tag, active: enabled, capability: capability.map(Into::into) }
     }
 }
 
 impl From<TemplateFilter> for CatalogFilter {
     fn from(filter: TemplateFilter) -> Self {
-        let TemplateFilter { text, department, tag } = filter;
-        Self { text, department, tag, active: None, capability: None }
+        let TemplateFilter { text, department, tag, capability } = filter;
+        Self { text, department, tag, active: None, capability: capability.map(Into::into) }
     }
 }
 

@@ -1,13 +1,15 @@
 //! Templates: the command library.
 
-use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
-use domain::template::TemplateBody as Body;
+use async_graphql::{ComplexObject, Context, ID, Object, Result, SimpleObject};
+use domain::Bilingual;
+use domain::template::{Example, TemplateBody as Body};
 use projections::{TemplateRow, TemplateVersionRow};
 use uuid::Uuid;
 
 use crate::loader::Loaders;
 use crate::run::{global_id, moment, position};
 use crate::scalar::{DateTime, Json, Position};
+use crate::words::{Capability, Language};
 
 /// An entry of the command library: one job with typed parameters and instructions.
 #[derive(Debug, Clone, SimpleObject)]
@@ -19,8 +21,6 @@ pub(crate) struct Template {
     template_id: Uuid,
     /// The key.
     pub(crate) key: String,
-    /// The title that people read.
-    title: String,
     /// Whose it is.
     department: String,
     /// The newest version, from 1.
@@ -41,7 +41,6 @@ impl From<TemplateRow> for Template {
             id: global_id(domain::Category::Template, row.id),
             template_id: row.id,
             key: row.key,
-            title: row.title,
             department: row.department,
             version: row.version,
             body: row.body.into(),
@@ -54,6 +53,11 @@ impl From<TemplateRow> for Template {
 
 #[ComplexObject]
 impl Template {
+    /// The title that people read.
+    async fn title(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.body.title)
+    }
+
     /// Every version, newest first.
     #[graphql(complexity = "10 * child_complexity")]
     async fn versions(&self, context: &Context<'_>) -> Result<Vec<TemplateVersion>> {
@@ -63,21 +67,96 @@ impl Template {
 
 /// Everything that makes a template.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct TemplateBody {
-    /// The title that people read.
-    title: String,
-    /// When to use it.
-    description: String,
+    #[graphql(skip)]
+    title: Bilingual,
+    #[graphql(skip)]
+    description: Bilingual,
+    #[graphql(skip)]
+    result: Option<Bilingual>,
     /// Whose it is.
     department: String,
     /// What an agent must be able to do to carry it out.
-    capability: Option<String>,
+    capability: Option<Capability>,
     /// Free words for finding it.
     tags: Vec<String>,
-    /// JSON Schema (2020-12) of the parameters.
+    /// JSON Schema (2020-12) of the parameters; titles and descriptions in Arabic stand beside the others as
+    /// `x-title-ar` and `x-description-ar`, labels of an `enum` as `x-enum-ar`.
     parameters: Json,
     /// The instructions, a Jinja template over the parameters.
     instructions: String,
+    /// By what a result is scored.
+    checklist: Vec<ChecklistItem>,
+    /// JSON Schema (2020-12) of structured data that comes beside the text.
+    output_schema: Option<Json>,
+    /// An example of use.
+    example: Option<TemplateExample>,
+}
+
+#[ComplexObject]
+impl TemplateBody {
+    /// The title that people read.
+    async fn title(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.title)
+    }
+
+    /// When to use it.
+    async fn description(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.description)
+    }
+
+    /// What a good result contains.
+    async fn result(&self, #[graphql(default)] language: Language) -> Option<String> {
+        self.result.as_ref().map(|result| language.of(result))
+    }
+}
+
+/// One thing that a good result has or does.
+#[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct ChecklistItem {
+    #[graphql(skip)]
+    text: Bilingual,
+    /// How a program decides it, as in a catalogue file, such as `{"min_words": 150}`; null leaves it to a judge.
+    check: Option<Json>,
+}
+
+#[ComplexObject]
+impl ChecklistItem {
+    /// What it is.
+    async fn text(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.text)
+    }
+}
+
+impl From<domain::template::ChecklistItem> for ChecklistItem {
+    fn from(item: domain::template::ChecklistItem) -> Self {
+        let check = item.check.map(|check| async_graphql::Json(serde_json::to_value(check).unwrap_or_default()));
+        Self { text: item.text, check }
+    }
+}
+
+/// An example of use.
+#[derive(Debug, Clone)]
+pub(crate) struct TemplateExample(Example);
+
+/// An example of use.
+#[Object]
+impl TemplateExample {
+    /// How a person would ask.
+    async fn request(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.0.request)
+    }
+
+    /// The parameters that follow from the request; in English where they are not written in the language.
+    async fn parameters(&self, #[graphql(default)] language: Language) -> Json {
+        let Example { parameters, parameters_ar, .. } = &self.0;
+        async_graphql::Json(match (language, parameters_ar) {
+            (Language::Ar, Some(arabic)) => arabic.clone(),
+            _ => parameters.clone(),
+        })
+    }
 }
 
 impl From<Body> for TemplateBody {
@@ -86,10 +165,14 @@ impl From<Body> for TemplateBody {
             title: body.title,
             description: body.description,
             department: body.department,
-            capability: body.capability,
+            result: body.result,
+            capability: body.capability.map(Capability::from),
             tags: body.tags,
             parameters: async_graphql::Json(body.parameters),
             instructions: body.instructions,
+            checklist: body.checklist.into_iter().map(ChecklistItem::from).collect(),
+            output_schema: body.output_schema.map(async_graphql::Json),
+            example: body.example.map(TemplateExample),
         }
     }
 }

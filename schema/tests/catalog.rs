@@ -49,7 +49,7 @@ async fn a_repeated_command_gets_the_first_answer() {
     assert_eq!(second["clientMutationId"], json!(Uuid::from_u128(42)));
     assert_eq!(house.revision(AgentId::from_key(&"writer".parse().unwrap())).await, 1);
     let stored = house.commands.executor().load::<Agent>(AgentId::from_key(&"writer".parse().unwrap()).into()).await;
-    assert_eq!(stored.unwrap().state.profile().unwrap().name, "Writer");
+    assert_eq!(stored.unwrap().state.profile().unwrap().name.en, "Writer");
 }
 
 #[tokio::test]
@@ -88,4 +88,69 @@ async fn a_workflow_is_checked_against_the_catalogue_when_activated() {
     let (code, message) = house.refusal(ACTIVATE, json!({ "input": { "key": "letter" } })).await;
     assert_eq!(code, "WORKFLOW_UNKNOWN_AGENT");
     assert!(message.contains("`writer`"), "{message}");
+}
+
+#[tokio::test]
+async fn people_read_in_their_language() {
+    let house = House::new().await;
+    let mut input = agent("writer");
+    for (name, value) in [
+        ("nameAr", json!("كاتب")),
+        ("description", json!("Writes.")),
+        ("capabilities", json!(["DOCUMENTATION", "UX_UI"])),
+        ("constraints", json!([{ "en": "Never lies.", "ar": "لا يكذب." }, { "en": "Never shouts." }])),
+        ("costLimit", json!("250000000")),
+        ("selfReview", json!(false)),
+    ] {
+        input[name] = value;
+    }
+    house.data(REGISTER_AGENT, json!({ "input": input })).await;
+    let mut input = template("outline");
+    for (name, value) in [
+        ("title", json!("Outline")),
+        ("titleAr", json!("مخطط")),
+        ("capability", json!("DOCUMENTATION")),
+        ("result", json!({ "en": "An outline.", "ar": "مخطط." })),
+        (
+            "checklist",
+            json!([
+                { "text": { "en": "Is short.", "ar": "قصير." }, "check": { "max_words": 90 } },
+                { "text": { "en": "Fits." }, "check": "fits_output_schema" },
+                { "text": { "en": "Reads well." } },
+            ]),
+        ),
+        ("outputSchema", json!({ "type": "object" })),
+        (
+            "example",
+            json!({ "request": { "en": "Outline this", "ar": "ضع مخططًا" }, "parameters": { "text": "Moon" },
+                    "parametersAr": { "text": "القمر" } }),
+        ),
+    ] {
+        input[name] = value;
+    }
+    house.data(REGISTER_TEMPLATE, json!({ "input": input })).await;
+    let head = house.head().await;
+    let all = "query($at: Position) {
+        agents(filter: { text: \"كات\", capability: UX_UI }, minPosition: $at) { edges { node {
+            name arabic: name(language: AR)
+            profile { name(language: AR) description(language: AR) capabilities constraints(language: AR) costLimit
+                selfReview } } } }
+        templates(filter: { text: \"مخطط\", capability: DOCUMENTATION }) { edges { node {
+            title arabic: title(language: AR)
+            body { capability result(language: AR) outputSchema checklist { text(language: AR) check }
+                example { request(language: AR) parameters arabic: parameters(language: AR) } } } } }
+        none: templates(filter: { capability: HR }) { edges { cursor } }
+    }";
+    assert_json_snapshot!(house.data(all, json!({ "at": head })).await);
+
+    let mut wrong = template("outline");
+    wrong["checklist"] = json!([{ "text": { "en": "Rhymes." }, "check": { "rhymes": true } }]);
+    let (code, message) = house.refusal(REGISTER_TEMPLATE, json!({ "input": wrong })).await;
+    assert_eq!(code, "ARGUMENT_INVALID");
+    assert!(message.contains("`checklist[0].check`") && message.contains("min_words"), "{message}");
+    let mut wrong = template("outline");
+    wrong["example"] = json!({ "request": { "en": "Outline" }, "parameters": { "text": 3 } });
+    let (code, message) = house.refusal(REGISTER_TEMPLATE, json!({ "input": wrong })).await;
+    assert_eq!(code, "TEMPLATE_EXAMPLE_INVALID");
+    assert!(message.contains("/text"), "{message}");
 }

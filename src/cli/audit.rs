@@ -10,7 +10,7 @@ use journal::{Journal, RecordedEvent};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::admin::Attached;
+use super::attached::Attached;
 use super::failure::Failure;
 use super::terminal::{Style, Terminal, cut, printable};
 use crate::config::Config;

@@ -6,7 +6,7 @@ use domain::{Key, RunId};
 use projections::{Queries, RunFilter, Window};
 use serde_json::json;
 
-use super::admin::Attached;
+use super::attached::Attached;
 use super::failure::Failure;
 use super::terminal::{Style, Terminal};
 use crate::config::Config;

@@ -14,6 +14,9 @@ pub(crate) enum Failure {
     /// Runs would differ on another version; all about it was shown already. Exit code 1.
     #[error("runs would differ")]
     Differs,
+    /// The catalogue that was checked has errors; all of them were shown already. Exit code 1.
+    #[error("the catalogue has errors")]
+    Unsound,
     /// The rules say no, or the command was used wrongly. Exit code 2.
     #[error("{message}")]
     Refused {
@@ -42,10 +45,16 @@ impl Failure {
         }
     }
 
+    /// A catalogue that is not to be loaded.
+    pub(crate) fn catalog(errors: &[commands::catalog::CatalogError]) -> Self {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Self::Refused { code: "CATALOG_INVALID".to_owned(), message: lines.join("\n") }
+    }
+
     /// The exit code.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Run | Self::Damaged | Self::Differs => 1,
+            Self::Run | Self::Damaged | Self::Differs | Self::Unsound => 1,
             Self::Refused { .. } => 2,
             Self::Infrastructure(_) => 3,
         })
@@ -54,7 +63,7 @@ impl Failure {
     /// For machines; nothing when the failure is part of an answer that was written already.
     pub(crate) fn json(&self) -> Option<Value> {
         match self {
-            Self::Run | Self::Damaged | Self::Differs => None,
+            Self::Run | Self::Damaged | Self::Differs | Self::Unsound => None,
             Self::Refused { code, message } => Some(json!({ "error": { "code": code, "message": message } })),
             Self::Infrastructure(_) => {
                 Some(json!({ "error": { "code": "INFRASTRUCTURE", "message": self.to_string() } }))

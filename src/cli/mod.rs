@@ -6,8 +6,10 @@
 
 mod admin;
 mod approve;
+mod attached;
 mod audit;
 mod branch;
+mod catalog;
 mod client;
 mod compat;
 mod failure;
@@ -21,6 +23,7 @@ mod steer;
 mod terminal;
 mod up;
 mod watch;
+mod watch_catalog;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,7 +40,7 @@ use terminal::Terminal;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  success
-  1  the run failed or was cancelled; what was verified is damaged
+  1  the run failed or was cancelled; what was verified is damaged; the catalogue has errors
   2  a refusal, or wrong usage
   3  infrastructure failed: the server, the database, the network";
 
@@ -309,11 +312,47 @@ enum Journal {
 
 #[derive(Debug, Subcommand)]
 enum Catalog {
-    /// Load a directory of catalogue files; what is there already is left alone
-    Load {
-        /// The directory, with folders agents, templates and workflows (default: the starter catalogue)
+    /// Check catalogue files; changes nothing and needs no database
+    Check {
+        /// The directory (default: the starter catalogue with your own over it)
         directory: Option<PathBuf>,
+        /// Ask for what the starter catalogue keeps to: both languages, complete descriptions, no near-copies
+        #[arg(long)]
+        strict: bool,
+        /// Show the templates that are most similar to each other
+        #[arg(long)]
+        similar: bool,
     },
+    /// Show what loading would change
+    Diff(LoadArguments),
+    /// Load catalogue files; what is there already, and what people have changed, is left alone
+    Load(LoadArguments),
+    /// Write what is registered as catalogue files
+    Export {
+        /// Where to; files that are there already are not touched
+        directory: PathBuf,
+        /// Only what was last changed by somebody else than a catalogue
+        #[arg(long)]
+        edited: bool,
+        /// Only the entries with this key; may be repeated
+        #[arg(long = "key")]
+        keys: Vec<String>,
+        /// Write over files that are there already
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Load a directory whenever a file in it changes, until stopped; for development
+    Watch(LoadArguments),
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct LoadArguments {
+    /// The directory, with folders agents, templates and workflows (default: the starter catalogue with your own over
+    /// it; of `watch`: your own)
+    directory: Option<PathBuf>,
+    /// Replace what people have changed, too
+    #[arg(long)]
+    overwrite: bool,
 }
 
 /// Where a run can stand.
@@ -452,10 +491,22 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         }
         Command::Journal(Journal::Switch) => journal::switch(&config, terminal, json).await,
         Command::Rebuild { name, .. } => admin::rebuild(&config, terminal, json, name.as_deref()).await,
-        Command::Catalog(Catalog::Load { directory }) => {
-            admin::load_catalog(&config, terminal, json, directory.as_deref()).await
-        }
+        Command::Catalog(command) => catalog(command, &config, terminal, json).await,
         Command::Config => admin::show_config(&config, terminal, json),
+    }
+}
+
+async fn catalog(command: Catalog, config: &Config, terminal: &mut Terminal, json: bool) -> Result<(), Failure> {
+    match command {
+        Catalog::Check { directory, strict, similar } => {
+            catalog::check(config, terminal, json, directory.as_deref(), strict, similar)
+        }
+        Catalog::Diff(asked) => catalog::diff(config, terminal, json, &asked).await,
+        Catalog::Load(asked) => catalog::load(config, terminal, json, &asked).await,
+        Catalog::Export { directory, edited, keys, overwrite } => {
+            catalog::export(config, terminal, json, &catalog::Export { directory, edited, keys, overwrite }).await
+        }
+        Catalog::Watch(asked) => watch_catalog::watch(config, terminal, json, &asked).await,
     }
 }
 

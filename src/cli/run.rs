@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use commands::Request;
-use commands::catalog::Catalog;
+use commands::Edited;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -14,10 +13,10 @@ use super::inspect;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::watch;
-use crate::announce;
-use crate::app::{App, operator};
+use crate::app::App;
 use crate::config::Config;
 use crate::platforms;
+use crate::{announce, catalogue};
 
 const START: &str = "mutation($input: StartRunInput!) { startRun(input: $input) { runId position repeated } }";
 
@@ -58,8 +57,8 @@ pub(crate) async fn run(config: &Config, terminal: &mut Terminal, ask: Ask) -> R
         let (client, commands) = (Client::new(app.url())?, app.commands().clone());
         let work = async {
             if commands.executor().journal().head().await.map_err(anyhow::Error::from)? == journal::Position::START {
-                let starter = Catalog::starter().map_err(anyhow::Error::from)?;
-                commands.load_catalog(&Request::by(operator()), starter).await.map_err(Failure::command)?;
+                let catalog = catalogue::read(config, None).map_err(|errors| Failure::catalog(&errors))?;
+                super::catalog::load_into(&commands, &catalog, Edited::Keep).await?;
             }
             let (run, _) = start(&client, &ask.workflow, &input).await?;
             follow(&client, terminal, run, ask.json).await

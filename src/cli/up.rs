@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use commands::catalog::Catalog;
-use commands::{Change, Request};
+use commands::{Change, Commands, Edited};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -10,8 +10,9 @@ use super::client::Client;
 use super::failure::Failure;
 use super::signals::Signals;
 use super::terminal::{Style, Terminal};
-use super::{input, run};
-use crate::app::{App, operator};
+use super::{catalog, input, run};
+use crate::app::App;
+use crate::catalogue;
 use crate::config::Config;
 use crate::server;
 
@@ -46,13 +47,14 @@ pub(crate) async fn up(
     let usual = [WELCOME_INPUT.to_owned()];
     let input = input::parse(if inputs.is_empty() { &usual } else { inputs })?;
     run::demand_platform(config)?;
+    let catalog = catalogue::read(config, None).map_err(|errors| Failure::catalog(&errors))?;
     let mut signals = Signals::listen()?;
     let mut app = start(config).await?;
     let shown = {
         let client = Client::new(app.url())?;
         let commands = app.commands().clone();
         let work = Box::pin(async {
-            load_starter(&commands, terminal, as_json).await?;
+            load_catalogue(&commands, terminal, as_json, &catalog).await?;
             if !as_json {
                 finish_old(&client, terminal).await?;
             }
@@ -103,12 +105,18 @@ async fn stay(mut app: App, signals: &mut Signals) -> Result<(), Failure> {
     }
 }
 
-async fn load_starter(commands: &commands::Commands, terminal: &mut Terminal, as_json: bool) -> Result<(), Failure> {
-    let starter = Catalog::starter().context("the starter catalogue is damaged")?;
-    let report = commands.load_catalog(&Request::by(operator()), starter).await.map_err(Failure::command)?;
-    let new = report.entries.iter().filter(|entry| entry.change != Change::Unchanged).count();
+async fn load_catalogue(
+    commands: &Commands,
+    terminal: &mut Terminal,
+    as_json: bool,
+    catalogue: &Catalog,
+) -> Result<(), Failure> {
+    let report = catalog::load_into(commands, catalogue, Edited::Keep).await?;
     if !as_json {
-        let text = format!("starter catalogue: {} entries, {new} new or revised", report.entries.len());
+        for entry in report.entries.iter().filter(|entry| entry.change == Change::Blocked) {
+            catalog::show_entry(terminal, entry);
+        }
+        let text = format!("catalogue: {}", catalog::sum(report.entries.iter()));
         let text = terminal.paint(Style::Dim, &text);
         terminal.line(text);
     }

@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) engine: Engine,
     /// The private PostgreSQL.
     pub(crate) postgres: Postgres,
+    /// The catalogue.
+    pub(crate) catalog: Catalog,
 }
 
 impl Default for Config {
@@ -54,6 +56,7 @@ impl Default for Config {
             journal: Journal::default(),
             engine: Engine::default(),
             postgres: Postgres::default(),
+            catalog: Catalog::default(),
         }
     }
 }
@@ -245,4 +248,12 @@ pub(crate) struct Postgres {
     pub(crate) bin_dir: Option<PathBuf>,
     /// Settings as in postgresql.conf.
     pub(crate) settings: BTreeMap<String, String>,
+}
+
+/// Which catalogue is loaded.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Catalog {
+    /// The directory of one's own catalogue, which lies over the starter catalogue.
+    pub(crate) dir: Option<PathBuf>,
 }

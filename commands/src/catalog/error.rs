@@ -40,6 +40,13 @@ impl fmt::Display for CatalogError {
     }
 }
 
+impl CatalogError {
+    /// About a file as a whole.
+    pub(super) fn unplaced(file: &str, fault: Fault) -> Self {
+        Self { file: file.to_owned(), place: None, field: None, fault }
+    }
+}
+
 impl std::error::Error for CatalogError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.fault)
@@ -56,7 +63,7 @@ pub enum Fault {
     #[error("is no catalogue: there is no folder agents, templates or workflows in it")]
     NotACatalogue,
     /// The file's folder does not say what the file describes.
-    #[error("a catalogue file stands in a folder agents, templates or workflows, which says what it describes")]
+    #[error("a catalogue file stands below a folder agents, templates or workflows, which says what it describes")]
     UnknownFolder,
     /// More than anybody writes by hand.
     #[error("is larger than 1 MiB, the most that a catalogue file may have")]
@@ -67,6 +74,9 @@ pub enum Fault {
         /// The offset of the first wrong byte.
         at: usize,
     },
+    /// A rule of catalogues, told in its own words.
+    #[error("{0}")]
+    Rule(String),
     /// Not YAML, or YAML that does not fit the format.
     #[error("{0}")]
     Malformed(String),
@@ -108,11 +118,11 @@ pub enum Fault {
     },
     /// An example with which the instructions cannot be rendered.
     #[error(
-        "example {number} cannot be rendered: {why}; give the parameter a `default`, require it, or ask whether it `is defined`"
+        "{what} cannot be rendered: {why}; give the parameter a `default`, require it, or ask whether it `is defined`"
     )]
     Unrenderable {
-        /// Counts from 1.
-        number: usize,
+        /// Which example.
+        what: String,
         /// What the template engine says.
         why: String,
     },

@@ -7,36 +7,47 @@
 //! A file cannot stand for more than it shows: anchors, aliases and merge keys are refused, and so are files over
 //! 1 MiB, deep nesting, repeated fields and unknown fields.
 
+mod agent_file;
 mod check;
 mod error;
-mod format;
 mod parse;
+mod places;
+mod read;
 mod scalar;
 mod schema;
+mod similarity;
 mod starter;
+mod strict;
+mod template_file;
+#[cfg(test)]
+mod template_tests;
 #[cfg(test)]
 mod tests;
+mod text;
 mod workflow_file;
 #[cfg(test)]
 mod workflow_tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
-use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use domain::agent::Profile;
 use domain::template::TemplateBody;
 use domain::{Definition, Key};
+use serde::Serialize;
 
 pub use check::{Known, check_definition};
 pub use error::{CatalogError, CatalogErrors, Fault, Place};
-use parse::{MAX_FILE, Places, Source};
+use parse::{Places, Source};
+use places::FieldPlaces;
+pub use similarity::{Pair, Similarity};
+pub use strict::{DEPARTMENTS, MOST_SHARED};
 
 /// What a catalogue file describes; its folder says which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// An agent, in the folder `agents`.
     Agent,
@@ -60,15 +71,16 @@ impl Kind {
         }
     }
 
+    /// By the first folder of a file's name that says it.
     fn of_file(name: &str) -> Option<Self> {
-        let folder = name.rsplit('/').nth(1)?;
-        Self::ALL.into_iter().find(|kind| kind.folder() == folder)
+        let (folders, _) = name.rsplit_once('/')?;
+        folders.split('/').find_map(|folder| Self::ALL.into_iter().find(|kind| kind.folder() == folder))
     }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Agent => "agent",
             Self::Template => "template",
             Self::Workflow => "workflow",
@@ -89,86 +101,135 @@ pub struct Catalog {
     origins: BTreeMap<(Kind, Key), Origin>,
 }
 
+/// Whose catalogue an entry comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// The starter catalogue, which comes with the program.
+    Starter,
+    /// The company's own, which lies over it.
+    #[default]
+    Own,
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Origin {
+    layer: Layer,
     file: String,
     places: Places,
+    fields: FieldPlaces,
+}
+
+/// How many entries a catalogue has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Agents.
+    pub agents: usize,
+    /// Templates.
+    pub templates: usize,
+    /// Workflows.
+    pub workflows: usize,
 }
 
 impl Catalog {
-    /// The catalogue that comes with the program.
+    /// The catalogue that comes with the program. What only tests could find wrong with it is not looked for again.
     ///
     /// # Errors
     /// Never in a program whose tests passed: they read the same files.
     pub fn starter() -> Result<Self, CatalogErrors> {
-        Self::from_files(starter::FILES)
+        Self::read_starter(true)
     }
 
-    /// Reads the YAML files in the folders `agents`, `templates` and `workflows` of a directory; whatever else is
+    /// As [`starter`](Self::starter), looked through like any other catalogue.
+    ///
+    /// # Errors
+    /// Never in a program whose tests passed.
+    pub fn starter_checked() -> Result<Self, CatalogErrors> {
+        Self::read_starter(false)
+    }
+
+    fn read_starter(trusted: bool) -> Result<Self, CatalogErrors> {
+        let mut catalog = Self::from_named(starter::FILES.iter().copied(), trusted)?;
+        catalog.origins.values_mut().for_each(|origin| origin.layer = Layer::Starter);
+        Ok(catalog)
+    }
+
+    /// Reads the YAML files below the folders `agents`, `templates` and `workflows` of a directory; whatever else is
     /// there is left alone. Blocks on the file system.
     ///
     /// # Errors
     /// All that is wrong, in the order of the files.
     pub fn read_dir(directory: impl AsRef<Path>) -> Result<Self, CatalogErrors> {
-        let directory = directory.as_ref();
-        let mut files = Vec::new();
-        let mut errors = Vec::new();
-        let mut found = false;
-        for kind in Kind::ALL {
-            let folder = directory.join(kind.folder());
-            if !folder.is_dir() {
-                continue;
-            }
-            found = true;
-            match yaml_files(&folder) {
-                Ok(names) => {
-                    for name in names {
-                        match read_file(Path::new(&name)) {
-                            Ok(bytes) => files.push((name, bytes)),
-                            Err(error) => errors.push(unplaced(&name, Fault::Unreadable(error.to_string()))),
-                        }
-                    }
-                }
-                Err(error) => {
-                    errors.push(unplaced(&folder.display().to_string(), Fault::Unreadable(error.to_string())));
-                }
-            }
-        }
-        if !found {
-            errors.push(unplaced(&directory.display().to_string(), Fault::NotACatalogue));
-        }
-        match Self::from_files(files) {
-            Ok(catalog) if errors.is_empty() => Ok(catalog),
-            Ok(_) => Err(CatalogErrors(errors)),
-            Err(CatalogErrors(more)) => {
-                errors.extend(more);
-                Err(CatalogErrors(errors))
-            }
-        }
+        let (catalog, errors) = Self::survey(directory);
+        if errors.is_empty() { Ok(catalog) } else { Err(CatalogErrors(errors)) }
     }
 
-    /// Reads files that are in memory already, each with its name, such as `agents/analyst.yaml`; the last folder of
-    /// the name says what the file describes.
+    /// As [`read_dir`](Self::read_dir), for those who want to know of the rest too: what could be read, and all that is
+    /// wrong. A catalogue with errors is not to be loaded.
+    #[must_use]
+    pub fn survey(directory: impl AsRef<Path>) -> (Self, Vec<CatalogError>) {
+        let mut catalog = Self::default();
+        let mut errors = Vec::new();
+        for found in read::files(directory.as_ref()) {
+            match found.and_then(|found| Ok((found.kind, found.name, found.bytes?))) {
+                Ok((kind, name, bytes)) => errors.extend(catalog.read(kind, &name, &bytes, false)),
+                Err(error) => errors.push(error),
+            }
+        }
+        (catalog, errors)
+    }
+
+    /// Reads files that are in memory already, each with its name, such as `agents/analyst.yaml`; the first folder of
+    /// the name that can says what the file describes.
     ///
     /// # Errors
     /// All that is wrong, in the order of the files.
     pub fn from_files<N: AsRef<str>, B: AsRef<[u8]>>(
         files: impl IntoIterator<Item = (N, B)>,
     ) -> Result<Self, CatalogErrors> {
+        Self::from_named(files, false)
+    }
+
+    fn from_named<N: AsRef<str>, B: AsRef<[u8]>>(
+        files: impl IntoIterator<Item = (N, B)>,
+        trusted: bool,
+    ) -> Result<Self, CatalogErrors> {
         let mut catalog = Self::default();
         let mut errors = Vec::new();
         for (name, bytes) in files {
             let name = name.as_ref();
-            match (Kind::of_file(name), Source::new(name, bytes.as_ref())) {
-                (None, _) => errors.push(unplaced(name, Fault::UnknownFolder)),
-                (_, Err(error)) => errors.push(*error),
-                (Some(kind), Ok(mut source)) => {
-                    catalog.add(kind, name, &mut source);
-                    errors.append(&mut source.errors);
-                }
+            match Kind::of_file(name) {
+                Some(kind) => errors.extend(catalog.read(kind, name, bytes.as_ref(), trusted)),
+                None => errors.push(CatalogError::unplaced(name, Fault::UnknownFolder)),
             }
         }
         if errors.is_empty() { Ok(catalog) } else { Err(CatalogErrors(errors)) }
+    }
+
+    /// This catalogue over another: what has the same key in both is taken from this one.
+    #[must_use]
+    pub fn over(mut self, below: Self) -> Self {
+        let ours: BTreeSet<(Kind, Key)> = self.origins.keys().cloned().collect();
+        let hidden = |kind: Kind, key: &Key| ours.contains(&(kind, key.clone()));
+        self.agents.extend(below.agents.into_iter().filter(|agent| !hidden(Kind::Agent, &agent.key)));
+        self.templates.extend(below.templates.into_iter().filter(|body| !hidden(Kind::Template, &body.key)));
+        self.workflows.extend(below.workflows.into_iter().filter(|flow| !hidden(Kind::Workflow, &flow.key)));
+        for (name, origin) in below.origins {
+            self.origins.entry(name).or_insert(origin);
+        }
+        self
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts { agents: self.agents.len(), templates: self.templates.len(), workflows: self.workflows.len() }
+    }
+
+    /// Whose catalogue an entry comes from.
+    #[must_use]
+    pub fn layer(&self, kind: Kind, key: &Key) -> Layer {
+        self.origins.get(&(kind, key.clone())).map(|origin| origin.layer).unwrap_or_default()
     }
 
     /// What in the workflows does not fit the agents and templates of this catalogue, in the order of the files.
@@ -194,6 +255,18 @@ impl Catalog {
         self.workflows.iter().flat_map(check).collect()
     }
 
+    /// Takes in one file; answers what is wrong with it.
+    fn read(&mut self, kind: Kind, file: &str, bytes: &[u8], trusted: bool) -> Vec<CatalogError> {
+        match Source::new(file, bytes) {
+            Ok(mut source) => {
+                source.trusted = trusted;
+                self.add(kind, file, &mut source);
+                source.errors
+            }
+            Err(error) => vec![*error],
+        }
+    }
+
     fn add(&mut self, kind: Kind, file: &str, source: &mut Source<'_>) {
         let key = match kind {
             Kind::Agent => source.agent().map(|agent| push(&mut self.agents, agent, |agent| &agent.key)),
@@ -201,10 +274,15 @@ impl Catalog {
             Kind::Workflow => source.workflow().map(|found| push(&mut self.workflows, found, |found| &found.key)),
         };
         let Some(key) = key else { return };
-        let origin = Origin { file: file.to_owned(), places: std::mem::take(&mut source.places) };
+        let origin = Origin {
+            layer: Layer::default(),
+            file: file.to_owned(),
+            places: std::mem::take(&mut source.places),
+            fields: std::mem::take(&mut source.fields),
+        };
         if let Some(first) = self.origins.get(&(kind, key.clone())) {
             let fault = Fault::DuplicateKey { kind, key, first: first.file.clone() };
-            source.errors.push(unplaced(file, fault));
+            source.errors.push(CatalogError::unplaced(file, fault));
         } else {
             self.origins.insert((kind, key), origin);
         }
@@ -241,7 +319,7 @@ pub fn parse_workflow(file: &str, text: &str) -> Result<Definition, CatalogError
 /// # Errors
 /// When a value cannot be written as YAML, which no valid profile has.
 pub fn agent_to_yaml(profile: &Profile) -> Result<String, serde_saphyr::ser::Error> {
-    serde_saphyr::to_string(&format::AgentFile::from(profile))
+    serde_saphyr::to_string(&agent_file::AgentFile::from(profile))
 }
 
 /// A template as a catalogue file.
@@ -249,7 +327,7 @@ pub fn agent_to_yaml(profile: &Profile) -> Result<String, serde_saphyr::ser::Err
 /// # Errors
 /// When a value cannot be written as YAML, which no valid template has.
 pub fn template_to_yaml(body: &TemplateBody) -> Result<String, serde_saphyr::ser::Error> {
-    serde_saphyr::to_string(&format::TemplateFile::from(body))
+    serde_saphyr::to_string(&template_file::TemplateFile::from(body))
 }
 
 /// A workflow as a catalogue file.
@@ -283,30 +361,4 @@ fn label(fault: &Fault) -> String {
         Fault::MissingParameter { step, .. } => format!("step `{step}`"),
         _ => String::new(),
     }
-}
-
-fn unplaced(file: &str, fault: Fault) -> CatalogError {
-    CatalogError { file: file.to_owned(), place: None, field: None, fault }
-}
-
-/// The regular YAML files of a folder, sorted by name.
-fn yaml_files(folder: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if is_yaml && path.is_file() {
-            names.push(path.to_string_lossy().into_owned());
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
-/// A file's bytes, at most one more than allowed, so that an immense file is refused without being held.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

@@ -12,8 +12,11 @@ use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::MergeKeyPolicy;
 use serde_saphyr::{Error, Location, MessageFormatter, Options, UserMessageFormatter};
 
-use super::format::{AgentFile, TemplateFile};
+use super::agent_file::AgentFile;
+use super::places::FieldPlaces;
 use super::schema;
+use super::template_file::TemplateFile;
+use super::text;
 use super::workflow_file::WorkflowFile;
 use super::{CatalogError, Fault, Place};
 
@@ -28,7 +31,10 @@ pub(super) struct Source<'a> {
     file: &'a str,
     text: &'a str,
     pub(super) places: Places,
+    pub(super) fields: FieldPlaces,
     pub(super) errors: Vec<CatalogError>,
+    /// Whether tests have found the file right, so that it need only be read.
+    pub(super) trusted: bool,
 }
 
 impl<'a> Source<'a> {
@@ -42,7 +48,14 @@ impl<'a> Source<'a> {
         if text.trim().is_empty() {
             return Err(fault(Fault::Malformed("is empty".to_owned())));
         }
-        Ok(Self { file, text, places: Places::new(), errors: Vec::new() })
+        Ok(Self {
+            file,
+            text,
+            places: Places::new(),
+            fields: FieldPlaces::of(text),
+            errors: Vec::new(),
+            trusted: false,
+        })
     }
 
     pub(super) fn agent(&mut self) -> Option<Profile> {
@@ -61,19 +74,19 @@ impl<'a> Source<'a> {
 
     pub(super) fn template(&mut self) -> Option<TemplateBody> {
         let body = TemplateBody::from(self.read::<TemplateFile>()?);
-        let asked = TemplateCommand::Register { body: Box::new(body.clone()) };
-        if let Err(refusal) = Template::default().decide(asked) {
-            let of_parameters =
-                matches!(&refusal, TemplateRefusal::Invalid { what } if what.starts_with("the parameters"));
-            let field = if of_parameters { "parameters" } else { "instructions" };
-            self.error_at_field(field, Fault::Template(refusal));
+        if self.trusted {
             return Some(body);
         }
-        for fault in schema::check(&body.parameters) {
-            self.error_at_field("parameters", fault);
+        let asked = TemplateCommand::Register { body: Box::new(body.clone()) };
+        if let Err(refusal) = Template::default().decide(asked) {
+            match refusal {
+                TemplateRefusal::Invalid { field, what } => self.error_at_field(&field, Fault::Rule(what)),
+                refusal => self.error_at_field("instructions", Fault::Template(refusal)),
+            }
+            return Some(body);
         }
-        for fault in schema::render_examples(&body) {
-            self.error_at_field("parameters", fault);
+        for (field, fault) in schema::check_template(&body) {
+            self.error_at_field(&field, fault);
         }
         Some(body)
     }
@@ -173,11 +186,7 @@ impl<'a> Source<'a> {
     }
 
     fn error_at_field(&mut self, field: &str, fault: Fault) {
-        // Fields of the top level start a line; a file in flow style has no place then.
-        let starts = |line: &str| line.strip_prefix(field).is_some_and(|rest| rest.trim_start().starts_with(':'));
-        let line = self.text.lines().position(starts).filter(|_| !field.is_empty());
-        let place = line.and_then(|line| u64::try_from(line).ok()).map(|line| Place { line: line + 1, column: 1 });
-        self.error(place, (!field.is_empty()).then(|| field.to_owned()), fault);
+        self.error(self.fields.nearest(field), (!field.is_empty()).then(|| field.to_owned()), fault);
     }
 
     fn error(&mut self, place: Option<Place>, field: Option<String>, fault: Fault) {
@@ -221,6 +230,7 @@ fn malformed(error: &Error) -> Fault {
             // Some libraries draw the place on further lines; it is known without that.
             match message.lines().next().unwrap_or_default() {
                 "recursion limit exceeded" => Fault::TooComplex,
+                line if line.ends_with(text::EXPECTED) => Fault::Malformed(format!("{} belongs here", text::EXPECTED)),
                 "expected string scalar" => Fault::Malformed("a text belongs here".to_owned()),
                 "expected mapping start" => Fault::Malformed("fields (`name: value`) belong here".to_owned()),
                 "expected sequence start" => Fault::Malformed("a list belongs here".to_owned()),

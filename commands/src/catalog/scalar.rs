@@ -4,26 +4,28 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
+/// A decimal number with at most `DIGITS` digits after the point, in whole units of its last digit.
+fn decimal<const DIGITS: usize>(text: &str) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let fraction = fraction.trim_end_matches('0');
+    if !is_number(whole) || whole.len() > 9 || fraction.len() > DIGITS || !(fraction.is_empty() || is_number(fraction))
+    {
+        return None;
+    }
+    let units = format!("{whole}{fraction:0<DIGITS$}").parse::<i64>().ok()?;
+    Some(if negative { -units } else { units })
+}
+
 /// A decimal number with at most three digits after the point, kept in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Thousandths(pub(super) i64);
 
 impl Thousandths {
-    fn parse(text: &str) -> Option<Self> {
-        let (negative, digits) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        };
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        let fraction = fraction.trim_end_matches('0');
-        if !is_number(whole) || whole.len() > 9 || fraction.len() > 3 || !(fraction.is_empty() || is_number(fraction)) {
-            return None;
-        }
-        let thousandths = whole.parse::<i64>().ok()? * 1000 + format!("{fraction:0<3}").parse::<i64>().ok()?;
-        Some(Self(if negative { -thousandths } else { thousandths }))
-    }
-
     /// The number in the integer type of the domain. What does not fit becomes `otherwise`, a number that the
     /// domain refuses with the right range.
     pub(super) fn fit<T: TryFrom<i64>>(self, otherwise: T) -> T {
@@ -34,7 +36,7 @@ impl Thousandths {
 impl<'de> Deserialize<'de> for Thousandths {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| {
+        decimal::<3>(&text).map(Self).ok_or_else(|| {
             D::Error::custom(format_args!(
                 "`{text}` is no decimal number with at most three digits after the point, such as 0.25"
             ))
@@ -47,6 +49,32 @@ impl Serialize for Thousandths {
         // Nine digits and three more are far inside what a double holds exactly enough to print again.
         let whole = i32::try_from(self.0).map_err(serde::ser::Error::custom)?;
         serializer.serialize_f64(f64::from(whole) / 1000.0)
+    }
+}
+
+/// US dollars with at most nine digits after the point, kept in billionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dollars(pub(super) i64);
+
+impl<'de> Deserialize<'de> for Dollars {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        decimal::<9>(&text).map(Self).ok_or_else(|| {
+            D::Error::custom(format_args!(
+                "`{text}` is no amount in US dollars with at most nine digits after the point, such as 0.50"
+            ))
+        })
+    }
+}
+
+impl Serialize for Dollars {
+    /// As text, because a double would be written with an exponent where the amount is small.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let (whole, fraction) = (self.0.unsigned_abs() / 1_000_000_000, self.0.unsigned_abs() % 1_000_000_000);
+        let digits = format!("{fraction:09}");
+        let digits = digits.trim_end_matches('0');
+        serializer.serialize_str(&format!("{sign}{whole}.{}", if digits.is_empty() { "0" } else { digits }))
     }
 }
 

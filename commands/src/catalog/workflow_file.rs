@@ -222,7 +222,7 @@ impl WorkflowFile {
         let definition = Definition {
             key: self.key,
             name: self.name,
-            description: super::format::prose(&self.description),
+            description: super::text::prose(&self.description),
             department: self.department,
             tags: self.tags,
             input_schema: self.input_schema,
@@ -331,7 +331,7 @@ impl CompensationFile {
 impl From<ApprovalFile> for Approval {
     fn from(file: ApprovalFile) -> Self {
         Self {
-            question: super::format::prose(&file.question),
+            question: super::text::prose(&file.question),
             approvers: file.approvers,
             quorum: file.quorum,
             content: mapping(file.content),

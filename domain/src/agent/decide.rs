@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::Profile;
-use crate::{Agent, AgentCommand, AgentEvent, Refusal};
+use crate::{Agent, AgentCommand, AgentEvent, Bilingual, Refusal};
 
 /// Why an agent refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +47,7 @@ pub(super) fn decide(state: &Agent, command: AgentCommand) -> Result<Vec<AgentEv
 fn check(profile: &Profile) -> Result<(), AgentRefusal> {
     let in_range = |value: Option<i16>| value.is_none_or(|value| (-2000..=2000).contains(&value));
     let rules = [
-        (!profile.name.trim().is_empty(), "name must not be empty"),
+        (!profile.name.is_blank(), "name must not be empty"),
         (!profile.system_prompt.trim().is_empty(), "system_prompt must not be empty"),
         (profile.temperature_milli.is_none_or(|value| value <= 2000), "temperature must be 0 to 2"),
         (
@@ -56,6 +56,8 @@ fn check(profile: &Profile) -> Result<(), AgentRefusal> {
         ),
         (in_range(profile.frequency_penalty_milli), "frequency_penalty must be -2 to 2"),
         (in_range(profile.presence_penalty_milli), "presence_penalty must be -2 to 2"),
+        (!profile.constraints.iter().any(Bilingual::is_blank), "constraints must not hold an empty text"),
+        (profile.cost_limit.is_none_or(|limit| limit.0 > 0), "cost_limit_usd must be more than zero"),
         (profile.max_tokens != Some(0), "max_tokens must be at least 1"),
         (profile.context_window > 0, "context_window must be at least 1"),
         (

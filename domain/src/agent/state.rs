@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentEvent, Key};
+use crate::{AgentEvent, Bilingual, Capability, Key, NanoUsd};
 
 /// Everything that makes an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,13 +11,15 @@ pub struct Profile {
     /// The agent's key.
     pub key: Key,
     /// The name that people read.
-    pub name: String,
+    pub name: Bilingual,
     /// What it is for.
-    pub description: String,
-    /// What it can do, such as `coding` or `legal`.
-    pub capabilities: Vec<String>,
+    pub description: Bilingual,
+    /// What it is a specialist in; an agent without any is a general-purpose one.
+    pub capabilities: Vec<Capability>,
     /// How it is told to work.
     pub system_prompt: String,
+    /// What it must not do; the English texts are part of its prompt.
+    pub constraints: Vec<Bilingual>,
     /// The platform that it prefers; `None` takes the configured default.
     pub platform: Option<Key>,
     /// Where to go when that one fails, in order.
@@ -36,6 +38,10 @@ pub struct Profile {
     pub presence_penalty_milli: Option<i16>,
     /// How long one attempt of it may take, when the step does not say.
     pub timeout: Duration,
+    /// The most that one task of it may cost; `None` sets no limit.
+    pub cost_limit: Option<NanoUsd>,
+    /// Whether its results are reviewed and revised before they count.
+    pub self_review: bool,
     /// The model's context, in tokens.
     pub context_window: u32,
     /// Languages that it answers in, as BCP 47 tags.
@@ -44,6 +50,50 @@ pub struct Profile {
     pub department: String,
     /// Free words for finding it.
     pub tags: Vec<String>,
+}
+
+impl Profile {
+    /// An agent with no more than an agent needs, and the defaults of catalogue files for the rest.
+    #[must_use]
+    pub fn new(key: Key, name: impl Into<Bilingual>, system_prompt: impl Into<String>) -> Self {
+        Self {
+            key,
+            name: name.into(),
+            description: Bilingual::default(),
+            capabilities: Vec::new(),
+            system_prompt: system_prompt.into(),
+            constraints: Vec::new(),
+            platform: None,
+            fallback_platforms: Vec::new(),
+            model: None,
+            temperature_milli: None,
+            max_tokens: None,
+            top_p_milli: None,
+            frequency_penalty_milli: None,
+            presence_penalty_milli: None,
+            timeout: Duration::from_secs(300),
+            cost_limit: None,
+            self_review: true,
+            context_window: 8192,
+            languages: Vec::new(),
+            department: String::new(),
+            tags: Vec::new(),
+        }
+    }
+
+    /// What a model is told before anything else: the system prompt, and below it what the agent must not do.
+    #[must_use]
+    pub fn system_text(&self) -> String {
+        let mut text = self.system_prompt.clone();
+        if !self.constraints.is_empty() {
+            text.push_str("\n\nRules that you keep to whatever you are asked:");
+            for constraint in &self.constraints {
+                text.push_str("\n- ");
+                text.push_str(&constraint.en);
+            }
+        }
+        text
+    }
 }
 
 /// An agent: all its versions, and whether it takes work.

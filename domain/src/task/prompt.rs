@@ -29,6 +29,6 @@ impl Prompt {
             user.push_str("\n\n");
             user.push_str(request);
         }
-        Ok(Self { system: profile.system_prompt.clone(), user })
+        Ok(Self { system: profile.system_text(), user })
     }
 }

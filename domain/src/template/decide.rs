@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::RenderError;
+use super::{RenderError, TemplateBody};
 use crate::{Refusal, Template, TemplateCommand, TemplateEvent};
 
 /// Why a template refuses.
@@ -15,11 +15,13 @@ pub enum TemplateRefusal {
         /// The names.
         names: Vec<String>,
     },
-    /// The parameters are not described by an object schema, or there are no instructions.
-    #[error("the template is not valid: {what}")]
+    /// A part of the template makes no sense.
+    #[error("the template is not valid: {field}: {what}")]
     Invalid {
-        /// What is wrong.
-        what: &'static str,
+        /// Which part, as catalogue files call it, such as `checklist[2].check`.
+        field: String,
+        /// What is wrong, and what would be right.
+        what: String,
     },
 }
 
@@ -35,11 +37,8 @@ impl Refusal for TemplateRefusal {
 
 pub(super) fn decide(state: &Template, command: TemplateCommand) -> Result<Vec<TemplateEvent>, TemplateRefusal> {
     let TemplateCommand::Register { body } = command;
-    if body.instructions.trim().is_empty() {
-        return Err(TemplateRefusal::Invalid { what: "the instructions are empty" });
-    }
-    if body.parameters.get("type").and_then(Value::as_str) != Some("object") {
-        return Err(TemplateRefusal::Invalid { what: "the parameters must be a JSON Schema of type `object`" });
+    if let Some((field, what)) = problem(&body) {
+        return Err(TemplateRefusal::Invalid { field, what });
     }
     let names = body.unknown_names().map_err(TemplateRefusal::Unreadable)?;
     if !names.is_empty() {
@@ -50,4 +49,29 @@ pub(super) fn decide(state: &Template, command: TemplateCommand) -> Result<Vec<T
         Some(known) if **known == *body => vec![],
         Some(_) => vec![TemplateEvent::Revised { version: state.version() + 1, body }],
     })
+}
+
+/// The first part of a template that makes no sense, and why.
+fn problem(body: &TemplateBody) -> Option<(String, String)> {
+    let is_object = |schema: &Value| schema.get("type").and_then(Value::as_str) == Some("object");
+    let blank = "must not be empty";
+    let rules = [
+        (!body.title.is_blank(), "title", blank),
+        (!body.instructions.trim().is_empty(), "instructions", blank),
+        (is_object(&body.parameters), "parameters", "must be a JSON Schema of type `object`"),
+        (body.result.as_ref().is_none_or(|text| !text.is_blank()), "result", blank),
+        (body.output_schema.as_ref().is_none_or(is_object), "output_schema", "must be a JSON Schema of type `object`"),
+        (body.example.as_ref().is_none_or(|example| !example.request.is_blank()), "example.request", blank),
+    ];
+    if let Some((_, field, what)) = rules.into_iter().find(|(holds, ..)| !holds) {
+        return Some((field.to_owned(), what.to_owned()));
+    }
+    let of_item = |(index, item): (usize, &super::ChecklistItem)| {
+        if item.text.is_blank() {
+            return Some((format!("checklist[{index}].text"), blank.to_owned()));
+        }
+        let what = item.check.as_ref()?.problem(body)?;
+        Some((format!("checklist[{index}].check"), what))
+    };
+    body.checklist.iter().enumerate().find_map(of_item)
 }

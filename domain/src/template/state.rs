@@ -1,10 +1,13 @@
+use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Key, TemplateEvent};
+use super::slices::without_slices;
+use super::{ChecklistItem, Example};
+use crate::{Bilingual, Capability, Key, TemplateEvent};
 
 /// How all instructions are rendered. Instructions are prose, not HTML: nothing is escaped.
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -20,19 +23,27 @@ pub struct TemplateBody {
     /// The template's key.
     pub key: Key,
     /// The title that people read.
-    pub title: String,
+    pub title: Bilingual,
     /// When to use it.
-    pub description: String,
+    pub description: Bilingual,
     /// Whose it is.
     pub department: String,
     /// What an agent must be able to do to carry it out.
-    pub capability: Option<String>,
+    pub capability: Option<Capability>,
     /// Free words for finding it.
     pub tags: Vec<String>,
     /// JSON Schema (2020-12) of the parameters, an object schema.
     pub parameters: Value,
     /// The instructions, a Jinja template over the parameters; an unknown name is an error.
     pub instructions: String,
+    /// What a good result contains.
+    pub result: Option<Bilingual>,
+    /// By what a result is scored.
+    pub checklist: Vec<ChecklistItem>,
+    /// JSON Schema (2020-12) of structured data that comes beside the text, an object schema.
+    pub output_schema: Option<Value>,
+    /// An example of use.
+    pub example: Option<Example>,
 }
 
 /// Instructions that could not be made from their parameters.
@@ -46,6 +57,25 @@ pub struct RenderError {
 }
 
 impl TemplateBody {
+    /// A template with no more than a template needs.
+    #[must_use]
+    pub fn new(key: Key, title: impl Into<Bilingual>, parameters: Value, instructions: impl Into<String>) -> Self {
+        Self {
+            key,
+            title: title.into(),
+            description: Bilingual::default(),
+            department: String::new(),
+            capability: None,
+            tags: Vec::new(),
+            parameters,
+            instructions: instructions.into(),
+            result: None,
+            checklist: Vec::new(),
+            output_schema: None,
+            example: None,
+        }
+    }
+
     /// The instructions with the parameters filled in.
     ///
     /// # Errors
@@ -61,15 +91,34 @@ impl TemplateBody {
     /// # Errors
     /// When the instructions are not valid Jinja.
     pub fn unknown_names(&self) -> Result<Vec<String>, RenderError> {
-        let template = ENVIRONMENT.template_from_str(&self.instructions).map_err(|error| self.error(&error))?;
-        let known = self.parameters.get("properties").and_then(Value::as_object);
-        let mut unknown: Vec<String> = template
-            .undeclared_variables(false)
-            .into_iter()
-            .filter(|name| !known.is_some_and(|known| known.contains_key(name)))
-            .collect();
+        let mut unknown: Vec<String> =
+            self.names_read()?.into_iter().filter(|name| !self.has_parameter(name)).collect();
         unknown.sort_unstable();
         Ok(unknown)
+    }
+
+    /// The parameters that the instructions do not read, in the order in which they are described.
+    ///
+    /// # Errors
+    /// When the instructions are not valid Jinja.
+    pub fn unused_parameters(&self) -> Result<Vec<&str>, RenderError> {
+        let read = self.names_read()?;
+        let properties = self.parameters.get("properties").and_then(Value::as_object);
+        let names = properties.into_iter().flatten().map(|(name, _)| name.as_str());
+        Ok(names.filter(|name| !read.contains(*name)).collect())
+    }
+
+    /// Whether it has a parameter of this name.
+    pub(super) fn has_parameter(&self, name: &str) -> bool {
+        self.parameters.get("properties").and_then(Value::as_object).is_some_and(|known| known.contains_key(name))
+    }
+
+    /// The names that the instructions read.
+    fn names_read(&self) -> Result<HashSet<String>, RenderError> {
+        ENVIRONMENT.template_from_str(&self.instructions).map_err(|error| self.error(&error))?;
+        let copy = without_slices(&self.instructions);
+        let template = ENVIRONMENT.template_from_str(&copy).map_err(|error| self.error(&error))?;
+        Ok(template.undeclared_variables(false))
     }
 
     fn error(&self, error: &minijinja::Error) -> RenderError {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use cqrs_es::test::TestFramework;
 use domain::agent::Profile;
-use domain::{Agent, AgentCommand, AgentEvent, AgentRefusal, Refusal};
+use domain::{Agent, AgentCommand, AgentEvent, AgentRefusal, NanoUsd, Refusal};
 
 use super::drive::Driven;
 use super::fixtures::profile;
@@ -24,7 +24,7 @@ fn revised(version: u32) -> AgentEvent {
 }
 
 fn renamed() -> Profile {
-    Profile { name: "Author".to_owned(), ..profile() }
+    Profile { name: "Author".into(), ..profile() }
 }
 
 fn disable() -> AgentCommand {
@@ -66,7 +66,7 @@ fn revising_does_not_enable() {
     agent.ask(register(renamed())).unwrap();
     assert!(!agent.state.enabled());
     assert_eq!(agent.state.version(), 2);
-    assert_eq!(agent.state.profile_at(1).unwrap().name, "Writer");
+    assert_eq!(agent.state.profile_at(1).unwrap().name.en, "Writer");
     assert_eq!(agent.state.profile_at(2), agent.state.profile());
     assert!(agent.state.profile_at(0).is_none() && agent.state.profile_at(3).is_none());
 }
@@ -93,8 +93,8 @@ fn every_range_is_checked_at_both_ends() {
         change(&mut profile);
         assert!(given(vec![]).when(register(profile)).inspect_result().is_ok());
     }
-    let bad: [(Change, &str); 14] = [
-        (|profile| profile.name = " ".to_owned(), "name"),
+    let bad: [(Change, &str); 16] = [
+        (|profile| profile.name = " ".into(), "name"),
         (|profile| profile.system_prompt = String::new(), "system_prompt"),
         (|profile| profile.temperature_milli = Some(2001), "temperature"),
         (|profile| profile.top_p_milli = Some(0), "top_p"),
@@ -103,6 +103,8 @@ fn every_range_is_checked_at_both_ends() {
         (|profile| profile.frequency_penalty_milli = Some(2001), "frequency_penalty"),
         (|profile| profile.presence_penalty_milli = Some(-2001), "presence_penalty"),
         (|profile| profile.presence_penalty_milli = Some(2001), "presence_penalty"),
+        (|profile| profile.constraints = vec!["".into()], "constraints"),
+        (|profile| profile.cost_limit = Some(NanoUsd(0)), "cost_limit_usd"),
         (|profile| profile.max_tokens = Some(0), "max_tokens"),
         (|profile| profile.context_window = 0, "context_window"),
         (|profile| profile.timeout = Duration::ZERO, "timeout"),
@@ -123,4 +125,14 @@ fn every_range_is_checked_at_both_ends() {
 fn codes_are_stable() {
     assert_eq!(AgentRefusal::InvalidProfile { what: "" }.code(), "AGENT_INVALID");
     assert_eq!(AgentRefusal::NotFound.code(), "AGENT_NOT_FOUND");
+}
+
+#[test]
+fn constraints_stand_below_the_prompt() {
+    assert_eq!(profile().system_text(), "You write.");
+    let bound = Profile { constraints: vec!["Never lies.".into(), "Never shouts.".into()], ..profile() };
+    assert_eq!(
+        bound.system_text(),
+        "You write.\n\nRules that you keep to whatever you are asked:\n- Never lies.\n- Never shouts."
+    );
 }

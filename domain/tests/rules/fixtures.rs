@@ -81,37 +81,10 @@ pub(crate) fn reply(text: &str) -> Reply {
 }
 
 pub(crate) fn profile() -> Profile {
-    Profile {
-        key: "writer".parse().unwrap(),
-        name: "Writer".to_owned(),
-        description: String::new(),
-        capabilities: vec![],
-        system_prompt: "You write.".to_owned(),
-        platform: None,
-        fallback_platforms: vec![],
-        model: None,
-        temperature_milli: None,
-        max_tokens: None,
-        top_p_milli: None,
-        frequency_penalty_milli: None,
-        presence_penalty_milli: None,
-        timeout: Duration::from_secs(60),
-        context_window: 8192,
-        languages: vec![],
-        department: String::new(),
-        tags: vec![],
-    }
+    Profile { timeout: Duration::from_secs(60), ..Profile::new("writer".parse().unwrap(), "Writer", "You write.") }
 }
 
 pub(crate) fn body() -> TemplateBody {
-    TemplateBody {
-        key: "write".parse().unwrap(),
-        title: "Write".to_owned(),
-        description: String::new(),
-        department: String::new(),
-        capability: None,
-        tags: vec![],
-        parameters: json!({ "type": "object", "properties": { "topic": { "type": "string" } } }),
-        instructions: "Write about {{ topic }}.".to_owned(),
-    }
+    let parameters = json!({ "type": "object", "properties": { "topic": { "type": "string" } } });
+    TemplateBody::new("write".parse().unwrap(), "Write", parameters, "Write about {{ topic }}.")
 }

@@ -107,24 +107,9 @@ impl Called for Definition {
 
 fn worker() -> Profile {
     Profile {
-        key: "worker".parse().unwrap(),
-        name: "Worker".to_owned(),
-        description: String::new(),
-        capabilities: vec![],
-        system_prompt: "You work.".to_owned(),
-        platform: None,
-        fallback_platforms: vec![],
-        model: None,
-        temperature_milli: None,
-        max_tokens: None,
-        top_p_milli: None,
-        frequency_penalty_milli: None,
-        presence_penalty_milli: None,
         timeout: Duration::from_secs(10),
-        context_window: 8192,
-        languages: vec![],
         department: "engineering".to_owned(),
-        tags: vec![],
+        ..Profile::new("worker".parse().unwrap(), "Worker", "You work.")
     }
 }
 
@@ -151,16 +136,8 @@ impl World {
         let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
         let commands = Commands::new(Arc::clone(&journal));
         commands.register_agent(me(), worker()).await.unwrap();
-        let body = TemplateBody {
-            key: "echo".parse().unwrap(),
-            title: "Echo".to_owned(),
-            description: String::new(),
-            department: "engineering".to_owned(),
-            capability: None,
-            tags: vec![],
-            parameters: json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}),
-            instructions: "Say: {{ text }}".to_owned(),
-        };
+        let parameters = json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]});
+        let body = TemplateBody::new("echo".parse().unwrap(), "Echo", parameters, "Say: {{ text }}");
         commands.register_template(me(), body).await.unwrap();
         Self {
             journal,

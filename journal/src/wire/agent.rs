@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use domain::agent::Profile;
-use domain::{AgentEvent, Event, Key};
+use domain::{AgentEvent, Event, Key, NanoUsd};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::values::{borrowed, checked, keys, micros, owned};
+use super::words::{BilingualV1, CapabilityV1};
 use super::{Encoded, Thaw, write};
 
 /// Everything that makes an agent.
@@ -52,6 +53,104 @@ pub(super) struct RevisedV1<'a> {
     profile: ProfileV1<'a>,
 }
 
+/// Since there are two languages, a closed list of capabilities, constraints, self-review and a limit of cost.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct ProfileV2<'a> {
+    key: &'a str,
+    #[serde(borrow)]
+    name: BilingualV1<'a>,
+    #[serde(borrow)]
+    description: BilingualV1<'a>,
+    capabilities: Vec<CapabilityV1>,
+    system_prompt: &'a str,
+    #[serde(borrow)]
+    constraints: Vec<BilingualV1<'a>>,
+    #[serde(borrow)]
+    platform: Option<&'a str>,
+    #[serde(borrow)]
+    fallback_platforms: Vec<&'a str>,
+    #[serde(borrow)]
+    model: Option<&'a str>,
+    temperature_milli: Option<u16>,
+    max_tokens: Option<u32>,
+    top_p_milli: Option<u16>,
+    frequency_penalty_milli: Option<i16>,
+    presence_penalty_milli: Option<i16>,
+    timeout_micros: u64,
+    cost_limit_nano_usd: Option<i64>,
+    self_review: bool,
+    context_window: u32,
+    #[serde(borrow)]
+    languages: Vec<&'a str>,
+    department: &'a str,
+    #[serde(borrow)]
+    tags: Vec<&'a str>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct RegisteredV2<'a> {
+    #[serde(borrow)]
+    profile: ProfileV2<'a>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct RevisedV2<'a> {
+    version: u32,
+    #[serde(borrow)]
+    profile: ProfileV2<'a>,
+}
+
+impl<'a> From<ProfileV1<'a>> for ProfileV2<'a> {
+    /// Capabilities were free words; those that are no capability today are kept as tags. Agents had no constraints and
+    /// no limit of cost, and self-review is on unless somebody turns it off.
+    fn from(old: ProfileV1<'a>) -> Self {
+        let mut tags = old.tags;
+        let mut capabilities = Vec::new();
+        for word in old.capabilities {
+            match CapabilityV1::of(word) {
+                Some(capability) => capabilities.push(capability),
+                None if tags.contains(&word) => {}
+                None => tags.push(word),
+            }
+        }
+        Self {
+            key: old.key,
+            name: BilingualV1::english(old.name),
+            description: BilingualV1::english(old.description),
+            capabilities,
+            system_prompt: old.system_prompt,
+            constraints: Vec::new(),
+            platform: old.platform,
+            fallback_platforms: old.fallback_platforms,
+            model: old.model,
+            temperature_milli: old.temperature_milli,
+            max_tokens: old.max_tokens,
+            top_p_milli: old.top_p_milli,
+            frequency_penalty_milli: old.frequency_penalty_milli,
+            presence_penalty_milli: old.presence_penalty_milli,
+            timeout_micros: old.timeout_micros,
+            cost_limit_nano_usd: None,
+            self_review: true,
+            context_window: old.context_window,
+            languages: old.languages,
+            department: old.department,
+            tags,
+        }
+    }
+}
+
+impl<'a> From<RegisteredV1<'a>> for RegisteredV2<'a> {
+    fn from(old: RegisteredV1<'a>) -> Self {
+        Self { profile: old.profile.into() }
+    }
+}
+
+impl<'a> From<RevisedV1<'a>> for RevisedV2<'a> {
+    fn from(old: RevisedV1<'a>) -> Self {
+        Self { version: old.version, profile: old.profile.into() }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct EnabledV1 {}
 
@@ -62,16 +161,16 @@ pub(super) struct DisabledV1<'a> {
 
 pub(super) fn freeze(event: &AgentEvent) -> Result<Encoded, String> {
     match event {
-        AgentEvent::Registered { profile } => write(&RegisteredV1 { profile: ProfileV1::freeze(profile)? }),
+        AgentEvent::Registered { profile } => write(&RegisteredV2 { profile: ProfileV2::freeze(profile)? }),
         AgentEvent::Revised { version, profile } => {
-            write(&RevisedV1 { version: *version, profile: ProfileV1::freeze(profile)? })
+            write(&RevisedV2 { version: *version, profile: ProfileV2::freeze(profile)? })
         }
         AgentEvent::Enabled => write(&EnabledV1 {}),
         AgentEvent::Disabled { reason } => write(&DisabledV1 { reason }),
     }
 }
 
-impl<'a> ProfileV1<'a> {
+impl<'a> ProfileV2<'a> {
     fn freeze(profile: &'a Profile) -> Result<Self, String> {
         let Profile {
             key,
@@ -79,6 +178,7 @@ impl<'a> ProfileV1<'a> {
             description,
             capabilities,
             system_prompt,
+            constraints,
             platform,
             fallback_platforms,
             model,
@@ -88,6 +188,8 @@ impl<'a> ProfileV1<'a> {
             frequency_penalty_milli,
             presence_penalty_milli,
             timeout,
+            cost_limit,
+            self_review,
             context_window,
             languages,
             department,
@@ -95,10 +197,11 @@ impl<'a> ProfileV1<'a> {
         } = profile;
         Ok(Self {
             key: key.as_str(),
-            name,
-            description,
-            capabilities: borrowed(capabilities),
+            name: BilingualV1::freeze(name),
+            description: BilingualV1::freeze(description),
+            capabilities: capabilities.iter().copied().map(CapabilityV1::freeze).collect(),
             system_prompt,
+            constraints: constraints.iter().map(BilingualV1::freeze).collect(),
             platform: platform.as_ref().map(Key::as_str),
             fallback_platforms: fallback_platforms.iter().map(Key::as_str).collect(),
             model: model.as_deref(),
@@ -108,6 +211,8 @@ impl<'a> ProfileV1<'a> {
             frequency_penalty_milli: *frequency_penalty_milli,
             presence_penalty_milli: *presence_penalty_milli,
             timeout_micros: micros(*timeout)?,
+            cost_limit_nano_usd: cost_limit.map(|limit| limit.0),
+            self_review: *self_review,
             context_window: *context_window,
             languages: borrowed(languages),
             department,
@@ -118,10 +223,11 @@ impl<'a> ProfileV1<'a> {
     fn thaw(self) -> Result<Box<Profile>, String> {
         Ok(Box::new(Profile {
             key: checked(self.key)?,
-            name: self.name.to_owned(),
-            description: self.description.to_owned(),
-            capabilities: owned(self.capabilities),
+            name: self.name.thaw(),
+            description: self.description.thaw(),
+            capabilities: self.capabilities.into_iter().map(CapabilityV1::thaw).collect(),
             system_prompt: self.system_prompt.to_owned(),
+            constraints: self.constraints.iter().map(BilingualV1::thaw).collect(),
             platform: self.platform.map(checked).transpose()?,
             fallback_platforms: keys(&self.fallback_platforms)?,
             model: self.model.map(str::to_owned),
@@ -131,6 +237,8 @@ impl<'a> ProfileV1<'a> {
             frequency_penalty_milli: self.frequency_penalty_milli,
             presence_penalty_milli: self.presence_penalty_milli,
             timeout: Duration::from_micros(self.timeout_micros),
+            cost_limit: self.cost_limit_nano_usd.map(NanoUsd),
+            self_review: self.self_review,
             context_window: self.context_window,
             languages: owned(self.languages),
             department: self.department.to_owned(),
@@ -139,13 +247,13 @@ impl<'a> ProfileV1<'a> {
     }
 }
 
-impl Thaw for RegisteredV1<'_> {
+impl Thaw for RegisteredV2<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(AgentEvent::Registered { profile: self.profile.thaw()? }.into())
     }
 }
 
-impl Thaw for RevisedV1<'_> {
+impl Thaw for RevisedV2<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(AgentEvent::Revised { version: self.version, profile: self.profile.thaw()? }.into())
     }

@@ -17,6 +17,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod values;
+mod words;
 mod workflow;
 
 use std::fmt;

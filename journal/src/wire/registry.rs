@@ -126,13 +126,13 @@ registry! {
     "task.failed" { 1 => task::FailedV1<'_>, 2 => task::FailedV2<'_> }
     "task.cancelled" { 1 => task::CancelledV1<'_> }
 
-    "agent.registered" { 1 => agent::RegisteredV1<'_> }
-    "agent.revised" { 1 => agent::RevisedV1<'_> }
+    "agent.registered" { 1 => agent::RegisteredV1<'_>, 2 => agent::RegisteredV2<'_> }
+    "agent.revised" { 1 => agent::RevisedV1<'_>, 2 => agent::RevisedV2<'_> }
     "agent.enabled" { 1 => agent::EnabledV1 }
     "agent.disabled" { 1 => agent::DisabledV1<'_> }
 
-    "template.registered" { 1 => template::RegisteredV1<'_> }
-    "template.revised" { 1 => template::RevisedV1<'_> }
+    "template.registered" { 1 => template::RegisteredV1<'_>, 2 => template::RegisteredV2<'_> }
+    "template.revised" { 1 => template::RevisedV1<'_>, 2 => template::RevisedV2<'_> }
 
     "limit.set" { 1 => limit::SetV1<'_> }
     "limit.removed" { 1 => limit::RemovedV1<'_> }

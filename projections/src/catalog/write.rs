@@ -1,6 +1,7 @@
 //! Writes the changes of a batch. Columns are bound `as _` for the reason given in the projector of runs; lists of
 //! words travel as JSON, because `unnest` would flatten an array of arrays.
 
+use domain::Capability;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -109,25 +110,29 @@ async fn agents(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), Ap
     if newest.is_empty() {
         return Ok(());
     }
+    let names = |capabilities: &[Capability]| capabilities.iter().map(ToString::to_string).collect::<Vec<_>>();
     sqlx::query!(
-        "INSERT INTO agents AS e (id, key, name, department, tags, capabilities, version, enabled, profile, created_at,
-            updated_at, position)
-        SELECT id, key, name, department, ARRAY(SELECT json_array_elements_text(tags::json)),
+        "INSERT INTO agents AS e (id, key, name, name_ar, department, tags, capabilities, version, enabled, profile,
+            created_at, updated_at, position)
+        SELECT id, key, name, name_ar, department, ARRAY(SELECT json_array_elements_text(tags::json)),
             ARRAY(SELECT json_array_elements_text(capabilities::json)), version, true, profile::json, created_at,
             updated_at, position
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::text[],
-            $9::bigint[], $10::bigint[], $11::bigint[])
-            AS u (id, key, name, department, tags, capabilities, version, profile, created_at, updated_at, position)
-        ON CONFLICT (id) DO UPDATE SET key = excluded.key, name = excluded.name, department = excluded.department,
-            tags = excluded.tags, capabilities = excluded.capabilities, version = excluded.version,
-            profile = excluded.profile, updated_at = greatest(excluded.updated_at, e.updated_at),
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[],
+            $9::text[], $10::bigint[], $11::bigint[], $12::bigint[])
+            AS u (id, key, name, name_ar, department, tags, capabilities, version, profile, created_at, updated_at,
+                position)
+        ON CONFLICT (id) DO UPDATE SET key = excluded.key, name = excluded.name, name_ar = excluded.name_ar,
+            department = excluded.department, tags = excluded.tags, capabilities = excluded.capabilities,
+            version = excluded.version, profile = excluded.profile,
+            updated_at = greatest(excluded.updated_at, e.updated_at),
             position = greatest(excluded.position, e.position)",
         column!(newest, (id, _) => *id) as _,
         column!(newest, (_, entry) => entry.body.key.as_str()) as _,
-        column!(newest, (_, entry) => storable(&entry.body.name)) as _,
+        column!(newest, (_, entry) => storable(&entry.body.name.en)) as _,
+        column!(newest, (_, entry) => entry.body.name.ar.as_deref().map(storable)) as _,
         column!(newest, (_, entry) => storable(&entry.body.department)) as _,
         column!(newest, (_, entry) => words(&entry.body.tags)) as _,
-        column!(newest, (_, entry) => words(&entry.body.capabilities)) as _,
+        column!(newest, (_, entry) => words(&names(&entry.body.capabilities))) as _,
         column!(newest, (_, entry) => entry.version) as _,
         column!(newest, (_, entry) => entry.document.as_str()) as _,
         column!(newest, (_, entry) => entry.created_at) as _,
@@ -180,19 +185,23 @@ async fn templates(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(),
         return Ok(());
     }
     sqlx::query!(
-        "INSERT INTO templates AS e (id, key, title, department, tags, version, body, created_at, updated_at, position)
-        SELECT id, key, title, department, ARRAY(SELECT json_array_elements_text(tags::json)), version, body::json,
-            created_at, updated_at, position
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::text[],
-            $8::bigint[], $9::bigint[], $10::bigint[])
-            AS u (id, key, title, department, tags, version, body, created_at, updated_at, position)
-        ON CONFLICT (id) DO UPDATE SET key = excluded.key, title = excluded.title, department = excluded.department,
-            tags = excluded.tags, version = excluded.version, body = excluded.body, updated_at = greatest(excluded.updated_at, e.updated_at),
+        "INSERT INTO templates AS e (id, key, title, title_ar, department, capability, tags, version, body, created_at,
+            updated_at, position)
+        SELECT id, key, title, title_ar, department, capability, ARRAY(SELECT json_array_elements_text(tags::json)),
+            version, body::json, created_at, updated_at, position
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[],
+            $9::text[], $10::bigint[], $11::bigint[], $12::bigint[])
+            AS u (id, key, title, title_ar, department, capability, tags, version, body, created_at, updated_at, position)
+        ON CONFLICT (id) DO UPDATE SET key = excluded.key, title = excluded.title, title_ar = excluded.title_ar,
+            department = excluded.department, capability = excluded.capability, tags = excluded.tags,
+            version = excluded.version, body = excluded.body, updated_at = greatest(excluded.updated_at, e.updated_at),
             position = greatest(excluded.position, e.position)",
         column!(newest, (id, _) => *id) as _,
         column!(newest, (_, entry) => entry.body.key.as_str()) as _,
-        column!(newest, (_, entry) => storable(&entry.body.title)) as _,
+        column!(newest, (_, entry) => storable(&entry.body.title.en)) as _,
+        column!(newest, (_, entry) => entry.body.title.ar.as_deref().map(storable)) as _,
         column!(newest, (_, entry) => storable(&entry.body.department)) as _,
+        column!(newest, (_, entry) => entry.body.capability.map(Capability::name)) as _,
         column!(newest, (_, entry) => words(&entry.body.tags)) as _,
         column!(newest, (_, entry) => entry.version) as _,
         column!(newest, (_, entry) => entry.document.as_str()) as _,

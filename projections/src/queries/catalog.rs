@@ -1,6 +1,6 @@
-use domain::Definition;
 use domain::agent::Profile;
 use domain::template::TemplateBody;
+use domain::{Capability, Definition};
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ use crate::{AgentRow, AgentVersionRow, Error, TemplateRow, TemplateVersionRow, W
 /// Which entries of the catalogue are wanted; the default wants all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CatalogFilter {
-    /// Only with this text in the key, name or title, whatever the case.
+    /// Only with this text in the key, name or title, in either language, whatever the case.
     pub text: Option<String>,
     /// Only of this department.
     pub department: Option<String>,
@@ -19,8 +19,8 @@ pub struct CatalogFilter {
     /// Of workflows: only with an active version, or only without. Of agents: only enabled ones, or only disabled
     /// ones. Templates do not care.
     pub active: Option<bool>,
-    /// Of agents: only those that can do this. Others do not care.
-    pub capability: Option<String>,
+    /// Of agents: only those that can do this. Of templates: only those that ask for it. Workflows do not care.
+    pub capability: Option<Capability>,
 }
 
 impl CatalogFilter {
@@ -107,7 +107,8 @@ macro_rules! agents_listed {
     ($order:literal, $($arg:expr),*) => {
         agents!(
             "($1::text IS NULL OR key > $1) AND ($2::text IS NULL OR key < $2)
-             AND ($3::text IS NULL OR strpos(key, $3) > 0 OR strpos(lower(name), $3) > 0)
+             AND ($3::text IS NULL OR strpos(key, $3) > 0 OR strpos(lower(name), $3) > 0
+                OR strpos(lower(name_ar), $3) > 0)
              AND ($4::text IS NULL OR department = $4) AND ($5::text IS NULL OR $5 = ANY(tags))
              AND ($7::boolean IS NULL OR enabled = $7) AND ($8::text IS NULL OR $8 = ANY(capabilities))
              ORDER BY " + $order + " LIMIT $6",
@@ -141,8 +142,10 @@ macro_rules! templates_listed {
     ($order:literal, $($arg:expr),*) => {
         templates!(
             "($1::text IS NULL OR key > $1) AND ($2::text IS NULL OR key < $2)
-             AND ($3::text IS NULL OR strpos(key, $3) > 0 OR strpos(lower(title), $3) > 0)
+             AND ($3::text IS NULL OR strpos(key, $3) > 0 OR strpos(lower(title), $3) > 0
+                OR strpos(lower(title_ar), $3) > 0)
              AND ($4::text IS NULL OR department = $4) AND ($5::text IS NULL OR $5 = ANY(tags))
+             AND ($7::text IS NULL OR capability = $7)
              ORDER BY " + $order + " LIMIT $6",
             $($arg),*
         )
@@ -200,7 +203,7 @@ impl Queries {
     /// # Errors
     /// When the database fails.
     pub async fn agents(&self, filter: &CatalogFilter, window: &Window<String>) -> Result<Page<AgentRow>, Error> {
-        Ok(listed!(agents_listed, filter, window, &self.pool, filter.active, filter.capability.as_deref()))
+        Ok(listed!(agents_listed, filter, window, &self.pool, filter.active, filter.capability.map(Capability::name)))
     }
 
     /// The agent with this key.
@@ -252,7 +255,7 @@ impl Queries {
     /// # Errors
     /// When the database fails.
     pub async fn templates(&self, filter: &CatalogFilter, window: &Window<String>) -> Result<Page<TemplateRow>, Error> {
-        Ok(listed!(templates_listed, filter, window, &self.pool))
+        Ok(listed!(templates_listed, filter, window, &self.pool, filter.capability.map(Capability::name)))
     }
 
     /// The template with this key.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::{AgentCommand, AgentId, WorkflowId};
+use domain::{AgentCommand, AgentId, Capability, WorkflowId};
 use projections::{CatalogFilter, Options, RunFilter, RunRow, Window};
 use uuid::Uuid;
 
@@ -119,7 +119,7 @@ async fn the_catalogue_shows_every_version() {
         history.agent(key, AgentCommand::Register { profile: Box::new(fixtures::profile(key)) }).await;
     }
     let mut profile = fixtures::profile("cake");
-    profile.capabilities.push("baking".to_owned());
+    profile.capabilities.push(Capability::Research);
     history.agent("cake", AgentCommand::Register { profile: Box::new(profile.clone()) }).await;
     history.agent("cake", AgentCommand::Disable { reason: "tired".to_owned() }).await;
     running.wait_for(history.position).await;
@@ -150,10 +150,22 @@ async fn the_catalogue_shows_every_version() {
     assert_eq!(keys(any(), Window::last(2).before("cake".to_owned())).await, ["bread"]);
     assert_eq!(keys(CatalogFilter { active: Some(false), ..any() }, Window::first(9)).await, ["cake"]);
     assert_eq!(
-        keys(CatalogFilter { capability: Some("baking".to_owned()), ..any() }, Window::first(9)).await,
+        keys(CatalogFilter { capability: Some(Capability::Research), ..any() }, Window::first(9)).await,
         ["cake"]
     );
     assert_eq!(keys(CatalogFilter { text: Some("AGENT P".to_owned()), ..any() }, Window::first(9)).await, ["pie"]);
+    assert_eq!(keys(CatalogFilter { text: Some("وكيل c".to_owned()), ..any() }, Window::first(9)).await, ["cake"]);
+    let templates = async |filter: CatalogFilter| -> Vec<String> {
+        queries.templates(&filter, &Window::first(9)).await.unwrap().rows.into_iter().map(|row| row.key).collect()
+    };
+    assert_eq!(templates(CatalogFilter { text: Some("قالب p".to_owned()), ..any() }).await, ["pie"]);
+    let wanted = CatalogFilter { capability: Some(Capability::Hr), ..any() };
+    assert_eq!(templates(wanted.clone()).await, [""; 0]);
+    let mut body = fixtures::body("pie");
+    body.capability = Some(Capability::Hr);
+    history.template(body).await;
+    running.wait_for(history.position).await;
+    assert_eq!(templates(wanted).await, ["pie"]);
     assert!(keys(CatalogFilter { tag: Some("none".to_owned()), ..any() }, Window::first(9)).await.is_empty());
     let filter = CatalogFilter { department: Some("editorial".to_owned()), active: Some(true), ..any() };
     assert_eq!(queries.workflows(&filter, &Window::first(9)).await.unwrap().rows.len(), 3);
@@ -164,7 +176,7 @@ async fn the_catalogue_shows_every_version() {
     assert_eq!(queries.agents_by_keys(&keys).await.unwrap().len(), 1);
     assert_eq!(queries.templates_by_keys(&keys).await.unwrap().len(), 1);
     assert_eq!(queries.workflows_by_ids(&[workflow.id]).await.unwrap(), [workflow]);
-    assert_eq!(queries.templates_by_ids(&[template.id]).await.unwrap(), [template]);
+    assert_eq!(queries.templates_by_ids(&[template.id]).await.unwrap()[0].key, template.key);
 }
 
 #[tokio::test(flavor = "multi_thread")]

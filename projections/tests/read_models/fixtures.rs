@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::agent::Profile;
 use domain::template::TemplateBody;
-use domain::{Definition, RetryPolicy, Step};
+use domain::{Bilingual, Capability, Definition, RetryPolicy, Step};
 use serde_json::json;
 
 /// A step without mappings, done by `writer` with `write`.
@@ -55,38 +55,28 @@ pub(crate) fn chain(key: &str, length: usize) -> Definition {
 /// An agent.
 pub(crate) fn profile(key: &str) -> Profile {
     Profile {
-        key: key.parse().unwrap(),
-        name: format!("Agent {key}"),
-        description: String::new(),
-        capabilities: vec!["writing".to_owned()],
-        system_prompt: "You write.".to_owned(),
-        platform: None,
-        fallback_platforms: vec![],
-        model: None,
-        temperature_milli: None,
-        max_tokens: None,
-        top_p_milli: None,
-        frequency_penalty_milli: None,
-        presence_penalty_milli: None,
+        name: both(&format!("Agent {key}"), &format!("وكيل {key}")),
+        capabilities: vec![Capability::Documentation],
         timeout: Duration::from_secs(60),
-        context_window: 8192,
         languages: vec!["en".to_owned()],
         department: "editorial".to_owned(),
         tags: vec!["text".to_owned()],
+        ..Profile::new(key.parse().unwrap(), "", "You write.")
     }
+}
+
+/// A text in both languages.
+pub(crate) fn both(en: &str, ar: &str) -> Bilingual {
+    Bilingual { en: en.to_owned(), ar: Some(ar.to_owned()) }
 }
 
 /// A template.
 pub(crate) fn body(key: &str) -> TemplateBody {
+    let parameters = json!({ "type": "object", "properties": {} });
     TemplateBody {
-        key: key.parse().unwrap(),
-        title: format!("Template {key}"),
-        description: String::new(),
+        title: both(&format!("Template {key}"), &format!("قالب {key}")),
         department: "editorial".to_owned(),
-        capability: None,
-        tags: vec![],
-        parameters: json!({ "type": "object", "properties": {} }),
         // What PostgreSQL cannot keep in text must still come through in a document.
-        instructions: "Write.\0".to_owned(),
+        ..TemplateBody::new(key.parse().unwrap(), "", parameters, "Write.\0")
     }
 }

@@ -162,7 +162,7 @@ impl History {
             }
             4 => {
                 let mut body = fixtures::body(&key);
-                body.description = format!("version of {}", self.below(4));
+                body.description = format!("version\0 of {}", self.below(4)).into();
                 self.template(body).await;
             }
             _ => {

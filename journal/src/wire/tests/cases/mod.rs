@@ -11,9 +11,9 @@ use domain::hold::{HoldScope, Placed};
 use domain::limit::{LimitScope, LimitSettings};
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
-use domain::template::TemplateBody;
+use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
-    Actor, AgentEvent, AgentId, AttemptError, ErrorKind, Event, Expression, FinishReason, HoldEvent, LimitEvent,
+    Actor, AgentEvent, AgentId, AttemptError, Bilingual, Capability, ErrorKind, Event, Expression, FinishReason, HoldEvent, LimitEvent,
     NanoUsd, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp,
     Usage, WorkflowEvent,
 };
@@ -123,10 +123,11 @@ fn full() -> Vec<Event> {
 /// As little as each event can hold.
 fn bare() -> Vec<Event> {
     let profile = Profile {
-        name: String::new(),
-        description: String::new(),
+        name: "".into(),
+        description: "".into(),
         capabilities: vec![],
         system_prompt: String::new(),
+        constraints: vec![],
         platform: None,
         fallback_platforms: vec![],
         model: None,
@@ -136,6 +137,8 @@ fn bare() -> Vec<Event> {
         frequency_penalty_milli: None,
         presence_penalty_milli: None,
         timeout: Duration::ZERO,
+        cost_limit: None,
+        self_review: false,
         context_window: 0,
         languages: vec![],
         department: String::new(),
@@ -143,13 +146,17 @@ fn bare() -> Vec<Event> {
         ..profile()
     };
     let body = TemplateBody {
-        title: String::new(),
-        description: String::new(),
+        title: "".into(),
+        description: "".into(),
         department: String::new(),
         capability: None,
         tags: vec![],
         parameters: json!(null),
         instructions: String::new(),
+        result: None,
+        checklist: vec![],
+        output_schema: None,
+        example: None,
         ..body()
     };
     vec![
@@ -299,10 +306,11 @@ fn bare_reply() -> Reply {
 fn profile() -> Profile {
     Profile {
         key: "writer".parse().unwrap(),
-        name: "Writer".to_owned(),
-        description: "Writes".to_owned(),
-        capabilities: vec!["writing".to_owned(), "editing".to_owned()],
+        name: both("Writer", "كاتب"),
+        description: both("Writes", "يكتب"),
+        capabilities: Capability::ALL.to_vec(),
         system_prompt: "You write.".to_owned(),
+        constraints: vec!["Never lies.".into(), both("Never shouts.", "لا يصرخ.")],
         platform: Some("openai".parse().unwrap()),
         fallback_platforms: vec!["local".parse().unwrap(), "simulator".parse().unwrap()],
         model: Some("gpt-x".to_owned()),
@@ -312,6 +320,8 @@ fn profile() -> Profile {
         frequency_penalty_milli: Some(-2000),
         presence_penalty_milli: Some(2000),
         timeout: Duration::from_secs(120),
+        cost_limit: Some(NanoUsd(250_000_001)),
+        self_review: true,
         context_window: 128_000,
         languages: vec!["en".to_owned(), "de-CH".to_owned()],
         department: "editorial".to_owned(),
@@ -322,12 +332,43 @@ fn profile() -> Profile {
 fn body() -> TemplateBody {
     TemplateBody {
         key: "write.draft".parse().unwrap(),
-        title: "Draft a text".to_owned(),
-        description: "First version".to_owned(),
+        title: both("Draft a text", "صياغة نص"),
+        description: both("First version", "نسخة أولى"),
         department: "editorial".to_owned(),
-        capability: Some("writing".to_owned()),
+        capability: Some(Capability::Documentation),
         tags: vec!["text".to_owned()],
         parameters: json!({ "type": "object", "properties": { "topic": { "type": "string" } } }),
         instructions: "Write about {{ topic }}.".to_owned(),
+        result: Some(both("A text.", "نص.")),
+        checklist: checklist(),
+        output_schema: Some(json!({ "type": "object", "properties": { "words": { "type": "integer" } } })),
+        example: Some(Example {
+            request: both("Something about the moon, please", "شيء عن القمر من فضلك"),
+            parameters: json!({ "topic": "moon" }),
+            parameters_ar: Some(json!({ "topic": "القمر" })),
+        }),
     }
+}
+
+fn checklist() -> Vec<ChecklistItem> {
+    let checks = [
+        Check::MinWords(1),
+        Check::MaxWords(300),
+        Check::ContainsHeading(both("Sources", "المصادر")),
+        Check::MinHeadings(2),
+        Check::MinListItems(3),
+        Check::MaxListItems(4),
+        Check::MinTableRows(5),
+        Check::ContainsCodeBlock,
+        Check::Mentions("topic".to_owned()),
+        Check::ContainsAny(vec!["moon".to_owned(), "قمر".to_owned()]),
+        Check::Omits(vec!["cheese".to_owned()]),
+        Check::FitsOutputSchema,
+    ];
+    let checked = checks.into_iter().map(|check| ChecklistItem { text: "Is so.".into(), check: Some(check) });
+    checked.chain([ChecklistItem { text: both("Reads well.", "سلس القراءة."), check: None }]).collect()
+}
+
+fn both(en: &str, ar: &str) -> Bilingual {
+    Bilingual { en: en.to_owned(), ar: Some(ar.to_owned()) }
 }

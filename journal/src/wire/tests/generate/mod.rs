@@ -11,9 +11,9 @@ use domain::hold::{HoldScope, Placed};
 use domain::limit::{LimitScope, LimitSettings};
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
-use domain::template::TemplateBody;
+use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
-    Actor, ActorKind, AgentEvent, AgentId, AttemptError, ErrorKind, Event, Expression, FinishReason, HoldEvent, Key,
+    Actor, ActorKind, AgentEvent, AgentId, AttemptError, Bilingual, Capability, ErrorKind, Event, Expression, FinishReason, HoldEvent, Key,
     LimitEvent, NanoUsd, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId, StepName, TaskEvent, TaskId, TemplateEvent,
     TemplateId, Timestamp, Usage,
 };
@@ -163,7 +163,7 @@ fn hold_event() -> BoxedStrategy<Event> {
 }
 
 fn profile() -> BoxedStrategy<Profile> {
-    let words = (key(), text(), text(), texts(), text(), text(), texts(), texts());
+    let words = (key(), bilingual(), bilingual(), capabilities(), text(), text(), texts(), texts());
     let platform = (option::of(key()), vec(key(), 0..3), option::of(text()));
     let sampling = (
         option::of(any::<u16>()),
@@ -172,8 +172,9 @@ fn profile() -> BoxedStrategy<Profile> {
         option::of(any::<i16>()),
         option::of(any::<i16>()),
     );
-    (words, platform, sampling, duration(), any::<u32>())
-        .prop_map(|(words, platform, sampling, timeout, context_window)| {
+    let rules = (vec(bilingual(), 0..3), option::of(any::<i64>()), any::<bool>());
+    (words, platform, sampling, duration(), any::<u32>(), rules)
+        .prop_map(|(words, platform, sampling, timeout, context_window, (constraints, cost_limit, self_review))| {
             let (key, name, description, capabilities, system_prompt, department, languages, tags) = words;
             let (platform, fallback_platforms, model) = platform;
             let (temperature_milli, max_tokens, top_p_milli, frequency_penalty_milli, presence_penalty_milli) =
@@ -184,6 +185,7 @@ fn profile() -> BoxedStrategy<Profile> {
                 description,
                 capabilities,
                 system_prompt,
+                constraints,
                 platform,
                 fallback_platforms,
                 model,
@@ -193,6 +195,8 @@ fn profile() -> BoxedStrategy<Profile> {
                 frequency_penalty_milli,
                 presence_penalty_milli,
                 timeout,
+                cost_limit: cost_limit.map(NanoUsd),
+                self_review,
                 context_window,
                 languages,
                 department,
@@ -203,18 +207,65 @@ fn profile() -> BoxedStrategy<Profile> {
 }
 
 fn body() -> BoxedStrategy<TemplateBody> {
-    (key(), text(), text(), text(), option::of(text()), texts(), json(), text())
-        .prop_map(|(key, title, description, department, capability, tags, parameters, instructions)| TemplateBody {
-            key,
-            title,
-            description,
-            department,
-            capability,
-            tags,
-            parameters,
-            instructions,
+    let words = (key(), bilingual(), bilingual(), text(), option::of(capability()), texts(), json(), text());
+    let goal = (option::of(bilingual()), vec(checklist_item(), 0..4), option::of(json()), option::of(example()));
+    (words, goal)
+        .prop_map(|(words, (result, checklist, output_schema, example))| {
+            let (key, title, description, department, capability, tags, parameters, instructions) = words;
+            TemplateBody {
+                key,
+                title,
+                description,
+                department,
+                capability,
+                tags,
+                parameters,
+                instructions,
+                result,
+                checklist,
+                output_schema,
+                example,
+            }
         })
         .boxed()
+}
+
+fn checklist_item() -> impl Strategy<Value = ChecklistItem> {
+    let check = prop_oneof![
+        any::<u32>().prop_map(Check::MinWords),
+        any::<u32>().prop_map(Check::MaxWords),
+        bilingual().prop_map(Check::ContainsHeading),
+        any::<u32>().prop_map(Check::MinHeadings),
+        any::<u32>().prop_map(Check::MinListItems),
+        any::<u32>().prop_map(Check::MaxListItems),
+        any::<u32>().prop_map(Check::MinTableRows),
+        Just(Check::ContainsCodeBlock),
+        text().prop_map(Check::Mentions),
+        texts().prop_map(Check::ContainsAny),
+        texts().prop_map(Check::Omits),
+        Just(Check::FitsOutputSchema),
+    ];
+    (bilingual(), option::of(check)).prop_map(|(text, check)| ChecklistItem { text, check })
+}
+
+fn example() -> impl Strategy<Value = Example> {
+    (bilingual(), json(), option::of(json())).prop_map(|(request, parameters, parameters_ar)| Example {
+        request,
+        parameters,
+        parameters_ar,
+    })
+}
+
+fn bilingual() -> impl Strategy<Value = Bilingual> {
+    (text(), option::of(text())).prop_map(|(en, ar)| Bilingual { en, ar })
+}
+
+fn capability() -> impl Strategy<Value = Capability> {
+    proptest::sample::select(Capability::ALL.as_slice())
+}
+
+fn capabilities() -> impl Strategy<Value = Vec<Capability>> {
+    vec(capability(), 0..3)
 }
 
 fn reply() -> BoxedStrategy<Reply> {
