@@ -7,6 +7,7 @@
 mod catalog;
 mod compare;
 mod error;
+mod flow;
 mod progress;
 mod projector;
 mod queries;
@@ -21,15 +22,19 @@ use std::sync::Arc;
 
 pub use compare::{Comparison, TableComparison};
 pub use error::Error;
-pub use queries::{CatalogFilter, Page, Queries, RunFilter, Window};
+pub use queries::{
+    ApprovalFilter, CatalogFilter, Effort, Page, Queries, RunComparison, RunFilter, RunSide, StepComparison, StepSide,
+    Window,
+};
 pub use rebuild::Rebuilding;
 pub use rows::{
-    AgentMetricsRow, AgentRow, AgentVersionRow, AttemptRow, CheckpointRow, RunRow, StatusCountRow, StepRow, TaskRow,
+    AgentMetricsRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, CheckpointRow, DecisionRow, HoldRow, ItemRow,
+    LimitRow, PauseRow, RelativeRow, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StatusCountRow, StepRow, TaskRow,
     TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
 pub use service::{Handle, Options, Service, compare, create_tables, forget, is_used, names, rebuild};
 
 /// Every projector.
 fn projectors() -> Vec<Arc<dyn projector::Projector>> {
-    vec![Arc::new(catalog::Catalog), Arc::new(runs::Runs)]
+    vec![Arc::new(catalog::Catalog), Arc::new(flow::Flow), Arc::new(runs::Runs)]
 }

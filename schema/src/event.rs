@@ -94,6 +94,9 @@ pub(crate) fn payload(event: &domain::Event) -> Result<Value, serde_json::Error>
         domain::Event::Task(event) => serde_json::to_value(event),
         domain::Event::Agent(event) => serde_json::to_value(event),
         domain::Event::Template(event) => serde_json::to_value(event),
+        domain::Event::Limit(event) => serde_json::to_value(event),
+        domain::Event::Slots(event) => serde_json::to_value(event),
+        domain::Event::Hold(event) => serde_json::to_value(event),
     }?;
     Ok(match tagged {
         Value::Object(tagged) => tagged.into_iter().next().map_or(Value::Null, |(_, fields)| fields),

@@ -6,8 +6,8 @@ use domain::RunId;
 use uuid::Uuid;
 
 use crate::failure;
-use crate::scalar::DateTime;
-use crate::status::{CauseKind, RunStatus, StepStatus};
+use crate::scalar::{Count, DateTime};
+use crate::status::{CauseKind, PauseClock, RunStatus, StepStatus};
 
 /// Why a run stands where it stands, straight from the journal.
 #[derive(Debug, SimpleObject)]
@@ -40,18 +40,69 @@ pub(crate) struct StepExplanation {
 pub(crate) struct Cause {
     /// What it is.
     kind: CauseKind,
+    /// Since when it is waited for, where that is known.
+    since: Option<DateTime>,
+    /// When it goes on by itself: of a retry the next attempt, of a timer its end, of an approval its expiry, of a limit
+    /// the next start that its rate allows, of a grace period the cut.
+    at: Option<DateTime>,
+    /// Of a step that waits: which one.
+    step: Option<String>,
     /// Of an attempt or a retry: for which task.
     task_id: Option<Uuid>,
     /// Of an attempt: which one, from 1. Of a retry: how many there were.
     attempt: Option<u32>,
     /// Of an attempt: which platform is being called.
     platform: Option<String>,
-    /// Of a retry: when the next attempt starts.
-    at: Option<DateTime>,
     /// Of a retry or a failure: what went wrong.
     error: Option<String>,
     /// Of steps that wait: for which steps.
     steps: Vec<String>,
+    /// Of a pause: who paused it, as `kind:id`.
+    by: Option<String>,
+    /// Of a pause or a skipped step: why.
+    reason: Option<String>,
+    /// Of a pause: what happens to what waits for a time.
+    clock: Option<PauseClock>,
+    /// Of a pause: whether everything, or the workflow, is held.
+    held: Option<bool>,
+    /// Of a limit: its key.
+    limit: Option<String>,
+    /// Of a limit: what it is for.
+    limit_description: Option<String>,
+    /// Of a limit: who has its slots, as far as there are fewer than a hundred.
+    holders: Vec<Holder>,
+    /// Of a limit: how many wait before this one.
+    ahead: Option<Count>,
+    /// Of a list: how many elements are under way.
+    running: Option<u32>,
+    /// Of a list: how many are done.
+    done: Option<u32>,
+    /// Of a list: how many there are.
+    total: Option<Count>,
+    /// Of an approval: who may decide.
+    approvers: Vec<String>,
+    /// Of an approval: how many have agreed.
+    agreed: Option<Count>,
+    /// Of an approval: how many have to.
+    quorum: Option<u32>,
+    /// Of a signal: its name.
+    signal: Option<String>,
+    /// Of another run: which one.
+    run_id: Option<Uuid>,
+    /// Of another run: where that stands.
+    run_status: Option<RunStatus>,
+    /// Of a list: what one of the elements under way waits for. Of a step that is being undone: what the task that
+    /// undoes it waits for.
+    inner: Option<Box<Cause>>,
+}
+
+/// Who has a slot of a limit.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct Holder {
+    /// The id of the run.
+    run_id: Uuid,
+    /// The id of its task, when the slot is for an attempt.
+    task_id: Option<Uuid>,
 }
 
 impl Explanation {
@@ -75,36 +126,131 @@ impl Explanation {
 
 impl From<Reason> for Cause {
     fn from(reason: Reason) -> Self {
-        let plain = |kind| Self {
-            kind,
-            task_id: None,
-            attempt: None,
-            platform: None,
-            at: None,
-            error: None,
-            steps: Vec::new(),
-        };
         match reason {
-            Reason::Unclaimed => plain(CauseKind::Unclaimed),
-            Reason::Attempt { task, attempt, platform } => Self {
+            Reason::Unclaimed => Self::plain(CauseKind::Unclaimed),
+            Reason::Paused { by, reason, since, clock, held } => Self {
+                by: Some(by.to_string()),
+                reason: Some(reason),
+                since: Some(since.into()),
+                clock: Some(PauseClock::of_domain(clock)),
+                held: Some(held),
+                ..Self::plain(CauseKind::Paused)
+            },
+            Reason::Limit { limit, description, holders, ahead, next_start, since } => Self {
+                limit: Some(limit.into()),
+                limit_description: Some(description),
+                holders: holders.into_iter().map(Holder::from).collect(),
+                ahead: Some(count(ahead)),
+                at: next_start.map(Into::into),
+                since: since.map(Into::into),
+                ..Self::plain(CauseKind::Limit)
+            },
+            Reason::Attempt { task, attempt, platform, since } => Self {
                 task_id: Some(task.as_uuid()),
                 attempt: Some(attempt),
                 platform: Some(platform),
-                ..plain(CauseKind::Attempt)
+                since: since.map(Into::into),
+                ..Self::plain(CauseKind::Attempt)
             },
             Reason::Retry { task, attempts, at, error } => Self {
                 task_id: Some(task.as_uuid()),
                 attempt: Some(attempts),
                 at: Some(at.into()),
                 error: Some(error),
-                ..plain(CauseKind::Retry)
+                ..Self::plain(CauseKind::Retry)
             },
-            Reason::Engine => plain(CauseKind::Engine),
+            Reason::Items { running, done, total, one } => Self {
+                running: Some(running),
+                done: Some(done),
+                total: Some(count(total)),
+                inner: one.map(|one| Box::new(Self::from(*one))),
+                ..Self::plain(CauseKind::Items)
+            },
+            Reason::Approval { step, approvers, agreed, quorum, since, expires_at } => Self {
+                step: Some(step.into()),
+                approvers,
+                agreed: Some(count(agreed)),
+                quorum: Some(quorum),
+                since: since.map(Into::into),
+                at: expires_at.map(Into::into),
+                ..Self::plain(CauseKind::Approval)
+            },
+            Reason::Timer { step, at, since } => Self {
+                step: Some(step.into()),
+                at: Some(at.into()),
+                since: since.map(Into::into),
+                ..Self::plain(CauseKind::Timer)
+            },
+            Reason::Signal { step, signal, since } => Self {
+                step: Some(step.into()),
+                signal: Some(signal.into()),
+                since: since.map(Into::into),
+                ..Self::plain(CauseKind::Signal)
+            },
+            Reason::Child { step, run, status, since } => Self {
+                step: Some(step.into()),
+                run_id: Some(run.as_uuid()),
+                run_status: RunStatus::of(status.name()).ok(),
+                since: since.map(Into::into),
+                ..Self::plain(CauseKind::Child)
+            },
+            Reason::Grace { until } => Self { at: Some(until.into()), ..Self::plain(CauseKind::Grace) },
+            Reason::Undo { step, task } => Self {
+                step: Some(step.into()),
+                inner: Some(Box::new(Self::from(*task))),
+                ..Self::plain(CauseKind::Undo)
+            },
+            Reason::Engine => Self::plain(CauseKind::Engine),
             Reason::Needs { steps } => {
-                Self { steps: steps.into_iter().map(String::from).collect(), ..plain(CauseKind::Needs) }
+                Self { steps: steps.into_iter().map(String::from).collect(), ..Self::plain(CauseKind::Needs) }
             }
-            Reason::Failed { error } => Self { error: Some(error), ..plain(CauseKind::Failed) },
-            Reason::NotReached => plain(CauseKind::NotReached),
+            Reason::Failed { error } => Self { error: Some(error), ..Self::plain(CauseKind::Failed) },
+            Reason::Skipped { reason } => Self { reason: Some(reason), ..Self::plain(CauseKind::Skipped) },
+            Reason::NotReached => Self::plain(CauseKind::NotReached),
         }
     }
+}
+
+impl Cause {
+    const fn plain(kind: CauseKind) -> Self {
+        Self {
+            kind,
+            since: None,
+            at: None,
+            step: None,
+            task_id: None,
+            attempt: None,
+            platform: None,
+            error: None,
+            steps: Vec::new(),
+            by: None,
+            reason: None,
+            clock: None,
+            held: None,
+            limit: None,
+            limit_description: None,
+            holders: Vec::new(),
+            ahead: None,
+            running: None,
+            done: None,
+            total: None,
+            approvers: Vec::new(),
+            agreed: None,
+            quorum: None,
+            signal: None,
+            run_id: None,
+            run_status: None,
+            inner: None,
+        }
+    }
+}
+
+impl From<domain::slots::Holder> for Holder {
+    fn from(holder: domain::slots::Holder) -> Self {
+        Self { run_id: holder.run.as_uuid(), task_id: holder.task.map(domain::TaskId::as_uuid) }
+    }
+}
+
+fn count(number: usize) -> Count {
+    Count(u64::try_from(number).unwrap_or(u64::MAX))
 }

@@ -5,9 +5,13 @@
 //! shown as it is.
 
 mod agent;
+mod approval;
+mod comparison;
+mod definition;
 mod event;
 mod explanation;
 mod failure;
+mod flow;
 mod input;
 mod loader;
 mod mutation;
@@ -16,6 +20,7 @@ mod query;
 mod run;
 mod scalar;
 mod status;
+mod step;
 mod subscription;
 mod task;
 mod template;
@@ -94,7 +99,7 @@ pub fn sdl() -> String {
 }
 
 fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
-    Schema::build(Query, Mutation, Subscription)
+    Schema::build(Query::default(), Mutation::default(), Subscription)
         .register_output_type::<query::Node>()
         .validation_mode(ValidationMode::Strict)
         .limit_directives(16)

@@ -8,15 +8,19 @@ use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::{Context, Result};
 use domain::Key;
 use projections::{
-    AgentMetricsRow, AgentRow, AgentVersionRow, AttemptRow, Error, Queries, RunRow, StepRow, TaskRow, TemplateRow,
+    AgentMetricsRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow,
+    PauseRow, Queries, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
     TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::agent::{Agent, AgentMetrics, AgentVersion};
+use crate::approval::{Approval, Decision};
 use crate::failure;
-use crate::run::{Run, Step};
+use crate::flow::{Limit, Seat, Slots};
+use crate::run::{Pause, Run, Signal, Stall};
+use crate::step::{Item, Step};
 use crate::task::{Attempt, Task};
 use crate::template::{Template, TemplateVersion};
 use crate::workflow::{Workflow, WorkflowVersion};
@@ -75,11 +79,85 @@ one!(AgentById => AgentRow, agents_by_ids by id);
 one!(TemplateById => TemplateRow, templates_by_ids by id);
 one!(WorkflowById => WorkflowRow, workflows_by_ids by id);
 one!(MetricsOfAgent => AgentMetricsRow, agent_metrics by agent_id);
+one!(LimitById => LimitRow, limits_by_ids by id);
 many!(StepsOfRun => StepRow, steps_of_runs by run_id);
+many!(ApprovalsOfRun => ApprovalRow, approvals_of_runs by run_id);
+many!(DecisionsOfRun => DecisionRow, decisions_of_runs by run_id);
+many!(PausesOfRun => PauseRow, pauses_of_runs by run_id);
+many!(SignalsOfRun => SignalRow, signals_of_runs by run_id);
+many!(StallsOfRun => StallRow, stalls_of_runs by run_id);
+many!(SeatsOfRun => SeatRow, seats_of_runs by run_id);
 many!(AttemptsOfTask => AttemptRow, attempts_of_tasks by task_id);
 many!(VersionsOfAgent => AgentVersionRow, agent_versions by agent_id);
 many!(VersionsOfTemplate => TemplateVersionRow, template_versions by template_id);
 many!(VersionsOfWorkflow => WorkflowVersionRow, workflow_versions by workflow_id);
+
+/// The slots of a limit.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct SlotsOfLimit(String);
+
+impl Loader<SlotsOfLimit> for Reader {
+    type Value = Arc<Vec<SlotsRow>>;
+    type Error = Failed;
+
+    async fn load(&self, keys: &[SlotsOfLimit]) -> Result<HashMap<SlotsOfLimit, Self::Value>, Self::Error> {
+        let wanted: Vec<String> = keys.iter().map(|key| key.0.clone()).collect();
+        let mut groups: HashMap<SlotsOfLimit, Vec<SlotsRow>> = HashMap::new();
+        for row in self.queries.slots_of_limits(&wanted).await.map_err(logged)? {
+            groups.entry(SlotsOfLimit(row.limit_key.clone())).or_default().push(row);
+        }
+        Ok(groups.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect())
+    }
+}
+
+/// Who has or wants one of some slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct SeatsOfSlots(Uuid);
+
+/// How many of those who have, and of those who want, are shown.
+const SEATS: u32 = 100;
+
+impl Loader<SeatsOfSlots> for Reader {
+    type Value = Arc<Vec<SeatRow>>;
+    type Error = Failed;
+
+    async fn load(&self, keys: &[SeatsOfSlots]) -> Result<HashMap<SeatsOfSlots, Self::Value>, Self::Error> {
+        let wanted: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+        let mut groups: HashMap<SeatsOfSlots, Vec<SeatRow>> = HashMap::new();
+        for row in self.queries.seats_of_slots(&wanted, SEATS).await.map_err(logged)? {
+            groups.entry(SeatsOfSlots(row.slots_id)).or_default().push(row);
+        }
+        Ok(groups.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect())
+    }
+}
+
+/// Part of the elements of a step's list.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ItemsOfStep {
+    step: (Uuid, String),
+    from: u32,
+    limit: u32,
+}
+
+impl Loader<ItemsOfStep> for Reader {
+    type Value = Arc<Vec<ItemRow>>;
+    type Error = Failed;
+
+    async fn load(&self, keys: &[ItemsOfStep]) -> Result<HashMap<ItemsOfStep, Self::Value>, Self::Error> {
+        let mut parts: HashMap<(u32, u32), Vec<(Uuid, String)>> = HashMap::new();
+        for key in keys {
+            parts.entry((key.from, key.limit)).or_default().push(key.step.clone());
+        }
+        let mut groups: HashMap<ItemsOfStep, Vec<ItemRow>> = HashMap::new();
+        for ((from, limit), steps) in parts {
+            for row in self.queries.items_of_steps(&steps, from, limit).await.map_err(logged)? {
+                let key = ItemsOfStep { step: (row.run_id, row.step.clone()), from, limit };
+                groups.entry(key).or_default().push(row);
+            }
+        }
+        Ok(groups.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect())
+    }
+}
 
 fn logged(error: Error) -> Failed {
     let id = Uuid::now_v7();
@@ -116,6 +194,50 @@ impl Loaders {
 
     pub(crate) async fn steps(&self, run: Uuid) -> Result<Vec<Step>> {
         rows(self.one(StepsOfRun(run)).await?).map(Step::of).collect()
+    }
+
+    pub(crate) async fn items(&self, run: Uuid, step: String, from: u32, limit: u32) -> Result<Vec<Item>> {
+        rows(self.one(ItemsOfStep { step: (run, step), from, limit }).await?).map(Item::of).collect()
+    }
+
+    pub(crate) async fn approvals(&self, run: Uuid) -> Result<Vec<Approval>> {
+        rows(self.one(ApprovalsOfRun(run)).await?).map(Approval::of).collect()
+    }
+
+    pub(crate) async fn decisions(&self, run: Uuid, step: &str) -> Result<Vec<Decision>> {
+        let decisions = rows(self.one(DecisionsOfRun(run)).await?);
+        Ok(decisions.filter(|row| row.step == step).map(Decision::from).collect())
+    }
+
+    pub(crate) async fn pauses(&self, run: Uuid) -> Result<Vec<Pause>> {
+        rows(self.one(PausesOfRun(run)).await?).map(Pause::of).collect()
+    }
+
+    pub(crate) async fn signals(&self, run: Uuid) -> Result<Vec<Signal>> {
+        Ok(rows(self.one(SignalsOfRun(run)).await?).map(Signal::from).collect())
+    }
+
+    pub(crate) async fn stalls(&self, run: Uuid) -> Result<Vec<Stall>> {
+        Ok(rows(self.one(StallsOfRun(run)).await?).map(Stall::from).collect())
+    }
+
+    pub(crate) async fn seats_of_run(&self, run: Uuid) -> Result<Vec<Seat>> {
+        Ok(rows(self.one(SeatsOfRun(run)).await?).map(Seat::from).collect())
+    }
+
+    pub(crate) async fn limit(&self, key: &str) -> Result<Option<Limit>> {
+        match id_of(key, domain::LimitId::from_key) {
+            Some(id) => self.one(LimitById(id.as_uuid())).await?.map(Limit::of).transpose(),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) async fn slots(&self, limit: String) -> Result<Vec<Slots>> {
+        Ok(rows(self.one(SlotsOfLimit(limit)).await?).map(Slots::from).collect())
+    }
+
+    pub(crate) async fn seats(&self, slots: Uuid) -> Result<Vec<Seat>> {
+        Ok(rows(self.one(SeatsOfSlots(slots)).await?).map(Seat::from).collect())
     }
 
     pub(crate) async fn task(&self, id: Uuid) -> Result<Option<Task>> {

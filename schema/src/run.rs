@@ -1,16 +1,15 @@
-//! Runs and their steps.
+//! Runs.
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
-use projections::{RunRow, StepRow};
+use projections::{PauseRow, RunRow, SignalRow, StallRow};
 use uuid::Uuid;
 
-use crate::agent::Agent;
 use crate::explanation::Explanation;
+use crate::flow::Seat;
 use crate::loader::Loaders;
 use crate::scalar::{Count, DateTime, Json, Position};
-use crate::status::{ErrorKind, RunStatus, StepStatus};
-use crate::task::Task;
-use crate::template::Template;
+use crate::status::{ErrorKind, LineageKind, PauseClock, RunStatus};
+use crate::step::Step;
 use crate::workflow::Workflow;
 
 /// Why something failed.
@@ -58,21 +57,53 @@ pub(crate) struct Run {
     node: Option<Uuid>,
     /// How often it was claimed; more than once means that another node, or the same after a restart, took over.
     epoch: Option<Count>,
-    /// Who started it, as `kind:id`.
+    /// Who started it, as `kind:id`: the person or trigger at the beginning of the chain of causes.
     actor: String,
     /// The same for all that follows from the request that started it.
     correlation: Uuid,
+    /// Which runs go first when a limit makes them wait: higher before lower, 0 is usual, -100 to 100.
+    priority: i32,
     /// When it was started.
     started_at: DateTime,
     /// When it ended.
     ended_at: Option<DateTime>,
+    /// When it fails if it has not ended.
+    deadline: Option<DateTime>,
+    /// When what runs is cut, once somebody wants it to stop.
+    cut_at: Option<DateTime>,
+    /// That nothing new of it starts, while that lasts.
+    pause: Option<Pause>,
+    /// Its wait for limits before its first step; null when no limit counted it.
+    queue: Option<Queue>,
+    /// Where its history comes from, when it took over another run's.
+    origin: Option<Origin>,
+    /// What made a trigger start it, when one did.
+    firing: Option<Firing>,
+    /// The step of another run that started it.
+    parent_step: Option<String>,
+    /// How many runs stand above it; 0 when no other run started it.
+    depth: i32,
     /// The position of the last event of the run itself that is reflected here.
     position: Position,
+    #[graphql(skip)]
+    parent_id: Option<Uuid>,
 }
 
 impl Run {
-    pub(crate) fn of(row: RunRow) -> Result<Self> {
+    pub(crate) fn of(mut row: RunRow) -> Result<Self> {
         Ok(Self {
+            pause: Pause::of_run(&mut row)?,
+            queue: row.queued_at.map(|at| Queue { since: moment(at), admitted_at: row.admitted_at.map(moment) }),
+            origin: Origin::of(&mut row)?,
+            firing: row
+                .trigger_id
+                .map(|trigger_id| Firing { trigger_id, cause: row.trigger_cause.take().unwrap_or_default() }),
+            parent_id: row.parent_id,
+            parent_step: row.parent_step,
+            depth: row.depth.unwrap_or(0),
+            priority: row.priority,
+            deadline: row.deadline.map(moment),
+            cut_at: row.cut_at.map(moment),
             id: global_id(domain::Category::Run, row.id),
             run_id: row.id,
             workflow_key: row.workflow_key,
@@ -108,6 +139,38 @@ impl Run {
         Loaders::of(context)?.steps(self.run_id).await
     }
 
+    /// The run that started it as one of its steps.
+    async fn parent(&self, context: &Context<'_>) -> Result<Option<Run>> {
+        match self.parent_id {
+            Some(id) => Loaders::of(context)?.run(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Every pause, oldest first.
+    #[graphql(complexity = "3 * child_complexity")]
+    async fn pauses(&self, context: &Context<'_>) -> Result<Vec<Pause>> {
+        Loaders::of(context)?.pauses(self.run_id).await
+    }
+
+    /// Every signal that came, oldest first.
+    #[graphql(complexity = "3 * child_complexity")]
+    async fn signals(&self, context: &Context<'_>) -> Result<Vec<Signal>> {
+        Loaders::of(context)?.signals(self.run_id).await
+    }
+
+    /// Whenever it was found with nothing to wait for, which must never happen; its owner read it again.
+    #[graphql(complexity = "3 * child_complexity")]
+    async fn stalls(&self, context: &Context<'_>) -> Result<Vec<Stall>> {
+        Loaders::of(context)?.stalls(self.run_id).await
+    }
+
+    /// The slots of limits that it and its tasks have or wait for now.
+    #[graphql(complexity = "3 * child_complexity")]
+    async fn seats(&self, context: &Context<'_>) -> Result<Vec<Seat>> {
+        Loaders::of(context)?.seats_of_run(self.run_id).await
+    }
+
     /// One step by its name.
     async fn step(&self, context: &Context<'_>, name: String) -> Result<Option<Step>> {
         Ok(Loaders::of(context)?.steps(self.run_id).await?.into_iter().find(|step| step.name == name))
@@ -125,84 +188,155 @@ impl Run {
     }
 }
 
-/// One step of a run.
+/// That nothing new of a run starts.
 #[derive(Debug, Clone, SimpleObject)]
-#[graphql(complex)]
-pub(crate) struct Step {
-    /// Its name, unique in its run.
-    pub(crate) name: String,
-    /// The title that people read.
-    title: String,
-    /// Its place in the workflow's definition, from 0.
-    ordinal: i32,
-    /// Where it stands.
-    status: StepStatus,
-    /// The id of its task, once started.
-    task_id: Option<Uuid>,
-    /// The key of the agent that does it.
-    agent_key: String,
-    /// The key of the template that says what is done.
-    template_key: String,
-    /// The steps that must have completed first.
-    needs: Vec<String>,
-    /// Its output, once completed.
-    output: Option<Json>,
-    /// Whether its outcome was simulated: no model was asked for it.
-    simulated: bool,
-    /// Why it failed.
-    error: Option<Failure>,
-    /// When its task was created.
-    started_at: Option<DateTime>,
-    /// When it ended.
-    ended_at: Option<DateTime>,
-    /// The position of the last event of the run that touched this step; null while it is pending.
-    position: Option<Position>,
+pub(crate) struct Pause {
+    /// Who paused it, as `kind:id`.
+    by: String,
+    /// Why.
+    reason: String,
+    /// Since when.
+    since: DateTime,
+    /// What happens to what waits for a time.
+    clock: PauseClock,
+    /// Whether it is paused because everything, or its workflow, is held.
+    held: bool,
+    /// Until when; null while it lasts.
+    until: Option<DateTime>,
+    /// Who resumed it, as `kind:id`; null also when the run was cancelled while it was paused.
+    resumed_by: Option<String>,
 }
 
-impl Step {
-    pub(crate) fn of(row: StepRow) -> Result<Self> {
+impl Pause {
+    fn of_run(row: &mut RunRow) -> Result<Option<Self>> {
+        let (Some(by), Some(since)) = (row.paused_by.take(), row.paused_at) else { return Ok(None) };
+        Ok(Some(Self {
+            by,
+            reason: row.pause_reason.take().unwrap_or_default(),
+            since: moment(since),
+            clock: PauseClock::of(row.pause_clock.as_deref().unwrap_or_default())?,
+            held: row.hold_id.is_some(),
+            until: None,
+            resumed_by: None,
+        }))
+    }
+
+    pub(crate) fn of(row: PauseRow) -> Result<Self> {
         Ok(Self {
-            name: row.name,
-            title: row.title,
-            ordinal: row.ordinal,
-            status: StepStatus::of(&row.status)?,
-            task_id: row.task_id,
-            agent_key: row.agent_key,
-            template_key: row.template_key,
-            needs: row.needs,
-            output: row.output.map(async_graphql::Json),
-            simulated: row.simulated,
-            error: Failure::of(row.error_kind, row.error_message)?,
-            started_at: row.started_at.map(moment),
-            ended_at: row.ended_at.map(moment),
-            position: row.position.map(position),
+            by: row.paused_by,
+            reason: row.reason,
+            since: moment(row.since),
+            clock: PauseClock::of(&row.clock)?,
+            held: row.hold_id.is_some(),
+            until: row.until.map(moment),
+            resumed_by: row.resumed_by,
         })
     }
 }
 
+/// A run's wait for limits before its first step.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct Queue {
+    /// Since when.
+    since: DateTime,
+    /// When it had all the slots that it needs; null while it waits.
+    admitted_at: Option<DateTime>,
+}
+
+/// Where a run's history comes from: everything that had happened in another run up to and including one event.
+#[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct Origin {
+    /// The id of the other run.
+    run_id: Uuid,
+    /// The revision of the last event that is taken over.
+    revision: Count,
+    /// Why.
+    kind: LineageKind,
+    /// The steps that are taken over as they were.
+    kept: Vec<String>,
+    /// The agents, templates and models that are used instead of what the workflow and the agents name.
+    overrides: Option<Json>,
+}
+
+impl Origin {
+    fn of(row: &mut RunRow) -> Result<Option<Self>> {
+        let (Some(run_id), Some(kind)) = (row.source_id, row.lineage_kind.take()) else { return Ok(None) };
+        Ok(Some(Self {
+            run_id,
+            revision: Count::of(row.source_revision.unwrap_or(0)),
+            kind: LineageKind::of(&kind)?,
+            kept: row.kept.take().unwrap_or_default(),
+            overrides: row.overrides.take().map(async_graphql::Json),
+        }))
+    }
+}
+
 #[ComplexObject]
-impl Step {
-    /// Its task, once started.
-    async fn task(&self, context: &Context<'_>) -> Result<Option<Task>> {
-        match self.task_id {
-            Some(id) => Loaders::of(context)?.task(id).await,
-            None => Ok(None),
-        }
+impl Origin {
+    /// The other run.
+    async fn run(&self, context: &Context<'_>) -> Result<Option<Run>> {
+        Loaders::of(context)?.run(self.run_id).await
     }
+}
 
-    /// The agent that does it, as it is now; the version that worked is in the task.
-    async fn agent(&self, context: &Context<'_>) -> Result<Option<Agent>> {
-        Loaders::of(context)?.agent(&self.agent_key).await
+/// What made a trigger start a run.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct Firing {
+    /// The id of the trigger.
+    trigger_id: Uuid,
+    /// What fired it: the tick of a schedule in RFC 3339, an event's id, or a caller's key.
+    cause: String,
+}
+
+/// A signal that a run received, whether or not a step waits for it.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct Signal {
+    /// Its name.
+    signal: String,
+    /// What it carries.
+    payload: Json,
+    /// When it came.
+    received_at: DateTime,
+}
+
+impl From<SignalRow> for Signal {
+    fn from(row: SignalRow) -> Self {
+        Self { signal: row.signal, payload: async_graphql::Json(row.payload), received_at: moment(row.at) }
     }
+}
 
-    /// The template that says what is done, as it is now; the version that was used is in the task.
-    async fn template(&self, context: &Context<'_>) -> Result<Option<Template>> {
-        Loaders::of(context)?.template(&self.template_key).await
+/// That a run was found with nothing to wait for.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct Stall {
+    /// What is known about it.
+    what: String,
+    /// When it was found.
+    found_at: DateTime,
+}
+
+impl From<StallRow> for Stall {
+    fn from(row: StallRow) -> Self {
+        Self { what: row.what, found_at: moment(row.at) }
     }
+}
 
-    /// From start to end in milliseconds; null while it is pending or under way.
-    async fn duration_ms(&self) -> Option<Count> {
-        between(self.started_at?, self.ended_at)
+/// A run among those that it hangs together with.
+#[derive(Debug, SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct RelatedRun {
+    /// The run's id.
+    pub(crate) run_id: Uuid,
+    /// How far away it is. In a tree: how many runs stand between it and the root, and one. In a lineage: negative for
+    /// runs whose history was taken over, positive for those that took over.
+    pub(crate) distance: i32,
+}
+
+#[ComplexObject]
+impl RelatedRun {
+    /// The run.
+    async fn run(&self, context: &Context<'_>) -> Result<Option<Run>> {
+        Loaders::of(context)?.run(self.run_id).await
     }
 }
 

@@ -38,11 +38,17 @@ named! {
     RunStatus {
         /// Under way.
         Running = "running",
-        /// Somebody wants it to stop, and what runs is being cut.
+        /// Nothing new starts until somebody resumes it.
+        Paused = "paused",
+        /// Somebody wants it to stop, and what runs is being ended.
         Cancelling = "cancelling",
-        /// All steps completed.
+        /// Its time is over or its output cannot be made, and what runs is being cut.
+        Failing = "failing",
+        /// It will fail or be cancelled, and what had been done is being undone.
+        Compensating = "compensating",
+        /// All steps completed or were skipped.
         Completed = "completed",
-        /// A step failed for good.
+        /// A step failed for good, or its time was over.
         Failed = "failed",
         /// Stopped on request.
         Cancelled = "cancelled",
@@ -52,14 +58,78 @@ named! {
     StepStatus {
         /// It waits for other steps.
         Pending = "pending",
-        /// Its task is under way.
+        /// It is under way: an agent works, people are asked, time passes.
         Running = "running",
         /// Its output is there.
         Completed = "completed",
+        /// Its condition was not met.
+        Skipped = "skipped",
         /// It failed for good.
         Failed = "failed",
         /// It was cut.
         Cancelled = "cancelled",
+    }
+
+    /// What happens in a step.
+    StepKind {
+        /// A template, carried out by an agent.
+        Task = "task",
+        /// A template, carried out once for each element of a list.
+        ForEach = "for_each",
+        /// People decide.
+        Approval = "approval",
+        /// Time passes.
+        Wait = "wait",
+        /// Something outside says that it may go on.
+        Signal = "signal",
+        /// Another workflow runs.
+        Run = "run",
+    }
+
+    /// Why a run takes over another's history.
+    LineageKind {
+        /// A failed or cancelled run is tried again from where it failed.
+        Retry = "retry",
+        /// It is run again from chosen steps on.
+        Rerun = "rerun",
+        /// It branches off at an event.
+        Fork = "fork",
+    }
+
+    /// What a pause does to timers, deadlines and expiries.
+    PauseClock {
+        /// Time stands still: all of them move by the length of the pause.
+        Frozen = "frozen",
+        /// Time goes on; what became due takes effect when the run is resumed.
+        Running = "running",
+    }
+
+    /// What a limit counts.
+    LimitScope {
+        /// Runs of a workflow, from their first step to their end.
+        Workflow = "workflow",
+        /// Attempts of an agent's tasks.
+        Agent = "agent",
+        /// Attempts on a platform.
+        Platform = "platform",
+    }
+
+    /// What the end of an approval without the wanted decisions means for the step.
+    Verdict {
+        /// The step fails.
+        Fail = "fail",
+        /// The step completes with `approved: false`.
+        Reject = "reject",
+        /// The step completes with `approved: true`.
+        Approve = "approve",
+    }
+
+    /// What becomes of a run when the run that started it ends first.
+    ParentClose {
+        /// It is asked to stop, like by a person.
+        Cancel = "cancel",
+        /// It goes on alone.
+        Abandon = "abandon",
     }
 
     /// Where a task stands.
@@ -130,6 +200,10 @@ named! {
         Lost = "lost",
         /// HishamOS was stopped while the platform was being called; it does not count against the retry policy.
         Interrupted = "interrupted",
+        /// People said no, or did not say yes in time.
+        Rejected = "rejected",
+        /// A run that the step started did not complete.
+        RunFailed = "run_failed",
     }
 
     /// The kind of aggregate that a stream belongs to.
@@ -144,22 +218,48 @@ named! {
         Agent = "agent",
         /// Streams of templates.
         Template = "template",
+        /// Streams of limits.
+        Limit = "limit",
+        /// Streams of the slots of limits.
+        Slots = "slots",
+        /// Streams of holds.
+        Hold = "hold",
     }
 
     /// What something waits for.
     CauseKind {
         /// No node has taken the run yet.
         Unclaimed = "unclaimed",
+        /// Somebody paused it.
+        Paused = "paused",
+        /// Limits make it wait.
+        Limit = "limit",
         /// A platform is being called.
         Attempt = "attempt",
         /// An attempt failed, and the next one waits for its time.
         Retry = "retry",
+        /// Elements of a list are being worked on.
+        Items = "items",
+        /// People are asked to decide.
+        Approval = "approval",
+        /// It waits for its time.
+        Timer = "timer",
+        /// It waits for a signal.
+        Signal = "signal",
+        /// It waits for another run.
+        Child = "child",
+        /// What ran is given time to end before it is cut.
+        Grace = "grace",
+        /// A step is being undone.
+        Undo = "undo",
         /// The owner is about to go on; seen only between two appends or after a crash.
         Engine = "engine",
         /// Other steps have to complete first.
         Needs = "needs",
         /// The step failed.
         Failed = "failed",
+        /// The step's condition was not met.
+        Skipped = "skipped",
         /// The run ended or is ending before the step's turn came.
         NotReached = "not_reached",
     }
@@ -171,8 +271,109 @@ impl From<domain::run::StepStatus> for StepStatus {
             domain::run::StepStatus::Pending => Self::Pending,
             domain::run::StepStatus::Running => Self::Running,
             domain::run::StepStatus::Completed => Self::Completed,
+            domain::run::StepStatus::Skipped => Self::Skipped,
             domain::run::StepStatus::Failed => Self::Failed,
             domain::run::StepStatus::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl PauseClock {
+    /// The domain's own.
+    pub(crate) const fn domain(self) -> domain::run::PauseClock {
+        match self {
+            Self::Frozen => domain::run::PauseClock::Frozen,
+            Self::Running => domain::run::PauseClock::Running,
+        }
+    }
+
+    /// From the domain's own.
+    pub(crate) const fn of_domain(clock: domain::run::PauseClock) -> Self {
+        match clock {
+            domain::run::PauseClock::Frozen => Self::Frozen,
+            domain::run::PauseClock::Running => Self::Running,
+        }
+    }
+}
+
+impl Verdict {
+    /// The domain's own.
+    pub(crate) const fn domain(self) -> domain::workflow::Verdict {
+        match self {
+            Self::Fail => domain::workflow::Verdict::Fail,
+            Self::Reject => domain::workflow::Verdict::Reject,
+            Self::Approve => domain::workflow::Verdict::Approve,
+        }
+    }
+
+    /// From the domain's own.
+    pub(crate) const fn of_domain(verdict: domain::workflow::Verdict) -> Self {
+        match verdict {
+            domain::workflow::Verdict::Fail => Self::Fail,
+            domain::workflow::Verdict::Reject => Self::Reject,
+            domain::workflow::Verdict::Approve => Self::Approve,
+        }
+    }
+}
+
+impl ParentClose {
+    /// The domain's own.
+    pub(crate) const fn domain(self) -> domain::workflow::ParentClose {
+        match self {
+            Self::Cancel => domain::workflow::ParentClose::Cancel,
+            Self::Abandon => domain::workflow::ParentClose::Abandon,
+        }
+    }
+
+    /// From the domain's own.
+    pub(crate) const fn of_domain(policy: domain::workflow::ParentClose) -> Self {
+        match policy {
+            domain::workflow::ParentClose::Cancel => Self::Cancel,
+            domain::workflow::ParentClose::Abandon => Self::Abandon,
+        }
+    }
+}
+
+impl ErrorKind {
+    /// The domain's own.
+    pub(crate) const fn domain(self) -> domain::ErrorKind {
+        match self {
+            Self::Timeout => domain::ErrorKind::Timeout,
+            Self::Unreachable => domain::ErrorKind::Unreachable,
+            Self::RateLimited => domain::ErrorKind::RateLimited,
+            Self::PlatformFailure => domain::ErrorKind::PlatformFailure,
+            Self::MalformedReply => domain::ErrorKind::MalformedReply,
+            Self::Unauthorized => domain::ErrorKind::Unauthorized,
+            Self::InvalidRequest => domain::ErrorKind::InvalidRequest,
+            Self::ContextTooLong => domain::ErrorKind::ContextTooLong,
+            Self::ContentRefused => domain::ErrorKind::ContentRefused,
+            Self::UnknownPlatform => domain::ErrorKind::UnknownPlatform,
+            Self::InvalidInput => domain::ErrorKind::InvalidInput,
+            Self::Lost => domain::ErrorKind::Lost,
+            Self::Interrupted => domain::ErrorKind::Interrupted,
+            Self::Rejected => domain::ErrorKind::Rejected,
+            Self::RunFailed => domain::ErrorKind::RunFailed,
+        }
+    }
+
+    /// From the domain's own.
+    pub(crate) const fn of_domain(kind: domain::ErrorKind) -> Self {
+        match kind {
+            domain::ErrorKind::Timeout => Self::Timeout,
+            domain::ErrorKind::Unreachable => Self::Unreachable,
+            domain::ErrorKind::RateLimited => Self::RateLimited,
+            domain::ErrorKind::PlatformFailure => Self::PlatformFailure,
+            domain::ErrorKind::MalformedReply => Self::MalformedReply,
+            domain::ErrorKind::Unauthorized => Self::Unauthorized,
+            domain::ErrorKind::InvalidRequest => Self::InvalidRequest,
+            domain::ErrorKind::ContextTooLong => Self::ContextTooLong,
+            domain::ErrorKind::ContentRefused => Self::ContentRefused,
+            domain::ErrorKind::UnknownPlatform => Self::UnknownPlatform,
+            domain::ErrorKind::InvalidInput => Self::InvalidInput,
+            domain::ErrorKind::Lost => Self::Lost,
+            domain::ErrorKind::Interrupted => Self::Interrupted,
+            domain::ErrorKind::Rejected => Self::Rejected,
+            domain::ErrorKind::RunFailed => Self::RunFailed,
         }
     }
 }
@@ -186,6 +387,9 @@ impl Category {
             Self::Task => domain::Category::Task,
             Self::Agent => domain::Category::Agent,
             Self::Template => domain::Category::Template,
+            Self::Limit => domain::Category::Limit,
+            Self::Slots => domain::Category::Slots,
+            Self::Hold => domain::Category::Hold,
         }
     }
 
@@ -197,6 +401,9 @@ impl Category {
             domain::Category::Task => Self::Task,
             domain::Category::Agent => Self::Agent,
             domain::Category::Template => Self::Template,
+            domain::Category::Limit => Self::Limit,
+            domain::Category::Slots => Self::Slots,
+            domain::Category::Hold => Self::Hold,
         }
     }
 }
@@ -209,7 +416,28 @@ mod tests {
     #[test]
     fn every_name_of_the_domain_is_known() {
         for kind in domain::ErrorKind::ALL {
-            assert_eq!(ErrorKind::of(kind.name()).unwrap().name(), kind.name());
+            assert_eq!(ErrorKind::of(kind.name()).unwrap().domain(), kind);
+            assert_eq!(ErrorKind::of_domain(kind).name(), kind.name());
+        }
+        for status in domain::run::RunStatus::ALL {
+            assert_eq!(RunStatus::of(status.name()).unwrap().name(), status.name());
+        }
+        for status in domain::run::StepStatus::ALL {
+            assert_eq!(StepStatus::of(status.name()).unwrap().name(), status.name());
+        }
+        for kind in domain::run::LineageKind::ALL {
+            assert_eq!(LineageKind::of(kind.name()).unwrap().name(), kind.name());
+        }
+        for clock in domain::run::PauseClock::ALL {
+            assert_eq!(PauseClock::of(clock.name()).unwrap().domain(), clock);
+        }
+        for verdict in domain::workflow::Verdict::ALL {
+            assert_eq!(Verdict::of_domain(verdict).domain(), verdict);
+            assert_eq!(Verdict::of_domain(verdict).name(), verdict.name());
+        }
+        for policy in domain::workflow::ParentClose::ALL {
+            assert_eq!(ParentClose::of_domain(policy).domain(), policy);
+            assert_eq!(ParentClose::of_domain(policy).name(), policy.name());
         }
         for category in domain::Category::ALL {
             assert_eq!(Category::of_domain(category).domain(), category);

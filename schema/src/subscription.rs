@@ -7,7 +7,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use async_graphql::{Context, Error, Result, SimpleObject, Subscription};
-use domain::{Category, Event as DomainEvent, RunEvent as DomainRunEvent, RunId, StreamId, TaskId};
+use domain::{
+    Category, Event as DomainEvent, RunEvent as DomainRunEvent, RunId, StepName, StreamId, TaskEvent, TaskId,
+};
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use journal::{Filter, Journal, RecordedEvent};
@@ -60,7 +62,7 @@ impl Subscription {
         let over = followed.ended.is_some_and(|ended| ended <= after);
         let filter = Filter::categories([Category::Run, Category::Task]);
         let cursor = Cursor::new(&*journal, after.max(before_start), filter);
-        Ok(try_unfold((cursor, followed, over), move |(mut cursor, followed, over)| async move {
+        Ok(try_unfold((cursor, followed, over), move |(mut cursor, mut followed, over)| async move {
             if over {
                 return Ok(None);
             }
@@ -121,8 +123,8 @@ impl Cursor {
 
 /// A run whose events are told.
 struct Followed {
-    run: StreamId,
-    /// The run's tasks and their steps: known from the definition, because a task's id follows from run and step.
+    run: RunId,
+    /// The tasks that were created for the run, and their steps.
     tasks: HashMap<StreamId, String>,
     started: journal::Position,
     ended: Option<journal::Position>,
@@ -141,20 +143,17 @@ impl Followed {
             let page = journal.read_stream(stream, next, Self::PAGE).await?;
             for recorded in &page {
                 next = recorded.revision + 1;
-                match decoded(recorded)? {
-                    DomainEvent::Run(DomainRunEvent::Started { definition, .. }) => {
-                        let tasks = definition.steps.iter().map(|step| {
-                            (StreamId::from(TaskId::of_step(run, &step.name)), step.name.as_str().to_owned())
-                        });
-                        found =
-                            Some(Self { run: stream, tasks: tasks.collect(), started: recorded.position, ended: None });
-                    }
-                    DomainEvent::Run(event) if event.is_terminal() => {
-                        if let Some(found) = &mut found {
-                            found.ended = Some(recorded.position);
-                        }
-                    }
-                    _ => {}
+                let DomainEvent::Run(event) = decoded(recorded)? else { continue };
+                if let DomainRunEvent::Started(_) = event {
+                    let (tasks, started) = (HashMap::new(), recorded.position);
+                    found = Some(Self { run, tasks, started, ended: None });
+                }
+                let Some(found) = &mut found else { continue };
+                if let Some((task, step)) = task_of(event) {
+                    found.tasks.insert(task.into(), step.as_str().to_owned());
+                }
+                if event.is_terminal() {
+                    found.ended = Some(recorded.position);
                 }
             }
             if page.len() < Self::PAGE {
@@ -164,18 +163,25 @@ impl Followed {
     }
 
     /// What is told of an event; nothing when it belongs to another run.
-    fn item(&self, recorded: Arc<RecordedEvent>) -> Result<Option<RunEvent>, journal::ReadError> {
-        let (step, terminal) = if let Some(step) = self.tasks.get(&recorded.stream) {
-            (Some(step.clone()), false)
-        } else if recorded.stream == self.run {
-            match decoded(&recorded)? {
-                DomainEvent::Run(event) => (step_of(event), event.is_terminal()),
+    fn item(&mut self, recorded: Arc<RecordedEvent>) -> Result<Option<RunEvent>, journal::ReadError> {
+        if recorded.stream == StreamId::from(self.run) {
+            let (step, terminal) = match decoded(&recorded)? {
+                DomainEvent::Run(event) => (step_of(event).map(|step| step.as_str().to_owned()), event.is_terminal()),
                 _ => (None, false),
-            }
-        } else {
-            return Ok(None);
-        };
-        Ok(Some(RunEvent { position: recorded.position.into(), step, terminal, event: recorded.into() }))
+            };
+            return Ok(Some(RunEvent { position: recorded.position.into(), step, terminal, event: recorded.into() }));
+        }
+        // A task says in its first event for which run it is.
+        if recorded.stream.category == Category::Task
+            && recorded.revision == 0
+            && let DomainEvent::Task(TaskEvent::Created { run: Some(run), step: Some(step), .. }) = decoded(&recorded)?
+            && *run == self.run
+        {
+            self.tasks.insert(recorded.stream, step.as_str().to_owned());
+        }
+        let Some(step) = self.tasks.get(&recorded.stream).cloned() else { return Ok(None) };
+        let position = recorded.position.into();
+        Ok(Some(RunEvent { position, step: Some(step), terminal: false, event: recorded.into() }))
     }
 }
 
@@ -185,17 +191,49 @@ fn decoded(recorded: &RecordedEvent) -> Result<&DomainEvent, journal::ReadError>
         .map_err(|error| journal::ReadError::Damaged { position: recorded.position, what: error.to_string() })
 }
 
+/// The task that an event of a run creates, and its step.
+fn task_of(event: &DomainRunEvent) -> Option<(TaskId, &StepName)> {
+    match event {
+        DomainRunEvent::StepStarted { step, task, .. }
+        | DomainRunEvent::ItemStarted { step, task, .. }
+        | DomainRunEvent::CompensationStarted { step, task, .. } => Some((*task, step)),
+        _ => None,
+    }
+}
+
 /// The step that an event of a run is about.
-fn step_of(event: &DomainRunEvent) -> Option<String> {
+fn step_of(event: &DomainRunEvent) -> Option<&StepName> {
     match event {
         DomainRunEvent::StepStarted { step, .. }
+        | DomainRunEvent::ItemsPlanned { step, .. }
+        | DomainRunEvent::ItemStarted { step, .. }
+        | DomainRunEvent::ItemCompleted { step, .. }
+        | DomainRunEvent::ItemFailed { step, .. }
+        | DomainRunEvent::ApprovalRequested { step, .. }
+        | DomainRunEvent::ApprovalDecided { step, .. }
+        | DomainRunEvent::ApprovalExpired { step }
+        | DomainRunEvent::TimerStarted { step, .. }
+        | DomainRunEvent::SignalAwaited { step, .. }
+        | DomainRunEvent::ChildStarted { step, .. }
+        | DomainRunEvent::ChildAbandoned { step, .. }
+        | DomainRunEvent::StepSkipped { step, .. }
         | DomainRunEvent::StepCompleted { step, .. }
         | DomainRunEvent::StepFailed { step, .. }
         | DomainRunEvent::StepCancelled { step }
-        | DomainRunEvent::Failed { step: Some(step), .. } => Some(step.as_str().to_owned()),
-        DomainRunEvent::Started { .. }
+        | DomainRunEvent::CompensationStarted { step, .. }
+        | DomainRunEvent::CompensationCompleted { step, .. }
+        | DomainRunEvent::CompensationFailed { step, .. }
+        | DomainRunEvent::Failed { step: Some(step), .. } => Some(step),
+        DomainRunEvent::Started(_)
         | DomainRunEvent::Claimed { .. }
+        | DomainRunEvent::Queued { .. }
+        | DomainRunEvent::Admitted
+        | DomainRunEvent::SignalReceived { .. }
+        | DomainRunEvent::Paused(_)
+        | DomainRunEvent::Resumed { .. }
         | DomainRunEvent::CancelRequested { .. }
+        | DomainRunEvent::Failing { .. }
+        | DomainRunEvent::Stalled { .. }
         | DomainRunEvent::Completed { .. }
         | DomainRunEvent::Failed { step: None, .. }
         | DomainRunEvent::Cancelled { .. } => None,

@@ -5,6 +5,7 @@ use projections::{AttemptRow, TaskRow};
 use uuid::Uuid;
 
 use crate::agent::Agent;
+use crate::flow::Seat;
 use crate::loader::Loaders;
 use crate::run::{Failure, Run, between, global_id, moment, position};
 use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
@@ -23,6 +24,10 @@ pub(crate) struct Task {
     run_id: Option<Uuid>,
     /// The name of the step that it belongs to.
     step: Option<String>,
+    /// The element of the step's list that it is for, from 0.
+    item: Option<i32>,
+    /// Whether it undoes the step.
+    undoes: bool,
     /// The id of the template that says what is done.
     template_id: Uuid,
     /// That template's version.
@@ -45,6 +50,8 @@ pub(crate) struct Task {
     cancel_reason: Option<String>,
     /// When it was created.
     created_at: DateTime,
+    /// When it fails if no attempt has started by then; null once one has, and when it may wait for ever.
+    start_by: Option<DateTime>,
     /// When it ended.
     ended_at: Option<DateTime>,
     /// How many attempts were started.
@@ -60,6 +67,8 @@ impl Task {
             task_id: row.id,
             run_id: row.run_id,
             step: row.step,
+            item: row.item,
+            undoes: row.undoes,
             template_id: row.template_id,
             template_version: row.template_version,
             agent_id: row.agent_id,
@@ -71,6 +80,7 @@ impl Task {
             error: Failure::of(row.error_kind, row.error_message)?,
             cancel_reason: row.cancel_reason,
             created_at: moment(row.created_at),
+            start_by: row.start_by.filter(|_| row.attempts == 0 && row.ended_at.is_none()).map(moment),
             ended_at: row.ended_at.map(moment),
             attempt_count: row.attempts,
             position: position(row.position),
@@ -99,6 +109,14 @@ impl Task {
     /// The template that says what is done, as it is now.
     async fn template(&self, context: &Context<'_>) -> Result<Option<Template>> {
         Loaders::of(context)?.template_by_id(self.template_id).await
+    }
+
+    /// The slots of limits that its attempt has, or that it waits for.
+    #[graphql(complexity = "3 * child_complexity")]
+    async fn seats(&self, context: &Context<'_>) -> Result<Vec<Seat>> {
+        let Some(run) = self.run_id else { return Ok(vec![]) };
+        let seats = Loaders::of(context)?.seats_of_run(run).await?;
+        Ok(seats.into_iter().filter(|seat| seat.is_of_task(self.task_id)).collect())
     }
 
     /// Every attempt, oldest first.

@@ -1,16 +1,13 @@
-//! Workflows and the definitions of their versions.
-
-use std::collections::BTreeMap;
+//! Workflows and their versions.
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
-use domain::{Definition, Expression, StepName};
 use projections::{WorkflowRow, WorkflowVersionRow};
 use uuid::Uuid;
 
-use crate::agent::milliseconds;
+use crate::definition::WorkflowDefinition;
 use crate::loader::Loaders;
 use crate::run::{global_id, moment, position};
-use crate::scalar::{Count, DateTime, Json, Position};
+use crate::scalar::{DateTime, Position};
 use crate::status::WorkflowStatus;
 
 /// A versioned definition of a directed acyclic graph of steps.
@@ -104,118 +101,6 @@ impl From<WorkflowVersionRow> for WorkflowVersion {
             drafted_by: row.drafted_by,
             drafted_at: moment(row.drafted_at),
             activated_at: row.activated_at.map(moment),
-        }
-    }
-}
-
-/// A workflow as its author wrote it.
-#[derive(Debug, Clone, SimpleObject)]
-pub(crate) struct WorkflowDefinition {
-    /// The name that people read.
-    name: String,
-    /// What it is for.
-    description: String,
-    /// Whose it is.
-    department: String,
-    /// Free words for finding it.
-    tags: Vec<String>,
-    /// JSON Schema (2020-12) of the run's input.
-    input_schema: Json,
-    /// The steps; their order carries no meaning.
-    steps: Vec<StepDefinition>,
-    /// The run's output, over `input` and `steps`. When empty, the output holds the outputs of the steps that nobody
-    /// needs.
-    output: Vec<Mapping>,
-}
-
-impl From<Definition> for WorkflowDefinition {
-    fn from(definition: Definition) -> Self {
-        Self {
-            name: definition.name,
-            description: definition.description,
-            department: definition.department,
-            tags: definition.tags,
-            input_schema: async_graphql::Json(definition.input_schema),
-            steps: definition.steps.into_iter().map(Into::into).collect(),
-            output: mappings(definition.output),
-        }
-    }
-}
-
-/// One step of a definition: a template, carried out by an agent.
-#[derive(Debug, Clone, SimpleObject)]
-pub(crate) struct StepDefinition {
-    /// Its name, unique in the workflow.
-    name: String,
-    /// The title that people read.
-    title: String,
-    /// The key of the agent that does it.
-    agent: String,
-    /// The key of the template that says what is done.
-    template: String,
-    /// The template's parameters, over `input` and `steps`.
-    input: Vec<Mapping>,
-    /// The step's output, over `result`, which has `text` and `json`. When empty, the output is the text.
-    output: Vec<Mapping>,
-    /// The steps that must have completed first.
-    needs: Vec<String>,
-    /// When a failed attempt is repeated.
-    retry: RetryPolicy,
-    /// How long one attempt may take, in milliseconds.
-    attempt_timeout_ms: Count,
-}
-
-impl From<domain::Step> for StepDefinition {
-    fn from(step: domain::Step) -> Self {
-        Self {
-            name: step.name.into(),
-            title: step.title,
-            agent: step.agent.into(),
-            template: step.template.into(),
-            input: mappings(step.input),
-            output: mappings(step.output),
-            needs: step.needs.into_iter().map(String::from).collect(),
-            retry: step.retry.into(),
-            attempt_timeout_ms: milliseconds(step.attempt_timeout),
-        }
-    }
-}
-
-/// A named value and the expression that gives it.
-#[derive(Debug, Clone, SimpleObject)]
-pub(crate) struct Mapping {
-    /// The name.
-    name: String,
-    /// The expression, in JMESPath.
-    expression: String,
-}
-
-fn mappings(map: BTreeMap<StepName, Expression>) -> Vec<Mapping> {
-    map.into_iter()
-        .map(|(name, expression)| Mapping { name: name.into(), expression: expression.to_string() })
-        .collect()
-}
-
-/// When a failed attempt is followed by another.
-#[derive(Debug, Clone, SimpleObject)]
-pub(crate) struct RetryPolicy {
-    /// How many attempts there may be in all, at least 1.
-    max_attempts: u32,
-    /// The pause after the first failure, in milliseconds.
-    first_backoff_ms: Count,
-    /// By what each further pause grows: 2 doubles it.
-    multiplier: f64,
-    /// No pause is longer, in milliseconds, unless the platform itself asks for more.
-    max_backoff_ms: Count,
-}
-
-impl From<domain::RetryPolicy> for RetryPolicy {
-    fn from(policy: domain::RetryPolicy) -> Self {
-        Self {
-            max_attempts: policy.max_attempts,
-            first_backoff_ms: milliseconds(policy.first_backoff),
-            multiplier: f64::from(policy.multiplier_milli) / 1000.0,
-            max_backoff_ms: milliseconds(policy.max_backoff),
         }
     }
 }

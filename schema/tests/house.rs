@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use async_graphql::{Request, Variables};
 use commands::Commands;
+use domain::run::TaskEnd;
 use domain::task::Pacing;
 use domain::{
     Actor, AgentId, CommandId, FinishReason, NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunId, StepName,
     StreamId, Task, TaskCommand, TaskId, TemplateId, Usage,
 };
-use journal::{Context, Journal, MemoryJournal};
+use journal::{Checkpoints, Context, Filter, Journal, Members, MemoryCheckpoints, MemoryJournal, Position};
 use schema::{Caller, Limits, Parts, Schema};
 use serde_json::{Value, json};
 use testkit::Database;
@@ -63,6 +64,13 @@ impl House {
         Request::new(query).variables(Variables::from_json(variables)).data(caller)
     }
 
+    /// The whole answer to somebody else.
+    pub(crate) async fn ask_as(&self, person: &str, query: &str, variables: Value) -> Value {
+        let caller = Caller { actor: Actor::person(person), correlation: Uuid::now_v7() };
+        let request = Request::new(query).variables(Variables::from_json(variables)).data(caller);
+        serde_json::to_value(self.schema.execute(request).await).unwrap()
+    }
+
     /// The whole answer, errors included.
     pub(crate) async fn ask(&self, query: &str, variables: Value) -> Value {
         serde_json::to_value(self.schema.execute(Self::request(query, variables)).await).unwrap()
@@ -89,6 +97,34 @@ impl House {
         started["startRun"]["runId"].as_str().unwrap().parse().unwrap()
     }
 
+    /// Lets a real engine carry out what is started, over a platform that answers at once. It stops when dropped.
+    pub(crate) fn engine(&self) -> DropGuard {
+        let members = Members::alone(NodeId::from_uuid(Uuid::now_v7()));
+        let options = engine::Options { drain: Duration::ZERO, ..engine::Options::default() };
+        let platform: Arc<dyn providers::Platform> = Arc::new(providers::Simulator::builder().build());
+        let registry = providers::Registry::new(vec![platform], &[]).unwrap();
+        let checkpoints: Arc<dyn Checkpoints> = Arc::new(MemoryCheckpoints::default());
+        let commands = Commands::new(Arc::clone(&self.journal));
+        let (engine, _) = engine::Engine::new(options, commands, registry, checkpoints, members);
+        let stop = CancellationToken::new();
+        let shutdown = stop.clone();
+        tokio::spawn(async move { engine.run(shutdown).await });
+        stop.drop_guard()
+    }
+
+    /// Waits until a run's stream has so many events of a type.
+    pub(crate) async fn until(&self, run: RunId, event_type: &str, count: usize) {
+        let filter = Filter { stream: Some(run.into()), types: vec![event_type.to_owned()], ..Filter::default() };
+        let mut subscription = self.journal.subscribe(Position::START, filter);
+        let mut seen = 0;
+        let waiting = tokio::time::timeout(Duration::from_secs(20), async {
+            while seen < count {
+                seen += subscription.next().await.unwrap().events.len();
+            }
+        });
+        waiting.await.unwrap_or_else(|_| panic!("{event_type} did not happen {count} times within 20 s"));
+    }
+
     fn context() -> Context {
         let command = Uuid::now_v7();
         Context {
@@ -111,6 +147,11 @@ impl House {
         done.unwrap();
     }
 
+    /// Lets what is due take effect, and starts what can start.
+    pub(crate) async fn advance(&self, run: RunId) {
+        self.on_run(run, RunCommand::Advance { now: commands::now() }).await;
+    }
+
     /// Does what the engine would do up to the platform's call of one step.
     pub(crate) async fn begin_step(&self, run: RunId, step: &str) -> TaskId {
         let name: StepName = step.parse().unwrap();
@@ -123,6 +164,8 @@ impl House {
             parameters: Arc::new(json!({ "text": "Dear Sir" })),
             retry: RetryPolicy::default(),
             attempt_timeout: Duration::from_secs(60),
+            at: commands::now(),
+            start_by: None,
         };
         self.on_task(task, create).await;
         let agent = AgentId::from_key(&"writer".parse().unwrap());
@@ -159,22 +202,22 @@ impl House {
             duration: Duration::from_millis(40),
             simulated: true,
         };
-        self.on_task(TaskId::of_step(run, &name), TaskCommand::SucceedAttempt { attempt, reply }).await;
-        let complete =
-            RunCommand::CompleteStep { step: name, result: json!({ "text": text, "json": null }), simulated: true };
-        self.on_run(run, complete).await;
+        let task = TaskId::of_step(run, &name);
+        self.on_task(task, TaskCommand::SucceedAttempt { attempt, reply }).await;
+        let end = TaskEnd::Completed { result: json!({ "text": text, "json": null }), simulated: true };
+        self.on_run(run, RunCommand::SettleTask { task, end, now: commands::now() }).await;
     }
 
     /// A whole run of the workflow: the first step needs two attempts, and completing the last one ends the run.
     pub(crate) async fn whole_run(&self) -> RunId {
         let run = self.start().await;
         self.on_run(run, RunCommand::Claim { node: NodeId::from_uuid(Uuid::now_v7()) }).await;
-        self.on_run(run, RunCommand::Advance).await;
+        self.advance(run).await;
         let task = self.begin_step(run, "outline").await;
         self.fail(task, 1).await;
         self.attempt(task).await;
         self.finish_step(run, "outline", 2).await;
-        self.on_run(run, RunCommand::Advance).await;
+        self.advance(run).await;
         self.begin_step(run, "draft").await;
         self.finish_step(run, "draft", 1).await;
         run
@@ -199,7 +242,8 @@ pub(crate) const DRAFT: &str = "mutation($input: DraftWorkflowInput!) { draftWor
     version revision changed workflow { key status newestVersion activeVersion } } }";
 pub(crate) const ACTIVATE: &str = "mutation($input: ActivateWorkflowInput!) { activateWorkflow(input: $input) {
     version changed workflow { status activeVersion active { definition { steps {
-        name title needs input { name expression } retry { maxAttempts multiplier } attemptTimeoutMs } } } } } }";
+        name title kind needs work { ... on TaskWork { agent template input { name expression }
+            retry { maxAttempts multiplier } attemptTimeoutMs } } } } } } } }";
 
 pub(crate) fn agent(key: &str) -> Value {
     json!({ "key": key, "name": "Writer", "systemPrompt": "You write.", "temperature": 0.7, "department": "office" })

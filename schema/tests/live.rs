@@ -27,7 +27,7 @@ async fn a_finished_run_is_told_whole_and_then_it_ends() {
     let house = House::furnished().await;
     let other = house.start().await;
     let run = house.whole_run().await;
-    house.on_run(other, RunCommand::Advance).await;
+    house.advance(other).await;
     let items = all(&house, FOLLOW, json!({ "id": run })).await;
     assert_json_snapshot!(steady(&Value::from(items.clone())));
     // From anywhere, what comes is exactly the rest.
@@ -48,15 +48,17 @@ async fn a_running_run_is_told_as_it_happens() {
         item.map(|item| serde_json::to_value(item).unwrap()["data"]["runEvents"]["event"]["type"].take())
     };
     assert_eq!(next().await, Some(json!("run.started")));
-    house.on_run(run, RunCommand::Advance).await;
+    house.advance(run).await;
     assert_eq!(next().await, Some(json!("run.step_started")));
     house.begin_step(run, "outline").await;
     assert_eq!(next().await, Some(json!("task.created")));
     assert_eq!(next().await, Some(json!("task.assigned")));
     assert_eq!(next().await, Some(json!("task.attempt_started")));
-    house.on_run(run, RunCommand::RequestCancel { reason: "enough".to_owned() }).await;
+    let now = commands::now();
+    let cancel = RunCommand::RequestCancel { reason: "enough".to_owned(), now, grace: Duration::ZERO };
+    house.on_run(run, cancel).await;
     assert_eq!(next().await, Some(json!("run.cancel_requested")));
-    house.on_run(run, RunCommand::FinishCancel).await;
+    house.on_run(run, RunCommand::CutOff { now }).await;
     assert_eq!(next().await, Some(json!("run.step_cancelled")));
     assert_eq!(next().await, Some(json!("run.cancelled")));
     assert_eq!(next().await, None);

@@ -13,3 +13,4 @@ mod limits;
 mod live;
 mod runs;
 mod sdl;
+mod steering;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use domain::RunCommand;
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 
@@ -40,7 +39,7 @@ async fn a_waiting_run_says_why() {
     let ask = "query($id: UUID!, $at: Position) { run(id: $id, minPosition: $at) { status explain { runId status node
         next { kind platform attempt error steps } steps { step status cause { kind steps platform error } } } } }";
     let unclaimed = house.data(ask, json!({ "id": run, "at": house.head().await })).await;
-    house.on_run(run, RunCommand::Advance).await;
+    house.advance(run).await;
     let task = house.begin_step(run, "outline").await;
     let attempting = house.data(ask, json!({ "id": run, "at": house.head().await })).await;
     house.fail(task, 1).await;

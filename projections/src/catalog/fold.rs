@@ -108,7 +108,7 @@ pub(super) fn fold(events: &[Arc<RecordedEvent>]) -> Result<Fold<'_>, ApplyError
             Event::Template(TemplateEvent::Revised { version, body }) => {
                 fold.templates.add(recorded, *version, body)?;
             }
-            Event::Run(_) | Event::Task(_) => {}
+            _ => {}
         }
     }
     Ok(fold)

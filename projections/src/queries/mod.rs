@@ -4,8 +4,12 @@
 //! that stays; whoever asks [`Queries::position`] first gets rows that reflect at least that position.
 
 mod catalog;
+mod comparison;
+mod flow;
 mod page;
+mod relatives;
 mod runs;
+mod steps;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +21,10 @@ use crate::progress::Progress;
 use crate::{CheckpointRow, Error};
 
 pub use catalog::CatalogFilter;
+pub use comparison::{Effort, RunComparison, RunSide, StepComparison, StepSide};
 pub use page::{Page, Window};
 pub use runs::RunFilter;
+pub use steps::ApprovalFilter;
 
 /// Asks the read models. Cheap to clone.
 #[derive(Debug, Clone)]

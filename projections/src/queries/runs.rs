@@ -1,7 +1,7 @@
 use uuid::Uuid;
 
 use super::{Page, Queries, Window};
-use crate::{AgentMetricsRow, AttemptRow, Error, RunRow, StatusCountRow, StepRow, TaskRow};
+use crate::{AgentMetricsRow, Error, RunRow, StatusCountRow};
 
 /// Which runs are wanted; the default wants all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,6 +18,12 @@ pub struct RunFilter {
     pub started_before: Option<i64>,
     /// Only with this text in the id or the workflow's key.
     pub text: Option<String>,
+    /// Only those that a step of this run started.
+    pub parent_id: Option<Uuid>,
+    /// Only those that took over this run's history.
+    pub source_id: Option<Uuid>,
+    /// Only those that this trigger started.
+    pub trigger_id: Option<Uuid>,
 }
 
 /// Reads runs with a tail of SQL behind the columns. A step's events do not touch the run's row, so the run's
@@ -26,27 +32,70 @@ macro_rules! runs {
     ($tail:literal $(+ $more:literal)*, $($arg:expr),*) => {
         sqlx::query_as!(
             RunRow,
-            r#"SELECT id, workflow_id, workflow_key, version, status, input, output,
-                simulated OR coalesce(step_simulated, false) AS "simulated!", error_kind, error_message, failed_step,
-                cancel_reason, node, epoch, actor, correlation, started_at, ended_at,
-                greatest(position, step_position) AS "position!"
-            FROM read_runs.runs CROSS JOIN LATERAL (
+            r#"SELECT r.id, r.workflow_id, r.workflow_key, r.version, r.status, r.input, r.output,
+                r.simulated OR coalesce(step_simulated, false) AS "simulated!", r.error_kind, r.error_message,
+                r.failed_step, r.cancel_reason, r.node, r.epoch, r.actor, r.correlation, r.priority, r.started_at,
+                r.ended_at, r.deadline, r.cut_at, parent_id AS "parent_id?", parent_step AS "parent_step?",
+                depth AS "depth?", source_id AS "source_id?", source_revision AS "source_revision?",
+                lineage_kind AS "lineage_kind?", kept AS "kept?", overrides AS "overrides?",
+                trigger_id AS "trigger_id?", cause AS "trigger_cause?", queued_at AS "queued_at?", admitted_at,
+                paused_by AS "paused_by?", pause_reason AS "pause_reason?", since AS "paused_at?",
+                clock AS "pause_clock?", hold_id,
+                greatest(r.position, step_position) AS "position!"
+            FROM read_runs.runs r CROSS JOIN LATERAL (
                 SELECT max(s.position) AS step_position, bool_or(s.simulated) AS step_simulated
-                FROM read_runs.steps s WHERE s.run_id = runs.id
-            ) AS of_steps WHERE "# + $tail $(+ $more)*,
+                FROM read_runs.steps s WHERE s.run_id = r.id
+            ) AS of_steps
+            LEFT JOIN read_runs.parents ON parents.run_id = r.id
+            LEFT JOIN read_runs.lineages ON lineages.run_id = r.id
+            LEFT JOIN read_runs.firings ON firings.run_id = r.id
+            LEFT JOIN read_runs.queues ON queues.run_id = r.id
+            LEFT JOIN read_runs.pauses ON pauses.run_id = r.id AND pauses.until IS NULL
+            WHERE "# + $tail $(+ $more)*,
             $($arg),*
         )
     };
 }
 
-macro_rules! tasks {
-    ($tail:literal, $($arg:expr),*) => {
+/// Puts a filter's conditions and values before a tail of SQL and its own parameters, which count from `$10`.
+macro_rules! filtered {
+    ($select:ident, $filter:expr, $text:expr, $tail:literal $(+ $more:literal)* $(, $arg:expr)*) => {
+        $select!(
+            "r.started_at >= coalesce($1::bigint, r.started_at)
+             AND r.started_at < coalesce($2::bigint, r.started_at + 1)
+             AND ($3::text IS NULL OR r.workflow_key = $3)
+             AND (cardinality($4::text[]) = 0 OR r.status = ANY($4))
+             AND ($5::text IS NULL OR r.actor = $5)
+             AND ($6::text IS NULL OR strpos(r.id::text, $6) > 0 OR strpos(r.workflow_key, $6) > 0)
+             AND ($7::uuid IS NULL OR r.id IN (SELECT p.run_id FROM read_runs.parents p WHERE p.parent_id = $7))
+             AND ($8::uuid IS NULL OR r.id IN (SELECT l.run_id FROM read_runs.lineages l WHERE l.source_id = $8))
+             AND ($9::uuid IS NULL OR r.id IN (SELECT f.run_id FROM read_runs.firings f WHERE f.trigger_id = $9)) "
+                + $tail $(+ $more)*,
+            $filter.started_from,
+            $filter.started_before,
+            $filter.workflow_key.as_deref(),
+            &$filter.statuses,
+            $filter.actor.as_deref(),
+            $text,
+            $filter.parent_id,
+            $filter.source_id,
+            $filter.trigger_id
+            $(, $arg)*
+        )
+    };
+}
+
+macro_rules! ids {
+    ($tail:literal $(+ $more:literal)*, $($arg:expr),*) => {
+        sqlx::query_scalar!("SELECT r.id FROM read_runs.runs r WHERE " + $tail $(+ $more)*, $($arg),*)
+    };
+}
+
+macro_rules! counts {
+    ($tail:literal $(+ $more:literal)*, $($arg:expr),*) => {
         sqlx::query_as!(
-            TaskRow,
-            r#"SELECT t.id, t.run_id, t.step, t.template_id, t.template_version, t.agent_id, t.agent_version,
-                t.assign_reason, t.parameters, t.status, t.retry_at, t.error_kind, t.error_message, t.cancel_reason,
-                t.created_at, t.ended_at, t.attempts, t.position
-            FROM "# + $tail,
+            StatusCountRow,
+            r#"SELECT r.status, count(*) AS "count!" FROM read_runs.runs r WHERE "# + $tail $(+ $more)*,
             $($arg),*
         )
     };
@@ -62,39 +111,50 @@ impl Queries {
         // The list is descending: `after` bounds it from above, `before` from below.
         let (upper, upper_id) = window.after.unwrap_or((i64::MAX, Uuid::max()));
         let (lower, lower_id) = window.before.unwrap_or((i64::MIN, Uuid::nil()));
-        macro_rules! filtered {
+        macro_rules! page {
             ($order:literal) => {
-                runs!(
-                    "(started_at, id) < ($1::bigint, $2::uuid) AND (started_at, id) > ($3::bigint, $4::uuid)
-                     AND started_at >= coalesce($5::bigint, started_at)
-                     AND started_at < coalesce($6::bigint, started_at + 1)
-                     AND ($7::text IS NULL OR workflow_key = $7)
-                     AND (cardinality($8::text[]) = 0 OR status = ANY($8))
-                     AND ($9::text IS NULL OR actor = $9)
-                     AND ($10::text IS NULL OR strpos(id::text, $10) > 0 OR strpos(workflow_key, $10) > 0)
+                filtered!(
+                    runs,
+                    filter,
+                    text.as_deref(),
+                    "AND (r.started_at, r.id) < ($10::bigint, $11::uuid) AND (r.started_at, r.id) > ($12::bigint, $13::uuid)
                      ORDER BY "
                         + $order
-                        + " LIMIT $11",
+                        + " LIMIT $14",
                     upper,
                     upper_id,
                     lower,
                     lower_id,
-                    filter.started_from,
-                    filter.started_before,
-                    filter.workflow_key.as_deref(),
-                    &filter.statuses,
-                    filter.actor.as_deref(),
-                    text.as_deref(),
                     window.probe()
                 )
             };
         }
         let rows = if window.from_end {
-            filtered!("started_at, id").fetch_all(&self.pool).await?
+            page!("r.started_at, r.id").fetch_all(&self.pool).await?
         } else {
-            filtered!("started_at DESC, id DESC").fetch_all(&self.pool).await?
+            page!("r.started_at DESC, r.id DESC").fetch_all(&self.pool).await?
         };
         Ok(Page::cut(rows, window))
+    }
+
+    /// The ids of the runs that a filter hits, oldest first, at most `limit` of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn run_ids(&self, filter: &RunFilter, limit: u32) -> Result<Vec<Uuid>, Error> {
+        let text = filter.text.as_ref().map(|text| text.to_lowercase());
+        let tail = filtered!(ids, filter, text.as_deref(), "ORDER BY r.started_at, r.id LIMIT $10", i64::from(limit));
+        Ok(tail.fetch_all(&self.pool).await?)
+    }
+
+    /// How many of the runs that a filter hits stand at each status; a status without runs is left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_runs(&self, filter: &RunFilter) -> Result<Vec<StatusCountRow>, Error> {
+        let text = filter.text.as_ref().map(|text| text.to_lowercase());
+        let rows = filtered!(counts, filter, text.as_deref(), "GROUP BY r.status ORDER BY r.status");
+        Ok(rows.fetch_all(&self.pool).await?)
     }
 
     /// One run.
@@ -102,7 +162,7 @@ impl Queries {
     /// # Errors
     /// When the database fails.
     pub async fn run(&self, id: Uuid) -> Result<Option<RunRow>, Error> {
-        Ok(runs!("id = $1", id).fetch_optional(&self.pool).await?)
+        Ok(runs!("r.id = $1", id).fetch_optional(&self.pool).await?)
     }
 
     /// Runs by their ids, in no particular order; unknown ids are left out.
@@ -110,7 +170,7 @@ impl Queries {
     /// # Errors
     /// When the database fails.
     pub async fn runs_by_ids(&self, ids: &[Uuid]) -> Result<Vec<RunRow>, Error> {
-        Ok(runs!("id = ANY($1)", ids).fetch_all(&self.pool).await?)
+        Ok(runs!("r.id = ANY($1)", ids).fetch_all(&self.pool).await?)
     }
 
     /// How many runs stand at each status; a status without runs is left out.
@@ -121,64 +181,6 @@ impl Queries {
         let rows = sqlx::query_as!(
             StatusCountRow,
             r#"SELECT status, count(*) AS "count!" FROM read_runs.runs GROUP BY status ORDER BY status"#
-        );
-        Ok(rows.fetch_all(&self.pool).await?)
-    }
-
-    /// The steps of runs, pending ones included, by run and by their order in the definition.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn steps_of_runs(&self, runs: &[Uuid]) -> Result<Vec<StepRow>, Error> {
-        let rows = sqlx::query_as!(
-            StepRow,
-            r#"SELECT r.id AS run_id, p.step AS name, p.title, p.ordinal, coalesce(s.status, 'pending') AS "status!",
-                s.task_id AS "task_id?", p.agent_key, p.template_key, p.needs, s.output AS "output?",
-                coalesce(s.simulated, false) AS "simulated!", s.error_kind AS "error_kind?",
-                s.error_message AS "error_message?", s.started_at AS "started_at?", s.ended_at AS "ended_at?",
-                s.position AS "position?"
-            FROM read_runs.runs r
-            JOIN read_runs.plans p ON p.workflow_id = r.workflow_id AND p.version = r.version
-            LEFT JOIN read_runs.steps s ON s.run_id = r.id AND s.step = p.step
-            WHERE r.id = ANY($1) ORDER BY r.id, p.ordinal"#,
-            runs
-        );
-        Ok(rows.fetch_all(&self.pool).await?)
-    }
-
-    /// Tasks by their ids, in no particular order; unknown ids are left out.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn tasks_by_ids(&self, ids: &[Uuid]) -> Result<Vec<TaskRow>, Error> {
-        Ok(tasks!("read_runs.tasks t WHERE t.id = ANY($1)", ids).fetch_all(&self.pool).await?)
-    }
-
-    /// The tasks of runs' steps, by run and in the order of their creation.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn tasks_of_runs(&self, runs: &[Uuid]) -> Result<Vec<TaskRow>, Error> {
-        let rows = tasks!(
-            "read_runs.steps s JOIN read_runs.tasks t ON t.id = s.task_id
-             WHERE s.run_id = ANY($1) ORDER BY s.run_id, t.created_at, t.id",
-            runs
-        );
-        Ok(rows.fetch_all(&self.pool).await?)
-    }
-
-    /// The attempts of tasks, by task and number.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn attempts_of_tasks(&self, tasks: &[Uuid]) -> Result<Vec<AttemptRow>, Error> {
-        let rows = sqlx::query_as!(
-            AttemptRow,
-            "SELECT task_id, number, platform, model, answered_by, status, error_kind, error_message, finish_reason,
-                text, simulated, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, cost_nano_usd,
-                duration_ms, request_hash, started_at, ended_at, late
-            FROM read_runs.attempts WHERE task_id = ANY($1) ORDER BY task_id, number",
-            tasks
         );
         Ok(rows.fetch_all(&self.pool).await?)
     }

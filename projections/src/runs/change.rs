@@ -21,6 +21,7 @@ pub(super) struct RunChange<'a> {
     pub(super) cancel_reason: Text<'a>,
     pub(super) node: Option<Uuid>,
     pub(super) epoch: Option<i64>,
+    pub(super) cut_at: Option<i64>,
     pub(super) ended_at: Option<i64>,
     pub(super) position: i64,
 }
@@ -34,6 +35,8 @@ pub(super) struct RunBirth<'a> {
     pub(super) input: String,
     pub(super) actor: String,
     pub(super) correlation: Uuid,
+    pub(super) priority: i32,
+    pub(super) deadline: Option<i64>,
     pub(super) started_at: i64,
 }
 
@@ -45,6 +48,8 @@ pub(super) struct StepChange<'a> {
     pub(super) output: Option<String>,
     pub(super) simulated: bool,
     pub(super) error: Failure<'a>,
+    pub(super) skip_reason: Text<'a>,
+    pub(super) deadline: Option<i64>,
     pub(super) started_at: Option<i64>,
     pub(super) ended_at: Option<i64>,
     pub(super) position: i64,
@@ -64,6 +69,9 @@ pub(super) struct TaskChange<'a> {
     pub(super) cancel_reason: Text<'a>,
     pub(super) ended_at: Option<i64>,
     pub(super) attempts: i32,
+    /// New times for a task that goes on waiting: for its next attempt, and for its first.
+    pub(super) retry_moved: Option<Option<i64>>,
+    pub(super) start_moved: Option<Option<i64>>,
     pub(super) position: i64,
 }
 
@@ -76,6 +84,7 @@ pub(super) struct TaskBirth<'a> {
     pub(super) template_version: i32,
     pub(super) parameters: String,
     pub(super) created_at: i64,
+    pub(super) start_by: Option<i64>,
 }
 
 /// To an attempt's row.

@@ -1,10 +1,12 @@
 //! The projector of runs, steps, tasks and attempts.
 //!
-//! Invariant: a batch is folded in memory first, so that each row is written once per batch however many events
-//! touch it; a task whose whole life lies in one batch is a single insert.
+//! Invariants: a batch is folded in memory first, so that each row is written once per batch however many events
+//! touch it; a task whose whole life lies in one batch is a single insert; an ordinary run, of tasks that complete,
+//! touches none of the tables for what is rare.
 
 mod change;
 mod fold;
+mod rare;
 mod write;
 
 use std::sync::Arc;
@@ -26,7 +28,7 @@ impl Projector for Runs {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn schema(&self) -> &'static str {
@@ -46,7 +48,9 @@ impl Projector for Runs {
     }
 
     async fn apply(&self, connection: &mut PgConnection, events: &[Arc<RecordedEvent>]) -> Result<(), ApplyError> {
-        let fold = fold::fold(events)?;
-        write::write(connection, fold).await
+        for part in fold::parts(events)? {
+            write::write(connection, fold::fold(part)?).await?;
+        }
+        Ok(())
     }
 }

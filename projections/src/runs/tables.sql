@@ -9,9 +9,16 @@ CREATE TABLE plans (
     ordinal integer NOT NULL,
     step text NOT NULL,
     title text NOT NULL,
-    agent_key text NOT NULL,
-    template_key text NOT NULL,
+    -- `task`, `for_each`, `approval`, `wait`, `signal` or `run`.
+    kind text NOT NULL,
+    -- Of steps that an agent carries out.
+    agent_key text,
+    template_key text,
     needs text[] NOT NULL,
+    -- Of approvals: who may decide, as `anyone`, `person:NAME` or `role:NAME`.
+    approvers text[] NOT NULL,
+    -- The whole step.
+    definition json NOT NULL,
     PRIMARY KEY (workflow_id, version, ordinal)
 );
 
@@ -34,8 +41,13 @@ CREATE TABLE runs (
     epoch bigint,
     actor text NOT NULL,
     correlation uuid NOT NULL,
+    priority integer NOT NULL,
     started_at bigint NOT NULL,
     ended_at bigint,
+    -- When it fails if it has not ended.
+    deadline bigint,
+    -- When what runs is cut, once somebody wants it to stop.
+    cut_at bigint,
     -- Of the last event that changed this row; events of single steps are counted in `steps`.
     position bigint NOT NULL
 ) WITH (fillfactor = 80);
@@ -49,6 +61,8 @@ CREATE TABLE steps (
     simulated boolean NOT NULL,
     error_kind text,
     error_message text,
+    skip_reason text,
+    deadline bigint,
     started_at bigint,
     ended_at bigint,
     position bigint NOT NULL,
@@ -71,6 +85,8 @@ CREATE TABLE tasks (
     error_message text,
     cancel_reason text,
     created_at bigint NOT NULL,
+    -- When it fails if no attempt has started by then.
+    start_by bigint,
     ended_at bigint,
     attempts integer NOT NULL,
     position bigint NOT NULL
@@ -100,3 +116,142 @@ CREATE TABLE attempts (
     late boolean NOT NULL,
     PRIMARY KEY (task_id, number)
 ) WITH (fillfactor = 80);
+
+-- What few runs have stands in tables of its own, so that an ordinary run costs no more for it.
+
+-- Runs that a step of another run started.
+CREATE TABLE parents (
+    run_id uuid PRIMARY KEY,
+    parent_id uuid NOT NULL,
+    parent_step text NOT NULL,
+    depth integer NOT NULL
+);
+
+-- Runs that took over another run's history.
+CREATE TABLE lineages (
+    run_id uuid PRIMARY KEY,
+    source_id uuid NOT NULL,
+    source_revision bigint NOT NULL,
+    lineage_kind text NOT NULL,
+    kept text[] NOT NULL,
+    overrides json NOT NULL
+);
+
+-- Runs that a trigger started.
+CREATE TABLE firings (
+    run_id uuid PRIMARY KEY,
+    trigger_id uuid NOT NULL,
+    cause text NOT NULL
+);
+
+-- Runs that had to wait for limits before their first step.
+CREATE TABLE queues (
+    run_id uuid PRIMARY KEY,
+    queued_at bigint NOT NULL,
+    admitted_at bigint
+);
+
+-- Every pause; `number` is the revision of its event.
+CREATE TABLE pauses (
+    run_id uuid NOT NULL,
+    number bigint NOT NULL,
+    paused_by text NOT NULL,
+    pause_reason text NOT NULL,
+    since bigint NOT NULL,
+    clock text NOT NULL,
+    hold_id uuid,
+    until bigint,
+    -- Nobody when the run was cancelled while it was paused.
+    resumed_by text,
+    PRIMARY KEY (run_id, number)
+);
+
+-- Runs that were found with nothing to wait for.
+CREATE TABLE stalls (
+    run_id uuid NOT NULL,
+    number bigint NOT NULL,
+    what text NOT NULL,
+    at bigint NOT NULL,
+    PRIMARY KEY (run_id, number)
+);
+
+-- Every signal that came.
+CREATE TABLE signals (
+    run_id uuid NOT NULL,
+    number bigint NOT NULL,
+    signal text NOT NULL,
+    payload json NOT NULL,
+    at bigint NOT NULL,
+    PRIMARY KEY (run_id, number)
+);
+
+-- What steps wait for that are neither tasks nor approvals.
+CREATE TABLE activities (
+    run_id uuid NOT NULL,
+    step text NOT NULL,
+    fires_at bigint,
+    signal text,
+    child_id uuid,
+    abandoned boolean NOT NULL,
+    PRIMARY KEY (run_id, step)
+);
+
+CREATE TABLE approvals (
+    run_id uuid NOT NULL,
+    step text NOT NULL,
+    content json NOT NULL,
+    content_hash bytea NOT NULL,
+    expires_at bigint,
+    expired boolean NOT NULL,
+    PRIMARY KEY (run_id, step)
+);
+
+CREATE TABLE decisions (
+    run_id uuid NOT NULL,
+    step text NOT NULL,
+    number bigint NOT NULL,
+    decided_by text NOT NULL,
+    approved boolean NOT NULL,
+    comment text NOT NULL,
+    content_hash bytea NOT NULL,
+    at bigint NOT NULL,
+    PRIMARY KEY (run_id, step, number)
+);
+
+-- The lists of steps that work through one. Elements that have not started are read from here.
+CREATE TABLE lists (
+    run_id uuid NOT NULL,
+    step text NOT NULL,
+    elements json NOT NULL,
+    length integer NOT NULL,
+    PRIMARY KEY (run_id, step)
+);
+
+CREATE TABLE items (
+    run_id uuid NOT NULL,
+    step text NOT NULL,
+    item integer NOT NULL,
+    status text NOT NULL,
+    task_id uuid,
+    result json,
+    simulated boolean NOT NULL,
+    error_kind text,
+    error_message text,
+    started_at bigint,
+    ended_at bigint,
+    PRIMARY KEY (run_id, step, item)
+) WITH (fillfactor = 80);
+
+-- Completed steps that are, or were, undone.
+CREATE TABLE undos (
+    run_id uuid NOT NULL,
+    step text NOT NULL,
+    task_id uuid,
+    status text NOT NULL,
+    simulated boolean NOT NULL,
+    error_kind text,
+    error_message text,
+    started_at bigint,
+    ended_at bigint,
+    PRIMARY KEY (run_id, step)
+);

@@ -4,18 +4,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::run::RunStatus;
+use domain::run::{
+    Activity, Firing, Lineage, LineageKind, Overrides, Parent, Pause, PauseClock, Place, RunStatus, Start, TaskEnd,
+};
 use domain::task::{Pacing, TaskStatus};
 use domain::{
     Actor, Agent, AgentCommand, AgentId, AttemptError, CommandId, Decide, Definition, ErrorKind, Event, FinishReason,
     NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunEvent, RunId, StepName, StreamId, Task, TaskCommand,
-    TaskId, Template, TemplateCommand, TemplateId, Timestamp, Usage, Workflow, WorkflowCommand, WorkflowId,
+    TaskId, Template, TemplateCommand, TemplateId, Timestamp, TriggerId, Usage, Workflow, WorkflowCommand, WorkflowId,
 };
 use journal::{Append, Context, Expected, Journal, Position, StreamAppend};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::fixtures;
+use crate::flow::Flow;
 
 /// Writes history into a journal. The same seed makes the same history.
 pub(crate) struct History {
@@ -25,6 +28,9 @@ pub(crate) struct History {
     pub(crate) position: Position,
     pub(crate) runs: Vec<RunId>,
     live: Vec<Live>,
+    /// Runs that have ended, and how many events each has.
+    ended: Vec<(Run, u64)>,
+    flow: Flow,
     agents: HashMap<AgentId, Agent>,
     templates: HashMap<TemplateId, Template>,
     workflows: HashMap<WorkflowId, Workflow>,
@@ -33,8 +39,8 @@ pub(crate) struct History {
 struct Live {
     id: RunId,
     run: Run,
+    events: u64,
     tasks: HashMap<TaskId, Task>,
-    by_name: HashMap<TaskId, StepName>,
     cancelled: Vec<TaskId>,
 }
 
@@ -67,6 +73,8 @@ impl History {
             position: Position::START,
             runs: Vec::new(),
             live: Vec::new(),
+            ended: Vec::new(),
+            flow: Flow::default(),
             agents: HashMap::new(),
             templates: HashMap::new(),
             workflows: HashMap::new(),
@@ -74,7 +82,7 @@ impl History {
     }
 
     /// Xorshift: quick, and the same everywhere.
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;
@@ -178,60 +186,141 @@ impl History {
         }
     }
 
-    /// Starts a run of this definition.
-    pub(crate) async fn start(&mut self, definition: &Definition) -> RunId {
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.clock)
+    }
+
+    /// Something happens to limits, their slots, or holds.
+    pub(crate) async fn flow_tick(&mut self) {
+        let (kind, number, now) = (self.below(8), self.below(4), self.now());
+        let (stream, events) = self.flow.tick(kind, number, now);
+        let mut draft = Draft::default();
+        draft.add(stream, events);
+        self.append(draft).await;
+    }
+
+    fn start_of(&mut self, definition: &Definition) -> Start {
         let millis = u64::try_from(self.clock / 1000).unwrap();
         let mut random = [0; 10];
         random[..8].copy_from_slice(&self.below(u64::MAX).to_le_bytes());
         let id = RunId::from_uuid(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid());
-        let command = RunCommand::Start {
+        Start {
             id,
             workflow: WorkflowId::from_key(&definition.key),
             version: 1,
             definition: Arc::new(definition.clone()),
-            input: Arc::new(json!({ "topic": "bread\0", "n": self.below(100) })),
-        };
-        let mut live =
-            Live { id, run: Run::default(), tasks: HashMap::new(), by_name: HashMap::new(), cancelled: Vec::new() };
+            input: Arc::new(json!({ "topic": "bread\0", "n": self.below(100), "list": ["a", "b\0", { "c": 1 }] })),
+            by: Actor::person("tester"),
+            at: self.now(),
+            deadline: None,
+            priority: 0,
+            parent: None,
+            lineage: None,
+            trigger: None,
+        }
+    }
+
+    /// Starts a run of this definition.
+    pub(crate) async fn start(&mut self, definition: &Definition) -> RunId {
+        let start = self.start_of(definition);
+        self.begin(Run::default(), start).await
+    }
+
+    /// Starts a run that has everything that few runs have.
+    pub(crate) async fn start_special(&mut self, definition: &Definition) -> RunId {
+        let mut start = self.start_of(definition);
+        start.deadline = Some(start.at.plus(Duration::from_secs(3600)));
+        start.priority = 7;
+        if let Some(parent) = self.runs.last() {
+            start.parent = Some(Parent { run: *parent, step: "sub".parse().unwrap(), depth: 1 });
+        }
+        let trigger = TriggerId::from_uuid(Uuid::from_u128(9));
+        start.trigger = Some(Firing { trigger, cause: "2026-01-01T00:00:00Z\0".to_owned() });
+        self.begin(Run::default(), start).await
+    }
+
+    /// Starts a run that takes over the history of one that has ended; nothing when none has.
+    pub(crate) async fn branch(&mut self) -> Option<RunId> {
+        let count = u64::try_from(self.ended.len()).unwrap();
+        if count == 0 {
+            return None;
+        }
+        let chosen = usize::try_from(self.below(count)).unwrap();
+        let (base, events) = self.ended[chosen].clone();
+        let definition = base.definition().unwrap().as_ref().clone();
+        let mut kept: Vec<StepName> = Vec::new();
+        // A step comes after those that it needs, in the fixtures.
+        for step in &definition.steps {
+            let state = &base.steps()[&step.name];
+            if state.status.is_done() && state.undo.is_none() && step.needs.iter().all(|need| kept.contains(need)) {
+                kept.push(step.name.clone());
+            }
+        }
+        let kind = LineageKind::ALL[usize::try_from(self.below(3)).unwrap()];
+        let mut start = self.start_of(&definition);
+        let overrides = Overrides { model: Some("m-2".to_owned()), steps: vec![] };
+        start.lineage = Some(Lineage { run: base.id().unwrap(), revision: events - 1, kind, kept, overrides });
+        Some(self.begin(base, start).await)
+    }
+
+    async fn begin(&mut self, base: Run, start: Start) -> RunId {
+        let id = start.id;
+        let mut live = Live { id, run: base, events: 0, tasks: HashMap::new(), cancelled: Vec::new() };
         let mut draft = Draft::default();
-        let mut events = decide(&mut live.run, command);
         let node = NodeId::from_uuid(self.uuid());
-        events.extend(decide(&mut live.run, RunCommand::Claim { node }));
-        events.extend(decide(&mut live.run, RunCommand::Advance));
-        self.started_tasks(&mut live, &events, &mut draft);
-        draft.add(id.into(), events);
+        let now = self.now();
+        self.on_run(&mut live, RunCommand::Start(Box::new(start)), &mut draft);
+        self.on_run(&mut live, RunCommand::Claim { node }, &mut draft);
+        self.on_run(&mut live, RunCommand::Advance { now }, &mut draft);
         self.append(draft).await;
-        self.live.push(live);
+        if live.run.status().is_terminal() {
+            self.ended.push((live.run, live.events));
+        } else {
+            self.live.push(live);
+        }
         self.runs.push(id);
         id
+    }
+
+    /// Carries out a command on a run, with the tasks that it creates.
+    fn on_run(&mut self, live: &mut Live, command: RunCommand, draft: &mut Draft) {
+        let events = decide(&mut live.run, command);
+        live.events += u64::try_from(events.len()).unwrap();
+        self.started_tasks(live, &events, draft);
+        draft.add(live.id.into(), events);
     }
 
     /// For each started step: its task, given to the agent, with its first attempt.
     fn started_tasks(&mut self, live: &mut Live, events: &[RunEvent], draft: &mut Draft) {
         for event in events {
-            let RunEvent::StepStarted { step, task } = event else { continue };
+            let (RunEvent::StepStarted { step, task, .. }
+            | RunEvent::ItemStarted { step, task, .. }
+            | RunEvent::CompensationStarted { step, task, .. }) = event
+            else {
+                continue;
+            };
             let mut state = Task::default();
-            let mut history = decide(
-                &mut state,
-                TaskCommand::Create {
-                    run: Some(live.id),
-                    step: Some(step.clone()),
-                    template: TemplateId::from_key(&"write".parse().unwrap()),
-                    template_version: 1,
-                    parameters: Arc::new(json!({ "topic": "b\0read" })),
-                    retry: RetryPolicy { max_attempts: 3, ..RetryPolicy::default() },
-                    attempt_timeout: Duration::from_secs(60),
-                },
-            );
+            let create = TaskCommand::Create {
+                run: Some(live.id),
+                step: Some(step.clone()),
+                template: TemplateId::from_key(&"write".parse().unwrap()),
+                template_version: 1,
+                parameters: Arc::new(json!({ "topic": "b\0read" })),
+                retry: RetryPolicy { max_attempts: 3, ..RetryPolicy::default() },
+                attempt_timeout: Duration::from_secs(60),
+                at: self.now(),
+                start_by: Some(self.now().plus(Duration::from_secs(60))),
+            };
+            let mut history = decide(&mut state, create);
             let agent = AgentId::from_key(&"writer".parse().unwrap());
-            history.extend(decide(
-                &mut state,
-                TaskCommand::Assign { agent, agent_version: 1, reason: "named by the step".to_owned() },
-            ));
-            history.extend(decide(&mut state, start_attempt()));
+            let assign = TaskCommand::Assign { agent, agent_version: 1, reason: "named by the step".to_owned() };
+            history.extend(decide(&mut state, assign));
+            // Some wait for their first attempt.
+            if self.below(4) > 0 {
+                history.extend(decide(&mut state, start_attempt()));
+            }
             draft.add((*task).into(), history);
             live.tasks.insert(*task, state);
-            live.by_name.insert(*task, step.clone());
         }
     }
 
@@ -245,16 +334,19 @@ impl History {
         let mut live = self.live.swap_remove(chosen);
         let mut draft = Draft::default();
         match live.run.status() {
-            RunStatus::Cancelling => {
-                for (_, task) in live.run.running() {
+            RunStatus::Cancelling | RunStatus::Failing => {
+                for (_, task) in live.run.open_tasks() {
                     let state = live.tasks.get_mut(&task).unwrap();
                     draft.add(task.into(), decide(state, TaskCommand::Cancel { reason: "the run stops".to_owned() }));
                     live.cancelled.push(task);
                 }
-                let events = decide(&mut live.run, RunCommand::FinishCancel);
-                draft.add(live.id.into(), events);
+                let now = self.now();
+                self.on_run(&mut live, RunCommand::CutOff { now }, &mut draft);
             }
-            RunStatus::Running => self.work(&mut live, reliable, &mut draft),
+            RunStatus::Paused if reliable || self.below(3) == 0 => self.resume(&mut live, &mut draft),
+            RunStatus::Running | RunStatus::Paused | RunStatus::Compensating => {
+                self.work(&mut live, reliable, &mut draft);
+            }
             _ => {
                 // An answer that comes after the end.
                 for task in std::mem::take(&mut live.cancelled) {
@@ -267,54 +359,132 @@ impl History {
                 }
             }
         }
-        let over = live.run.status().is_terminal() && live.cancelled.is_empty();
-        if !over {
+        if live.run.status().is_terminal() && live.cancelled.is_empty() {
+            self.ended.push((live.run, live.events));
+        } else {
             self.live.push(live);
         }
         self.append(draft).await;
         true
     }
 
+    /// Lets a run go on, as the commands do: what waits for a time is moved, if the clock stood still.
+    fn resume(&mut self, live: &mut Live, draft: &mut Draft) {
+        let now = self.now();
+        let by = live.run.frozen_for(now);
+        for (_, task) in live.run.open_tasks() {
+            let state = live.tasks.get_mut(&task).unwrap();
+            draft.add(task.into(), decide(state, TaskCommand::Defer { by }));
+        }
+        self.on_run(live, RunCommand::Resume { by: Actor::person("boss"), now }, draft);
+        self.on_run(live, RunCommand::Advance { now }, draft);
+    }
+
     fn work(&mut self, live: &mut Live, reliable: bool, draft: &mut Draft) {
-        let running: Vec<TaskId> = live.run.running().map(|(_, task)| task).collect();
-        let Some(&id) = running.get(usize::try_from(self.below(running.len().max(1) as u64)).unwrap()) else {
-            return;
-        };
+        let now = self.now();
+        if !reliable && live.run.status() == RunStatus::Running {
+            match self.below(40) {
+                0 => {
+                    let clock = PauseClock::ALL[usize::try_from(self.below(2)).unwrap()];
+                    let (by, reason) = (Actor::person("boss"), "lunch\0".to_owned());
+                    let pause = Pause { by, reason, at: now, clock, hold: None };
+                    return self.on_run(live, RunCommand::Pause(pause), draft);
+                }
+                1 => {
+                    let stall = RunCommand::ReportStall { what: "noth\0ing".to_owned(), now };
+                    return self.on_run(live, stall, draft);
+                }
+                2 => {
+                    let (reason, grace) = ("en\0ough".to_owned(), Duration::from_secs(5));
+                    return self.on_run(live, RunCommand::RequestCancel { reason, now, grace }, draft);
+                }
+                _ => {}
+            }
+        }
+        let tasks = live.run.open_tasks();
+        let waits: Vec<(StepName, Activity)> = live
+            .run
+            .running()
+            .filter(|(_, step)| !matches!(step.activity, Activity::Task(_) | Activity::Items(_)))
+            .map(|(name, step)| (name.clone(), step.activity.clone()))
+            .collect();
+        let chosen = usize::try_from(self.below((tasks.len() + waits.len()).max(1) as u64)).unwrap();
+        match (tasks.get(chosen), waits.get(chosen.saturating_sub(tasks.len()))) {
+            (Some((place, task)), _) => self.work_on(live, place, *task, reliable, draft),
+            (None, Some((step, activity))) => self.wait_on(live, step.clone(), activity, reliable, draft),
+            (None, None) => self.on_run(live, RunCommand::Advance { now }, draft),
+        }
+    }
+
+    /// Something comes for a step that waits.
+    fn wait_on(&mut self, live: &mut Live, step: StepName, activity: &Activity, reliable: bool, draft: &mut Draft) {
+        let mut now = self.now();
+        match activity {
+            Activity::Approval(asked) => {
+                if !reliable && self.below(3) == 0 {
+                    now = asked.expires_at.unwrap();
+                } else {
+                    let decide = RunCommand::DecideApproval {
+                        step,
+                        by: Actor::person(format!("boss {}", asked.decisions.len())),
+                        roles: vec!["boss".to_owned()],
+                        approved: reliable || self.below(3) > 0,
+                        comment: "fi\0ne".to_owned(),
+                        content_hash: None,
+                        now,
+                    };
+                    self.on_run(live, decide, draft);
+                }
+            }
+            Activity::Timer { fires_at } => now = *fires_at,
+            Activity::Signal { signal } => {
+                let payload = Arc::new(json!({ "n": self.below(10), "text": "\0" }));
+                let signal = RunCommand::Signal { signal: signal.clone(), payload, now };
+                self.on_run(live, signal, draft);
+            }
+            Activity::Child { .. } => {
+                let failed = !reliable && self.below(5) == 0;
+                let end = if failed { Err(error(ErrorKind::RunFailed)) } else { Ok((json!({ "a": "\0" }), true)) };
+                return self.on_run(live, RunCommand::SettleChild { step, end, now }, draft);
+            }
+            Activity::None | Activity::Task(_) | Activity::Items(_) => {}
+        }
+        self.on_run(live, RunCommand::Advance { now }, draft);
+    }
+
+    /// Something happens to a task.
+    fn work_on(&mut self, live: &mut Live, place: &Place, id: TaskId, reliable: bool, draft: &mut Draft) {
         let task = live.tasks.get_mut(&id).unwrap();
-        if task.status() == TaskStatus::Waiting {
-            draft.add(id.into(), decide(task, start_attempt()));
+        if matches!(task.status(), TaskStatus::Waiting | TaskStatus::Assigned) {
+            if live.run.status() != RunStatus::Paused {
+                draft.add(id.into(), decide(task, start_attempt()));
+            }
             return;
         }
         let attempt = u32::try_from(task.attempts().len()).unwrap();
         let pacing = Pacing { now: Timestamp::from_micros(self.clock), jitter_milli: 500 };
-        let chance = if reliable { 0 } else { self.below(100) };
+        // What undoes a step mostly works.
+        let chance =
+            if reliable || (matches!(place, Place::Undo(_)) && self.below(4) > 0) { 0 } else { self.below(92) };
         let command = match chance {
             0..60 => TaskCommand::SucceedAttempt { attempt, reply: self.reply() },
             60..75 => TaskCommand::FailAttempt { attempt, error: error(ErrorKind::RateLimited), pacing },
             75..85 => TaskCommand::LoseAttempt { attempt, pacing },
-            85..92 => TaskCommand::FailAttempt { attempt, error: error(ErrorKind::Unauthorized), pacing },
-            _ => {
-                let events = decide(&mut live.run, RunCommand::RequestCancel { reason: "en\0ough".to_owned() });
-                draft.add(live.id.into(), events);
-                return;
-            }
+            _ => TaskCommand::FailAttempt { attempt, error: error(ErrorKind::Unauthorized), pacing },
         };
+        let task = live.tasks.get_mut(&id).unwrap();
         draft.add(id.into(), decide(task, command));
-        let step = live.by_name[&id].clone();
-        let events = match task.status() {
+        let end = match task.status() {
             TaskStatus::Completed => {
                 let reply = task.reply().unwrap();
                 let (result, simulated) = (json!({ "text": reply.text, "json": null }), reply.simulated);
-                decide(&mut live.run, RunCommand::CompleteStep { step, result, simulated })
+                TaskEnd::Completed { result, simulated }
             }
-            TaskStatus::Failed => {
-                let error = task.error().unwrap().clone();
-                decide(&mut live.run, RunCommand::FailStep { step, error })
-            }
+            TaskStatus::Failed => TaskEnd::Failed(task.error().unwrap().clone()),
             _ => return,
         };
-        self.started_tasks(live, &events, draft);
-        draft.add(live.id.into(), events);
+        let now = self.now();
+        self.on_run(live, RunCommand::SettleTask { task: id, end, now }, draft);
     }
 
     fn reply(&mut self) -> Reply {
@@ -342,10 +512,17 @@ impl History {
     /// Everything at random: `ticks` things happen to runs and to the catalogue.
     pub(crate) async fn happen(&mut self, ticks: usize) {
         for _ in 0..ticks {
-            match self.below(20) {
-                0 => self.catalog_tick().await,
-                1..4 => {
+            match self.below(40) {
+                0 | 1 => self.catalog_tick().await,
+                2 | 3 => self.flow_tick().await,
+                4..8 => {
                     self.start(&fixtures::diamond("entry-0")).await;
+                }
+                8 => {
+                    self.start_special(&fixtures::motley("entry-1")).await;
+                }
+                9 => {
+                    self.branch().await;
                 }
                 _ => {
                     self.tick(false).await;

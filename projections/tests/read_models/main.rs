@@ -3,7 +3,9 @@
 
 mod asking;
 mod fixtures;
+mod flow;
 mod following;
 mod history;
 mod rebuilding;
+mod steering;
 mod world;

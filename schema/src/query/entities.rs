@@ -1,19 +1,14 @@
-//! Questions. All but those that name the journal are answered by the read models.
-//!
-//! Every such question takes `minPosition`: the answer then reflects at least that position, or is refused as stale
-//! after [`Limits::wait`].
-
-use std::sync::Arc;
+//! Entities and their lists, and the journal.
 
 use async_graphql::{Context, ID, Interface, Object, Result, SimpleObject};
-use journal::Journal;
-use projections::{CatalogFilter, CheckpointRow, Queries, RunFilter as Filter, Window};
+use projections::{CheckpointRow, StatusCountRow, Window};
 use uuid::Uuid;
 
-use crate::Limits;
+use super::filter::{AgentFilter, RunFilter, TemplateFilter, WorkflowFilter};
+use super::{correlation, fresh, journal, queries};
 use crate::agent::Agent;
 use crate::event::{EventFilter, EventPage, stream_id};
-use crate::failure::{self, Caller};
+use crate::failure;
 use crate::loader::Loaders;
 use crate::page::{Arguments, Pages, connection, cost, limit};
 use crate::run::{Run, moment, position};
@@ -40,99 +35,6 @@ pub(crate) enum Node {
     Template(Template),
 }
 
-/// Which runs are wanted; an empty filter wants all.
-#[derive(Debug, Clone, Default, async_graphql::InputObject)]
-pub(crate) struct RunFilter {
-    /// Only of the workflow with this key.
-    workflow: Option<String>,
-    /// Only at one of these statuses; empty means any.
-    #[graphql(default)]
-    statuses: Vec<RunStatus>,
-    /// Only started by this actor, as `kind:id`.
-    actor: Option<String>,
-    /// Only started at or after this moment.
-    started_from: Option<DateTime>,
-    /// Only started before this moment.
-    started_before: Option<DateTime>,
-    /// Only with this text in the id or the workflow's key.
-    text: Option<String>,
-}
-
-impl From<RunFilter> for Filter {
-    fn from(filter: RunFilter) -> Self {
-        Self {
-            workflow_key: filter.workflow,
-            statuses: filter.statuses.into_iter().map(|status| status.name().to_owned()).collect(),
-            actor: filter.actor,
-            started_from: filter.started_from.map(|moment| moment.0.as_micros()),
-            started_before: filter.started_before.map(|moment| moment.0.as_micros()),
-            text: filter.text,
-        }
-    }
-}
-
-/// Which workflows are wanted; an empty filter wants all.
-#[derive(Debug, Clone, Default, async_graphql::InputObject)]
-pub(crate) struct WorkflowFilter {
-    /// Only with this text in the key or the name, whatever the case.
-    text: Option<String>,
-    /// Only of this department.
-    department: Option<String>,
-    /// Only with this tag.
-    tag: Option<String>,
-    /// Only those that take runs, or only those that do not.
-    active: Option<bool>,
-}
-
-/// Which agents are wanted; an empty filter wants all.
-#[derive(Debug, Clone, Default, async_graphql::InputObject)]
-pub(crate) struct AgentFilter {
-    /// Only with this text in the key or the name, in either language, whatever the case.
-    text: Option<String>,
-    /// Only of this department.
-    department: Option<String>,
-    /// Only with this tag.
-    tag: Option<String>,
-    /// Only those that can do this.
-    capability: Option<Capability>,
-    /// Only those that take work, or only those that do not.
-    enabled: Option<bool>,
-}
-
-/// Which templates are wanted; an empty filter wants all.
-#[derive(Debug, Clone, Default, async_graphql::InputObject)]
-pub(crate) struct TemplateFilter {
-    /// Only with this text in the key or the title, in either language, whatever the case.
-    text: Option<String>,
-    /// Only of this department.
-    department: Option<String>,
-    /// Only with this tag.
-    tag: Option<String>,
-    /// Only those that ask for this.
-    capability: Option<Capability>,
-}
-
-impl From<WorkflowFilter> for CatalogFilter {
-    fn from(filter: WorkflowFilter) -> Self {
-        let WorkflowFilter { text, department, tag, active } = filter;
-        Self { text, department, tag, active, capability: None }
-    }
-}
-
-impl From<AgentFilter> for CatalogFilter {
-    fn from(filter: AgentFilter) -> Self {
-        let AgentFilter { text, department, tag, capability, enabled } = filter;
-        Self { text, department, tag, active: enabled, capability: capability.map(Into::into) }
-    }
-}
-
-impl From<TemplateFilter> for CatalogFilter {
-    fn from(filter: TemplateFilter) -> Self {
-        let TemplateFilter { text, department, tag, capability } = filter;
-        Self { text, department, tag, active: None, capability: capability.map(Into::into) }
-    }
-}
-
 /// How many runs stand at one status.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct RunCount {
@@ -140,6 +42,12 @@ pub(crate) struct RunCount {
     status: RunStatus,
     /// How many.
     count: Count,
+}
+
+impl RunCount {
+    pub(super) fn of(row: StatusCountRow) -> Result<Self> {
+        Ok(Self { status: RunStatus::of(&row.status)?, count: Count::of(row.count) })
+    }
 }
 
 /// How far a projector is, as it was last written down; a quiet one may be ahead of it.
@@ -175,14 +83,12 @@ impl From<CheckpointRow> for Projector {
     }
 }
 
-/// What can be asked of HishamOS. Wherever `minPosition` is given, the answer reflects at least that position: give it
-/// the position that a mutation answered with to see its effect.
-pub struct Query;
+/// Entities, their lists, and the journal.
+#[derive(Default)]
+pub(super) struct Entities;
 
-/// What can be asked of HishamOS. Wherever `minPosition` is given, the answer reflects at least that position: give it
-/// the position that a mutation answered with to see its effect.
 #[Object]
-impl Query {
+impl Entities {
     /// The position of the journal's last event.
     async fn journal_head(&self, context: &Context<'_>) -> Result<Position> {
         let head = journal(context)?.head().await;
@@ -220,6 +126,7 @@ impl Query {
             domain::Category::Workflow => loaders.workflow_by_id(stream.id).await?.map(Node::Workflow),
             domain::Category::Agent => loaders.agent_by_id(stream.id).await?.map(Node::Agent),
             domain::Category::Template => loaders.template_by_id(stream.id).await?.map(Node::Template),
+            domain::Category::Limit | domain::Category::Slots | domain::Category::Hold => None,
         })
     }
 
@@ -262,9 +169,7 @@ impl Query {
     ) -> Result<Vec<RunCount>> {
         fresh(context, min_position).await?;
         let rows = queries(context)?.runs_by_status().await.map_err(|error| failure::query(context, &error))?;
-        rows.into_iter()
-            .map(|row| Ok(RunCount { status: RunStatus::of(&row.status)?, count: Count::of(row.count) }))
-            .collect()
+        rows.into_iter().map(RunCount::of).collect()
     }
 
     /// One task.
@@ -386,32 +291,4 @@ impl Query {
         let page = journal(context)?.read_all(after, &EventFilter::of(filter)?, limit).await;
         Ok(page.map_err(|error| failure::read(correlation(context), &error))?.into())
     }
-}
-
-fn journal<'a>(context: &Context<'a>) -> Result<&'a Arc<dyn Journal>> {
-    context.data::<Arc<dyn Journal>>()
-}
-
-fn queries<'a>(context: &Context<'a>) -> Result<&'a Queries> {
-    context.data::<Queries>()
-}
-
-fn correlation(context: &Context<'_>) -> Uuid {
-    Caller::of(context).map_or(Uuid::nil(), |caller| caller.correlation)
-}
-
-/// Waits for what the caller wants to see; answers with what all read models reflect at least.
-async fn fresh(context: &Context<'_>, wanted: Option<Position>) -> Result<journal::Position> {
-    if let Some(wanted) = wanted {
-        wait_for(context, wanted.0).await?;
-    }
-    queries(context)?.position().await.map_err(|error| failure::query(context, &error))
-}
-
-/// Waits until all read models reflect a position.
-pub(crate) async fn wait_for(context: &Context<'_>, position: journal::Position) -> Result<()> {
-    queries(context)?
-        .wait_for(position, context.data::<Limits>()?.wait)
-        .await
-        .map_err(|error| failure::query(context, &error))
 }

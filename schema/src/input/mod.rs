@@ -2,19 +2,30 @@
 //!
 //! Only shapes are checked here (keys, expressions, decimals); what the values mean is for the rules to judge.
 
-use std::collections::BTreeMap;
+mod control;
+mod flow;
+mod workflow;
+
 use std::str::FromStr;
 use std::time::Duration;
 
 use async_graphql::{InputObject, Result};
+use domain::Key;
 use domain::agent::Profile;
+use domain::Bilingual;
 use domain::template::{ChecklistItem, Example, TemplateBody};
-use domain::{Bilingual, Definition, Expression, Key, StepName};
 use uuid::Uuid;
 
 use crate::failure::invalid;
 use crate::scalar::{Count, Json, NanoUsd};
 use crate::words::{Capability, TextInput};
+
+pub(crate) use control::{
+    BulkInput, CancelRunInput, ChangesInput, DecideApprovalInput, ForkRunInput, PauseRunInput, RerunRunInput,
+    ResumeRunInput, RetryRunInput, SignalRunInput, StartRunInput,
+};
+pub(crate) use flow::{LiftHoldInput, PlaceHoldInput, RemoveLimitInput, SetLimitInput, hold_scope};
+pub(crate) use workflow::DraftWorkflowInput;
 
 /// An agent to register. Registering an existing key makes a new version of it.
 #[derive(Debug, InputObject)]
@@ -233,129 +244,6 @@ impl RegisterTemplateInput {
     }
 }
 
-/// A workflow to draft. Drafting an existing key makes a new version of it.
-#[derive(Debug, InputObject)]
-pub(crate) struct DraftWorkflowInput {
-    /// The command's own id: a repetition gets the first answer. Without one, every call is a new command.
-    pub(crate) client_mutation_id: Option<Uuid>,
-    /// The workflow's key: 1 to 64 of a-z, 0-9, `-`, `_` and `.`, starting with a letter or digit.
-    key: String,
-    /// The name that people read.
-    name: String,
-    /// What it is for.
-    #[graphql(default)]
-    description: String,
-    /// Whose it is.
-    #[graphql(default)]
-    department: String,
-    /// Free words for finding it.
-    #[graphql(default)]
-    tags: Vec<String>,
-    /// JSON Schema (2020-12) of the run's input, an object schema.
-    input_schema: Json,
-    /// The steps; their order carries no meaning.
-    steps: Vec<StepInput>,
-    /// The run's output, over `input` and `steps`. When empty, the output holds the outputs of the steps that nobody
-    /// needs.
-    #[graphql(default)]
-    output: Vec<MappingInput>,
-}
-
-impl DraftWorkflowInput {
-    pub(crate) fn into_definition(self) -> Result<Definition> {
-        Ok(Definition {
-            key: parse("key", &self.key)?,
-            name: self.name,
-            description: self.description,
-            department: self.department,
-            tags: self.tags,
-            input_schema: self.input_schema.0,
-            steps: self.steps.into_iter().map(StepInput::into_step).collect::<Result<_>>()?,
-            output: mappings("run output", self.output)?,
-        })
-    }
-}
-
-/// One step of a workflow: a template, carried out by an agent.
-#[derive(Debug, InputObject)]
-pub(crate) struct StepInput {
-    /// Its name, unique in the workflow: 1 to 64 of a-z, 0-9 and `_`, starting with a letter.
-    name: String,
-    /// The title that people read; null takes the name.
-    title: Option<String>,
-    /// The key of the agent that does it.
-    agent: String,
-    /// The key of the template that says what is done.
-    template: String,
-    /// The template's parameters, over `input` and `steps`.
-    #[graphql(default)]
-    input: Vec<MappingInput>,
-    /// The step's output, over `result`, which has `text` and `json`. When empty, the output is the text.
-    #[graphql(default)]
-    output: Vec<MappingInput>,
-    /// The steps that must have completed first.
-    #[graphql(default)]
-    needs: Vec<String>,
-    /// When a failed attempt is repeated; null takes three attempts with doubling pauses from 2 s to at most 60 s.
-    retry: Option<RetryInput>,
-    /// How long one attempt may take in milliseconds, at most one day.
-    #[graphql(default_with = "Count(300_000)")]
-    attempt_timeout_ms: Count,
-}
-
-impl StepInput {
-    fn into_step(self) -> Result<domain::Step> {
-        let name: StepName = parse("steps.name", &self.name)?;
-        Ok(domain::Step {
-            title: self.title.unwrap_or(self.name),
-            agent: parse("steps.agent", &self.agent)?,
-            template: parse("steps.template", &self.template)?,
-            input: mappings(&format!("step `{name}`, input"), self.input)?,
-            output: mappings(&format!("step `{name}`, output"), self.output)?,
-            needs: self.needs.iter().map(|need| parse("steps.needs", need)).collect::<Result<_>>()?,
-            retry: self.retry.map(RetryInput::into_policy).transpose()?.unwrap_or_default(),
-            attempt_timeout: Duration::from_millis(self.attempt_timeout_ms.0),
-            name,
-        })
-    }
-}
-
-/// A named value and the expression that gives it.
-#[derive(Debug, InputObject)]
-pub(crate) struct MappingInput {
-    /// The name: 1 to 64 of a-z, 0-9 and `_`, starting with a letter.
-    name: String,
-    /// The expression, in JMESPath, such as `steps.outline.text`.
-    expression: String,
-}
-
-/// When a failed attempt is followed by another.
-#[derive(Debug, InputObject)]
-pub(crate) struct RetryInput {
-    /// How many attempts there may be in all, 1 to 100.
-    max_attempts: u32,
-    /// The pause after the first failure, in milliseconds.
-    #[graphql(default_with = "Count(2_000)")]
-    first_backoff_ms: Count,
-    /// By what each further pause grows, 1 to 10, with at most three decimals.
-    #[graphql(default = 2.0)]
-    multiplier: f64,
-    /// No pause is longer, in milliseconds, unless the platform itself asks for more.
-    #[graphql(default_with = "Count(60_000)")]
-    max_backoff_ms: Count,
-}
-
-impl RetryInput {
-    fn into_policy(self) -> Result<domain::RetryPolicy> {
-        Ok(domain::RetryPolicy {
-            max_attempts: self.max_attempts,
-            first_backoff: Duration::from_millis(self.first_backoff_ms.0),
-            multiplier_milli: milli("retry.multiplier", Some(self.multiplier))?.unwrap_or(2000),
-            max_backoff: Duration::from_millis(self.max_backoff_ms.0),
-        })
-    }
-}
-
 /// A version of a workflow that new runs are to use.
 #[derive(Debug, InputObject)]
 pub(crate) struct ActivateWorkflowInput {
@@ -367,32 +255,6 @@ pub(crate) struct ActivateWorkflowInput {
     pub(crate) version: Option<u32>,
 }
 
-/// A run to start.
-#[derive(Debug, InputObject)]
-pub(crate) struct StartRunInput {
-    /// The command's own id: a repetition gets the first answer, so that a run is not started twice.
-    pub(crate) client_mutation_id: Option<Uuid>,
-    /// The key of the workflow.
-    pub(crate) workflow: String,
-    /// Which version; null takes the active one.
-    pub(crate) version: Option<u32>,
-    /// The input, an object that fits the workflow's schema.
-    #[graphql(default_with = "async_graphql::Json(serde_json::json!({}))")]
-    pub(crate) input: Json,
-}
-
-/// A run to stop.
-#[derive(Debug, InputObject)]
-pub(crate) struct CancelRunInput {
-    /// The command's own id: a repetition gets the first answer. Without one, every call is a new command.
-    pub(crate) client_mutation_id: Option<Uuid>,
-    /// Which run.
-    pub(crate) run_id: Uuid,
-    /// Why.
-    #[graphql(default)]
-    pub(crate) reason: String,
-}
-
 /// Reads a key, a step name or another checked text.
 pub(crate) fn parse<T: FromStr<Err: std::fmt::Display>>(field: &str, text: &str) -> Result<T> {
     text.parse().map_err(|error| invalid(format!("`{field}`: {error}")))
@@ -401,19 +263,6 @@ pub(crate) fn parse<T: FromStr<Err: std::fmt::Display>>(field: &str, text: &str)
 /// The key of a workflow, an agent or a template.
 pub(crate) fn key(text: &str) -> Result<Key> {
     parse("key", text)
-}
-
-fn mappings(place: &str, list: Vec<MappingInput>) -> Result<BTreeMap<StepName, Expression>> {
-    let mut map = BTreeMap::new();
-    for MappingInput { name, expression } in list {
-        let key: StepName = name.parse().map_err(|error| invalid(format!("{place}: {error}")))?;
-        let expression: Expression =
-            expression.parse().map_err(|error| invalid(format!("{place} `{name}`: {error}")))?;
-        if map.insert(key, expression).is_some() {
-            return Err(invalid(format!("{place} names `{name}` twice")));
-        }
-    }
-    Ok(map)
 }
 
 /// A decimal in thousandths; more decimals than three are refused, because they would be lost.
@@ -429,6 +278,11 @@ fn milli<T: TryFrom<i64>>(field: &str, value: Option<f64>) -> Result<Option<T>> 
     T::try_from(whole).map(Some).map_err(|_| invalid(format!("`{field}` is out of range")))
 }
 
+/// So many milliseconds.
+pub(crate) fn duration(milliseconds: Count) -> Duration {
+    Duration::from_millis(milliseconds.0)
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -442,12 +296,5 @@ mod tests {
         for wrong in [0.0001, -0.1, f64::NAN, f64::INFINITY, 70.0] {
             assert!(milli::<u16>("t", Some(wrong)).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_name_mapped_twice_is_refused() {
-        let mapping = || MappingInput { name: "text".to_owned(), expression: "input.file".to_owned() };
-        let error = mappings("step `a`, input", vec![mapping(), mapping()]).unwrap_err();
-        assert_eq!(error.message, "step `a`, input names `text` twice");
     }
 }

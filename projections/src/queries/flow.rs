@@ -1,0 +1,153 @@
+//! Limits, their slots, and holds.
+
+use uuid::Uuid;
+
+use super::{Page, Queries, Window};
+use crate::{Error, HoldRow, LimitRow, SeatRow, SlotsRow};
+
+macro_rules! seats {
+    ($tail:literal, $($arg:expr),*) => {
+        sqlx::query_as!(
+            SeatRow,
+            r#"SELECT slots_id, limit_key, partition, run_id,
+                nullif(task_id, '00000000-0000-0000-0000-000000000000') AS task_id, priority, fairness, requested_at,
+                granted_at
+            FROM read_flow.seats WHERE "# + $tail,
+            $($arg),*
+        )
+    };
+}
+
+impl Queries {
+    /// Limits in force, by key.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn limits(&self, window: &Window<String>) -> Result<Page<LimitRow>, Error> {
+        macro_rules! page {
+            ($order:literal) => {
+                sqlx::query_as!(
+                    LimitRow,
+                    "SELECT id, key, description, scope_kind, scope_key, partition_by, max_running, rate_starts,
+                        rate_micros, fairness, set_by, set_at, removed_at, removed_reason, position
+                    FROM read_flow.limits WHERE removed_at IS NULL
+                        AND ($1::text IS NULL OR key COLLATE \"C\" > $1) AND ($2::text IS NULL OR key COLLATE \"C\" < $2)
+                    ORDER BY " + $order + " LIMIT $3",
+                    window.after.as_deref(),
+                    window.before.as_deref(),
+                    window.probe()
+                )
+            };
+        }
+        let rows = if window.from_end {
+            page!("key COLLATE \"C\" DESC").fetch_all(&self.pool).await?
+        } else {
+            page!("key COLLATE \"C\"").fetch_all(&self.pool).await?
+        };
+        Ok(Page::cut(rows, window))
+    }
+
+    /// Limits by their ids, in no particular order, those included that were taken away; unknown ids are left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn limits_by_ids(&self, ids: &[Uuid]) -> Result<Vec<LimitRow>, Error> {
+        let rows = sqlx::query_as!(
+            LimitRow,
+            "SELECT id, key, description, scope_kind, scope_key, partition_by, max_running, rate_starts, rate_micros,
+                fairness, set_by, set_at, removed_at, removed_reason, position
+            FROM read_flow.limits WHERE id = ANY($1)",
+            ids
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+
+    /// How many have a slot of these limits or wait for one, by limit and partition; what nobody has or wants is left
+    /// out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn slots_of_limits(&self, keys: &[String]) -> Result<Vec<SlotsRow>, Error> {
+        let rows = sqlx::query_as!(
+            SlotsRow,
+            r#"SELECT limit_key, slots_id, partition, count(granted_at) AS "running!",
+                count(*) - count(granted_at) AS "waiting!"
+            FROM read_flow.seats WHERE limit_key = ANY($1)
+            GROUP BY limit_key, slots_id, partition ORDER BY limit_key, partition, slots_id"#,
+            keys
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+
+    /// Who has one of these slots, in the order in which they got it, and then who waits, oldest first; at most
+    /// `limit` of each.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn seats_of_slots(&self, slots: &[Uuid], limit: u32) -> Result<Vec<SeatRow>, Error> {
+        let rows = sqlx::query_as!(
+            SeatRow,
+            r#"SELECT s.slots_id AS "slots_id!", s.limit_key AS "limit_key!", s.partition AS "partition?",
+                s.run_id AS "run_id!", nullif(s.task_id, '00000000-0000-0000-0000-000000000000') AS "task_id?",
+                s.priority AS "priority!", s.fairness AS "fairness!", s.requested_at AS "requested_at!", s.granted_at
+            FROM unnest($1::uuid[]) AS u (slots_id) CROSS JOIN LATERAL (
+                (SELECT * FROM read_flow.seats h WHERE h.slots_id = u.slots_id AND h.granted_at IS NOT NULL
+                 ORDER BY h.granted_at, h.run_id, h.task_id LIMIT $2)
+                UNION ALL
+                (SELECT * FROM read_flow.seats w WHERE w.slots_id = u.slots_id AND w.granted_at IS NULL
+                 ORDER BY w.requested_at, w.run_id, w.task_id LIMIT $2)
+            ) AS s ORDER BY s.slots_id, s.granted_at NULLS LAST, s.requested_at, s.run_id, s.task_id"#,
+            slots,
+            i64::from(limit)
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+
+    /// The slots that runs and their tasks have or wait for, by run.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn seats_of_runs(&self, runs: &[Uuid]) -> Result<Vec<SeatRow>, Error> {
+        let rows = seats!("run_id = ANY($1) ORDER BY run_id, requested_at, limit_key, slots_id, task_id", runs);
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+
+    /// Times during which everything or a workflow was held, the latest first, by `(placed_at, id)`; only those that
+    /// are in force when `placed` says so.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn holds(&self, placed: bool, window: &Window<(i64, Uuid, i64)>) -> Result<Page<HoldRow>, Error> {
+        let (upper, upper_id, upper_number) = window.after.unwrap_or((i64::MAX, Uuid::max(), i64::MAX));
+        let (lower, lower_id, lower_number) = window.before.unwrap_or((i64::MIN, Uuid::nil(), i64::MIN));
+        macro_rules! page {
+            ($order:literal) => {
+                sqlx::query_as!(
+                    HoldRow,
+                    "SELECT hold_id, number, workflow_key, placed_by, reason, placed_at, clock, lifted_by, lifted_at,
+                        position
+                    FROM read_flow.holds WHERE ($1::boolean IS FALSE OR lifted_at IS NULL)
+                        AND (placed_at, hold_id, number) < ($2::bigint, $3::uuid, $4::bigint)
+                        AND (placed_at, hold_id, number) > ($5::bigint, $6::uuid, $7::bigint)
+                    ORDER BY "
+                        + $order
+                        + " LIMIT $8",
+                    placed,
+                    upper,
+                    upper_id,
+                    upper_number,
+                    lower,
+                    lower_id,
+                    lower_number,
+                    window.probe()
+                )
+            };
+        }
+        let rows = if window.from_end {
+            page!("placed_at, hold_id, number").fetch_all(&self.pool).await?
+        } else {
+            page!("placed_at DESC, hold_id DESC, number DESC").fetch_all(&self.pool).await?
+        };
+        Ok(Page::cut(rows, window))
+    }
+}

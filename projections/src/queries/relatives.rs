@@ -1,0 +1,58 @@
+//! How runs hang together: which started which, and which took over whose history.
+
+use uuid::Uuid;
+
+use super::Queries;
+use crate::{Error, RelativeRow};
+
+impl Queries {
+    /// A run and all that were started beneath it, each after the one that started it and before that one's later
+    /// ones; at most `limit` of them. Nothing when there is no such run.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn tree(&self, root: Uuid, limit: u32) -> Result<Vec<RelativeRow>, Error> {
+        let rows = sqlx::query_as!(
+            RelativeRow,
+            r#"WITH RECURSIVE tree AS (
+                SELECT r.id AS run_id, 0 AS distance, ARRAY[(r.started_at, r.id)] AS path
+                FROM read_runs.runs r WHERE r.id = $1
+                UNION ALL
+                SELECT r.id, t.distance + 1, t.path || (r.started_at, r.id)
+                FROM tree t JOIN read_runs.parents p ON p.parent_id = t.run_id JOIN read_runs.runs r ON r.id = p.run_id
+                WHERE t.distance < 100
+            ) SELECT run_id AS "run_id!", distance AS "distance!" FROM tree ORDER BY path LIMIT $2"#,
+            root,
+            i64::from(limit)
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+
+    /// A run with those whose history it goes back to, the first one first, and those that took over its own; at most
+    /// `limit` of them. Nothing when there is no such run.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lineage(&self, run: Uuid, limit: u32) -> Result<Vec<RelativeRow>, Error> {
+        let rows = sqlx::query_as!(
+            RelativeRow,
+            r#"WITH RECURSIVE ancestors AS (
+                SELECT $1::uuid AS run_id, 0 AS distance
+                UNION ALL
+                SELECT l.source_id, a.distance - 1
+                FROM ancestors a JOIN read_runs.lineages l ON l.run_id = a.run_id
+            ), descendants AS (
+                SELECT $1::uuid AS run_id, 0 AS distance
+                UNION ALL
+                SELECT l.run_id, d.distance + 1
+                FROM descendants d JOIN read_runs.lineages l ON l.source_id = d.run_id
+            )
+            SELECT r.id AS "run_id!", f.distance AS "distance!"
+            FROM (SELECT * FROM ancestors UNION SELECT * FROM descendants) AS f
+            JOIN read_runs.runs r ON r.id = f.run_id ORDER BY f.distance, r.started_at, r.id LIMIT $2"#,
+            run,
+            i64::from(limit)
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+}

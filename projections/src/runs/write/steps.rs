@@ -1,0 +1,131 @@
+//! Steps, and what a run keeps of another run's steps.
+
+use sqlx::PgConnection;
+
+use crate::projector::ApplyError;
+use crate::runs::fold::Fold;
+
+/// Steps are upserted, because one can fail before it ever started and then has no row yet.
+pub(super) async fn upsert_steps(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    let rows: Vec<_> = fold.steps.iter().collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO steps AS s (run_id, step, status, task_id, output, simulated, error_kind, error_message,
+            skip_reason, deadline, started_at, ended_at, position)
+        SELECT run_id, step, status, task_id, output::json, simulated, error_kind, error_message, skip_reason, deadline,
+            started_at, ended_at, position
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::boolean[], $7::text[], $8::text[],
+            $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
+            AS u (run_id, step, status, task_id, output, simulated, error_kind, error_message, skip_reason, deadline,
+                started_at, ended_at, position)
+        ON CONFLICT (run_id, step) DO UPDATE SET status = excluded.status,
+            task_id = coalesce(excluded.task_id, s.task_id), output = excluded.output, simulated = excluded.simulated,
+            error_kind = excluded.error_kind, error_message = excluded.error_message,
+            skip_reason = excluded.skip_reason, deadline = coalesce(excluded.deadline, s.deadline),
+            started_at = coalesce(excluded.started_at, s.started_at), ended_at = excluded.ended_at,
+            position = excluded.position",
+        column!(rows, ((run, _), _) => *run) as _,
+        column!(rows, ((_, step), _) => *step) as _,
+        column!(rows, (_, step) => step.status) as _,
+        column!(rows, (_, step) => step.task_id) as _,
+        column!(rows, (_, step) => step.output.as_deref()) as _,
+        column!(rows, (_, step) => step.simulated) as _,
+        column!(rows, (_, step) => step.error.kind) as _,
+        column!(rows, (_, step) => step.error.message.as_deref()) as _,
+        column!(rows, (_, step) => step.skip_reason.as_deref()) as _,
+        column!(rows, (_, step) => step.deadline) as _,
+        column!(rows, (_, step) => step.started_at) as _,
+        column!(rows, (_, step) => step.ended_at) as _,
+        column!(rows, (_, step) => step.position) as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A run that takes over another's history gets copies of the rows of the steps that it keeps: these had ended, and
+/// what has ended does not change, save that it may be undone in the run where it happened.
+pub(super) async fn keep_steps(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    let lineages = fold.rare.lineages.iter();
+    let kept: Vec<_> = lineages.flat_map(|to| to.kept.iter().map(move |step| (to, *step))).collect();
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let runs: Vec<_> = kept.iter().map(|(to, _)| to.run).collect();
+    let sources: Vec<_> = kept.iter().map(|(to, _)| to.source).collect();
+    let steps: Vec<_> = kept.iter().map(|(_, step)| *step).collect();
+    sqlx::query!(
+        "INSERT INTO steps (run_id, step, status, task_id, output, simulated, error_kind, error_message, skip_reason,
+            deadline, started_at, ended_at, position)
+        SELECT u.run_id, s.step, s.status, s.task_id, s.output, s.simulated, s.error_kind, s.error_message,
+            s.skip_reason, s.deadline, s.started_at, s.ended_at, u.position
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[]) AS u (run_id, source_id, step, position)
+        JOIN steps s ON s.run_id = u.source_id AND s.step = u.step",
+        &runs,
+        &sources,
+        &steps as _,
+        column!(kept, (to, _) => to.position) as _
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO activities (run_id, step, fires_at, signal, child_id, abandoned)
+        SELECT u.run_id, s.step, s.fires_at, s.signal, s.child_id, s.abandoned
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS u (run_id, source_id, step)
+        JOIN activities s ON s.run_id = u.source_id AND s.step = u.step",
+        &runs,
+        &sources,
+        &steps as _
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO approvals (run_id, step, content, content_hash, expires_at, expired)
+        SELECT u.run_id, s.step, s.content, s.content_hash, s.expires_at, s.expired
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS u (run_id, source_id, step)
+        JOIN approvals s ON s.run_id = u.source_id AND s.step = u.step",
+        &runs,
+        &sources,
+        &steps as _
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO decisions (run_id, step, number, decided_by, approved, comment, content_hash, at)
+        SELECT u.run_id, s.step, s.number, s.decided_by, s.approved, s.comment, s.content_hash, s.at
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS u (run_id, source_id, step)
+        JOIN decisions s ON s.run_id = u.source_id AND s.step = u.step",
+        &runs,
+        &sources,
+        &steps as _
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO lists (run_id, step, elements, length)
+        SELECT u.run_id, s.step, s.elements, s.length
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS u (run_id, source_id, step)
+        JOIN lists s ON s.run_id = u.source_id AND s.step = u.step",
+        &runs,
+        &sources,
+        &steps as _
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO items (run_id, step, item, status, task_id, result, simulated, error_kind, error_message,
+            started_at, ended_at)
+        SELECT u.run_id, s.step, s.item, s.status, s.task_id, s.result, s.simulated, s.error_kind, s.error_message,
+            s.started_at, s.ended_at
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS u (run_id, source_id, step)
+        JOIN items s ON s.run_id = u.source_id AND s.step = u.step",
+        &runs,
+        &sources,
+        &steps as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! Which entries of a list are wanted.
+
+use async_graphql::InputObject;
+use projections::{CatalogFilter, RunFilter as Filter};
+use uuid::Uuid;
+
+use crate::scalar::DateTime;
+use crate::status::RunStatus;
+
+/// Which runs are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, InputObject)]
+pub(crate) struct RunFilter {
+    /// Only of the workflow with this key.
+    workflow: Option<String>,
+    /// Only at one of these statuses; empty means any.
+    #[graphql(default)]
+    statuses: Vec<RunStatus>,
+    /// Only started by this actor, as `kind:id`.
+    actor: Option<String>,
+    /// Only started at or after this moment.
+    started_from: Option<DateTime>,
+    /// Only started before this moment.
+    started_before: Option<DateTime>,
+    /// Only with this text in the id or the workflow's key.
+    text: Option<String>,
+    /// Only those that a step of this run started.
+    parent: Option<Uuid>,
+    /// Only those that took over this run's history.
+    origin: Option<Uuid>,
+    /// Only those that this trigger started.
+    trigger: Option<Uuid>,
+}
+
+impl From<RunFilter> for Filter {
+    fn from(filter: RunFilter) -> Self {
+        Self {
+            workflow_key: filter.workflow,
+            statuses: filter.statuses.into_iter().map(|status| status.name().to_owned()).collect(),
+            actor: filter.actor,
+            started_from: filter.started_from.map(|moment| moment.0.as_micros()),
+            started_before: filter.started_before.map(|moment| moment.0.as_micros()),
+            text: filter.text,
+            parent_id: filter.parent,
+            source_id: filter.origin,
+            trigger_id: filter.trigger,
+        }
+    }
+}
+
+/// Which workflows are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, InputObject)]
+pub(crate) struct WorkflowFilter {
+    /// Only with this text in the key or the name, whatever the case.
+    text: Option<String>,
+    /// Only of this department.
+    department: Option<String>,
+    /// Only with this tag.
+    tag: Option<String>,
+    /// Only those that take runs, or only those that do not.
+    active: Option<bool>,
+}
+
+/// Which agents are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, InputObject)]
+pub(crate) struct AgentFilter {
+    /// Only with this text in the key or the name, whatever the case.
+    text: Option<String>,
+    /// Only of this department.
+    department: Option<String>,
+    /// Only with this tag.
+    tag: Option<String>,
+    /// Only those that can do this.
+    capability: Option<String>,
+    /// Only those that take work, or only those that do not.
+    enabled: Option<bool>,
+}
+
+/// Which templates are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, InputObject)]
+pub(crate) struct TemplateFilter {
+    /// Only with this text in the key or the title, whatever the case.
+    text: Option<String>,
+    /// Only of this department.
+    department: Option<String>,
+    /// Only with this tag.
+    tag: Option<String>,
+}
+
+impl From<WorkflowFilter> for CatalogFilter {
+    fn from(filter: WorkflowFilter) -> Self {
+        let WorkflowFilter { text, department, tag, active } = filter;
+        Self { text, department, tag, active, capability: None }
+    }
+}
+
+impl From<AgentFilter> for CatalogFilter {
+    fn from(filter: AgentFilter) -> Self {
+        let AgentFilter { text, department, tag, capability, enabled } = filter;
+        Self { text, department, tag, active: enabled, capability }
+    }
+}
+
+impl From<TemplateFilter> for CatalogFilter {
+    fn from(filter: TemplateFilter) -> Self {
+        let TemplateFilter { text, department, tag } = filter;
+        Self { text, department, tag, active: None, capability: None }
+    }
+}

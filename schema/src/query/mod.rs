@@ -1,0 +1,55 @@
+//! Questions. All but those that name the journal are answered by the read models.
+//!
+//! Every such question takes `minPosition`: the answer then reflects at least that position, or is refused as stale
+//! after [`Limits::wait`].
+
+mod entities;
+mod filter;
+mod steering;
+
+use std::sync::Arc;
+
+use async_graphql::{Context, MergedObject, Result};
+use journal::Journal;
+use projections::Queries;
+use uuid::Uuid;
+
+use crate::Limits;
+use crate::failure::{self, Caller};
+use crate::scalar::Position;
+
+pub(crate) use entities::{Node, RunCount};
+pub(crate) use filter::RunFilter;
+
+/// What can be asked of HishamOS. Wherever `minPosition` is given, the answer reflects at least that position: give it
+/// the position that a mutation answered with to see its effect.
+#[derive(Default, MergedObject)]
+pub struct Query(entities::Entities, steering::Steering);
+
+pub(super) fn journal<'a>(context: &Context<'a>) -> Result<&'a Arc<dyn Journal>> {
+    context.data::<Arc<dyn Journal>>()
+}
+
+pub(crate) fn queries<'a>(context: &Context<'a>) -> Result<&'a Queries> {
+    context.data::<Queries>()
+}
+
+pub(super) fn correlation(context: &Context<'_>) -> Uuid {
+    Caller::of(context).map_or(Uuid::nil(), |caller| caller.correlation)
+}
+
+/// Waits for what the caller wants to see; answers with what all read models reflect at least.
+pub(crate) async fn fresh(context: &Context<'_>, wanted: Option<Position>) -> Result<journal::Position> {
+    if let Some(wanted) = wanted {
+        wait_for(context, wanted.0).await?;
+    }
+    queries(context)?.position().await.map_err(|error| failure::query(context, &error))
+}
+
+/// Waits until all read models reflect a position.
+pub(crate) async fn wait_for(context: &Context<'_>, position: journal::Position) -> Result<()> {
+    queries(context)?
+        .wait_for(position, context.data::<Limits>()?.wait)
+        .await
+        .map_err(|error| failure::query(context, &error))
+}

@@ -1,0 +1,183 @@
+//! What steering needs to know: how runs hang together and differ, what waits for people, and what makes runs wait.
+
+use async_graphql::{Context, Object, Result, SimpleObject};
+use domain::RunId;
+use projections::{RelativeRow, Window};
+use uuid::Uuid;
+
+use super::{RunCount, RunFilter, fresh, queries};
+use crate::approval::{Approval, ApprovalFilter};
+use crate::comparison::RunComparison;
+use crate::explanation::Explanation;
+use crate::failure;
+use crate::flow::{Hold, Limit};
+use crate::loader::Loaders;
+use crate::page::{Arguments, Pages, connection, cost};
+use crate::run::{RelatedRun, Run};
+use crate::scalar::{Count, Position};
+
+/// The most runs that a tree or a lineage shows.
+const MAX_RELATED: u32 = 1000;
+/// How many of the runs that a bulk command would hit are shown.
+const SAMPLE: u32 = 20;
+
+/// The runs that a bulk command with the same filter would act on.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct BulkPreview {
+    /// How many there are; bulk commands want it as `expectedCount`.
+    count: Count,
+    /// How many of them stand at each status.
+    by_status: Vec<RunCount>,
+    /// The newest of them, at most 20.
+    sample: Vec<Run>,
+    /// The journal's position that this reflects at least.
+    position: Position,
+}
+
+/// What steering needs to know.
+#[derive(Default)]
+pub(super) struct Steering;
+
+#[Object]
+impl Steering {
+    /// Why a run stands where it stands, straight from the journal.
+    async fn explain_run(&self, context: &Context<'_>, id: Uuid) -> Result<Explanation> {
+        Explanation::of_run(context, RunId::from_uuid(id)).await
+    }
+
+    /// A run and all that its steps started, and theirs, each after the one that started it; at most 1000. Empty when
+    /// there is no such run.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn run_tree(
+        &self,
+        context: &Context<'_>,
+        id: Uuid,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Vec<RelatedRun>> {
+        fresh(context, min_position).await?;
+        related(context, queries(context)?.tree(id, MAX_RELATED).await)
+    }
+
+    /// A run with those whose history it goes back to, the first one first, and those that took over its own; at most
+    /// 1000. Empty when there is no such run.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn run_lineage(
+        &self,
+        context: &Context<'_>,
+        id: Uuid,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Vec<RelatedRun>> {
+        fresh(context, min_position).await?;
+        related(context, queries(context)?.lineage(id, MAX_RELATED).await)
+    }
+
+    /// Two runs beside each other: steps, outputs, times, costs and tokens. Null when there is no such run.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn compare_runs(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "One run.")] a: Uuid,
+        #[graphql(desc = "The other run.")] b: Uuid,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Option<RunComparison>> {
+        fresh(context, min_position).await?;
+        let compared = queries(context)?.compare_runs(a, b).await.map_err(|error| failure::query(context, &error))?;
+        compared.map(RunComparison::of).transpose()
+    }
+
+    /// Approvals that wait for decisions, the one that was asked longest ago first.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn approvals(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only these.")] filter: Option<ApprovalFilter>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Pages<(i64, Uuid, String), Approval>> {
+        let window: Window<(i64, Uuid, String)> = Arguments { after, before, first, last }.window()?;
+        let position = fresh(context, min_position).await?;
+        let page = queries(context)?.open_approvals(&filter.unwrap_or_default().into(), &window).await;
+        let page = page.map_err(|error| failure::query(context, &error))?;
+        connection(page, &window, position, |row| {
+            Ok(((row.requested_at, row.run_id, row.step.clone()), Approval::of(row)?))
+        })
+    }
+
+    /// One limit, also when it was taken away.
+    async fn limit(
+        &self,
+        context: &Context<'_>,
+        key: String,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Option<Limit>> {
+        fresh(context, min_position).await?;
+        Loaders::of(context)?.limit(&key).await
+    }
+
+    /// Limits in force, by key.
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn limits(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Pages<String, Limit>> {
+        let window = Arguments { after, before, first, last }.window()?;
+        let position = fresh(context, min_position).await?;
+        let page = queries(context)?.limits(&window).await.map_err(|error| failure::query(context, &error))?;
+        connection(page, &window, position, |row| Ok((row.key.clone(), Limit::of(row)?)))
+    }
+
+    /// Times during which everything or a workflow was held, the latest first.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn holds(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those that are in force.", default)] placed: bool,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Pages<(i64, Uuid, i64), Hold>> {
+        let window: Window<(i64, Uuid, i64)> = Arguments { after, before, first, last }.window()?;
+        let position = fresh(context, min_position).await?;
+        let page = queries(context)?.holds(placed, &window).await;
+        let page = page.map_err(|error| failure::query(context, &error))?;
+        connection(page, &window, position, |row| Ok(((row.placed_at, row.hold_id, row.number), Hold::of(row)?)))
+    }
+
+    /// Which runs a bulk command with this filter would act on.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn preview_bulk(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which runs, as for `runs`; an empty filter means all.")] filter: RunFilter,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<BulkPreview> {
+        let position = fresh(context, min_position).await?;
+        let filter = filter.into();
+        let failed = |error: projections::Error| failure::query(context, &error);
+        let counts = queries(context)?.count_runs(&filter).await.map_err(failed)?;
+        let page = queries(context)?.runs(&filter, &Window::first(SAMPLE)).await.map_err(failed)?;
+        Ok(BulkPreview {
+            count: Count::of(counts.iter().map(|row| row.count).sum()),
+            by_status: counts.into_iter().map(RunCount::of).collect::<Result<_>>()?,
+            sample: page.rows.into_iter().map(Run::of).collect::<Result<_>>()?,
+            position: position.into(),
+        })
+    }
+}
+
+fn related(context: &Context<'_>, rows: Result<Vec<RelativeRow>, projections::Error>) -> Result<Vec<RelatedRun>> {
+    let rows = rows.map_err(|error| failure::query(context, &error))?;
+    Ok(rows.into_iter().map(|row| RelatedRun { run_id: row.run_id, distance: row.distance }).collect())
+}
