@@ -19,6 +19,11 @@ impl Report {
         self.prefix.as_deref().is_none_or(|prefix| name.starts_with(prefix))
     }
 
+    /// Whether one of these benchmarks was asked for.
+    pub(crate) fn wants_one(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.wants(name))
+    }
+
     /// Whether any benchmark of these families was asked for.
     pub(crate) fn wants_any(&self, families: &[&str]) -> bool {
         let Some(prefix) = self.prefix.as_deref() else { return true };

@@ -65,6 +65,13 @@ impl Database {
 }
 
 impl OpenJournal {
+    /// Ends it without a word.
+    pub(crate) async fn kill(self) {
+        self.service.abort();
+        // It was aborted, so it does not end well.
+        let _ = self.service.await;
+    }
+
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         self.shutdown.cancel();
         Ok(self.service.await?)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use cqrs_es::Aggregate;
-use domain::{Event, Run, RunEvent, RunId, StreamId, Task};
-use journal::{Journal, RecordedEvent};
+use domain::{Event, Run, RunEvent, RunId, StreamId, Task, TaskId};
+use journal::{Executor, Journal, RecordedEvent};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -67,14 +67,20 @@ pub(crate) async fn verify(config: &Config, terminal: &mut Terminal, as_json: bo
 /// `hishamos audit replay`.
 pub(crate) async fn replay(config: &Config, terminal: &mut Terminal, as_json: bool, run: Uuid) -> Result<(), Failure> {
     let attached = Attached::open(config).await?;
-    let history = history(&*attached.store.journal, RunId::from_uuid(run)).await;
+    let journal = Arc::clone(&attached.store.journal);
+    let history = history(&*journal, RunId::from_uuid(run)).await;
+    // A run that took over another's history begins with what that had come to.
+    let base = match &history {
+        Ok(history) => origin(&journal, history).await,
+        Err(_) => Ok(Run::default()),
+    };
     attached.close().await?;
-    let history = history?;
+    let (history, base) = (history?, base?);
     if history.is_empty() {
         return Err(Failure::Refused { code: "RUN_NOT_FOUND".to_owned(), message: format!("there is no run {run}") });
     }
     let steps = step_names(&history);
-    let mut folded = Folded::default();
+    let mut folded = Folded { run: base, ..Folded::default() };
     let mut entries = Vec::new();
     for recorded in &history {
         let event = recorded.event().context("an event cannot be read; `hishamos audit verify` says more")?;
@@ -107,13 +113,25 @@ pub(crate) async fn replay(config: &Config, terminal: &mut Terminal, as_json: bo
     Ok(())
 }
 
+/// What the run whose history this one takes over had come to; nothing when it takes over none.
+async fn origin(journal: &Arc<dyn Journal>, history: &[Arc<RecordedEvent>]) -> Result<Run, Failure> {
+    let first = history.iter().find_map(|recorded| match recorded.event() {
+        Ok(Event::Run(event)) => event.lineage(),
+        _ => None,
+    });
+    let Some(lineage) = first else { return Ok(Run::default()) };
+    let executor = Executor::new(Arc::clone(journal));
+    let loaded = executor.load_at::<Run>(lineage.run.into(), lineage.revision).await;
+    Ok((*loaded.context("the journal cannot be read")?.state).clone())
+}
+
 /// The events of a run and of all its tasks, in the order of the journal.
 async fn history(journal: &dyn Journal, run: RunId) -> Result<Vec<Arc<RecordedEvent>>, Failure> {
     let mut events = read(journal, run.into()).await?;
     let mut tasks = Vec::new();
     for recorded in &events {
-        if let Ok(Event::Run(RunEvent::StepStarted { task, .. })) = recorded.event() {
-            tasks.push(*task);
+        if let Ok(Event::Run(event)) = recorded.event() {
+            tasks.extend(task_of(event).map(|(task, _)| task));
         }
     }
     for task in tasks {
@@ -138,10 +156,20 @@ async fn read(journal: &dyn Journal, stream: StreamId) -> Result<Vec<Arc<Recorde
 
 fn step_names(history: &[Arc<RecordedEvent>]) -> HashMap<StreamId, String> {
     let started = history.iter().filter_map(|recorded| match recorded.event() {
-        Ok(Event::Run(RunEvent::StepStarted { step, task })) => Some((StreamId::from(*task), step.to_string())),
+        Ok(Event::Run(event)) => task_of(event).map(|(task, place)| (StreamId::from(task), place)),
         _ => None,
     });
     started.collect()
+}
+
+/// The task that an event of a run began, and what it is for.
+fn task_of(event: &RunEvent) -> Option<(TaskId, String)> {
+    match event {
+        RunEvent::StepStarted { step, task, .. } => Some((*task, step.to_string())),
+        RunEvent::ItemStarted { step, item, task } => Some((*task, format!("{step}[{item}]"))),
+        RunEvent::CompensationStarted { step, task, .. } => Some((*task, format!("undo {step}"))),
+        _ => None,
+    }
 }
 
 /// The aggregates of a run, as far as the replay has come.
@@ -178,6 +206,9 @@ fn fields(event: &Event) -> Result<Value, Failure> {
         Event::Task(event) => serde_json::to_value(event),
         Event::Agent(event) => serde_json::to_value(event),
         Event::Template(event) => serde_json::to_value(event),
+        Event::Limit(event) => serde_json::to_value(event),
+        Event::Slots(event) => serde_json::to_value(event),
+        Event::Hold(event) => serde_json::to_value(event),
     };
     Ok(match tagged.context("an event cannot be shown")? {
         Value::Object(tagged) => tagged.into_iter().next().map_or(Value::Null, |(_, fields)| fields),

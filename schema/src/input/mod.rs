@@ -10,9 +10,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use async_graphql::{InputObject, Result};
+use domain::Bilingual;
 use domain::Key;
 use domain::agent::Profile;
-use domain::Bilingual;
 use domain::template::{ChecklistItem, Example, TemplateBody};
 use uuid::Uuid;
 

@@ -16,7 +16,6 @@ use crate::scalar::{Count, DateTime, Position};
 use crate::status::RunStatus;
 use crate::task::Task;
 use crate::template::Template;
-use crate::words::Capability;
 use crate::workflow::Workflow;
 
 /// Anything that `node` finds by its global id.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::scalar::DateTime;
 use crate::status::RunStatus;
+use crate::words::Capability;
 
 /// Which runs are wanted; an empty filter wants all.
 #[derive(Debug, Clone, Default, InputObject)]
@@ -63,14 +64,14 @@ pub(crate) struct WorkflowFilter {
 /// Which agents are wanted; an empty filter wants all.
 #[derive(Debug, Clone, Default, InputObject)]
 pub(crate) struct AgentFilter {
-    /// Only with this text in the key or the name, whatever the case.
+    /// Only with this text in the key or the name, in either language, whatever the case.
     text: Option<String>,
     /// Only of this department.
     department: Option<String>,
     /// Only with this tag.
     tag: Option<String>,
     /// Only those that can do this.
-    capability: Option<String>,
+    capability: Option<Capability>,
     /// Only those that take work, or only those that do not.
     enabled: Option<bool>,
 }
@@ -78,12 +79,14 @@ pub(crate) struct AgentFilter {
 /// Which templates are wanted; an empty filter wants all.
 #[derive(Debug, Clone, Default, InputObject)]
 pub(crate) struct TemplateFilter {
-    /// Only with this text in the key or the title, whatever the case.
+    /// Only with this text in the key or the title, in either language, whatever the case.
     text: Option<String>,
     /// Only of this department.
     department: Option<String>,
     /// Only with this tag.
     tag: Option<String>,
+    /// Only those that ask for this.
+    capability: Option<Capability>,
 }
 
 impl From<WorkflowFilter> for CatalogFilter {
@@ -96,13 +99,13 @@ impl From<WorkflowFilter> for CatalogFilter {
 impl From<AgentFilter> for CatalogFilter {
     fn from(filter: AgentFilter) -> Self {
         let AgentFilter { text, department, tag, capability, enabled } = filter;
-        Self { text, department, tag, active: enabled, capability }
+        Self { text, department, tag, active: enabled, capability: capability.map(Into::into) }
     }
 }
 
 impl From<TemplateFilter> for CatalogFilter {
     fn from(filter: TemplateFilter) -> Self {
-        let TemplateFilter { text, department, tag } = filter;
-        Self { text, department, tag, active: None, capability: None }
+        let TemplateFilter { text, department, tag, capability } = filter;
+        Self { text, department, tag, active: None, capability: capability.map(Into::into) }
     }
 }

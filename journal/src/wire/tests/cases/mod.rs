@@ -13,9 +13,9 @@ use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
-    Actor, AgentEvent, AgentId, AttemptError, Bilingual, Capability, ErrorKind, Event, Expression, FinishReason, HoldEvent, LimitEvent,
-    NanoUsd, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp,
-    Usage, WorkflowEvent,
+    Actor, AgentEvent, AgentId, AttemptError, Bilingual, Capability, ErrorKind, Event, Expression, FinishReason,
+    HoldEvent, LimitEvent, NanoUsd, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent,
+    TemplateId, Timestamp, Usage, WorkflowEvent,
 };
 use serde_json::json;
 use uuid::Uuid;

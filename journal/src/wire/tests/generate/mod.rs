@@ -13,9 +13,9 @@ use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
-    Actor, ActorKind, AgentEvent, AgentId, AttemptError, Bilingual, Capability, ErrorKind, Event, Expression, FinishReason, HoldEvent, Key,
-    LimitEvent, NanoUsd, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId, StepName, TaskEvent, TaskId, TemplateEvent,
-    TemplateId, Timestamp, Usage,
+    Actor, ActorKind, AgentEvent, AgentId, AttemptError, Bilingual, Capability, ErrorKind, Event, Expression,
+    FinishReason, HoldEvent, Key, LimitEvent, NanoUsd, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId, StepName,
+    TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage,
 };
 use proptest::collection::vec;
 use proptest::option;
