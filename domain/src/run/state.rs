@@ -82,6 +82,8 @@ pub struct Items {
     pub running: u32,
     /// How many are done.
     pub done: u32,
+    /// Whether any of those was simulated.
+    pub simulated: bool,
     /// The first that failed.
     pub failure: Option<AttemptError>,
 }
@@ -161,6 +163,14 @@ pub struct Queue {
     pub at: Timestamp,
 }
 
+/// A signal that came and that no step has used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) signal: StepName,
+    pub(super) payload: Arc<Value>,
+    pub(super) at: Timestamp,
+}
+
 /// A run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Run {
@@ -185,7 +195,7 @@ pub struct Run {
     /// Steps that have completed, in that order.
     pub(super) completed: Vec<StepName>,
     /// Signals that came and that no step has used.
-    pub(super) signals: Vec<(StepName, Arc<Value>)>,
+    pub(super) signals: Vec<Kept>,
     pub(super) first_failure: Option<(Option<StepName>, AttemptError)>,
     pub(super) cancel: Option<Cancel>,
     pub(super) simulated: bool,
