@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::event::Lineage;
 use super::refusal::RunRefusal;
 use super::state::Run;
-use crate::{Definition, StepName};
+use crate::{Definition, RunEvent, StepName, StreamId};
 
 impl Run {
     /// The steps that a new run can take over from this one when it follows `definition` and does those of `anew`
     /// again: all that had ended well, have not been undone, and need only steps that are taken over too. What stays
-    /// out of it starts again, and so does everything that comes after.
+    /// out of it starts again, and so does everything that comes after. In the order of the definition.
     #[must_use]
     pub fn keepable(&self, definition: &Definition, anew: &[StepName]) -> Vec<StepName> {
         let mut after: BTreeMap<&StepName, Vec<&StepName>> = BTreeMap::new();
@@ -25,7 +26,7 @@ impl Run {
         while let Some(step) = dropped.pop() {
             dropped.extend(after.get(step).into_iter().flatten().filter(|next| kept.remove(**next)).copied());
         }
-        kept.into_iter().cloned().collect()
+        definition.steps.iter().map(|step| &step.name).filter(|name| kept.contains(name)).cloned().collect()
     }
 
     /// Whether what a step did is there: it ended well and was not undone.
@@ -48,5 +49,21 @@ impl Run {
             return Err(RunRefusal::CannotKeep { step: name.clone(), why });
         }
         Ok(())
+    }
+}
+
+impl RunEvent {
+    /// The other run's events that come before this one's, when a run takes over another's history.
+    #[must_use]
+    pub fn lineage(&self) -> Option<&Lineage> {
+        match self {
+            Self::Started(start) => start.lineage.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The other run's stream and the revision up to which it comes before this event.
+    pub(super) fn origin(&self) -> Option<(StreamId, u64)> {
+        self.lineage().map(|lineage| (lineage.run.into(), lineage.revision))
     }
 }

@@ -8,9 +8,7 @@ use serde_json::Value;
 
 use super::event::{Lineage, Parent, Pause, PauseClock, SlotsNeed};
 use super::status::{RunStatus, StepStatus};
-use crate::{
-    Actor, AttemptError, Definition, NodeId, Root, RunEvent, RunId, StepName, StreamId, TaskId, Timestamp, WorkflowId,
-};
+use crate::{Actor, AttemptError, Definition, NodeId, Root, RunId, StepName, TaskId, Timestamp, WorkflowId};
 
 /// One step of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -483,21 +481,5 @@ impl Run {
 
     pub(super) fn is_completed(&self, step: &StepName) -> bool {
         self.steps.get(step).is_some_and(|step| step.status.is_done())
-    }
-}
-
-impl RunEvent {
-    /// The other run's events that come before this one's, when a run takes over another's history.
-    #[must_use]
-    pub fn lineage(&self) -> Option<&Lineage> {
-        match self {
-            Self::Started(start) => start.lineage.as_ref(),
-            _ => None,
-        }
-    }
-
-    /// The other run's stream and the revision up to which it comes before this event.
-    pub(super) fn origin(&self) -> Option<(StreamId, u64)> {
-        self.lineage().map(|lineage| (lineage.run.into(), lineage.revision))
     }
 }

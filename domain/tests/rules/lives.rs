@@ -174,6 +174,7 @@ impl Told {
             RunEvent::Cancelled { .. } => assert!(self.cancelling),
             RunEvent::Started(_)
             | RunEvent::Claimed { .. }
+            | RunEvent::Stalled { .. }
             | RunEvent::ApprovalDecided { .. }
             | RunEvent::ApprovalExpired { .. }
             | RunEvent::SignalReceived { .. }

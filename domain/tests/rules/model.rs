@@ -185,7 +185,7 @@ impl Model {
             Move::Queue => {
                 let limit = "gpu".parse().unwrap();
                 let slots = SlotsId::of(LimitId::from_key(&limit), None);
-                let need = SlotsNeed { slots, limit, fairness: String::new() };
+                let need = SlotsNeed { slots, limit, partition: None, fairness: String::new() };
                 self.ask(RunCommand::Queue { slots: vec![need], now });
             }
             Move::Admit => self.ask(RunCommand::Admit),

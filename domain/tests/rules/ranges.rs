@@ -25,7 +25,7 @@ fn every_range_of_a_task_is_checked_at_both_ends() {
     type Change = fn(&mut TaskWork);
     let attempts = "retry.max_attempts must be 1 to 100";
     let multiplier = "retry.multiplier must be 1 to 10";
-    let timeout = "attempt timeout must be more than zero and at most one day";
+    let timeout = "timeout must be more than zero and at most one day";
     let start = "start_timeout must be 1 ms to 366 days";
     let budget = "retry.budget must be 1 ms to 366 days";
     let first = "retry.first_backoff must not exceed retry.max_backoff";
@@ -72,10 +72,11 @@ fn every_range_of_a_task_is_checked_at_both_ends() {
 #[test]
 fn every_step_and_every_workflow_may_have_a_timeout() {
     for (timeout, good) in [(MS, true), (YEAR, true), (MS - MICRO, false), (YEAR + MICRO, false)] {
-        let wrong = (!good).then_some("timeout must be 1 ms to 366 days");
+        let wrong = (!good).then_some("step_timeout must be 1 ms to 366 days");
         check(Step { timeout: Some(timeout), ..step("a", &[]) }, wrong);
         let whole = Definition { timeout: Some(timeout), ..definition(vec![step("a", &[])]) };
-        let errors = wrong.map(|what| vec![DefinitionError::WorkflowOutOfRange { what }]);
+        let what = "timeout must be 1 ms to 366 days";
+        let errors = (!good).then(|| vec![DefinitionError::WorkflowOutOfRange { what }]);
         assert_eq!(whole.validate().err(), errors);
     }
     let late = DefinitionError::WorkflowOutOfRange { what: "timeout must be 1 ms to 366 days" };

@@ -31,6 +31,10 @@ fn it_starts_once() {
         .then_expect_error(RunRefusal::AlreadyStarted);
 }
 
+fn report_stall() -> RunCommand {
+    RunCommand::ReportStall { what: "no task".to_owned(), now: at(1) }
+}
+
 fn all_but_start() -> Vec<RunCommand> {
     vec![
         claim(5),
@@ -53,6 +57,7 @@ fn all_but_start() -> Vec<RunCommand> {
         pause(1),
         resume(1),
         request_cancel(1),
+        report_stall(),
         cut_off(1),
     ]
 }
@@ -243,6 +248,19 @@ fn a_condition_that_is_not_met_skips_the_step_and_holds_up_nobody() {
     let alone = definition(vec![Step { when: Some(expression("`false`")), ..step("a", &[]) }]);
     let run = asked(alone, vec![advance(0)]);
     assert_eq!(**run.state.output().unwrap(), json!({}));
+}
+
+#[test]
+fn a_stall_is_told_once_until_something_happens() {
+    let stalled = || RunEvent::Stalled { what: "no task".to_owned(), at: at(1) };
+    given(under_way()).when(report_stall()).then_expect_events(vec![stalled()]);
+    given(under_way()).and(vec![stalled()]).when(report_stall()).then_expect_events(vec![]);
+    given(under_way())
+        .and(vec![stalled(), step_completed("a")])
+        .when(report_stall())
+        .then_expect_events(vec![stalled()]);
+    // It changes nothing else.
+    given(under_way()).and(vec![stalled()]).when(complete("a")).then_expect_events(vec![step_completed("a")]);
 }
 
 #[test]

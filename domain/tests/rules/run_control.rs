@@ -16,7 +16,12 @@ use super::runs::{
 
 fn need() -> SlotsNeed {
     let key = "reports".parse().unwrap();
-    SlotsNeed { slots: SlotsId::of(LimitId::from_key(&key), None), limit: key, fairness: String::new() }
+    SlotsNeed {
+        slots: SlotsId::of(LimitId::from_key(&key), None),
+        limit: key,
+        partition: None,
+        fairness: String::new(),
+    }
 }
 
 fn queue() -> RunCommand {

@@ -15,7 +15,12 @@ use super::task::{
 
 fn need(limit: &str) -> SlotsNeed {
     let key = limit.parse().unwrap();
-    SlotsNeed { slots: SlotsId::of(LimitId::from_key(&key), None), limit: key, fairness: String::new() }
+    SlotsNeed {
+        slots: SlotsId::of(LimitId::from_key(&key), None),
+        limit: key,
+        partition: None,
+        fairness: String::new(),
+    }
 }
 
 fn queue(limits: &[&str]) -> TaskCommand {
