@@ -1,7 +1,6 @@
 //! Runs that take over another run's history: a failed run tried again, a run done again from some steps on, a branch
 //! off any event. The other run is never changed.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::run::{Lineage, LineageKind, Overrides, RunStatus, Start};
@@ -136,7 +135,7 @@ fn kept(
     definition: &Definition,
     branch: &Branch,
 ) -> Result<(LineageKind, Vec<StepName>), Error> {
-    let mut again: BTreeSet<&StepName> = BTreeSet::new();
+    let mut again: &[StepName] = &[];
     let kind = match branch {
         Branch::Retry => {
             if !base.status().is_terminal() || base.status() == RunStatus::Completed {
@@ -145,37 +144,15 @@ fn kept(
             LineageKind::Retry
         }
         Branch::Rerun { from } => {
-            for name in from {
-                let Some(step) = definition.step(name) else {
-                    return Err(Refused::StepUnknown { workflow: definition.key.clone(), step: name.clone() }.into());
-                };
-                again.insert(&step.name);
+            if let Some(name) = from.iter().find(|name| definition.step(name).is_none()) {
+                return Err(Refused::StepUnknown { workflow: definition.key.clone(), step: name.clone() }.into());
             }
+            again = from;
             LineageKind::Rerun
         }
         Branch::Fork { .. } => LineageKind::Fork,
     };
-    let done = |name: &StepName| base.steps().get(name).is_some_and(|step| step.status.is_done());
-    // What has been undone has to be done again.
-    let undone = |name: &StepName| base.steps().get(name).is_some_and(|step| step.undo.is_some());
-    for step in &definition.steps {
-        if !done(&step.name) || undone(&step.name) {
-            again.insert(&step.name);
-        }
-    }
-    loop {
-        let before = again.len();
-        for step in &definition.steps {
-            if step.needs.iter().any(|need| again.contains(need)) {
-                again.insert(&step.name);
-            }
-        }
-        if again.len() == before {
-            break;
-        }
-    }
-    let all = definition.steps.iter().map(|step| &step.name);
-    Ok((kind, all.filter(|name| !again.contains(name)).cloned().collect()))
+    Ok((kind, base.keepable(definition, again)))
 }
 
 fn check_overrides(definition: &Definition, overrides: &Overrides) -> Result<(), Error> {

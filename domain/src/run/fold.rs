@@ -3,7 +3,7 @@
 use rpds::VectorSync;
 
 use super::event::{PauseClock, Start};
-use super::state::{Activity, Asked, Cancel, Decision, ItemState, Items, Lease, Queue, Run, StepState, Undo};
+use super::state::{Activity, Asked, Cancel, Decision, ItemState, Items, Kept, Lease, Queue, Run, StepState, Undo};
 use super::status::{RunStatus, StepStatus};
 use crate::{RunEvent, StepName, Timestamp};
 
@@ -19,7 +19,7 @@ impl Run {
             RunEvent::ItemsPlanned { step, items, at, deadline } => {
                 let count = items.as_array().map_or(0, Vec::len);
                 let states: VectorSync<ItemState> = std::iter::repeat_n(ItemState::default(), count).collect();
-                let items = Items { values: items, states, running: 0, done: 0, failure: None };
+                let items = Items { values: items, states, running: 0, done: 0, simulated: false, failure: None };
                 self.start(step, Activity::Items(items), at, deadline);
             }
             RunEvent::ItemStarted { step, item, .. } => {
@@ -32,6 +32,7 @@ impl Run {
                 self.simulated |= simulated;
                 self.item(&step, item, |items, state| {
                     *state = ItemState { status: StepStatus::Completed, result: Some(result) };
+                    items.simulated |= simulated;
                     items.running = items.running.saturating_sub(1);
                     items.done += 1;
                 });
@@ -57,7 +58,7 @@ impl Run {
             RunEvent::SignalAwaited { step, signal, at, deadline } => {
                 self.start(step, Activity::Signal { signal }, at, deadline);
             }
-            RunEvent::SignalReceived { signal, payload, .. } => self.signals.push((signal, payload)),
+            RunEvent::SignalReceived { signal, payload, at } => self.signals.push(Kept { signal, payload, at }),
             RunEvent::ChildStarted { step, run, at, deadline } => {
                 self.start(step, Activity::Child { run }, at, deadline);
             }
@@ -194,7 +195,7 @@ impl Run {
     /// A completed step that waited for a signal has used the oldest one of that name.
     fn use_signal(&mut self, step: &StepName) {
         let Some(Activity::Signal { signal }) = self.steps.get(step).map(|step| &step.activity) else { return };
-        if let Some(used) = self.signals.iter().position(|(name, _)| name == signal) {
+        if let Some(used) = self.signals.iter().position(|kept| kept.signal == *signal) {
             self.signals.remove(used);
         }
     }

@@ -4,6 +4,7 @@ mod command;
 mod decide;
 mod event;
 mod fold;
+mod lineage;
 mod mapping;
 mod refusal;
 mod state;

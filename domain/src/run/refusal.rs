@@ -42,6 +42,14 @@ pub enum RunRefusal {
         /// Which step.
         step: StepName,
     },
+    /// What the step did in the other run is not there to be taken over.
+    #[error("step `{step}` cannot be taken over: {why}; leave it out, so that it runs again")]
+    CannotKeep {
+        /// Which step.
+        step: StepName,
+        /// Why not.
+        why: String,
+    },
     /// Nobody is asked to decide there.
     #[error("step `{step}` does not wait for a decision: {why}")]
     NoApproval {
@@ -109,6 +117,7 @@ impl Refusal for RunRefusal {
             Self::NotPaused { .. } => "RUN_NOT_PAUSED",
             Self::StepNotRunning { .. } => "STEP_NOT_RUNNING",
             Self::StepUnknown { .. } => "STEP_UNKNOWN",
+            Self::CannotKeep { .. } => "STEP_CANNOT_BE_KEPT",
             Self::NoApproval { .. } => "APPROVAL_NOT_PENDING",
             Self::NotApprover { .. } => "APPROVAL_NOT_YOURS",
             Self::OwnRun { .. } => "APPROVAL_OWN_RUN",

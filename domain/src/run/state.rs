@@ -8,9 +8,7 @@ use serde_json::Value;
 
 use super::event::{Lineage, Parent, Pause, PauseClock, SlotsNeed};
 use super::status::{RunStatus, StepStatus};
-use crate::{
-    Actor, AttemptError, Definition, NodeId, Root, RunEvent, RunId, StepName, StreamId, TaskId, Timestamp, WorkflowId,
-};
+use crate::{Actor, AttemptError, Definition, NodeId, Root, RunId, StepName, TaskId, Timestamp, WorkflowId};
 
 /// One step of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -82,6 +80,8 @@ pub struct Items {
     pub running: u32,
     /// How many are done.
     pub done: u32,
+    /// Whether any of those was simulated.
+    pub simulated: bool,
     /// The first that failed.
     pub failure: Option<AttemptError>,
 }
@@ -161,6 +161,14 @@ pub struct Queue {
     pub at: Timestamp,
 }
 
+/// A signal that came and that no step has used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) signal: StepName,
+    pub(super) payload: Arc<Value>,
+    pub(super) at: Timestamp,
+}
+
 /// A run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Run {
@@ -185,7 +193,7 @@ pub struct Run {
     /// Steps that have completed, in that order.
     pub(super) completed: Vec<StepName>,
     /// Signals that came and that no step has used.
-    pub(super) signals: Vec<(StepName, Arc<Value>)>,
+    pub(super) signals: Vec<Kept>,
     pub(super) first_failure: Option<(Option<StepName>, AttemptError)>,
     pub(super) cancel: Option<Cancel>,
     pub(super) simulated: bool,
@@ -473,21 +481,5 @@ impl Run {
 
     pub(super) fn is_completed(&self, step: &StepName) -> bool {
         self.steps.get(step).is_some_and(|step| step.status.is_done())
-    }
-}
-
-impl RunEvent {
-    /// The other run's events that come before this one's, when a run takes over another's history.
-    #[must_use]
-    pub fn lineage(&self) -> Option<&Lineage> {
-        match self {
-            Self::Started(start) => start.lineage.as_ref(),
-            _ => None,
-        }
-    }
-
-    /// The other run's stream and the revision up to which it comes before this event.
-    pub(super) fn origin(&self) -> Option<(StreamId, u64)> {
-        self.lineage().map(|lineage| (lineage.run.into(), lineage.revision))
     }
 }

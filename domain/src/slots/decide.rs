@@ -47,6 +47,9 @@ pub(super) fn decide(state: &Slots, command: SlotsCommand) -> Result<Vec<SlotsEv
         }
         SlotsCommand::Poll { capacity, now } => (capacity, now),
     };
+    // Clocks of several nodes differ a little; the moments of grants never go back, so that no window of the rate can
+    // hold more than it should.
+    let now = state.last_grant().map_or(now, |last| now.max(last));
     while let Some(next) = next(&state, capacity, now) {
         let granted = SlotsEvent::Granted { holder: next.holder, at: now };
         happen(&mut state, granted);
@@ -67,11 +70,13 @@ fn next(state: &Slots, capacity: Capacity, now: Timestamp) -> Option<Waiting> {
         let steps = now.since(waiting.at).as_micros() / AGEING.as_micros();
         i64::from(waiting.priority).saturating_add(i64::try_from(steps).unwrap_or(i64::MAX))
     };
+    let running = state.running();
     let most_urgent = state.waiting().iter().max_by_key(|waiting| (urgency(waiting), Reverse(waiting.at)))?;
     let level = state.waiting().iter().filter(|waiting| waiting.priority == most_urgent.priority);
     level
         .min_by_key(|waiting| {
-            (state.running_of(&waiting.fairness), state.served(&waiting.fairness), waiting.at, waiting.holder)
+            let running = running.get(waiting.fairness.as_str()).copied().unwrap_or_default();
+            (running, state.served(&waiting.fairness), waiting.at, waiting.holder)
         })
         .cloned()
 }

@@ -136,9 +136,18 @@ impl Slots {
         capacity.max_running.is_none_or(|max| count < max) && self.next_start(capacity, now).is_none()
     }
 
-    /// How many of a value of the fairness have a slot.
-    pub(super) fn running_of(&self, fairness: &str) -> usize {
-        self.holders.iter().filter(|(_, known)| known == fairness).count()
+    /// When the last slot was given.
+    pub(super) fn last_grant(&self) -> Option<Timestamp> {
+        self.grants.back().copied()
+    }
+
+    /// How many of each value of the fairness have a slot.
+    pub(super) fn running(&self) -> BTreeMap<&str, usize> {
+        let mut running = BTreeMap::new();
+        for (_, fairness) in &self.holders {
+            *running.entry(fairness.as_str()).or_default() += 1;
+        }
+        running
     }
 
     /// When a value of the fairness got its last slot.

@@ -248,6 +248,7 @@ impl Task {
                 self.status = TaskStatus::Failed;
                 self.error = Some(error);
                 self.retry_at = None;
+                self.start_by = None;
                 self.slots.clear();
             }
             TaskEvent::Cancelled { .. } => {
@@ -256,6 +257,7 @@ impl Task {
                 }
                 self.status = TaskStatus::Cancelled;
                 self.retry_at = None;
+                self.start_by = None;
                 self.slots.clear();
             }
         }

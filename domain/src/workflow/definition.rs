@@ -180,6 +180,7 @@ impl Step {
             Work::Approval(approval) => {
                 check(!approval.approvers.is_empty(), "approval.approvers must name at least one");
                 check((1..=100).contains(&approval.quorum), "approval.quorum must be 1 to 100");
+                check(approval.can_agree(), "approval.quorum must not be more than the persons who may decide");
                 check(approval.on_rejection != super::Verdict::Approve, "approval.on_rejection must be fail or reject");
                 check(approval.expires_after.is_none_or(in_time), "approval.expires_after must be 1 ms to 366 days");
             }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -98,6 +98,17 @@ pub struct Approval {
     pub expires_after: Option<Duration>,
     /// What it means when nobody has decided by then.
     pub on_expiry: Verdict,
+}
+
+impl Approval {
+    /// Whether enough people may decide; with a role, nobody knows how many have it.
+    pub(super) fn can_agree(&self) -> bool {
+        let named = |approver: &Approver| matches!(approver, Approver::Person(_));
+        let persons: HashSet<&Approver> = self.approvers.iter().collect();
+        self.approvers.is_empty()
+            || !self.approvers.iter().all(named)
+            || usize::try_from(self.quorum).is_ok_and(|quorum| quorum <= persons.len())
+    }
 }
 
 /// What the end of an approval without the wanted decisions means for the step.

@@ -27,15 +27,19 @@ fn command() -> impl Strategy<Value = TaskCommand> {
             },
         )
     };
+    let budget = proptest::option::of(any::<u64>().prop_map(Duration::from_micros));
+    let start_by = proptest::option::of(any::<i64>().prop_map(Timestamp::from_micros));
     prop_oneof![
-        1 => (1_u32..5).prop_map(|max_attempts| TaskCommand::Create {
+        1 => (1_u32..5, budget, start_by).prop_map(|(max_attempts, budget, start_by)| TaskCommand::Create {
             run: None,
             step: None,
             template: TemplateId::from_uuid(uuid(1)),
             template_version: 1,
             parameters: Arc::new(json!({})),
-            retry: RetryPolicy { max_attempts, ..RetryPolicy::default() },
+            retry: RetryPolicy { max_attempts, budget, ..RetryPolicy::default() },
             attempt_timeout: Duration::from_secs(1),
+            at: Timestamp::from_micros(0),
+            start_by,
         }),
         2 => Just(TaskCommand::Assign {
             agent: AgentId::from_uuid(uuid(2)),
@@ -48,6 +52,8 @@ fn command() -> impl Strategy<Value = TaskCommand> {
             .prop_map(|(attempt, error, pacing)| TaskCommand::FailAttempt { attempt, error, pacing }),
         3 => (attempt(), pacing()).prop_map(|(attempt, pacing)| TaskCommand::LoseAttempt { attempt, pacing }),
         1 => error().prop_map(|error| TaskCommand::Reject { error }),
+        2 => any::<u64>().prop_map(|by| TaskCommand::Defer { by: Duration::from_micros(by) }),
+        2 => Just(TaskCommand::Queue { slots: vec![] }),
         1 => Just(TaskCommand::Cancel { reason: String::new() }),
     ]
 }
@@ -76,6 +82,8 @@ proptest! {
             let running = task.state.running_attempt().is_some();
             prop_assert_eq!(task.state.status() == TaskStatus::Running, running);
             prop_assert_eq!(task.state.status() == TaskStatus::Waiting, task.state.retry_at().is_some());
+            let begun = !task.state.attempts().is_empty() || task.state.status().is_terminal();
+            prop_assert!(!begun || task.state.start_by().is_none(), "it has started or ended in time");
             prop_assert_eq!(task.state.status() == TaskStatus::Failed, task.state.error().is_some());
             prop_assert_eq!(task.state.status() == TaskStatus::Completed, task.state.reply().is_some());
         }

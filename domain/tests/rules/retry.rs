@@ -12,6 +12,7 @@ fn policy() -> impl Strategy<Value = RetryPolicy> {
             first_backoff: Duration::from_micros(one.min(other)),
             multiplier_milli,
             max_backoff: Duration::from_micros(one.max(other)),
+            ..RetryPolicy::default()
         }
     })
 }
@@ -35,7 +36,7 @@ proptest! {
 
     #[test]
     fn a_higher_cap_never_shortens_a_pause(policy in policy(), more in 0_u64..1_000_000_000, attempt in 1_u32..=100) {
-        let higher = RetryPolicy { max_backoff: policy.max_backoff + Duration::from_micros(more), ..policy };
+        let higher = RetryPolicy { max_backoff: policy.max_backoff + Duration::from_micros(more), ..policy.clone() };
         prop_assert!(policy.backoff(attempt, 1000) <= higher.backoff(attempt, 1000));
     }
 
@@ -44,7 +45,9 @@ proptest! {
     fn no_policy_panics(
         first in any::<Duration>(), max in any::<Duration>(), multiplier_milli: u32, attempt: u16, jitter: u16,
     ) {
-        let policy = RetryPolicy { max_attempts: 1, first_backoff: first, multiplier_milli, max_backoff: max };
+        let policy = RetryPolicy {
+            max_attempts: 1, first_backoff: first, multiplier_milli, max_backoff: max, ..RetryPolicy::default()
+        };
         prop_assert!(policy.backoff(u32::from(attempt), jitter) <= max.max(Duration::from_micros(u64::MAX)));
     }
 }

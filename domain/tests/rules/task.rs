@@ -12,15 +12,16 @@ use serde_json::json;
 use super::drive::Driven;
 use super::fixtures::{error, name, reply, uuid};
 
-const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
+const START_BY: Timestamp = Timestamp::from_micros(1_000_000_000 + 30_000_000);
 /// The whole pause, not half of it.
-const PACING: Pacing = Pacing { now: NOW, jitter_milli: 1000 };
+pub(crate) const PACING: Pacing = Pacing { now: NOW, jitter_milli: 1000 };
 
-fn given(events: Vec<TaskEvent>) -> cqrs_es::test::AggregateTestExecutor<Task> {
+pub(crate) fn given(events: Vec<TaskEvent>) -> cqrs_es::test::AggregateTestExecutor<Task> {
     TestFramework::with(()).given(events)
 }
 
-fn create() -> TaskCommand {
+pub(crate) fn create() -> TaskCommand {
     TaskCommand::Create {
         run: Some(RunId::from_uuid(uuid(1))),
         step: Some(name("a")),
@@ -29,10 +30,12 @@ fn create() -> TaskCommand {
         parameters: Arc::new(json!({ "topic": "moon" })),
         retry: RetryPolicy { max_attempts: 3, ..RetryPolicy::default() },
         attempt_timeout: Duration::from_secs(9),
+        at: NOW,
+        start_by: Some(START_BY),
     }
 }
 
-fn created() -> TaskEvent {
+pub(crate) fn created() -> TaskEvent {
     TaskEvent::Created {
         run: Some(RunId::from_uuid(uuid(1))),
         step: Some(name("a")),
@@ -41,22 +44,24 @@ fn created() -> TaskEvent {
         parameters: Arc::new(json!({ "topic": "moon" })),
         retry: RetryPolicy { max_attempts: 3, ..RetryPolicy::default() },
         attempt_timeout: Duration::from_secs(9),
+        at: NOW,
+        start_by: Some(START_BY),
     }
 }
 
-fn assign() -> TaskCommand {
+pub(crate) fn assign() -> TaskCommand {
     TaskCommand::Assign { agent: AgentId::from_uuid(uuid(4)), agent_version: 5, reason: "named".to_owned() }
 }
 
-fn assigned() -> TaskEvent {
+pub(crate) fn assigned() -> TaskEvent {
     TaskEvent::Assigned { agent: AgentId::from_uuid(uuid(4)), agent_version: 5, reason: "named".to_owned() }
 }
 
-fn start() -> TaskCommand {
+pub(crate) fn start() -> TaskCommand {
     TaskCommand::StartAttempt { platform: "p".parse().unwrap(), model: Some("m".to_owned()), request_hash: [7; 32] }
 }
 
-fn started(attempt: u32) -> TaskEvent {
+pub(crate) fn started(attempt: u32) -> TaskEvent {
     TaskEvent::AttemptStarted {
         attempt,
         platform: "p".parse().unwrap(),
@@ -77,15 +82,15 @@ fn late(attempt: u32) -> TaskEvent {
     TaskEvent::AttemptLate { attempt, reply: Box::new(reply("done")) }
 }
 
-fn fail(attempt: u32, kind: ErrorKind) -> TaskCommand {
+pub(crate) fn fail(attempt: u32, kind: ErrorKind) -> TaskCommand {
     TaskCommand::FailAttempt { attempt, error: error(kind), pacing: PACING }
 }
 
-fn failed(attempt: u32, kind: ErrorKind, retry_in: Option<Duration>) -> TaskEvent {
+pub(crate) fn failed(attempt: u32, kind: ErrorKind, retry_in: Option<Duration>) -> TaskEvent {
     TaskEvent::AttemptFailed { attempt, error: error(kind), retry_at: retry_in.map(|pause| NOW.plus(pause)) }
 }
 
-fn cancel() -> TaskCommand {
+pub(crate) fn cancel() -> TaskCommand {
     TaskCommand::Cancel { reason: "enough".to_owned() }
 }
 
@@ -93,7 +98,7 @@ fn cancelled() -> TaskEvent {
     TaskEvent::Cancelled { reason: "enough".to_owned() }
 }
 
-fn reject() -> TaskCommand {
+pub(crate) fn reject() -> TaskCommand {
     TaskCommand::Reject { error: error(ErrorKind::UnknownPlatform) }
 }
 
@@ -101,20 +106,20 @@ fn rejected() -> TaskEvent {
     TaskEvent::Failed { error: error(ErrorKind::UnknownPlatform) }
 }
 
-fn running() -> Vec<TaskEvent> {
+pub(crate) fn running() -> Vec<TaskEvent> {
     vec![created(), assigned(), started(1)]
 }
 
-fn waiting() -> Vec<TaskEvent> {
+pub(crate) fn waiting() -> Vec<TaskEvent> {
     [running(), vec![failed(1, ErrorKind::Timeout, Some(Duration::from_secs(2)))]].concat()
 }
 
-fn completed() -> Vec<TaskEvent> {
+pub(crate) fn completed() -> Vec<TaskEvent> {
     [running(), succeeded(1)].concat()
 }
 
 /// A history for every status.
-fn histories() -> Vec<(TaskStatus, Vec<TaskEvent>)> {
+pub(crate) fn histories() -> Vec<(TaskStatus, Vec<TaskEvent>)> {
     vec![
         (TaskStatus::Absent, vec![]),
         (TaskStatus::Created, vec![created()]),
@@ -128,7 +133,7 @@ fn histories() -> Vec<(TaskStatus, Vec<TaskEvent>)> {
 }
 
 /// What a command leads to in every status: events where it is allowed, else the refused wish.
-fn in_every_status(
+pub(crate) fn in_every_status(
     command: impl Fn() -> TaskCommand,
     wish: &'static str,
     allowed: impl Fn(TaskStatus) -> Option<Vec<TaskEvent>>,

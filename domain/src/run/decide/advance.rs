@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Plan;
 use crate::run::mapping::{MappingError, approval_result, evaluate_all, is_true, mapping_failed, sized};
-use crate::run::state::{Activity, Asked};
+use crate::run::state::{Activity, Asked, Decision, Kept};
 use crate::run::status::{RunStatus, StepStatus};
 use crate::workflow::{Approval, ForEach, SubRun, Verdict, Wait, Work};
 use crate::{AttemptError, ErrorKind, Expression, RunEvent, RunId, Step, StepName, TaskId, Timestamp};
@@ -47,42 +47,50 @@ impl Plan {
 
     fn pass_step(&mut self, step: StepName, now: Timestamp) {
         let Some(state) = self.state.steps().get(&step) else { return };
-        if let (true, Some(since)) = (state.deadline.is_some_and(|deadline| deadline <= now), state.since) {
-            let error = timeout(format!("the step took longer than its {:?} allow", now.since(since)));
-            self.happen(RunEvent::StepFailed { step, error });
-            return;
-        }
+        let deadline = state.deadline;
+        // What was there by the deadline counts, although it may be seen only after it.
+        let until = deadline.map_or(now, |deadline| now.min(deadline));
         match state.activity.clone() {
-            Activity::Timer { fires_at } if fires_at <= now => {
-                let until = moment(fires_at);
-                self.complete(step, &json!({ "until": until }), false);
+            Activity::Timer { fires_at } if fires_at <= until => {
+                let result = json!({ "until": moment(fires_at) });
+                self.complete(step.clone(), &result, false);
             }
             Activity::Signal { signal } => {
-                let payload = self.state.signals.iter().find(|(name, _)| *name == signal).map(|(_, payload)| payload);
-                if let Some(payload) = payload.map(Arc::clone) {
-                    self.complete(step, &json!({ "payload": *payload }), false);
+                // The sender's clock may be ahead of this one, so only the deadline makes a signal late.
+                let in_time = |kept: &&Kept| kept.signal == signal && deadline.is_none_or(|over| kept.at <= over);
+                if let Some(payload) = self.state.signals.iter().find(in_time).map(|kept| Arc::clone(&kept.payload)) {
+                    self.complete(step.clone(), &json!({ "payload": *payload }), false);
                 }
             }
-            Activity::Approval(asked) => self.pass_approval(step, &asked, now),
-            Activity::Items(_) => self.settle_items(step),
+            Activity::Approval(asked) => self.pass_approval(step.clone(), &asked, until),
+            Activity::Items(_) => self.settle_items(step.clone()),
             _ => {}
+        }
+        if deadline.is_some_and(|deadline| deadline <= now) && self.running(&step).is_ok() {
+            let allowed = self.definition.step(&step).and_then(|step| step.timeout).unwrap_or_default();
+            let error = timeout(format!("the step took longer than the {allowed:?} that it may take"));
+            self.abandon(&step);
+            self.happen(RunEvent::StepFailed { step, error });
         }
     }
 
-    /// A no decides at once, and so does the last yes that was wanted; otherwise time decides.
+    /// What people decided takes effect; otherwise time decides.
     fn pass_approval(&mut self, step: StepName, asked: &Asked, now: Timestamp) {
         let definition = Arc::clone(&self.definition);
         let Some(Work::Approval(approval)) = definition.step(&step).map(|step| &step.work) else { return };
-        let agreed = asked.decisions.iter().filter(|decision| decision.approved).count();
-        if let Some(no) = asked.decisions.iter().find(|decision| !decision.approved) {
-            let comment = if no.comment.is_empty() { String::new() } else { format!(": {}", no.comment) };
-            self.end_approval(step, asked, approval.on_rejection, format!("{} said no{comment}", no.by));
-        } else if usize::try_from(approval.quorum).is_ok_and(|quorum| agreed >= quorum) {
-            self.complete(step, &approval_result(true, asked), false);
-        } else if asked.expires_at.is_some_and(|at| at <= now) {
-            self.happen(RunEvent::ApprovalExpired { step: step.clone() });
-            let message = format!("{agreed} of {} wanted approvals came in time", approval.quorum);
-            self.end_approval(step, asked, approval.on_expiry, message);
+        match decided(asked, approval) {
+            Some(no) if !no.approved => {
+                let comment = if no.comment.is_empty() { String::new() } else { format!(": {}", no.comment) };
+                self.end_approval(step, asked, approval.on_rejection, format!("{} said no{comment}", no.by));
+            }
+            Some(_) => self.complete(step, &approval_result(true, asked), false),
+            None if asked.expires_at.is_some_and(|at| at <= now) => {
+                self.happen(RunEvent::ApprovalExpired { step: step.clone() });
+                let (agreed, wanted) = (asked.decisions.len(), approval.quorum);
+                let message = format!("{agreed} of {wanted} wanted approvals came in time");
+                self.end_approval(step, asked, approval.on_expiry, message);
+            }
+            None => {}
         }
     }
 
@@ -250,6 +258,12 @@ impl Plan {
     fn evaluate(&self, expression: &Expression) -> Result<Value, MappingError> {
         Ok(expression.evaluate(&self.state.scope())?)
     }
+}
+
+/// The decision that ends an approval, once it has come: a no at once, or the last yes that was wanted.
+pub(super) fn decided<'a>(asked: &'a Asked, approval: &Approval) -> Option<&'a Decision> {
+    let no = asked.decisions.iter().find(|decision| !decision.approved);
+    no.or_else(|| asked.decisions.get(usize::try_from(approval.quorum).ok()?.checked_sub(1)?))
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Plan;
+use super::advance::decided;
 use crate::run::event::{Pause, SlotsNeed};
 use crate::run::refusal::RunRefusal;
 use crate::run::state::Activity;
@@ -61,7 +62,11 @@ impl Plan {
 
     pub(super) fn signal(&mut self, signal: StepName, payload: Arc<Value>, now: Timestamp) -> Result<(), RunRefusal> {
         let count = self.state.signals.len();
-        if count >= MAX_SIGNALS {
+        // Signals that nobody wants never keep out one that a step waits for.
+        let waits = |activity: &Activity| matches!(activity, Activity::Signal { signal: wanted } if *wanted == signal);
+        let waiting = self.state.running().filter(|(_, step)| waits(&step.activity)).count();
+        let there = self.state.signals.iter().filter(|kept| kept.signal == signal).count();
+        if count >= MAX_SIGNALS && there >= waiting {
             return Err(RunRefusal::TooManySignals { count });
         }
         self.happen(RunEvent::SignalReceived { signal, payload, at: now });
@@ -83,11 +88,15 @@ impl Plan {
         let Some(known) = definition else { return Err(RunRefusal::StepUnknown { step }) };
         let no = |step, why: &str| Err(RunRefusal::NoApproval { step, why: why.to_owned() });
         let Work::Approval(approval) = &known.work else { return no(step, "it is no approval") };
-        let state = self.state.steps().get(&step);
-        let asked = match state.map(|state| (state.status, &state.activity)) {
-            Some((StepStatus::Running, Activity::Approval(asked))) if !asked.expired => asked,
-            Some((StepStatus::Pending, _)) | None => return no(step, "its turn has not come"),
-            Some((status, _)) => return no(step, &format!("it is {}", status.name())),
+        let status = self.state.status();
+        if !matches!(status, RunStatus::Running | RunStatus::Paused) {
+            return Err(RunRefusal::Ending { status, wish: "decided on" });
+        }
+        let Some(state) = self.state.steps().get(&step) else { return no(step, "its turn has not come") };
+        let asked = match (state.status, &state.activity) {
+            (StepStatus::Running, Activity::Approval(asked)) => asked,
+            (StepStatus::Pending, _) => return no(step, "its turn has not come"),
+            (status, _) => return no(step, &format!("it is {}", status.name())),
         };
         let person = by.to_string();
         if !may_decide(approval, &by, roles) {
@@ -99,6 +108,14 @@ impl Plan {
         }
         if asked.decisions.iter().any(|decision| decision.by == by) {
             return Err(RunRefusal::AlreadyDecided { by: person, step });
+        }
+        // The decision, or the end of its time, may be there and wait to take effect, as in a run that is paused.
+        if decided(asked, approval).is_some() {
+            return no(step, "it has been decided");
+        }
+        let over = [asked.expires_at, state.deadline].into_iter().flatten().min();
+        if over.is_some_and(|over| over.plus(self.state.frozen_for(now)) <= now) {
+            return no(step, "its time is over");
         }
         let content_hash = match content_hash {
             Some(seen) if seen != asked.content_hash => return Err(RunRefusal::ContentChanged { step }),
@@ -115,7 +132,7 @@ fn may_decide(approval: &Approval, by: &Actor, roles: &[String]) -> bool {
     accountable
         && approval.approvers.iter().any(|approver| match approver {
             Approver::Anyone => true,
-            Approver::Person(name) => *name == by.id,
+            Approver::Person(name) => by.kind == ActorKind::Person && *name == by.id,
             Approver::Role(name) => roles.contains(name),
         })
 }

@@ -58,12 +58,17 @@ impl Plan {
     }
 
     fn cut(&mut self, step: StepName) {
-        if let Some(Activity::Child { run }) = self.state.steps().get(&step).map(|step| &step.activity)
-            && abandons(&self.definition, &step)
+        self.abandon(&step);
+        self.happen(RunEvent::StepCancelled { step });
+    }
+
+    /// Leaves the run alone that a step waits for, if it may go on without it.
+    pub(super) fn abandon(&mut self, step: &StepName) {
+        if let Some(Activity::Child { run }) = self.state.steps().get(step).map(|step| &step.activity)
+            && abandons(&self.definition, step)
         {
             self.happen(RunEvent::ChildAbandoned { step: step.clone(), run: *run });
         }
-        self.happen(RunEvent::StepCancelled { step });
     }
 
     /// What ran has ended or been cut by its owner.

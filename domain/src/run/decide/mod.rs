@@ -20,9 +20,15 @@ pub(super) fn decide(state: &Run, command: RunCommand) -> Result<Vec<RunEvent>, 
             let fresh = match (&start.lineage, state.id()) {
                 (None, known) => known.is_none(),
                 // The state is the other run's, which this one takes over.
-                (Some(lineage), known) => known == Some(lineage.run),
+                (Some(lineage), known) => known == Some(lineage.run) && known != Some(start.id),
             };
-            return if fresh { Ok(vec![RunEvent::Started(start)]) } else { Err(RunRefusal::AlreadyStarted) };
+            if !fresh {
+                return Err(RunRefusal::AlreadyStarted);
+            }
+            if let Some(lineage) = &start.lineage {
+                state.check_kept(&start.definition, &lineage.kept)?;
+            }
+            return Ok(vec![RunEvent::Started(start)]);
         }
         command => command,
     };
@@ -84,6 +90,11 @@ impl Plan {
     fn running(&self, step: &StepName) -> Result<(), RunRefusal> {
         let running = self.state.steps().get(step).is_some_and(|known| known.status == StepStatus::Running);
         if running { Ok(()) } else { Err(RunRefusal::StepNotRunning { step: step.clone() }) }
+    }
+
+    /// Whether the run is on its way to its end, so that what is cut needs no other reason.
+    fn is_ending(&self) -> bool {
+        self.state.first_failure.is_some() || !matches!(self.state.status(), RunStatus::Running | RunStatus::Paused)
     }
 
     /// Whether steps may start: the run is under way, waits for no slot, and nothing has failed.

@@ -21,7 +21,9 @@ impl Plan {
                 match end {
                     TaskEnd::Completed { result, simulated } => self.complete(step, &result, simulated),
                     TaskEnd::Failed(error) => self.happen(RunEvent::StepFailed { step, error }),
-                    TaskEnd::Cancelled => self.happen(RunEvent::StepCancelled { step }),
+                    TaskEnd::Cancelled if self.is_ending() => self.happen(RunEvent::StepCancelled { step }),
+                    // Nobody wanted the run to end; a step that merely stopped would leave it with nothing to do.
+                    TaskEnd::Cancelled => self.happen(RunEvent::StepFailed { step, error: cut() }),
                 }
             }
             Some(Place::Item(step, item)) => {
@@ -69,7 +71,8 @@ impl Plan {
         } else if usize::try_from(items.done).is_ok_and(|done| done == items.states.len()) {
             let results: Vec<Value> =
                 items.states.iter().filter_map(|state| Some((**state.result.as_ref()?).clone())).collect();
-            self.complete(step, &json!({ "items": results }), false);
+            let simulated = items.simulated;
+            self.complete(step, &json!({ "items": results }), simulated);
         }
     }
 
@@ -105,9 +108,5 @@ impl Plan {
 }
 
 fn cut() -> AttemptError {
-    AttemptError {
-        kind: ErrorKind::Interrupted,
-        message: "it was cut when its run ended".to_owned(),
-        retry_after: None,
-    }
+    AttemptError { kind: ErrorKind::Interrupted, message: "its task was cancelled".to_owned(), retry_after: None }
 }
