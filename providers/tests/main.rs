@@ -9,11 +9,17 @@
     reason = "a test fails by panicking"
 )]
 
+mod encode;
 mod failures;
+mod golden;
 #[cfg(feature = "local-model")]
 mod local;
 mod openai;
+
+
+mod redaction;
 mod registry;
+mod routing;
 mod simulator;
 mod wire;
 
