@@ -35,7 +35,7 @@ fn decoder(format: &str, limit: usize) -> Box<dyn Decode> {
 }
 
 /// Decodes a stream that comes in these pieces: the text that was handed on, and the outcome.
-fn run<'a>(format: &str, pieces: impl IntoIterator<Item = &'a [u8]>) -> (String, Result<Answer, Failure>) {
+pub(crate) fn run<'a>(format: &str, pieces: impl IntoIterator<Item = &'a [u8]>) -> (String, Result<Answer, Failure>) {
     let mut decoder = decoder(format, LIMIT);
     let mut text = String::new();
     for piece in pieces {

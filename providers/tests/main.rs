@@ -15,8 +15,9 @@ mod golden;
 #[cfg(feature = "local-model")]
 mod local;
 mod openai;
-
-
+mod peers;
+mod platforms;
+mod prices;
 mod redaction;
 mod registry;
 mod routing;
