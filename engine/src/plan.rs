@@ -94,7 +94,6 @@ impl Planner {
         let (key, platform) = self.platform(&profile)?;
         let request = Request {
             system: Some(prompt.system),
-            user: prompt.user,
             model: profile.model.clone(),
             temperature_milli: profile.temperature_milli,
             max_tokens: profile.max_tokens,
@@ -102,6 +101,7 @@ impl Planner {
             frequency_penalty_milli: profile.frequency_penalty_milli,
             presence_penalty_milli: profile.presence_penalty_milli,
             timeout: order.attempt_timeout,
+            ..Request::new(prompt.user)
         };
         let model = profile.model.clone().or_else(|| platform.default_model().map(str::to_owned));
         let command = TaskCommand::StartAttempt { platform: key, model, request_hash: request.hash() };

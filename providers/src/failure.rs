@@ -18,7 +18,7 @@ pub struct Failure {
     /// What the platform had done by then, when an answer had begun: it has to be paid for all the same.
     pub consumed: Option<Box<Consumed>>,
     /// What the platform said about its limits.
-    pub limits: Option<RateLimits>,
+    pub limits: Option<Box<RateLimits>>,
 }
 
 /// What was used by a call that gave no reply.

@@ -45,3 +45,8 @@ pub use request::Request;
 pub use secret::Secret;
 pub use simulator::{Behaviour, Simulator, SimulatorBuilder};
 pub use usage::{Tier, Usage};
+
+/// The guide for new platforms; its example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/extend/platform.md")]
+pub struct PlatformGuide;

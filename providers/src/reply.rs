@@ -41,11 +41,7 @@ impl Reply {
     /// The reply as a message of the conversation, for the next request.
     #[must_use]
     pub fn message(&self) -> Message {
-        Message::Assistant {
-            text: self.text.clone(),
-            tool_calls: self.tool_calls.clone(),
-            opaque: self.opaque.clone(),
-        }
+        Message::Assistant { text: self.text.clone(), tool_calls: self.tool_calls.clone(), opaque: self.opaque.clone() }
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use providers::wire::openai_chat::Dialect;
 use providers::wire::{anthropic, gemini, openai_chat, openai_responses};
-use providers::{Family, FailureKind, Image, Message, Opaque, OutputSchema, Request, Tool, ToolCall, ToolChoice};
+use providers::{FailureKind, Family, Image, Message, Opaque, OutputSchema, Request, Tool, ToolCall, ToolChoice};
 use serde_json::{Value, json};
 
 fn schema() -> Value {
@@ -181,7 +181,8 @@ fn gemini() {
     assert_eq!(gemini::encode(&everything()), expected);
     let made = Message::tool_result(&call("gemini-call-0", "{}"), "ok");
     let body = gemini::encode(&Request { turns: vec![made], ..Request::new("x") });
-    let parts = json!([{ "text": "x" }, { "functionResponse": { "name": "get_weather", "response": { "result": "ok" } } }]);
+    let parts =
+        json!([{ "text": "x" }, { "functionResponse": { "name": "get_weather", "response": { "result": "ok" } } }]);
     assert_eq!(body, json!({ "contents": [{ "role": "user", "parts": parts }] }));
 }
 
@@ -211,7 +212,10 @@ fn thoughts_go_back_where_they_came_from() {
 
 #[test]
 fn whether_tools_are_called_is_said_in_every_format() {
-    let choices = [(ToolChoice::Never, "none", "none", "none", "NONE"), (ToolChoice::Required, "required", "required", "any", "ANY")];
+    let choices = [
+        (ToolChoice::Never, "none", "none", "none", "NONE"),
+        (ToolChoice::Required, "required", "required", "any", "ANY"),
+    ];
     for (choice, chat, responses, anthropic_word, gemini_word) in choices {
         let request = Request { tool_choice: choice, stop: Vec::new(), ..everything() };
         assert_eq!(openai_chat::encode(&request, "m", Dialect::COMMON, false)["tool_choice"], json!(chat));

@@ -266,7 +266,9 @@ fn an_answer_without_bound_is_refused() {
 fn lines() -> impl Strategy<Value = Vec<u8>> {
     let events: Vec<String> = recordings(".sse")
         .into_iter()
-        .flat_map(|recording| String::from_utf8(recording.bytes).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
+        .flat_map(|recording| {
+            String::from_utf8(recording.bytes).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+        })
         .collect();
     let line = prop_oneof![
         4 => prop::sample::select(events),

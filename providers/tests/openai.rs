@@ -40,7 +40,13 @@ async fn an_answer_keeps_everything() {
         assert_eq!(reply.text, "Forty two.");
         assert_eq!(reply.finish, Finish::Length);
         assert_eq!(reply.model, "test-model");
-        let expected = Usage { input: Some(120), cached_input: Some(100), output: Some(40), reasoning: Some(25), ..Usage::default() };
+        let expected = Usage {
+            input: Some(120),
+            cached_input: Some(100),
+            output: Some(40),
+            reasoning: Some(25),
+            ..Usage::default()
+        };
         assert_eq!(reply.usage, expected);
         assert_eq!(reply.raw_usage, Some(usage()));
         assert_eq!(reply.cost, None);

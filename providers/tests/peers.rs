@@ -12,6 +12,7 @@ use testkit::Peer;
 
 use crate::collect;
 
+const KEY: &str = "sk-test-0123456789";
 const LONG: &str = "A text that is long enough to be sent in more pieces than one.";
 
 /// What aimock answers, by a word of the question.
@@ -29,7 +30,7 @@ fn fixtures() -> Value {
                                  "status": 429, "retryAfter": 7 })),
         says("broken", json!({ "error": { "message": "Internal error", "type": "server_error" }, "status": 500 })),
         says("unavailable", json!({ "error": { "message": "Overloaded", "type": "server_error" }, "status": 503 })),
-        { "match": { "userMessage": "cut" }, "response": { "content": LONG }, "truncateAfterChunks": 4 },
+        { "match": { "userMessage": "cut" }, "response": { "content": LONG }, "latency": 10, "truncateAfterChunks": 4 },
         { "match": { "userMessage": "garbled" }, "response": { "content": LONG }, "chaos": { "malformedRate": 1.0 } },
         { "match": { "userMessage": "hang up" }, "response": { "content": LONG }, "chaos": { "disconnectRate": 1.0 } }
     ] })
@@ -37,7 +38,7 @@ fn fixtures() -> Value {
 
 fn all(url: &str, model: &str, router: Option<&str>) -> Vec<Box<dyn Platform>> {
     let options = |key: &str, path: &str| Options {
-        api_key: Some(Secret::new("sk-test-0123456789")),
+        api_key: Some(Secret::new(KEY)),
         model: Some(model.into()),
         ..Options::new(key, format!("{url}{path}"))
     };
@@ -146,7 +147,7 @@ async fn aimock() {
 async fn litellm() {
     use FailureKind as K;
     let upstream = Peer::aimock(&fixtures()).await;
-    let peer = Peer::litellm(&upstream.url).await;
+    let peer = Peer::litellm(&upstream.url, KEY).await;
     for platform in all(&peer.url, "proxied", None) {
         let platform = &*platform;
         works(platform, false).await;

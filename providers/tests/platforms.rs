@@ -138,7 +138,8 @@ async fn a_stream_that_breaks_off_tells_what_was_used_and_what_it_costs() {
 #[tokio::test]
 async fn each_platform_says_in_its_own_way_why_not() {
     use FailureKind as K;
-    let anthropic = |kind: &str, message: &str| json!({ "type": "error", "error": { "type": kind, "message": message } });
+    let anthropic =
+        |kind: &str, message: &str| json!({ "type": "error", "error": { "type": kind, "message": message } });
     let google = |code: u16, status: &str, message: &str| json!({ "error": { "code": code, "message": message, "status": status } });
     let quota = json!([{ "error": { "code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED", "details": [
         { "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s" }] } }]);
@@ -147,24 +148,49 @@ async fn each_platform_says_in_its_own_way_why_not() {
         ("anthropic", 429, anthropic("rate_limit_error", "slow down"), K::RateLimited),
         ("anthropic", 401, anthropic("authentication_error", "invalid x-api-key"), K::Unauthorized),
         ("anthropic", 400, anthropic("invalid_request_error", "Your credit balance is too low"), K::Unauthorized),
-        ("anthropic", 400, anthropic("invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"), K::ContextTooLong),
+        (
+            "anthropic",
+            400,
+            anthropic("invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"),
+            K::ContextTooLong,
+        ),
         ("anthropic", 413, anthropic("request_too_large", "Request exceeds the maximum size"), K::ContextTooLong),
         ("anthropic", 400, anthropic("invalid_request_error", "max_tokens: Field required"), K::InvalidRequest),
         ("anthropic", 404, anthropic("not_found_error", "model: claude-9"), K::InvalidRequest),
         ("anthropic", 500, anthropic("api_error", "Internal server error"), K::PlatformFailure),
         ("anthropic", 504, anthropic("timeout_error", "timed out"), K::Timeout),
         ("gemini", 429, quota, K::RateLimited),
-        ("gemini", 400, google(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."), K::Unauthorized),
-        ("gemini", 400, google(400, "INVALID_ARGUMENT", "The input token count (2000000) exceeds the maximum number of tokens allowed (1048575)."), K::ContextTooLong),
+        (
+            "gemini",
+            400,
+            google(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."),
+            K::Unauthorized,
+        ),
+        (
+            "gemini",
+            400,
+            google(
+                400,
+                "INVALID_ARGUMENT",
+                "The input token count (2000000) exceeds the maximum number of tokens allowed (1048575).",
+            ),
+            K::ContextTooLong,
+        ),
         ("gemini", 403, google(403, "PERMISSION_DENIED", "denied"), K::Unauthorized),
         ("gemini", 404, google(404, "NOT_FOUND", "models/x is not found"), K::InvalidRequest),
         ("gemini", 503, google(503, "UNAVAILABLE", "The model is overloaded"), K::PlatformFailure),
         ("gemini", 504, google(504, "DEADLINE_EXCEEDED", "too slow"), K::Timeout),
         ("openrouter", 402, json!({ "error": { "code": 402, "message": "Insufficient credits" } }), K::Unauthorized),
-        ("openai-responses", 400, json!({ "error": { "type": "invalid_request_error", "code": "context_length_exceeded", "message": "x" } }), K::ContextTooLong),
+        (
+            "openai-responses",
+            400,
+            json!({ "error": { "type": "invalid_request_error", "code": "context_length_exceeded", "message": "x" } }),
+            K::ContextTooLong,
+        ),
     ];
     for (name, status, body, kind) in cases {
-        let server = OpenAiServer::start([Behaviour::json(status, &body), Behaviour::json(status, &body)]).await.unwrap();
+        let server =
+            OpenAiServer::start([Behaviour::json(status, &body), Behaviour::json(status, &body)]).await.unwrap();
         let platform = platform(name, options(&server, name));
         let failure = platform.execute(Request::new("x")).await.unwrap_err();
         assert_eq!(failure.kind, kind, "{name} {body}: {failure}");

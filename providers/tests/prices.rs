@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use jiff::civil::date;
 use proptest::prelude::*;
-use providers::prices::{ModelPrices, PriceList, Prices, Rates, Unpriced};
+use providers::prices::{Changed, ModelPrices, PriceList, Prices, Rates, Unpriced};
 use providers::{Tier, Usage};
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ fn streamed(row: &Value) -> String {
         "openai-chat" => {
             let mut last = body.clone();
             last["choices"] = json!([]);
-            let mut first = body.clone();
+            let mut first = body;
             first["usage"] = Value::Null;
             first["choices"][0]["delta"] = json!({ "content": "x" });
             vec![first.to_string(), last.to_string(), "[DONE]".to_owned()]
@@ -197,4 +197,22 @@ proptest! {
             let _ = prices.quote(vendor, model, &usage, at("2026-12-01T00:00:00Z"));
         }
     }
+}
+
+#[test]
+fn a_new_list_shows_what_it_changes() {
+    let mut prices = Prices::default();
+    prices.add(&list(1, 1000));
+    let mut new = list(9, 1500);
+    new.models[0].rates[0].cached = Some(100);
+    new.models.push(ModelPrices { model: "fresh".into(), ..new.models[0].clone() });
+    let changes = prices.diff(&new, at("2030-01-05T00:00:00Z"));
+    let expected =
+        [("standard cached".to_owned(), None, Some(100)), ("standard input".to_owned(), Some(1000), Some(1500))];
+    assert_eq!(changes.len(), 2);
+    assert!(matches!(changes[0].what, Changed::Added(_)) && changes[0].model == "fresh");
+    assert_eq!(changes[1].what, Changed::Figures(expected.to_vec()));
+    new.models.remove(0);
+    assert_eq!(prices.diff(&new, at("2030-01-05T00:00:00Z"))[1].what, Changed::Missing);
+    assert!(prices.diff(&list(9, 1000), at("2030-01-05T00:00:00Z")).is_empty());
 }

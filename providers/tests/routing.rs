@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
 use providers::router::{Exhausted, Fallbacks, Needs, Policy, Route, SkipReason, Step, Target};
 use providers::{Capabilities, Failure, FailureKind};
-use proptest::prelude::*;
 
 fn target(name: &str) -> Target {
     Target { platform: name.into(), model: None, capabilities: Capabilities::default(), tags: vec!["eu".into()] }
@@ -86,7 +86,11 @@ fn each_kind_has_its_own_way() {
     assert_eq!(gave_up(after(FailureKind::InvalidRequest, lists())).tried.len(), 1);
     let only_general = || Fallbacks { general: lists().general, ..Fallbacks::default() };
     assert_eq!(called(&after(FailureKind::ContextTooLong, only_general())).0, "general");
-    assert_eq!(gave_up(after(FailureKind::ContentRefused, only_general())).tried.len(), 1, "only where somebody said so");
+    assert_eq!(
+        gave_up(after(FailureKind::ContentRefused, only_general())).tried.len(),
+        1,
+        "only where somebody said so"
+    );
 }
 
 #[test]

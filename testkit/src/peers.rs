@@ -54,18 +54,18 @@ impl Peer {
         Self::started(command, port, files, Duration::from_secs(30)).await
     }
 
-    /// Starts LiteLLM's proxy in front of another peer; it offers the model `proxied`.
+    /// Starts LiteLLM's proxy in front of another peer; it offers the model `proxied` to whoever has the key.
     ///
     /// # Panics
     /// When it cannot be installed or does not start.
-    pub async fn litellm(upstream: &str) -> Self {
+    pub async fn litellm(upstream: &str, key: &str) -> Self {
         let home = tokio::task::spawn_blocking(install_litellm).await.expect("the installation does not panic");
         let files = tempfile::tempdir().expect("a directory for the configuration");
         let path = files.path().join("config.yaml");
         let config = format!(
             "model_list:\n  - model_name: proxied\n    litellm_params:\n      model: openai/gpt-4o-mini\n      \
              api_base: {upstream}/v1\n      api_key: sk-upstream\n\
-             litellm_settings:\n  num_retries: 0\n  drop_params: true\nrouter_settings:\n  num_retries: 0\n  \
+             general_settings:\n  master_key: {key}\nlitellm_settings:\n  num_retries: 0\n  drop_params: true\nrouter_settings:\n  num_retries: 0\n  \
              disable_cooldowns: true\n"
         );
         std::fs::write(&path, config).expect("the configuration can be written");
@@ -111,7 +111,7 @@ impl Drop for Peer {
 
 /// A command that ends with this process, however that ends: the shell waits for the end of its input.
 fn attended(words: &[&Path]) -> Command {
-    let script = r#""$@" </dev/null & peer=$!; while read -r _; do :; done; kill $peer; wait $peer"#;
+    let script = r#"exec 3<&0; "$@" </dev/null 3<&- & peer=$!; (cat <&3 >/dev/null; kill $peer) & wait $peer"#;
     let mut command = Command::new("sh");
     command.arg("-c").arg(script).arg("sh").args(words);
     command

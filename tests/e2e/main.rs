@@ -12,6 +12,7 @@ mod cli;
 mod crash;
 mod life;
 mod openai;
+mod platforms;
 mod program;
 mod refusals;
 mod under_load;

@@ -2,8 +2,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::Response;
 
-use super::platform::Http;
 use super::Protocol;
+use super::platform::Http;
 use crate::wire::Decode;
 use crate::wire::rate_limit::RateLimits;
 use crate::{Chunk, Failure, Request};
@@ -33,7 +33,7 @@ impl<P: Protocol> Incoming<P> {
                 return Some(Ok(Chunk::Text(piece)));
             }
             if let Some(mut failure) = self.failure.take() {
-                failure.limits = self.limits;
+                failure.limits = self.limits.map(Box::new);
                 self.platform.price(&mut failure);
                 self.decoder = None;
                 return Some(Err(failure));
@@ -68,7 +68,7 @@ impl<P: Protocol> Incoming<P> {
         };
         let answer = answer.map_err(|failure| {
             let mut failure = self.platform.named(failure);
-            failure.limits = self.limits;
+            failure.limits = self.limits.map(Box::new);
             self.platform.price(&mut failure);
             failure
         })?;

@@ -15,8 +15,8 @@ use crate::router::KeyRing;
 use crate::wire::rate_limit::{self, RateLimits};
 use crate::wire::{Answer, error, retry_after};
 use crate::{
-    Capabilities, Chunk, CostSource, Failure, FailureKind, Health, Model, Platform, Reply, ReplyStream, Request,
-    State, Usage,
+    Capabilities, Chunk, CostSource, Failure, FailureKind, Health, Model, Platform, Reply, ReplyStream, Request, State,
+    Usage,
 };
 
 /// Error bodies are read no further than this.
@@ -101,7 +101,7 @@ impl<P: Protocol> Http<P> {
             return Ok(Asked { response, limits });
         }
         let mut failure = self.refused(response).await;
-        failure.limits = limits;
+        failure.limits = limits.map(Box::new);
         self.ring().settle(key, model, &failure, Instant::now());
         Err(failure)
     }
@@ -122,7 +122,7 @@ impl<P: Protocol> Http<P> {
             } else {
                 failure
             };
-            failure.limits = limits;
+            failure.limits = limits.map(Box::new);
             self.price(&mut failure);
             self.named(failure)
         });
@@ -298,18 +298,8 @@ impl<P: Protocol> Platform for Http<P> {
         let decoder = Some(self.shared.protocol.decoder(self.shared.options.max_reply_bytes));
         let Asked { response, limits } = asked;
         let (platform, received, first, failure) = (self.clone(), 0, None, None);
-        let incoming = Incoming {
-            platform,
-            request,
-            response,
-            decoder,
-            limits,
-            started,
-            deadline,
-            received,
-            first,
-            failure,
-        };
+        let incoming =
+            Incoming { platform, request, response, decoder, limits, started, deadline, received, first, failure };
         Ok(stream::unfold(incoming, async |mut incoming| Some((incoming.next().await?, incoming))).boxed())
     }
 

@@ -168,9 +168,11 @@ impl PriceList {
                 return Err(wrong("there is no standard price"));
             }
             let same = |a: &Rates, b: &Rates| a.tier == b.tier && a.above == b.above;
-            let twice = model.rates.iter().enumerate().any(|(index, rates)| {
-                model.rates.iter().take(index).any(|earlier| same(earlier, rates))
-            });
+            let twice = model
+                .rates
+                .iter()
+                .enumerate()
+                .any(|(index, rates)| model.rates.iter().take(index).any(|earlier| same(earlier, rates)));
             if twice {
                 return Err(wrong("a tier is there twice"));
             }

@@ -9,6 +9,7 @@
 //! - Crossing a long-context threshold bills the whole request at the higher rates, as the platforms do.
 //! - A list is never changed. A newer one is added, and calls are priced by what was valid at their time.
 
+mod diff;
 mod list;
 mod litellm;
 mod quote;
@@ -18,14 +19,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+pub use diff::{Change, Changed};
 pub use list::{Ability, InvalidList, ModelPrices, PriceList, Rates, TierName};
 pub use litellm::from_litellm;
 pub use quote::{Quote, Unpriced};
 
 use crate::{Capabilities, Usage};
 
-/// The list that comes with the program.
-const BUNDLED: &str = include_str!("../../../catalog/prices/2026-11-25.json");
+/// The lists that come with the program, oldest first.
+const BUNDLED: [&str; 1] = [include_str!("../../../catalog/prices/2026-11-25.json")];
 
 /// Every list of prices of this process, by the time from which it is valid.
 #[derive(Debug, Clone, Default)]
@@ -54,13 +56,15 @@ pub struct Valid<'a> {
 }
 
 impl Prices {
-    /// The list that comes with the program.
+    /// The lists that come with the program.
     ///
     /// # Errors
     /// Never, unless the program was built with a broken list; a test proves that it was not.
     pub fn bundled() -> Result<Self, InvalidList> {
         let mut prices = Self::default();
-        prices.add(&PriceList::parse(BUNDLED)?);
+        for text in BUNDLED {
+            prices.add(&PriceList::parse(text)?);
+        }
         Ok(prices)
     }
 

@@ -7,12 +7,17 @@ pub(super) fn digits(text: &str) -> Vec<u32> {
 
 /// Luhn (ISO/IEC 7812): cards, Emirates and Saudi ids.
 pub(super) fn luhn(digits: &[u32]) -> bool {
-    let sum: u32 = digits.iter().rev().enumerate().map(|(index, digit)| match index % 2 {
-        0 => *digit,
-        _ if *digit > 4 => digit * 2 - 9,
-        _ => digit * 2,
-    }).sum();
-    !digits.is_empty() && sum % 10 == 0
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(index, digit)| match index % 2 {
+            0 => *digit,
+            _ if *digit > 4 => digit * 2 - 9,
+            _ => digit * 2,
+        })
+        .sum();
+    !digits.is_empty() && sum.is_multiple_of(10)
 }
 
 /// ISO 7064 MOD 97-10 over letters and digits, the country and check digits moved to the end (IBAN).
@@ -33,15 +38,84 @@ pub(super) fn iban(text: &str) -> bool {
 
 /// The lengths by country (SWIFT IBAN registry).
 const IBAN_LENGTHS: [(&str, usize); 78] = [
-    ("AD", 24), ("AE", 23), ("AL", 28), ("AT", 20), ("AZ", 28), ("BA", 20), ("BE", 16), ("BG", 22), ("BH", 22),
-    ("BR", 29), ("BY", 28), ("CH", 21), ("CR", 22), ("CY", 28), ("CZ", 24), ("DE", 22), ("DK", 18), ("DO", 28),
-    ("EE", 20), ("EG", 29), ("ES", 24), ("FI", 18), ("FO", 18), ("FR", 27), ("GB", 22), ("GE", 22), ("GI", 23),
-    ("GL", 18), ("GR", 27), ("GT", 28), ("HR", 21), ("HU", 28), ("IE", 22), ("IL", 23), ("IQ", 23), ("IS", 26),
-    ("IT", 27), ("JO", 30), ("KW", 30), ("KZ", 20), ("LB", 28), ("LC", 32), ("LI", 21), ("LT", 20), ("LU", 20),
-    ("LV", 21), ("LY", 25), ("MC", 27), ("MD", 24), ("ME", 22), ("MK", 19), ("MR", 27), ("MT", 31), ("MU", 30),
-    ("NL", 18), ("NO", 15), ("OM", 23), ("PK", 24), ("PL", 28), ("PS", 29), ("PT", 25), ("QA", 29), ("RO", 24),
-    ("RS", 22), ("SA", 24), ("SC", 31), ("SD", 18), ("SE", 24), ("SI", 19), ("SK", 24), ("SM", 27), ("ST", 25),
-    ("SV", 28), ("TL", 23), ("TN", 24), ("TR", 26), ("UA", 29), ("VG", 24),
+    ("AD", 24),
+    ("AE", 23),
+    ("AL", 28),
+    ("AT", 20),
+    ("AZ", 28),
+    ("BA", 20),
+    ("BE", 16),
+    ("BG", 22),
+    ("BH", 22),
+    ("BR", 29),
+    ("BY", 28),
+    ("CH", 21),
+    ("CR", 22),
+    ("CY", 28),
+    ("CZ", 24),
+    ("DE", 22),
+    ("DK", 18),
+    ("DO", 28),
+    ("EE", 20),
+    ("EG", 29),
+    ("ES", 24),
+    ("FI", 18),
+    ("FO", 18),
+    ("FR", 27),
+    ("GB", 22),
+    ("GE", 22),
+    ("GI", 23),
+    ("GL", 18),
+    ("GR", 27),
+    ("GT", 28),
+    ("HR", 21),
+    ("HU", 28),
+    ("IE", 22),
+    ("IL", 23),
+    ("IQ", 23),
+    ("IS", 26),
+    ("IT", 27),
+    ("JO", 30),
+    ("KW", 30),
+    ("KZ", 20),
+    ("LB", 28),
+    ("LC", 32),
+    ("LI", 21),
+    ("LT", 20),
+    ("LU", 20),
+    ("LV", 21),
+    ("LY", 25),
+    ("MC", 27),
+    ("MD", 24),
+    ("ME", 22),
+    ("MK", 19),
+    ("MR", 27),
+    ("MT", 31),
+    ("MU", 30),
+    ("NL", 18),
+    ("NO", 15),
+    ("OM", 23),
+    ("PK", 24),
+    ("PL", 28),
+    ("PS", 29),
+    ("PT", 25),
+    ("QA", 29),
+    ("RO", 24),
+    ("RS", 22),
+    ("SA", 24),
+    ("SC", 31),
+    ("SD", 18),
+    ("SE", 24),
+    ("SI", 19),
+    ("SK", 24),
+    ("SM", 27),
+    ("ST", 25),
+    ("SV", 28),
+    ("TL", 23),
+    ("TN", 24),
+    ("TR", 26),
+    ("UA", 29),
+    ("VG", 24),
 ];
 
 /// Verhoeff: Aadhaar.
@@ -64,7 +138,7 @@ pub(super) fn verhoeff(digits: &[u32]) -> bool {
 /// Digits with weights, the sum divisible by `modulus`.
 pub(super) fn weighted(digits: &[u32], weights: &[u32], modulus: u32) -> bool {
     digits.len() == weights.len()
-        && digits.iter().zip(weights).map(|(digit, weight)| digit * weight).sum::<u32>() % modulus == 0
+        && digits.iter().zip(weights).map(|(digit, weight)| digit * weight).sum::<u32>().is_multiple_of(modulus)
 }
 
 /// The control letter of Spanish DNI and NIE.
@@ -87,11 +161,10 @@ pub(super) fn spanish(text: &str) -> bool {
 
 /// The control letter of the Italian codice fiscale.
 pub(super) fn italian(text: &str) -> bool {
-    const ODD: [u32; 26] = [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23];
-    let values: Vec<u32> = text
-        .chars()
-        .filter_map(|c| c.to_digit(10).or_else(|| c.to_digit(36).map(|value| value - 10)))
-        .collect();
+    const ODD: [u32; 26] =
+        [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23];
+    let values: Vec<u32> =
+        text.chars().filter_map(|c| c.to_digit(10).or_else(|| c.to_digit(36).map(|value| value - 10))).collect();
     let Some((check, rest)) = values.split_last() else { return false };
     let sum: u32 = rest
         .iter()
@@ -117,8 +190,14 @@ mod tests {
             assert!(luhn(&digits(card)), "{card}");
         }
         assert!(!luhn(&digits("4111 1111 1111 1112")) && !luhn(&[]));
-        for account in ["DE89 3704 0044 0532 0130 00", "GB29NWBK60161331926819", "FR1420041010050500013M02606",
-            "SA0380000000608010167519", "AE070331234567890123456", "EG380019000500000000263180002"] {
+        for account in [
+            "DE89 3704 0044 0532 0130 00",
+            "GB29NWBK60161331926819",
+            "FR1420041010050500013M02606",
+            "SA0380000000608010167519",
+            "AE070331234567890123456",
+            "EG380019000500000000263180002",
+        ] {
             assert!(iban(account), "{account}");
         }
         assert!(!iban("DE89370400440532013001") && !iban("DE8937040044053201300") && !iban("XX00"));

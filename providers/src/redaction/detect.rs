@@ -160,8 +160,9 @@ fn saudi(value: &str, before: &str) -> bool {
 
 /// A value beside the name of a secret; a placeholder or a sentence is none.
 fn assigned(value: &str, _: &str) -> bool {
-    let kinds = [char::is_lowercase as fn(char) -> bool, char::is_uppercase, char::is_numeric, |c| !c.is_alphanumeric()];
-    let mixed = kinds.iter().filter(|kind| value.chars().any(|c| kind(c))).count() >= 2;
+    let kinds =
+        [char::is_lowercase as fn(char) -> bool, char::is_uppercase, char::is_numeric, |c| !c.is_alphanumeric()];
+    let mixed = kinds.iter().filter(|kind| value.chars().any(kind)).count() >= 2;
     mixed && !value.starts_with(['$', '<', '{', '*', '['])
 }
 
@@ -170,7 +171,12 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     use Kind::{Card, Email, Iban, NationalId, Phone, Secret};
     type Row = (Kind, &'static str, usize, fn(&str, &str) -> bool);
     let rows: [Row; 28] = [
-        (Secret, r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----", 0, always),
+        (
+            Secret,
+            r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----",
+            0,
+            always,
+        ),
         // OpenAI, Anthropic, OpenRouter, Stripe and those who copy them.
         (Secret, r"\b(?:sk|rk|pk)[-_](?:[A-Za-z0-9]+[-_])*[A-Za-z0-9_-]{16,}", 0, always),
         (Secret, r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{40,})", 0, always),
@@ -180,9 +186,19 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         (Secret, r"\bAIza[0-9A-Za-z_-]{35}", 0, always),
         (Secret, r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}", 0, always),
         (Secret, r"\b(?i:bearer)\s+([A-Za-z0-9._~+/-]{20,}=*)", 1, always),
-        (Secret, r#"(?i)\b(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?key|auth[_-]?token|client[_-]?secret)["']?\s*[:=]\s*["']?([^\s"',;]{8,})"#, 1, assigned),
+        (
+            Secret,
+            r#"(?i)\b(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?key|auth[_-]?token|client[_-]?secret)["']?\s*[:=]\s*["']?([^\s"',;]{8,})"#,
+            1,
+            assigned,
+        ),
         (Secret, r"\b[a-z][a-z0-9+.-]*://[^\s/:@]+:([^\s/@]+)@", 1, always),
-        (Email, r"(?i)[a-z0-9][a-z0-9._%+'-]*@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+", 0, always),
+        (
+            Email,
+            r"(?i)[a-z0-9][a-z0-9._%+'-]*@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+",
+            0,
+            always,
+        ),
         (Iban, r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b", 0, |value, _| iban(value)),
         (NationalId, r"\b\d{3}-\d{2}-\d{4}\b", 0, american),
         (NationalId, r"\b[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b", 0, always),

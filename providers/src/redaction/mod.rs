@@ -134,7 +134,10 @@ impl Redactor {
 
     fn hide(&self, text: &str, vault: &mut Vault) -> String {
         let custom = self.custom.iter().flat_map(|(name, pattern)| {
-            pattern.find_iter(text).map(move |found| (found.range(), name.clone())).filter(|(range, _)| !range.is_empty())
+            pattern
+                .find_iter(text)
+                .map(move |found| (found.range(), name.clone()))
+                .filter(|(range, _)| !range.is_empty())
         });
         let found = detect::find(text, &self.kinds).into_iter().map(|(range, kind)| (range, kind.label().to_owned()));
         let mut found: Vec<_> = custom.chain(found).collect();

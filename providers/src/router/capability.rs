@@ -35,7 +35,8 @@ impl Needs {
                 Message::ToolResult { content, .. } => bytes += content.len(),
             }
         }
-        bytes += request.tools.iter().map(|tool| tool.description.len() + tool.parameters.to_string().len()).sum::<usize>();
+        bytes +=
+            request.tools.iter().map(|tool| tool.description.len() + tool.parameters.to_string().len()).sum::<usize>();
         Self {
             tools: !request.tools.is_empty() && request.tool_choice != ToolChoice::Never,
             schema: request.output.is_some(),

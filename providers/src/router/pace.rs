@@ -201,11 +201,8 @@ mod tests {
     #[test]
     fn windows_are_learnt_from_headers() {
         let (mut pace, now) = (Pace::new(PaceOptions::default()), Instant::now());
-        let window = |limit, left| Window {
-            limit: Some(limit),
-            remaining: Some(left),
-            reset: Some(Duration::from_secs(30)),
-        };
+        let window =
+            |limit, left| Window { limit: Some(limit), remaining: Some(left), reset: Some(Duration::from_secs(30)) };
         assert_eq!(pace.admit(1_000_000, now), Turn::Now, "nothing is known");
         let limits = RateLimits { requests: window(10, 2), tokens: window(1000, 500) };
         pace.settle(Ok(()), Some(limits), now);
@@ -214,7 +211,6 @@ mod tests {
         assert_eq!(pace.admit(100, now), Turn::Now);
         assert_eq!(pace.admit(0, now), Turn::After(Duration::from_secs(30)), "no call is left");
         assert_eq!(pace.admit(900, now + Duration::from_secs(30)), Turn::Now, "the window is full again");
-        
     }
 
     proptest! {

@@ -24,9 +24,10 @@ pub fn encode(request: &Request, model: &str, limit: u32, stream: bool) -> Value
     put(&mut body, "top_p", request.top_p_milli.map(thousandths));
     put(&mut body, "stop_sequences", (!request.stop.is_empty()).then(|| json!(request.stop)));
     if !request.tools.is_empty() {
-        let tools = request.tools.iter().map(
-            |tool| json!({ "name": tool.name, "description": tool.description, "input_schema": tool.parameters }),
-        );
+        let tools = request
+            .tools
+            .iter()
+            .map(|tool| json!({ "name": tool.name, "description": tool.description, "input_schema": tool.parameters }));
         body.insert("tools".into(), tools.collect());
         let choice = match &request.tool_choice {
             ToolChoice::Auto => None,

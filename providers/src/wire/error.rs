@@ -27,8 +27,11 @@ pub fn of_status(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Fai
     let retry_after = retry_after.or_else(|| error.and_then(pause));
     let message =
         if said.is_empty() { format!("status {status} without a reason") } else { format!("status {status}: {said}") };
-    let message =
-        if status == 404 && value.is_none() { format!("{message} (is the base URL right, with its version such as /v1?)") } else { message };
+    let message = if status == 404 && value.is_none() {
+        format!("{message} (is the base URL right, with its version such as /v1?)")
+    } else {
+        message
+    };
     Failure::new(kind, message).after(retry_after)
 }
 
@@ -103,13 +106,20 @@ fn by_code(error: &Value) -> Option<FailureKind> {
         }
         // Waiting does not fill an account.
         "insufficient_quota" | "billing_not_active" | "billing_hard_limit_reached" => Some(FailureKind::Unauthorized),
-        "invalid_api_key" | "authentication_error" | "permission_error" | "billing_error" => Some(FailureKind::Unauthorized),
+        "invalid_api_key" | "authentication_error" | "permission_error" | "billing_error" => {
+            Some(FailureKind::Unauthorized)
+        }
         "UNAUTHENTICATED" | "PERMISSION_DENIED" => Some(FailureKind::Unauthorized),
         "rate_limit_exceeded" | "rate_limit_error" | "overloaded_error" | "RESOURCE_EXHAUSTED" => {
             Some(FailureKind::RateLimited)
         }
-        "model_not_found" | "invalid_model" | "not_found_error" | "invalid_request_error" | "NOT_FOUND"
-        | "INVALID_ARGUMENT" | "FAILED_PRECONDITION" => Some(FailureKind::InvalidRequest),
+        "model_not_found"
+        | "invalid_model"
+        | "not_found_error"
+        | "invalid_request_error"
+        | "NOT_FOUND"
+        | "INVALID_ARGUMENT"
+        | "FAILED_PRECONDITION" => Some(FailureKind::InvalidRequest),
         "request_too_large" => Some(FailureKind::ContextTooLong),
         "server_error" | "internal_error" | "api_error" | "INTERNAL" | "UNAVAILABLE" => {
             Some(FailureKind::PlatformFailure)

@@ -170,7 +170,9 @@ impl Content {
         let plain = |part: &Value| part.as_object().is_some_and(|part| part.len() == 1 && part.contains_key("text"));
         match self.parts.last_mut() {
             Some(last) if plain(last) && plain(part) => {
-                if let (Some(Value::String(held)), Some(more)) = (last.get_mut("text"), part.get("text").and_then(Value::as_str)) {
+                if let (Some(Value::String(held)), Some(more)) =
+                    (last.get_mut("text"), part.get("text").and_then(Value::as_str))
+                {
                     held.push_str(more);
                 }
             }
@@ -215,9 +217,18 @@ impl Fold for Content {
 fn finish(reason: &str) -> Finish {
     match reason {
         "STOP" => Finish::Stop,
+        // Gemini itself says STOP for calls, too; some who speak its format do not.
+        "FUNCTION_CALL" => Finish::tool_calls(),
         "MAX_TOKENS" => Finish::Length,
-        "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "IMAGE_SAFETY"
-        | "IMAGE_PROHIBITED_CONTENT" | "IMAGE_RECITATION" | "LANGUAGE" => Finish::ContentFilter,
+        "SAFETY"
+        | "RECITATION"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT"
+        | "IMAGE_RECITATION"
+        | "LANGUAGE" => Finish::ContentFilter,
         other => Finish::other(other),
     }
 }

@@ -112,8 +112,7 @@ fn user(text: &str, images: &[Image]) -> Value {
     if images.is_empty() {
         return text.into();
     }
-    let pictures =
-        images.iter().map(|image| json!({ "type": "image_url", "image_url": { "url": media::url(image) } }));
+    let pictures = images.iter().map(|image| json!({ "type": "image_url", "image_url": { "url": media::url(image) } }));
     [json!({ "type": "text", "text": text })].into_iter().chain(pictures).collect()
 }
 

@@ -46,8 +46,7 @@ pub fn encode(request: &Request, model: &str, stream: bool) -> Result<Value, Fai
         put(&mut body, "tool_choice", choice);
     }
     if let Some(output) = &request.output {
-        let format =
-            json!({ "type": "json_schema", "name": output.name, "schema": output.schema, "strict": true });
+        let format = json!({ "type": "json_schema", "name": output.name, "schema": output.schema, "strict": true });
         body.insert("text".into(), json!({ "format": format }));
     }
     if stream {
@@ -183,7 +182,9 @@ impl Responses {
                     None => Finish::Other("incomplete".to_owned()),
                 });
             }
-            Some("failed") => return Err(error::in_reply(&json!("the platform says that it failed, without a reason"))),
+            Some("failed") => {
+                return Err(error::in_reply(&json!("the platform says that it failed, without a reason")));
+            }
             other => return Err(Failure::malformed(format!("the answer's status is {}", other.unwrap_or("missing")))),
         }
         Ok(())

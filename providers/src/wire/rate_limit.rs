@@ -147,15 +147,9 @@ mod tests {
             ("anthropic-ratelimit-output-tokens-remaining", "10"),
             ("anthropic-ratelimit-output-tokens-reset", "2027-01-15T07:59:30Z"),
         ];
-        assert_eq!(
-            read(&anthropic),
-            Some(RateLimits { requests: window(50, 49, 7), tokens: window(1000, 10, 0) })
-        );
-        let openrouter = [
-            ("x-ratelimit-limit", "20"),
-            ("x-ratelimit-remaining", "0"),
-            ("x-ratelimit-reset", "1800000060000"),
-        ];
+        assert_eq!(read(&anthropic), Some(RateLimits { requests: window(50, 49, 7), tokens: window(1000, 10, 0) }));
+        let openrouter =
+            [("x-ratelimit-limit", "20"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800000060000")];
         let expected = RateLimits { requests: window(20, 0, 60), tokens: Window::default() };
         assert_eq!(read(&openrouter), Some(expected));
         assert_eq!(read(&[("content-type", "text/plain")]), None);
