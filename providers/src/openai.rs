@@ -54,8 +54,9 @@ impl Protocol for Chat {
         is_openai(host).then_some("it has no API key: set OPENAI_API_KEY or api_key")
     }
 
+    /// Not at the addresses of regions, where OpenAI adds to its prices.
     fn vendor(&self, host: &str) -> Option<&'static str> {
-        is_openai(host).then_some("openai")
+        (host == "api.openai.com").then_some("openai")
     }
 
     fn address(&self, base: &Url, _model: &str, _stream: bool) -> Url {

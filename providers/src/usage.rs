@@ -48,10 +48,13 @@ pub enum Tier {
     Priority,
     /// Within a day.
     Batch,
+    /// In some other way that has its own price, such as a reserved capacity, a fast mode, or a place that the request
+    /// must not leave.
+    Other,
 }
 
 impl Tier {
-    /// What the platforms' words for tiers mean; `None` for a word that is not known, such as a reserved capacity.
+    /// What the platforms' words for tiers mean; `None` for words that say nothing.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
         match word {
@@ -59,7 +62,9 @@ impl Tier {
             "flex" | "FLEX" | "ON_DEMAND_FLEX" => Some(Self::Flex),
             "priority" | "PRIORITY" | "ON_DEMAND_PRIORITY" => Some(Self::Priority),
             "batch" | "BATCH" => Some(Self::Batch),
-            _ => None,
+            "" | "auto" | "TRAFFIC_TYPE_UNSPECIFIED" => None,
+            // Taking it for the standard one would be a guess.
+            _ => Some(Self::Other),
         }
     }
 
@@ -71,6 +76,7 @@ impl Tier {
             Self::Flex => "flex",
             Self::Priority => "priority",
             Self::Batch => "batch",
+            Self::Other => "other",
         }
     }
 }

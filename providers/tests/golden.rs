@@ -48,7 +48,11 @@ pub(crate) fn run<'a>(format: &str, pieces: impl IntoIterator<Item = &'a [u8]>) 
             return (text, Err(failure));
         }
     }
-    (text, decoder.finish())
+    let outcome = decoder.end();
+    while let Some(piece) = decoder.piece() {
+        text.push_str(&piece);
+    }
+    (text, outcome.and_then(|()| decoder.finish()))
 }
 
 struct Recording {
@@ -157,9 +161,8 @@ fn needed(format: &str, bytes: &[u8]) -> usize {
         _ => "data: [DONE]",
     };
     let at = text.find(mark).or_else(|| text.find(r#"data: {"type":"response.incomplete""#)).unwrap();
-    // An event counts once its empty line has begun: the line feed that ends its data, and another.
-    let rest = &text[at..];
-    at + rest.find("\n\n").map(|end| end + 1).or_else(|| rest.find("\n\r\n").map(|end| end + 1)).unwrap()
+    // An event counts once its last line is whole.
+    at + text[at..].find(['\r', '\n']).unwrap()
 }
 
 #[test]

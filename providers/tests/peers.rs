@@ -153,5 +153,17 @@ async fn litellm() {
         works(platform, false).await;
         is_refused(platform, "You are too fast.", &[K::RateLimited]).await;
         is_refused(platform, "It is broken.", &[K::PlatformFailure]).await;
+        is_refused(platform, "Please hang up.", &[K::PlatformFailure]).await;
+        let (text, outcome) = collect(platform, ask("It is cut.")).await;
+        let failure = outcome.expect_err(platform.key());
+        assert!(matches!(failure.kind, K::PlatformFailure | K::MalformedReply), "{failure}");
+        assert!(LONG.starts_with(&text) && text.len() < LONG.len());
+        // LiteLLM turns a garbled stream into a good answer without text in two of the formats, and nothing tells
+        // it from one; in the others it says that something went wrong.
+        let (text, outcome) = collect(platform, ask("It is garbled.")).await;
+        match (platform.key(), outcome) {
+            ("openai-chat" | "gemini", Ok(_)) => assert_eq!(text, ""),
+            (_, outcome) => assert_eq!(outcome.expect_err(platform.key()).kind, K::PlatformFailure),
+        }
     }
 }

@@ -264,6 +264,15 @@ fn lists_of_models_are_read() {
 }
 
 #[test]
+fn prices_apply_where_they_are_known_to() {
+    let chat = providers::openai::Chat::new(providers::wire::openai_chat::Dialect::COMMON);
+    assert_eq!(chat.vendor("api.openai.com"), Some("openai"));
+    // Regions cost more, and nobody knows what others charge.
+    assert_eq!([chat.vendor("eu.api.openai.com"), chat.vendor("localhost")], [None, None]);
+    assert_eq!(providers::openai_responses::Responses.vendor("us.api.openai.com"), None);
+}
+
+#[test]
 fn who_has_no_key_says_what_to_set() {
     let at = |home: &str| Options::new("p", home);
     let reasons = [

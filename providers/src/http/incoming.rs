@@ -18,6 +18,7 @@ pub(super) struct Incoming<P: Protocol> {
     pub(super) started: Instant,
     pub(super) deadline: tokio::time::Instant,
     pub(super) received: usize,
+    pub(super) ended: bool,
     pub(super) first: Option<Duration>,
     /// A failure to report once the text that came before it is out.
     pub(super) failure: Option<Failure>,
@@ -38,7 +39,7 @@ impl<P: Protocol> Incoming<P> {
                 self.decoder = None;
                 return Some(Err(failure));
             }
-            if decoder.done() {
+            if decoder.done() || self.ended {
                 return Some(self.end());
             }
             match tokio::time::timeout_at(self.deadline, self.response.chunk()).await {
@@ -50,7 +51,10 @@ impl<P: Protocol> Incoming<P> {
                     let broken = self.platform.broken(&error, self.received);
                     self.failure = Some(broken.with_consumed(decoder.consumed()));
                 }
-                Ok(Ok(None)) => return Some(self.end()),
+                Ok(Ok(None)) => {
+                    self.ended = true;
+                    self.failure = decoder.end().err().map(|failure| self.platform.named(failure));
+                }
                 Ok(Ok(Some(bytes))) => {
                     self.received += bytes.len();
                     if let Err(failure) = decoder.push(&bytes) {

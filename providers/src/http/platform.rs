@@ -298,8 +298,19 @@ impl<P: Protocol> Platform for Http<P> {
         let decoder = Some(self.shared.protocol.decoder(self.shared.options.max_reply_bytes));
         let Asked { response, limits } = asked;
         let (platform, received, first, failure) = (self.clone(), 0, None, None);
-        let incoming =
-            Incoming { platform, request, response, decoder, limits, started, deadline, received, first, failure };
+        let incoming = Incoming {
+            platform,
+            request,
+            response,
+            decoder,
+            limits,
+            started,
+            deadline,
+            received,
+            ended: false,
+            first,
+            failure,
+        };
         Ok(stream::unfold(incoming, async |mut incoming| Some((incoming.next().await?, incoming))).boxed())
     }
 

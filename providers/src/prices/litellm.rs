@@ -20,7 +20,8 @@ const TIERS: [(Option<TierName>, &str); 4] = [
     (Some(TierName::Priority), "_priority"),
 ];
 
-/// Takes the priced text models of our platforms, by vendor and model. What is not priced by tokens is left out.
+/// Takes the priced text models of our platforms, by vendor and model. What is not priced by tokens, or not in whole
+/// pico-dollars, is left out.
 ///
 /// # Errors
 /// When the text is no JSON object.
@@ -39,6 +40,12 @@ fn model(key: &str, entry: &Value) -> Option<ModelPrices> {
     let model = key.strip_prefix(vendor).and_then(|rest| rest.strip_prefix('/')).unwrap_or(key);
     // What is left with a path or a colon is a variant of the map, such as a region or a tuned model.
     if model.contains(['/', ':']) {
+        return None;
+    }
+    // A price that is no whole number of pico-dollars cannot be kept exactly, and a part without its price would be
+    // taken for one without a price of its own.
+    let prices = entry.as_object()?.iter().filter(|(name, _)| name.contains("token") && name.contains("cost"));
+    if !prices.filter_map(|(_, price)| price.as_f64()).all(|price| whole(price * 1e12).is_some()) {
         return None;
     }
     let mut rates = Vec::new();
@@ -133,6 +140,8 @@ mod tests {
             },
             "ft:gpt-4o": { "litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1, "output_cost_per_token": 1 },
             "dall-e": { "litellm_provider": "openai", "mode": "image_generation", "input_cost_per_token": 1, "output_cost_per_token": 1 },
+            "odd": { "litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1e-06,
+                     "output_cost_per_token": 1e-06, "cache_read_input_token_cost": 1.5e-13 },
             "free": { "litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 0 },
             "other": { "litellm_provider": "mistral", "mode": "chat", "input_cost_per_token": 1, "output_cost_per_token": 1 }
         });

@@ -267,6 +267,14 @@ fn finish(reason: &str) -> Finish {
     }
 }
 
+/// The tier; keeping to one place and the fast mode cost more, whatever the tier.
+fn tier(raw: &Value) -> Option<Tier> {
+    let said = |name: &str| raw.get(name).and_then(Value::as_str);
+    let anywhere = said("inference_geo").is_none_or(|place| matches!(place, "" | "global" | "not_available"));
+    let usual = said("speed").is_none_or(|speed| matches!(speed, "" | "standard"));
+    if anywhere && usual { said("service_tier").and_then(Tier::named) } else { Some(Tier::Other) }
+}
+
 /// What this family's account of the usage means.
 #[must_use]
 pub fn usage(raw: &Value) -> Usage {
@@ -287,7 +295,7 @@ pub fn usage(raw: &Value) -> Usage {
         output: count("/output_tokens"),
         reasoning: count("/output_tokens_details/thinking_tokens"),
         web_searches: count("/server_tool_use/web_search_requests"),
-        tier: raw.get("service_tier").and_then(Value::as_str).and_then(Tier::named),
+        tier: tier(raw),
         ..Usage::default()
     }
 }

@@ -215,6 +215,15 @@ impl Fold for Responses {
                 draft.say(delta)?;
             }
             "response.function_call_arguments.delta" => draft.argue(place, delta)?,
+            // Should the answer be cut within a call, this is all that names it.
+            "response.output_item.added" => {
+                let item = value.get("item").unwrap_or(&Value::Null);
+                if item.get("type").and_then(Value::as_str) == Some("function_call") {
+                    let call = draft.call(place);
+                    call.id = word(item, "/call_id").unwrap_or_default();
+                    call.name = word(item, "/name").unwrap_or_default();
+                }
+            }
             "response.output_item.done" => {
                 if let Some(item) = value.get("item") {
                     self.item(place, item, draft)?;

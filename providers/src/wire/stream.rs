@@ -51,6 +51,16 @@ pub trait Decode: Send {
     /// When the stream reports an error or makes no sense. Pieces that came before it can still be taken.
     fn push(&mut self, bytes: &[u8]) -> Result<(), Failure>;
 
+    /// Tells that no more bytes will come. Some servers leave out the empty line after their last event; the event
+    /// counts all the same if its last line is whole.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    fn end(&mut self) -> Result<(), Failure> {
+        // The end of an empty line ends an event, and that of an unfinished line does not.
+        self.push(b"\n")
+    }
+
     /// The next piece of text, never empty.
     fn piece(&mut self) -> Option<String>;
 
