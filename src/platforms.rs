@@ -8,18 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use providers::{OpenAi, Platform, Registry, Secret, Simulator};
+use providers::http::{ApiKey, Options};
+use providers::prices::{PriceList, Prices};
+use providers::{
+    Anthropic, Gemini, OpenAi, OpenAiResponses, OpenRouter, Platform, Registry, Secret, Simulator, anthropic, gemini,
+    openai, openrouter,
+};
 
 use crate::config::{Config, Platform as Settings, PlatformKind};
 
-/// The model of OpenAI's own service when nobody names one: cheap, and good enough for the starter catalogue.
-const OPENAI_MODEL: &str = "gpt-4o-mini";
+/// Where Ollama listens unless it is told otherwise.
+const OLLAMA: &str = "http://localhost:11434/v1";
 
 /// What to do when there is no platform.
 pub(crate) const NONE: &str = "\
 no AI platform is configured, so no agent can work. Choose one:
-  * set OPENAI_API_KEY for OpenAI, or OPENAI_BASE_URL and OPENAI_MODEL for a server that speaks its protocol (Ollama,
-    vLLM, llama.cpp, OpenRouter)
+  * set OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY or OPENROUTER_API_KEY
+  * set OPENAI_BASE_URL and OPENAI_MODEL for a server that speaks OpenAI's protocol (Ollama, vLLM, llama.cpp)
   * build with `--features local-model` and put a GGUF file into `models` of the data directory; `./dev up` does both
   * add --simulate to try everything without a model; every answer is then labelled [simulated]";
 
@@ -33,15 +38,44 @@ pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
     if !has_models && cfg!(feature = "local-model") && find_model(&config.data_dir).is_some() {
         settings.entry("local".to_owned()).or_insert_with(|| Settings::of(PlatformKind::Local));
     }
+    let prices = Arc::new(prices(&config.data_dir)?);
+    let mut settings: Vec<_> = settings.into_iter().collect();
+    settings.sort_by(|(a_key, a), (b_key, b)| (a.kind, a_key).cmp(&(b.kind, b_key)));
     let platforms = settings
         .iter()
         .map(|(key, platform)| {
-            one(key, platform, &config.data_dir).with_context(|| format!("platform `{key}` cannot be used"))
+            one(key, platform, &config.data_dir, &prices).with_context(|| format!("platform `{key}` cannot be used"))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let defaults =
         if config.default_platforms.is_empty() { order(&platforms) } else { config.default_platforms.clone() };
     Registry::new(platforms, &defaults).context("default_platforms cannot be used")
+}
+
+/// The lists of prices: those that come with the program, and those that were imported into `prices` of the data
+/// directory.
+///
+/// # Errors
+/// When an imported list is none.
+pub(crate) fn prices(data_dir: &Path) -> anyhow::Result<Prices> {
+    let mut prices = Prices::bundled().context("the bundled list of prices cannot be used")?;
+    let mut files: Vec<PathBuf> = match std::fs::read_dir(imported(data_dir)) {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", imported(data_dir).display())),
+    };
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    files.sort();
+    for path in files {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        prices.add(&PriceList::parse(&text).with_context(|| format!("{} cannot be used", path.display()))?);
+    }
+    Ok(prices)
+}
+
+/// Where imported lists of prices are.
+pub(crate) fn imported(data_dir: &Path) -> PathBuf {
+    data_dir.join("prices")
 }
 
 /// Every platform that asks a model. Simulators only when there is nothing else, and then somebody configured them.
@@ -54,27 +88,47 @@ fn order(platforms: &[Arc<dyn Platform>]) -> Vec<String> {
     if models.is_empty() { keys(true) } else { models }
 }
 
-fn one(key: &str, settings: &Settings, data_dir: &Path) -> anyhow::Result<Arc<dyn Platform>> {
-    match settings.kind {
-        PlatformKind::Openai => {
-            let base_url = settings.base_url.clone().unwrap_or_else(|| providers::openai::Options::OPENAI.to_owned());
-            let own = base_url.trim_end_matches('/') == providers::openai::Options::OPENAI;
-            let mut options = providers::openai::Options::new(key, base_url);
-            options.api_key = settings.api_key.as_ref().map(|key| Secret::new(key.reveal()));
-            options.model = settings.model.clone().or_else(|| own.then(|| OPENAI_MODEL.to_owned()));
-            options.proxy = settings.proxy.clone();
-            if let Some(path) = &settings.certificates {
-                let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-                options.extra_certificates = Some(pem);
-            }
-            Ok(Arc::new(OpenAi::new(options)?))
-        }
+fn one(key: &str, settings: &Settings, data_dir: &Path, prices: &Arc<Prices>) -> anyhow::Result<Arc<dyn Platform>> {
+    // The models for when nobody names one are cheap, and good enough for the starter catalogue.
+    let at = |home: &str, model: Option<&str>| http(key, settings, home, model, prices);
+    Ok(match settings.kind {
+        PlatformKind::Openai => Arc::new(OpenAi::new(at(openai::HOME, Some("gpt-4o-mini"))?)?),
+        PlatformKind::OpenaiResponses => Arc::new(OpenAiResponses::new(at(openai::HOME, Some("gpt-4o-mini"))?)?),
+        PlatformKind::Anthropic => Arc::new(Anthropic::new(at(anthropic::HOME, Some("claude-haiku-4-5"))?)?),
+        PlatformKind::Gemini => Arc::new(Gemini::new(at(gemini::HOME, Some("gemini-2.5-flash"))?)?),
+        PlatformKind::Openrouter => Arc::new(OpenRouter::new(at(openrouter::HOME, Some("openai/gpt-4o-mini"))?)?),
+        PlatformKind::Ollama => Arc::new(OpenAi::new(at(OLLAMA, None)?)?),
         PlatformKind::Simulator => {
             let latency = Duration::from_millis(settings.latency_ms.unwrap_or_default());
-            Ok(Arc::new(Simulator::builder().key(key).latency(latency).build()))
+            Arc::new(Simulator::builder().key(key).latency(latency).build())
         }
-        PlatformKind::Local => local(key, settings, data_dir),
+        PlatformKind::Local => local(key, settings, data_dir)?,
+    })
+}
+
+/// How a platform is reached over HTTP; the model only where the service itself is asked.
+fn http(
+    key: &str,
+    settings: &Settings,
+    home: &str,
+    model: Option<&str>,
+    prices: &Arc<Prices>,
+) -> anyhow::Result<Options> {
+    let base_url = settings.base_url.clone().unwrap_or_else(|| home.to_owned());
+    let own = base_url.trim_end_matches('/') == home;
+    let mut options = Options::new(key, base_url);
+    options.api_key = settings.api_key.as_ref().map(|key| Secret::new(key.reveal()));
+    let more = settings.more_keys.iter();
+    options.more_keys =
+        more.map(|more| ApiKey { secret: Secret::new(more.key.reveal()), weight: more.weight }).collect();
+    options.model = settings.model.clone().or_else(|| model.filter(|_| own).map(str::to_owned));
+    options.proxy = settings.proxy.clone();
+    options.prices = Some(Arc::clone(prices));
+    if let Some(path) = &settings.certificates {
+        let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        options.extra_certificates = Some(pem);
     }
+    Ok(options)
 }
 
 #[cfg(feature = "local-model")]
@@ -128,6 +182,36 @@ mod tests {
         assert_eq!(registry.defaults().map(|platform| platform.key()).collect::<Vec<_>>(), ["openai"]);
         assert!(registry.get("a-simulator").is_some(), "who names it gets it");
         assert_eq!(default_of(&config(&[("sim", PlatformKind::Simulator)])), Some("sim".to_owned()));
+    }
+
+    #[test]
+    fn without_an_order_the_kinds_have_one() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        use PlatformKind::{Anthropic, Gemini, Ollama, Openai, Openrouter};
+        let all = [("a", Ollama), ("b", Openrouter), ("c", Gemini), ("d", Anthropic), ("z", Openai), ("y", Openai)];
+        let registry = build(&config(&all)).unwrap();
+        assert_eq!(
+            registry.defaults().map(|platform| platform.key()).collect::<Vec<_>>(),
+            ["y", "z", "d", "c", "b", "a"]
+        );
+        assert_eq!(registry.get("d").unwrap().default_model(), Some("claude-haiku-4-5"));
+        assert_eq!(registry.get("a").unwrap().default_model(), None);
+    }
+
+    #[test]
+    fn imported_prices_cover_the_bundled_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(prices(dir.path()).unwrap().versions().len(), Prices::bundled().unwrap().versions().len());
+        std::fs::create_dir(imported(dir.path())).unwrap();
+        let list = r#"{"date":"2030-01-01","origin":"us","models":[{"vendor":"openai","model":"gpt-4o","rates":[{"input":7,"output":8}]}]}"#;
+        std::fs::write(imported(dir.path()).join("2030-01-01.json"), list).unwrap();
+        let prices_then = prices(dir.path()).unwrap();
+        let rate = |time: &str| {
+            prices_then.valid("openai", "gpt-4o", time.parse().unwrap()).unwrap().model.rates.first().unwrap().input
+        };
+        assert_eq!((rate("2029-12-31T23:59:59Z"), rate("2030-01-01T00:00:00Z")), (2_500_000, 7));
+        std::fs::write(imported(dir.path()).join("x.json"), "{}").unwrap();
+        assert!(format!("{:#}", prices(dir.path()).unwrap_err()).contains("x.json"));
     }
 
     #[test]

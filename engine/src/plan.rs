@@ -124,7 +124,6 @@ impl Planner {
         let model = asked.or_else(|| profile.model.clone());
         let request = Request {
             system: Some(prompt.system),
-            user: prompt.user,
             model: model.clone(),
             temperature_milli: profile.temperature_milli,
             max_tokens: profile.max_tokens,
@@ -132,6 +131,7 @@ impl Planner {
             frequency_penalty_milli: profile.frequency_penalty_milli,
             presence_penalty_milli: profile.presence_penalty_milli,
             timeout: order.attempt_timeout,
+            ..Request::new(prompt.user)
         };
         let model = model.or_else(|| platform.default_model().map(str::to_owned));
         let command = TaskCommand::StartAttempt { platform: key.clone(), model, request_hash: request.hash() };

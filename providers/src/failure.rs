@@ -1,5 +1,10 @@
 use std::time::Duration;
 
+use serde_json::Value;
+
+use crate::Usage;
+use crate::wire::rate_limit::RateLimits;
+
 /// Why a call gave no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -10,6 +15,25 @@ pub struct Failure {
     pub message: String,
     /// How long the platform asks to wait before the next call.
     pub retry_after: Option<Duration>,
+    /// What the platform had done by then, when an answer had begun: it has to be paid for all the same.
+    pub consumed: Option<Box<Consumed>>,
+    /// What the platform said about its limits.
+    pub limits: Option<Box<RateLimits>>,
+}
+
+/// What was used by a call that gave no reply.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Consumed {
+    /// What the platform reported before it broke off; it may be less than what it will charge.
+    pub usage: Usage,
+    /// The platform's own account, word for word.
+    pub raw_usage: Option<Value>,
+    /// How much text had come, in bytes.
+    pub text_bytes: usize,
+    /// The model that answered, when it had named itself.
+    pub model: Option<String>,
+    /// What the platform said it charges, in billionths of a US dollar.
+    pub cost: Option<i64>,
 }
 
 /// The ways a call can fail.
@@ -70,7 +94,7 @@ impl Failure {
     /// A failure after which the platform names no pause.
     #[must_use]
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None }
+        Self { kind, message: message.into(), retry_after: None, consumed: None, limits: None }
     }
 
     /// The same with the pause that the platform asks for.
@@ -78,6 +102,18 @@ impl Failure {
     pub fn after(mut self, pause: Option<Duration>) -> Self {
         self.retry_after = pause;
         self
+    }
+
+    /// The same with what had been used.
+    #[must_use]
+    pub(crate) fn with_consumed(mut self, consumed: Consumed) -> Self {
+        self.consumed = Some(Box::new(consumed));
+        self
+    }
+
+    /// An answer that makes no sense.
+    pub(crate) fn malformed(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::MalformedReply, message)
     }
 
     /// No answer within `limit`.

@@ -7,25 +7,46 @@
 //! - What a platform did not report is `None`, never zero.
 //! - Dropping the future of a call, or its stream, ends the work behind it.
 
+pub mod anthropic;
 mod failure;
+pub mod gemini;
+pub mod http;
 #[cfg(feature = "local-model")]
 pub mod local;
+mod message;
 pub mod openai;
+pub mod openai_responses;
+pub mod openrouter;
 mod platform;
+pub mod prices;
+pub mod redaction;
 mod registry;
 mod reply;
 mod request;
+pub mod router;
 mod secret;
 mod simulator;
+mod usage;
 pub mod wire;
 
-pub use failure::{Failure, FailureKind};
+pub use anthropic::Anthropic;
+pub use failure::{Consumed, Failure, FailureKind};
+pub use gemini::Gemini;
 #[cfg(feature = "local-model")]
 pub use local::Local;
+pub use message::{Family, Image, Message, Opaque, OutputSchema, Tool, ToolCall, ToolChoice};
 pub use openai::OpenAi;
-pub use platform::{Health, Platform, State};
+pub use openai_responses::OpenAiResponses;
+pub use openrouter::OpenRouter;
+pub use platform::{Capabilities, Health, Model, Platform, State};
 pub use registry::{InvalidRegistry, Registry};
-pub use reply::{Chunk, Finish, Reply, ReplyStream, Usage};
+pub use reply::{Chunk, CostSource, Finish, Reply, ReplyStream};
 pub use request::Request;
 pub use secret::Secret;
 pub use simulator::{Behaviour, Simulator, SimulatorBuilder};
+pub use usage::{Tier, Usage};
+
+/// The guide for new platforms; its example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/extend/platform.md")]
+pub struct PlatformGuide;

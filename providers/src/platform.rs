@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use crate::{Failure, Reply, ReplyStream, Request, Usage};
+use crate::{Failure, FailureKind, Reply, ReplyStream, Request, Usage};
 
 /// One place that answers requests: a service, a server of one's own, a model in this process.
 #[async_trait]
@@ -35,8 +35,60 @@ pub trait Platform: Send + Sync {
     /// What a call costs, in billionths of a US dollar; `None` when the price is unknown, which is not free.
     fn cost(&self, model: &str, usage: &Usage) -> Option<i64>;
 
+    /// What is known about a model, so that nobody sends it what it cannot do; by default nothing is known. Answers at
+    /// once, without asking the platform.
+    fn capabilities(&self, _model: &str) -> Capabilities {
+        Capabilities::default()
+    }
+
+    /// Asks which models there are, without spending tokens.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or has no such list.
+    async fn models(&self) -> Result<Vec<Model>, Failure> {
+        match self.default_model() {
+            Some(model) => Ok(vec![Model { capabilities: self.capabilities(model), ..Model::named(model) }]),
+            None => {
+                let what = format!("{}: it has no list of models", self.key());
+                Err(Failure::new(FailureKind::InvalidRequest, what))
+            }
+        }
+    }
+
     /// Asks whether it would answer now, without spending tokens.
     async fn health(&self) -> Health;
+}
+
+/// A model of a platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// What requests call it.
+    pub name: String,
+    /// What the platform tells about it.
+    pub capabilities: Capabilities,
+}
+
+impl Model {
+    /// A model of which nothing but the name is known.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), capabilities: Capabilities::default() }
+    }
+}
+
+/// What a model can do; `None` where nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Capabilities {
+    /// Call tools.
+    pub tools: Option<bool>,
+    /// Keep to a JSON Schema.
+    pub schema: Option<bool>,
+    /// Understand pictures.
+    pub images: Option<bool>,
+    /// How many tokens fit in.
+    pub max_input: Option<u32>,
+    /// How many tokens an answer can have.
+    pub max_output: Option<u32>,
 }
 
 /// What a platform says about itself.

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use futures_util::Stream;
 
-use crate::Failure;
+use crate::wire::rate_limit::RateLimits;
+use crate::{Failure, Message, Opaque, ToolCall, Usage};
 
 /// What a platform answered.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,12 +19,47 @@ pub struct Reply {
     pub usage: Usage,
     /// What it cost in billionths of a US dollar; `None` means unknown, which is not free.
     pub cost: Option<i64>,
+    /// Where the cost comes from.
+    pub cost_source: CostSource,
     /// From asking to the last byte.
     pub duration: Duration,
+    /// From asking to the first piece of text, when it was streamed.
+    pub first_piece: Option<Duration>,
     /// Whether no model was asked at all; whoever shows the text must show this too.
     pub simulated: bool,
     /// The platform's own account of the usage, word for word, as evidence.
     pub raw_usage: Option<serde_json::Value>,
+    /// The tools that the model wants called.
+    pub tool_calls: Vec<ToolCall>,
+    /// What the platform wants back with the next request of the same conversation.
+    pub opaque: Option<Opaque>,
+    /// What the platform said about its limits.
+    pub limits: Option<RateLimits>,
+}
+
+impl Reply {
+    /// The reply as a message of the conversation, for the next request.
+    #[must_use]
+    pub fn message(&self) -> Message {
+        Message::Assistant { text: self.text.clone(), tool_calls: self.tool_calls.clone(), opaque: self.opaque.clone() }
+    }
+}
+
+/// Where a cost comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum CostSource {
+    /// Nobody knows it.
+    #[default]
+    Unpriced,
+    /// The platform said what it charged.
+    Reported,
+    /// It was computed from a list of prices.
+    Listed {
+        /// Which list, such as `2026-11-25`.
+        version: String,
+    },
+    /// Nobody is paid.
+    Free,
 }
 
 /// Why the model stopped.
@@ -39,17 +75,25 @@ pub enum Finish {
     Other(String),
 }
 
-/// Tokens as the platform reported them; `None` means not reported, which is not zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// Tokens of the prompt, cached ones included.
-    pub input: Option<u64>,
-    /// Of these, read from the platform's cache.
-    pub cached_input: Option<u64>,
-    /// Tokens of the answer, reasoning included.
-    pub output: Option<u64>,
-    /// Of these, spent on reasoning.
-    pub reasoning: Option<u64>,
+impl Finish {
+    const TOOL_CALLS: &str = "tool_calls";
+
+    /// It waits for the results of tools. The word is the same whichever platform answered.
+    #[must_use]
+    pub fn tool_calls() -> Self {
+        Self::Other(Self::TOOL_CALLS.to_owned())
+    }
+
+    /// Whether it waits for the results of tools.
+    #[must_use]
+    pub fn is_tool_calls(&self) -> bool {
+        matches!(self, Self::Other(word) if word == Self::TOOL_CALLS)
+    }
+
+    /// A platform's word that means nothing to anybody else.
+    pub(crate) fn other(word: &str) -> Self {
+        Self::Other(word.chars().take(64).collect())
+    }
 }
 
 /// One item of an answer that arrives in pieces.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 
-use crate::{Chunk, Failure, Finish, Health, Platform, Reply, ReplyStream, Request, State, Usage};
+use crate::{Chunk, CostSource, Failure, Finish, Health, Platform, Reply, ReplyStream, Request, State, Usage};
 
 /// What a scripted simulator does with one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,6 +157,11 @@ impl Simulator {
             finish: Finish::Stop,
             model: request.model.unwrap_or_else(|| MODEL.to_owned()),
             cost: Some(0),
+            cost_source: CostSource::Free,
+            first_piece: None,
+            tool_calls: Vec::new(),
+            opaque: None,
+            limits: None,
             usage,
             duration: started.elapsed(),
             simulated: true,

@@ -9,11 +9,18 @@
     reason = "a test fails by panicking"
 )]
 
+mod encode;
 mod failures;
+mod golden;
 #[cfg(feature = "local-model")]
 mod local;
 mod openai;
+mod peers;
+mod platforms;
+mod prices;
+mod redaction;
 mod registry;
+mod routing;
 mod simulator;
 mod wire;
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use providers::openai::Options;
+use providers::openai::{HOME, Options};
 use providers::{Finish, OpenAi, Platform, Request, Secret, State, Usage};
 use serde_json::json;
 use testkit::openai::{Behaviour, OpenAiServer};
@@ -40,7 +40,13 @@ async fn an_answer_keeps_everything() {
         assert_eq!(reply.text, "Forty two.");
         assert_eq!(reply.finish, Finish::Length);
         assert_eq!(reply.model, "test-model");
-        let expected = Usage { input: Some(120), cached_input: Some(100), output: Some(40), reasoning: Some(25) };
+        let expected = Usage {
+            input: Some(120),
+            cached_input: Some(100),
+            output: Some(40),
+            reasoning: Some(25),
+            ..Usage::default()
+        };
         assert_eq!(reply.usage, expected);
         assert_eq!(reply.raw_usage, Some(usage()));
         assert_eq!(reply.cost, None);
@@ -108,7 +114,7 @@ async fn health_spends_nothing() {
 
 #[test]
 fn openai_itself_needs_a_key() {
-    let without = OpenAi::new(Options::new("openai", Options::OPENAI));
+    let without = OpenAi::new(Options::new("openai", HOME));
     // A system without certificates cannot make the client at all.
     if let Ok(platform) = without {
         assert!(platform.unusable().is_some_and(|why| why.contains("OPENAI_API_KEY")));

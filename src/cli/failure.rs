@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 /// Why a command of the CLI did not succeed; decides the exit code.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The run failed or was cancelled; all about it was shown already. Exit code 1.
+    /// The run failed or was cancelled, or a platform that was tried did not answer; all about it was shown already.
+    /// Exit code 1.
     #[error("the run did not complete")]
     Run,
     /// What was verified is damaged; all about it was shown already. Exit code 1.

@@ -17,6 +17,8 @@ mod input;
 mod inspect;
 mod journal;
 mod limit;
+mod platforms;
+mod prices;
 mod run;
 mod signals;
 mod steer;
@@ -40,7 +42,7 @@ use terminal::Terminal;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  success
-  1  the run failed or was cancelled; what was verified is damaged; the catalogue has errors
+  1  the run failed or was cancelled; what was verified is damaged; the catalogue has errors; no platform answered
   2  a refusal, or wrong usage
   3  infrastructure failed: the server, the database, the network";
 
@@ -270,8 +272,57 @@ enum Command {
     /// Manage the catalogue of agents, templates and workflows
     #[command(subcommand)]
     Catalog(Catalog),
+    /// See, check and try the AI platforms of the configuration
+    #[command(subcommand)]
+    Platforms(Platforms),
+    /// See, compare and import the prices of models
+    #[command(subcommand)]
+    Prices(Prices),
     /// Show the configuration that is in force, secrets masked
     Config,
+}
+
+#[derive(Debug, Subcommand)]
+enum Platforms {
+    /// List the platforms in the order in which they are asked
+    List,
+    /// Ask each platform whether it would answer; costs nothing
+    Health,
+    /// List the models of a platform, with what they can do and cost
+    Models {
+        /// The key of the platform
+        key: String,
+    },
+    /// Make one short call, which the platform charges for, and show all about it
+    Test {
+        /// The key of the platform
+        key: String,
+        /// The model (default: that of the platform)
+        #[arg(long)]
+        model: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Prices {
+    /// List the prices that are valid today
+    List {
+        /// Only models whose name, such as openai/gpt-4o, contains this
+        model: Option<String>,
+    },
+    /// Show what a list would change, and change nothing
+    Diff {
+        #[command(flatten)]
+        source: prices::Source,
+    },
+    /// Take a list in; calls from its date on are priced by it
+    Import {
+        #[command(flatten)]
+        source: prices::Source,
+        /// Write the list to this file instead of the data directory
+        #[arg(long, value_name = "LIST.json")]
+        output: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -492,6 +543,17 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::Journal(Journal::Switch) => journal::switch(&config, terminal, json).await,
         Command::Rebuild { name, .. } => admin::rebuild(&config, terminal, json, name.as_deref()).await,
         Command::Catalog(command) => catalog(command, &config, terminal, json).await,
+        Command::Platforms(Platforms::List) => platforms::list(&config, terminal, json),
+        Command::Platforms(Platforms::Health) => platforms::health(&config, terminal, json).await,
+        Command::Platforms(Platforms::Models { key }) => platforms::models(&config, terminal, json, &key).await,
+        Command::Platforms(Platforms::Test { key, model }) => {
+            platforms::test(&config, terminal, json, &key, model).await
+        }
+        Command::Prices(Prices::List { model }) => prices::list(&config, terminal, json, model.as_deref()),
+        Command::Prices(Prices::Diff { source }) => prices::diff(&config, terminal, json, &source),
+        Command::Prices(Prices::Import { source, output }) => {
+            prices::import(&config, terminal, json, &source, output.as_deref())
+        }
         Command::Config => admin::show_config(&config, terminal, json),
     }
 }

@@ -12,15 +12,27 @@ use super::{Config, Masked, PlatformKind};
 /// The file that is read from the working directory when no other is named.
 const FILE: &str = "hishamos.toml";
 
-/// The variables of others that mean the same to us.
-const FOREIGN: [&str; 4] = ["DATABASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"];
+/// The variables of others that mean the same to us, besides those of [`SERVICES`].
+const FOREIGN: [&str; 1] = ["DATABASE_URL"];
+
+/// The services whose usual variables make a platform: what the variables begin with, what the platform is called, and
+/// the kinds that the key fits, the one to make first.
+const SERVICES: [(&str, &str, &[PlatformKind]); 4] = [
+    ("OPENAI", "openai", &[PlatformKind::Openai, PlatformKind::OpenaiResponses]),
+    ("ANTHROPIC", "anthropic", &[PlatformKind::Anthropic]),
+    ("GEMINI", "gemini", &[PlatformKind::Gemini]),
+    ("OPENROUTER", "openrouter", &[PlatformKind::Openrouter]),
+];
+
+/// What the names of a service's variables end with.
+const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 
 /// The variables of the environment that are ours and no settings.
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 6] =
-    ["readers", "patience_seconds", "drain_seconds", "takeover_seconds", "latency_ms", "default_platforms"];
+const PARSED: [&str; 7] =
+    ["readers", "patience_seconds", "drain_seconds", "takeover_seconds", "latency_ms", "default_platforms", "more_keys"];
 
 /// What the command line says; it has the last word.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -60,9 +72,14 @@ pub(crate) enum Error {
 pub(crate) fn load(flags: &Flags) -> Result<Config, Error> {
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("HISHAMOS_") || FOREIGN.contains(&&**name))
+        .filter(|(name, _)| name.starts_with("HISHAMOS_") || is_foreign(name))
         .collect();
     merge(flags, Path::new(FILE), &environment)
+}
+
+fn is_foreign(name: &str) -> bool {
+    let of_service = |service: &str| name.strip_prefix(service).is_some_and(|ending| ENDINGS.contains(&ending));
+    FOREIGN.contains(&name) || SERVICES.iter().any(|(service, _, _)| of_service(service))
 }
 
 fn merge(flags: &Flags, usual_file: &Path, environment: &[(String, String)]) -> Result<Config, Error> {
@@ -110,7 +127,9 @@ fn merge(flags: &Flags, usual_file: &Path, environment: &[(String, String)]) -> 
     if let Some(port) = flags.port.or(port.filter(|_| flags.listen.is_none())) {
         config.listen.set_port(port);
     }
-    add_openai(&mut config, &variable)?;
+    for (service, name, kinds) in SERVICES {
+        add_service(&mut config, service, name, kinds, &variable)?;
+    }
     if flags.simulate {
         config.platforms.entry("simulator".to_owned()).or_insert_with(|| super::Platform::of(PlatformKind::Simulator));
         config.default_platforms = vec!["simulator".to_owned()];
@@ -119,24 +138,34 @@ fn merge(flags: &Flags, usual_file: &Path, environment: &[(String, String)]) -> 
     Ok(config)
 }
 
-/// `OPENAI_API_KEY` and `OPENAI_BASE_URL` make a platform `openai`, or fill in what the configured one leaves open; so
-/// does `OPENAI_MODEL`.
-fn add_openai(config: &mut Config, variable: &impl Fn(&str) -> Option<String>) -> Result<(), Error> {
-    let (key, url) = (variable("OPENAI_API_KEY"), variable("OPENAI_BASE_URL"));
-    if key.is_none() && url.is_none() {
+/// `…_API_KEY` and `…_BASE_URL` make the platform of a service, or fill in what the configured one leaves open; so does
+/// `…_MODEL`. The key also goes to every other platform of the service that has neither a key nor a base URL of its own.
+fn add_service(
+    config: &mut Config,
+    service: &str,
+    name: &str,
+    kinds: &[PlatformKind],
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Result<(), Error> {
+    let [key, url, model] = ENDINGS.map(|ending| variable(&format!("{service}{ending}")));
+    let (Some(kind), true) = (kinds.first(), key.is_some() || url.is_some()) else {
         return Ok(());
+    };
+    let platform = config.platforms.entry(name.to_owned()).or_insert_with(|| super::Platform::of(*kind));
+    if !kinds.contains(&platform.kind) {
+        return Err(Error::Invalid(format!(
+            "platforms.{name} is of another kind, but {service}_API_KEY or {service}_BASE_URL is set; rename the platform"
+        )));
     }
-    let platform =
-        config.platforms.entry("openai".to_owned()).or_insert_with(|| super::Platform::of(PlatformKind::Openai));
-    if platform.kind != PlatformKind::Openai {
-        return Err(Error::Invalid(
-            "platforms.openai is of another kind, but OPENAI_API_KEY or OPENAI_BASE_URL is set; rename the platform"
-                .to_owned(),
-        ));
-    }
-    platform.api_key = platform.api_key.take().or(key.map(Masked::new));
+    platform.api_key = platform.api_key.take().or_else(|| key.clone().map(Masked::new));
     platform.base_url = platform.base_url.take().or(url);
-    platform.model = platform.model.take().or_else(|| variable("OPENAI_MODEL"));
+    platform.model = platform.model.take().or(model);
+    let own = |platform: &&mut super::Platform| {
+        kinds.contains(&platform.kind) && platform.base_url.is_none() && platform.api_key.is_none()
+    };
+    for platform in config.platforms.values_mut().filter(own) {
+        platform.api_key = key.clone().map(Masked::new);
+    }
     Ok(())
 }
 
@@ -280,6 +309,34 @@ mod tests {
     }
 
     #[test]
+    fn the_variables_of_each_service_make_its_platform() {
+        for (service, name, kinds) in SERVICES {
+            let [key, url, model] = ENDINGS.map(|ending| format!("{service}{ending}"));
+            let config = with(&Flags::default(), "", &[(&key, "k-1"), (&url, "http://x"), (&model, "m")]).unwrap();
+            let platform = &config.platforms[name];
+            assert_eq!((platform.kind, config.platforms.len()), (kinds[0], 1));
+            assert_eq!(platform.api_key.as_ref().unwrap().reveal(), "k-1");
+            assert_eq!((platform.base_url.as_deref(), platform.model.as_deref()), (Some("http://x"), Some("m")));
+            assert!(with(&Flags::default(), "", &[(&model, "m")]).unwrap().platforms.is_empty());
+            let other = format!("[platforms.{name}]\nkind = \"simulator\"\n");
+            assert!(with(&Flags::default(), &other, &[(&key, "k-1")]).unwrap_err().contains(&key));
+        }
+    }
+
+    #[test]
+    fn a_key_goes_to_every_platform_of_its_service_and_nowhere_else() {
+        let file = "[platforms.thinker]\nkind = \"openai-responses\"\n\
+                    [platforms.mine]\nkind = \"openai\"\nbase_url = \"http://mine/v1\"\n\
+                    [platforms.other]\nkind = \"openai\"\napi_key = \"own\"\n[platforms.claude]\nkind = \"anthropic\"\n";
+        let config = with(&Flags::default(), file, &[("OPENAI_API_KEY", "k-1")]).unwrap();
+        let key = |name: &str| config.platforms[name].api_key.as_ref().map(|key| key.reveal().to_owned());
+        assert_eq!(key("openai").as_deref(), Some("k-1"));
+        assert_eq!(key("thinker").as_deref(), Some("k-1"));
+        assert_eq!(key("other").as_deref(), Some("own"));
+        assert_eq!((key("mine"), key("claude")), (None, None));
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         let error = with(&Flags::default(), "listen = \"0.0.0.0:7410\"\n", &[]).unwrap_err();
         assert!(error.contains("loopback only"), "{error}");
@@ -324,8 +381,8 @@ mod tests {
 
     #[test]
     fn secrets_are_masked_when_shown() {
-        let file =
-            "database_url = \"postgres://u:hidden@h/d\"\n[platforms.x]\nkind = \"openai\"\napi_key = \"hidden\"\n";
+        let file = "database_url = \"postgres://u:hidden@h/d\"\n[platforms.x]\nkind = \"openai\"\napi_key = \"hidden\"\n\
+             more_keys = [{ key = \"hidden\" }]\n";
         let config = with(&Flags::default(), file, &[]).unwrap();
         let shown = serde_json::to_string(&config).unwrap() + &format!("{config:?}");
         assert!(!shown.contains("hidden"), "{shown}");

@@ -29,7 +29,7 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) log: Log,
     /// Where work goes that names no platform, most wanted first; empty means every platform in the order of their
-    /// keys, the simulator last.
+    /// kinds ([`PlatformKind`]), a simulator only when there is nothing else.
     pub(crate) default_platforms: Vec<String>,
     /// The AI platforms, by key.
     pub(crate) platforms: BTreeMap<String, Platform>,
@@ -87,12 +87,22 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// The kind of an AI platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// The kind of an AI platform, in the order in which they are asked when nobody says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum PlatformKind {
     /// Speaks OpenAI Chat Completions over HTTP.
     Openai,
+    /// Speaks OpenAI Responses over HTTP.
+    OpenaiResponses,
+    /// Speaks Anthropic Messages over HTTP.
+    Anthropic,
+    /// Speaks Gemini over HTTP.
+    Gemini,
+    /// OpenRouter.
+    Openrouter,
+    /// Ollama on this machine.
+    Ollama,
     /// An open-weights model in this process.
     Local,
     /// Asks no model, openly so.
@@ -104,9 +114,19 @@ impl PlatformKind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Openai => "openai",
+            Self::OpenaiResponses => "openai-responses",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Openrouter => "openrouter",
+            Self::Ollama => "ollama",
             Self::Local => "local",
             Self::Simulator => "simulator",
         }
+    }
+
+    /// Whether it is reached over HTTP.
+    pub(crate) const fn is_http(self) -> bool {
+        !matches!(self, Self::Local | Self::Simulator)
     }
 }
 
@@ -116,19 +136,22 @@ impl PlatformKind {
 pub(crate) struct Platform {
     /// What it is.
     pub(crate) kind: PlatformKind,
-    /// openai: where the API begins, `/v1` included.
+    /// Over HTTP: where the API begins; the platform's own service when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) base_url: Option<String>,
-    /// openai: the key; servers of one's own often need none.
+    /// Over HTTP: the key; servers of one's own often need none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) api_key: Option<Masked>,
-    /// openai: the model for agents that name none. local: what the model is called.
+    /// Over HTTP: further keys, among which calls are spread.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) more_keys: Vec<MoreKey>,
+    /// The model for agents that name none. local: what the model is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) model: Option<String>,
-    /// openai: a proxy for every call, as a URL.
+    /// Over HTTP: a proxy for every call, as a URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) proxy: Option<String>,
-    /// openai: a PEM file with certificates to trust besides the system's.
+    /// Over HTTP: a PEM file with certificates to trust besides the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) certificates: Option<PathBuf>,
     /// local: the GGUF file; the newest in `models` of the data directory when not given.
@@ -139,6 +162,21 @@ pub(crate) struct Platform {
     pub(crate) latency_ms: Option<u64>,
 }
 
+/// A further key of a platform.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MoreKey {
+    /// The key.
+    pub(crate) key: Masked,
+    /// How many calls it takes for each one of `api_key`; 0 keeps it for when all others rest.
+    #[serde(default = "one")]
+    pub(crate) weight: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
 impl Platform {
     /// One of a kind with nothing said.
     pub(crate) fn of(kind: PlatformKind) -> Self {
@@ -146,6 +184,7 @@ impl Platform {
             kind,
             base_url: None,
             api_key: None,
+            more_keys: Vec::new(),
             model: None,
             proxy: None,
             certificates: None,
@@ -156,16 +195,16 @@ impl Platform {
 
     /// The first setting that is there although its kind has no use for it.
     pub(crate) fn misplaced(&self) -> Option<&'static str> {
-        let openai = [
+        let http = [
             ("base_url", self.base_url.is_some()),
             ("api_key", self.api_key.is_some()),
+            ("more_keys", !self.more_keys.is_empty()),
             ("proxy", self.proxy.is_some()),
             ("certificates", self.certificates.is_some()),
         ];
         let set = |wanted: PlatformKind, name, is_set: bool| (is_set && self.kind != wanted).then_some(name);
-        openai
-            .into_iter()
-            .find_map(|(name, is_set)| set(PlatformKind::Openai, name, is_set))
+        http.into_iter()
+            .find_map(|(name, is_set)| (is_set && !self.kind.is_http()).then_some(name))
             .or_else(|| (self.kind == PlatformKind::Simulator && self.model.is_some()).then_some("model"))
             .or_else(|| set(PlatformKind::Local, "path", self.path.is_some()))
             .or_else(|| set(PlatformKind::Simulator, "latency_ms", self.latency_ms.is_some()))

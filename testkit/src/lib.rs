@@ -1,4 +1,4 @@
-//! What tests share: private databases and protocol doubles. Nothing in the program depends on it.
+//! What tests share: private databases, protocol doubles, and other implementations of the protocols. Nothing in the program depends on it.
 //!
 //! Everything here panics when it cannot do its job: a test without its database has failed.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test without its fixture has failed")]
@@ -6,7 +6,9 @@
 mod database;
 pub mod kurrent;
 pub mod openai;
+mod peers;
 mod server;
 
 pub use database::Database;
+pub use peers::Peer;
 pub use server::PostgresServer;

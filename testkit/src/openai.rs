@@ -316,7 +316,8 @@ async fn serve(mut socket: TcpStream, shared: &Shared) -> io::Result<()> {
         return Ok(());
     };
     let streamed = received.json.get("stream").and_then(Value::as_bool).unwrap_or(false);
-    let completion = received.path.ends_with("/chat/completions");
+    // Whatever is asked for by POST is an answer of a model: other platforms call it otherwise.
+    let completion = received.method == "POST";
     let models = received.path.ends_with("/models");
     let behaviour = {
         let mut state = shared.state();

@@ -14,6 +14,7 @@ mod crash;
 mod kurrent;
 mod life;
 mod openai;
+mod platforms;
 mod program;
 mod refusals;
 mod under_load;

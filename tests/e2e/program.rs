@@ -46,7 +46,11 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hishamos"));
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with("HISHAMOS_") || name.starts_with("OPENAI_") || name == "DATABASE_URL" {
+            if ["HISHAMOS_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "OPENROUTER_"]
+                .iter()
+                .any(|ours| name.starts_with(ours))
+                || name == "DATABASE_URL"
+            {
                 command.env_remove(name);
             }
         }

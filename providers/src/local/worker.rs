@@ -14,7 +14,7 @@ use tracing::{error, info};
 
 use super::model::Model;
 use super::{Options, generate};
-use crate::{Failure, FailureKind, Reply, Request};
+use crate::{CostSource, Failure, FailureKind, Reply, Request};
 
 /// A request in the queue.
 pub(super) struct Job {
@@ -115,6 +115,10 @@ impl Thread {
         if self.model.is_none() {
             self.load()?;
         }
+        if let Some(what) = beyond(&job.request) {
+            let message = format!("the local model cannot handle {what}; use another platform for it");
+            return Err(Failure::new(FailureKind::InvalidRequest, message));
+        }
         let Some(model) = self.model.as_mut() else {
             return Err(Failure::new(FailureKind::PlatformFailure, "no model is loaded"));
         };
@@ -129,6 +133,11 @@ impl Thread {
             model: self.name.as_ref().to_owned(),
             usage: answer.usage,
             cost: Some(0),
+            cost_source: CostSource::Free,
+            first_piece: None,
+            tool_calls: Vec::new(),
+            opaque: None,
+            limits: None,
             duration: job.started.elapsed(),
             simulated: false,
             raw_usage: None,
@@ -159,5 +168,22 @@ impl Thread {
                 Err(Failure::new(FailureKind::PlatformFailure, why))
             }
         }
+    }
+}
+
+/// What a request has that only larger models understand.
+fn beyond(request: &Request) -> Option<&'static str> {
+    if !request.turns.is_empty() {
+        Some("a conversation of several turns")
+    } else if !request.tools.is_empty() {
+        Some("tools")
+    } else if request.output.is_some() {
+        Some("a schema for its answer")
+    } else if !request.images.is_empty() {
+        Some("pictures")
+    } else if !request.stop.is_empty() {
+        Some("stop sequences")
+    } else {
+        None
     }
 }

@@ -4,12 +4,11 @@
 //! reasoning tokens inside the answer's, which is how [`Usage`] counts. A streamed answer is complete only when
 //! `[DONE]` came; anything less is a failure, because a cut answer must never pass for a short one.
 
-use std::collections::VecDeque;
-
 use serde_json::{Map, Value, json};
 
-use super::{openai_failure, sse};
-use crate::{Failure, FailureKind, Finish, Request, Usage};
+use super::stream::{body, count, nano_usd, put, reported, thousandths, word};
+use super::{Answer, Draft, Fold, Progress, StreamDecoder, error, media};
+use crate::{Failure, Family, Finish, Image, Message, Opaque, Request, Tier, ToolCall, ToolChoice, Usage};
 
 /// What differs among those who speak the family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,30 +29,23 @@ pub enum MaxTokensField {
 }
 
 impl Dialect {
+    /// What nearly everybody speaks.
+    pub const COMMON: Self = Self { max_tokens: MaxTokensField::MaxTokens, reports_cost: false };
+    /// OpenRouter's.
+    pub const OPENROUTER: Self = Self { max_tokens: MaxTokensField::MaxTokens, reports_cost: true };
+
     /// The dialect spoken at a host.
     #[must_use]
     pub fn of_host(host: &str) -> Self {
         let openai = host == "api.openai.com" || host.ends_with(".api.openai.com");
-        let max_tokens = if openai { MaxTokensField::MaxCompletionTokens } else { MaxTokensField::MaxTokens };
-        Self { max_tokens, reports_cost: host == "openrouter.ai" }
+        if openai {
+            Self { max_tokens: MaxTokensField::MaxCompletionTokens, ..Self::COMMON }
+        } else if host == "openrouter.ai" {
+            Self::OPENROUTER
+        } else {
+            Self::COMMON
+        }
     }
-}
-
-/// A complete answer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// The text.
-    pub text: String,
-    /// Why it ended there.
-    pub finish: Finish,
-    /// The model, when it named itself.
-    pub model: Option<String>,
-    /// Tokens.
-    pub usage: Usage,
-    /// What was charged, in billionths of a US dollar.
-    pub cost: Option<i64>,
-    /// The `usage` object as it came.
-    pub raw_usage: Option<Value>,
 }
 
 /// The body of a request. What the request leaves open is left out, so that the platform decides.
@@ -61,203 +53,225 @@ pub struct Answer {
 pub fn encode(request: &Request, model: &str, dialect: Dialect, stream: bool) -> Value {
     let mut body = Map::new();
     body.insert("model".into(), model.into());
-    let system = request.system.as_deref().filter(|system| !system.is_empty());
-    let messages = system
-        .map(|content| json!({ "role": "system", "content": content }))
-        .into_iter()
-        .chain([json!({ "role": "user", "content": request.user })])
-        .collect();
-    body.insert("messages".into(), Value::Array(messages));
-    let mut optional = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            body.insert(name.into(), value);
-        }
-    };
-    let thousandths = |value: f64| Value::from(value / 1000.0);
-    optional("temperature", request.temperature_milli.map(|value| thousandths(value.into())));
+    body.insert("messages".into(), Value::Array(messages(request)));
+    put(&mut body, "temperature", request.temperature_milli.map(thousandths));
     let max_tokens = match dialect.max_tokens {
         MaxTokensField::MaxTokens => "max_tokens",
         MaxTokensField::MaxCompletionTokens => "max_completion_tokens",
     };
-    optional(max_tokens, request.max_tokens.map(Value::from));
-    optional("top_p", request.top_p_milli.map(|value| thousandths(value.into())));
-    optional("frequency_penalty", request.frequency_penalty_milli.map(|value| thousandths(value.into())));
-    optional("presence_penalty", request.presence_penalty_milli.map(|value| thousandths(value.into())));
+    put(&mut body, max_tokens, request.max_tokens.map(Value::from));
+    put(&mut body, "top_p", request.top_p_milli.map(thousandths));
+    put(&mut body, "frequency_penalty", request.frequency_penalty_milli.map(thousandths));
+    put(&mut body, "presence_penalty", request.presence_penalty_milli.map(thousandths));
+    put(&mut body, "stop", (!request.stop.is_empty()).then(|| json!(request.stop)));
+    if !request.tools.is_empty() {
+        let tools = request.tools.iter().map(|tool| {
+            json!({ "type": "function", "function": {
+                "name": tool.name, "description": tool.description, "parameters": tool.parameters,
+            } })
+        });
+        body.insert("tools".into(), tools.collect());
+        let choice = match &request.tool_choice {
+            ToolChoice::Auto => None,
+            ToolChoice::Never => Some(json!("none")),
+            ToolChoice::Required => Some(json!("required")),
+            ToolChoice::Named(name) => Some(json!({ "type": "function", "function": { "name": name } })),
+        };
+        put(&mut body, "tool_choice", choice);
+    }
+    if let Some(output) = &request.output {
+        let schema = json!({ "name": output.name, "schema": output.schema, "strict": true });
+        body.insert("response_format".into(), json!({ "type": "json_schema", "json_schema": schema }));
+    }
     if stream {
         body.insert("stream".into(), true.into());
         // Without it a stream reports no usage at all.
         body.insert("stream_options".into(), json!({ "include_usage": true }));
     }
+    if dialect.reports_cost {
+        body.insert("usage".into(), json!({ "include": true }));
+    }
     Value::Object(body)
+}
+
+fn messages(request: &Request) -> Vec<Value> {
+    let system = request.system.as_deref().filter(|system| !system.is_empty());
+    let system = system.map(|content| json!({ "role": "system", "content": content }));
+    let prompt = json!({ "role": "user", "content": user(&request.user, &request.images) });
+    let turns = request.turns.iter().map(|turn| match turn {
+        Message::User { text, images } => json!({ "role": "user", "content": user(text, images) }),
+        Message::Assistant { text, tool_calls, opaque } => assistant(text, tool_calls, opaque.as_ref()),
+        Message::ToolResult { call, content, .. } => {
+            json!({ "role": "tool", "tool_call_id": call, "content": content })
+        }
+    });
+    system.into_iter().chain([prompt]).chain(turns).collect()
+}
+
+fn user(text: &str, images: &[Image]) -> Value {
+    if images.is_empty() {
+        return text.into();
+    }
+    let pictures = images.iter().map(|image| json!({ "type": "image_url", "image_url": { "url": media::url(image) } }));
+    [json!({ "type": "text", "text": text })].into_iter().chain(pictures).collect()
+}
+
+fn assistant(text: &str, calls: &[ToolCall], opaque: Option<&Opaque>) -> Value {
+    let mut message = Map::new();
+    message.insert("role".into(), "assistant".into());
+    message.insert("content".into(), if text.is_empty() && !calls.is_empty() { Value::Null } else { text.into() });
+    if !calls.is_empty() {
+        let calls = calls.iter().map(|call| {
+            json!({ "id": call.id, "type": "function",
+                    "function": { "name": call.name, "arguments": call.arguments } })
+        });
+        message.insert("tool_calls".into(), calls.collect());
+    }
+    if let Some(details) = Opaque::of(opaque, Family::OpenAiChat) {
+        message.insert("reasoning_details".into(), details.clone());
+    }
+    Value::Object(message)
 }
 
 /// Reads the body of a successful, unstreamed answer.
 ///
 /// # Errors
 /// `MalformedReply` when it is no complete answer; what the error says, when it is an error under a status of success.
-pub fn decode(body: &[u8], dialect: Dialect) -> Result<Answer, Failure> {
-    let value: Value = serde_json::from_slice(body)
-        .map_err(|error| malformed(format!("the answer is not the expected JSON: {error}")))?;
-    if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
-        return Err(openai_failure::in_reply(error));
-    }
-    let choice = first_choice(&value).ok_or_else(|| malformed("the answer has no choices"))?;
+pub fn decode(bytes: &[u8], dialect: Dialect) -> Result<Answer, Failure> {
+    let value = body(bytes)?;
+    let choice = first_choice(&value).ok_or_else(|| Failure::malformed("the answer has no choices"))?;
     let message = choice
         .get("message")
         .filter(|message| message.is_object())
-        .ok_or_else(|| malformed("the answer's choice has no message"))?;
-    let mut text = content(message)?;
-    let mut finish = choice.get("finish_reason").and_then(Value::as_str).map(finish);
-    if let Some(refusal) = refusal(message).filter(|_| text.is_empty()) {
-        (text, finish) = (refusal.to_owned(), Some(Finish::ContentFilter));
+        .ok_or_else(|| Failure::malformed("the answer's choice has no message"))?;
+    let mut draft = Draft::new(usize::MAX);
+    let mut fold = Chat::new(dialect);
+    fold.account(&value, &mut draft);
+    fold.message(message, &mut draft)?;
+    // A refusal stands where the text would be; beside a text it is a remark.
+    if draft.text().is_empty() && fold.refused {
+        draft.say(refusal(message).unwrap_or_default())?;
+    } else {
+        fold.refused = false;
     }
-    Ok(Answer {
-        text,
-        finish: finish.unwrap_or_else(|| Finish::Other("not reported".to_owned())),
-        model: model(&value),
-        usage: usage(value.get("usage")),
-        cost: cost(value.get("usage"), dialect),
-        raw_usage: value.get("usage").filter(|usage| !usage.is_null()).cloned(),
-    })
+    draft.finish = choice.get("finish_reason").and_then(Value::as_str).map(finish);
+    let unknown = || Finish::Other("not reported".to_owned());
+    draft.finish.get_or_insert_with(unknown);
+    fold.close(&mut draft)?;
+    draft.complete(usage)
 }
 
-/// Reads an answer as it is streamed.
+/// A decoder for a streamed answer of at most `limit` bytes.
+#[must_use]
+pub fn decoder(dialect: Dialect, limit: usize) -> StreamDecoder<Chat> {
+    StreamDecoder::new(Chat::new(dialect), limit)
+}
+
+/// The fold of this family.
 #[derive(Debug)]
-pub struct StreamDecoder {
-    events: sse::Decoder,
+pub struct Chat {
     dialect: Dialect,
-    limit: usize,
-    text: String,
-    pieces: VecDeque<String>,
-    finish: Option<Finish>,
     refused: bool,
-    model: Option<String>,
-    usage: Option<Value>,
-    done: bool,
+    details: Vec<Value>,
 }
 
-impl StreamDecoder {
-    /// A decoder for an answer of at most `limit` bytes.
-    #[must_use]
-    pub fn new(dialect: Dialect, limit: usize) -> Self {
-        Self {
-            events: sse::Decoder::new(limit),
-            dialect,
-            limit,
-            text: String::new(),
-            pieces: VecDeque::new(),
-            finish: None,
-            refused: false,
-            model: None,
-            usage: None,
-            done: false,
-        }
+impl Chat {
+    fn new(dialect: Dialect) -> Self {
+        Self { dialect, refused: false, details: Vec::new() }
     }
 
-    /// Takes more bytes.
-    ///
-    /// # Errors
-    /// When the stream reports an error or makes no sense. Pieces that came before it can still be taken.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        for event in self.events.push(bytes).map_err(|error| malformed(error.to_string()))? {
-            // What follows the end is not part of the answer.
-            if self.done {
-                break;
-            }
-            self.event(&event)?;
-        }
-        Ok(())
-    }
-
-    /// The next piece of text, never empty.
-    pub fn piece(&mut self) -> Option<String> {
-        self.pieces.pop_front()
-    }
-
-    /// Whether `[DONE]` came.
-    #[must_use]
-    pub fn done(&self) -> bool {
-        self.done
-    }
-
-    /// The whole answer, once no more bytes will come.
-    ///
-    /// # Errors
-    /// `MalformedReply` when the answer ended in the middle.
-    pub fn finish(self) -> Result<Answer, Failure> {
-        if !self.done {
-            return Err(malformed(format!("the stream broke off after {} bytes of text", self.text.len())));
-        }
-        let finish = if self.refused {
-            Finish::ContentFilter
-        } else {
-            self.finish.ok_or_else(|| malformed("the stream ended without a finish reason"))?
-        };
-        Ok(Answer {
-            text: self.text,
-            finish,
-            model: self.model,
-            usage: usage(self.usage.as_ref()),
-            cost: cost(self.usage.as_ref(), self.dialect),
-            raw_usage: self.usage,
-        })
-    }
-
-    fn event(&mut self, event: &sse::Event) -> Result<(), Failure> {
-        let data = event.data.trim();
-        if data == "[DONE]" {
-            self.done = true;
-            return Ok(());
-        }
-        if data.is_empty() {
-            return Ok(());
-        }
-        let value: Value = serde_json::from_str(data)
-            .map_err(|error| malformed(format!("an event of the stream is not the expected JSON: {error}")))?;
-        if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
-            return Err(openai_failure::in_reply(error));
-        }
-        if event.name == "error" {
-            return Err(openai_failure::in_reply(&value));
-        }
-        if self.model.is_none() {
-            self.model = model(&value);
+    /// Takes model, usage and charge.
+    fn account(&self, value: &Value, draft: &mut Draft) {
+        if draft.model.is_none() {
+            draft.model = word(value, "/model");
         }
         if let Some(usage) = value.get("usage").filter(|usage| !usage.is_null()) {
             // Some send running totals with every event: the last one counts, sums would count twice.
-            self.usage = Some(usage.clone());
+            if self.dialect.reports_cost {
+                draft.cost = usage.get("cost").and_then(Value::as_f64).and_then(nano_usd).or(draft.cost);
+            }
+            draft.usage = Some(usage.clone());
         }
-        let Some(choice) = first_choice(&value) else {
+        draft.tier = word(value, "/service_tier").as_deref().and_then(Tier::named).or(draft.tier);
+    }
+
+    /// Takes a message, or the part of one that a delta is.
+    fn message(&mut self, message: &Value, draft: &mut Draft) -> Result<(), Failure> {
+        draft.say(&content(message)?)?;
+        self.refused |= refusal(message).is_some();
+        if let Some(Value::Array(details)) = message.get("reasoning_details") {
+            for detail in details {
+                draft.grow(detail.to_string().len())?;
+                self.details.push(detail.clone());
+            }
+        }
+        let Some(Value::Array(calls)) = message.get("tool_calls") else {
             return Ok(());
         };
-        if let Some(delta) = choice.get("delta").filter(|delta| delta.is_object()) {
-            let mut text = content(delta)?;
-            if let Some(refusal) = refusal(delta) {
-                self.refused = true;
-                text.push_str(refusal);
+        for (at, part) in calls.iter().enumerate() {
+            let place = part.get("index").and_then(Value::as_u64).or_else(|| u64::try_from(at).ok()).unwrap_or(0);
+            let call = draft.call(place);
+            if let Some(id) = word(part, "/id") {
+                call.id = id;
             }
-            if self.text.len() + text.len() > self.limit {
-                return Err(too_large(self.limit));
+            // Only the first part names the tool; some repeat the name with every part.
+            if let Some(name) = word(part, "/function/name").filter(|_| call.name.is_empty()) {
+                call.name = name;
             }
-            if !text.is_empty() {
-                self.text.push_str(&text);
-                self.pieces.push_back(text);
+            match part.pointer("/function/arguments") {
+                None | Some(Value::Null) => {}
+                Some(Value::String(piece)) => draft.argue(place, piece)?,
+                // Some servers send an object where the family has a text.
+                Some(other) => draft.argue(place, &other.to_string())?,
             }
-        }
-        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
-            self.finish = Some(finish(reason));
         }
         Ok(())
     }
 }
 
-/// An answer that outgrew `limit` bytes.
-pub(crate) fn too_large(limit: usize) -> Failure {
-    malformed(format!("the answer is larger than the {limit} bytes that are accepted"))
-}
+impl Fold for Chat {
+    fn event(&mut self, name: &str, value: Value, draft: &mut Draft) -> Result<Progress, Failure> {
+        if let Some(reported) = reported(&value) {
+            return Err(error::in_reply(reported));
+        }
+        if name == "error" {
+            return Err(error::in_reply(&value));
+        }
+        self.account(&value, draft);
+        let Some(choice) = first_choice(&value) else {
+            return Ok(Progress::More);
+        };
+        if let Some(delta) = choice.get("delta").filter(|delta| delta.is_object()) {
+            self.message(delta, draft)?;
+            draft.say(refusal(delta).unwrap_or_default())?;
+        }
+        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
+            draft.finish = Some(finish(reason));
+        }
+        Ok(Progress::More)
+    }
 
-fn malformed(message: impl Into<String>) -> Failure {
-    Failure::new(FailureKind::MalformedReply, message)
+    fn sentinel(&mut self) -> Progress {
+        Progress::Done
+    }
+
+    fn close(&mut self, draft: &mut Draft) -> Result<(), Failure> {
+        if self.refused {
+            draft.finish = Some(Finish::ContentFilter);
+        } else if draft.has_calls() && draft.finish == Some(Finish::Stop) {
+            // Several servers say `stop` although they want tools called.
+            draft.finish = Some(Finish::tool_calls());
+        }
+        if !self.details.is_empty() {
+            let parts = Value::Array(std::mem::take(&mut self.details));
+            draft.opaque = Some(Opaque { family: Family::OpenAiChat, parts });
+        }
+        Ok(())
+    }
+
+    fn usage(&self, raw: &Value) -> Usage {
+        usage(raw)
+    }
 }
 
 /// We never ask for more than one choice, so only the one of index 0 is ours.
@@ -274,7 +288,7 @@ fn content(message: &Value) -> Result<String, Failure> {
         Some(Value::Array(parts)) => {
             Ok(parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect())
         }
-        Some(_) => Err(malformed("the answer's content is not text")),
+        Some(_) => Err(Failure::malformed("the answer's content is not text")),
     }
 }
 
@@ -282,36 +296,33 @@ fn refusal(message: &Value) -> Option<&str> {
     message.get("refusal").and_then(Value::as_str).filter(|refusal| !refusal.is_empty())
 }
 
-fn model(value: &Value) -> Option<String> {
-    value.get("model").and_then(Value::as_str).filter(|model| !model.is_empty()).map(str::to_owned)
-}
-
 fn finish(reason: &str) -> Finish {
     match reason {
         "stop" => Finish::Stop,
         "length" => Finish::Length,
         "content_filter" => Finish::ContentFilter,
-        other => Finish::Other(other.chars().take(64).collect()),
+        // The second is what it was called before tools.
+        "tool_calls" | "function_call" => Finish::tool_calls(),
+        other => Finish::other(other),
     }
 }
 
-fn usage(value: Option<&Value>) -> Usage {
-    let count = |path: &str| value.and_then(|usage| usage.pointer(path)).and_then(Value::as_u64);
+/// What this family's account of the usage means.
+#[must_use]
+pub fn usage(raw: &Value) -> Usage {
+    let count = |path: &str| count(raw, path);
     Usage {
         input: count("/prompt_tokens"),
         // The second name is DeepSeek's.
         cached_input: count("/prompt_tokens_details/cached_tokens").or_else(|| count("/prompt_cache_hit_tokens")),
+        cache_write_other: count("/prompt_tokens_details/cache_write_tokens"),
+        audio_input: count("/prompt_tokens_details/audio_tokens"),
+        image_input: count("/prompt_tokens_details/image_tokens"),
         output: count("/completion_tokens"),
         reasoning: count("/completion_tokens_details/reasoning_tokens"),
+        audio_output: count("/completion_tokens_details/audio_tokens"),
+        image_output: count("/completion_tokens_details/image_tokens"),
+        web_searches: count("/server_tool_use/web_search_requests"),
+        ..Usage::default()
     }
-}
-
-fn cost(usage: Option<&Value>, dialect: Dialect) -> Option<i64> {
-    if !dialect.reports_cost {
-        return None;
-    }
-    let dollars = usage?.get("cost")?.as_f64()?;
-    // Up to the limit every whole nano-dollar is exact in an f64, and no sane charge is above it.
-    let sane = (0.0..=1e6).contains(&dollars);
-    sane.then(|| (dollars * 1e9).round() as i64) // In range by the check before.
 }

@@ -38,11 +38,10 @@ impl Decoder {
         Self { limit, line: Vec::new(), name: String::new(), data: None, after_cr: false, started: false }
     }
 
-    /// Takes more bytes and returns the events that are now complete.
-    ///
-    /// # Errors
-    /// When an event outgrows the limit; the decoder is of no use after that.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Event>, TooLong> {
+    /// Takes more bytes and returns the events that are now complete, and an error when one outgrows the limit; the
+    /// decoder is of no use after that. Events before an overlong one are returned all the same, because otherwise
+    /// they would be seen or not depending on where the bytes are cut.
+    pub fn push(&mut self, bytes: &[u8]) -> (Vec<Event>, Option<TooLong>) {
         let mut events = Vec::new();
         for &byte in bytes {
             let after_cr = std::mem::take(&mut self.after_cr);
@@ -56,10 +55,10 @@ impl Decoder {
             }
             let held = self.line.len() + self.name.len() + self.data.as_ref().map_or(0, String::len);
             if held > self.limit {
-                return Err(TooLong { limit: self.limit });
+                return (events, Some(TooLong { limit: self.limit }));
             }
         }
-        Ok(events)
+        (events, None)
     }
 
     fn end_line(&mut self) -> Option<Event> {
@@ -94,12 +93,10 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use super::{Decoder, Event, TooLong};
 
     fn all(bytes: &[u8]) -> Vec<Event> {
-        Decoder::new(1000).push(bytes).unwrap()
+        Decoder::new(1000).push(bytes).0
     }
 
     fn event(name: &str, data: &str) -> Event {
@@ -120,7 +117,8 @@ mod tests {
     #[test]
     fn holds_no_more_than_its_limit() {
         let mut decoder = Decoder::new(8);
-        assert_eq!(decoder.push(b"data: ab\n\ndata: cd\n\n").unwrap().len(), 2);
-        assert_eq!(decoder.push(b"data: abc"), Err(TooLong { limit: 8 }));
+        assert_eq!(decoder.push(b"data: ab\n\ndata: cd\n\n").0.len(), 2);
+        let (events, error) = decoder.push(b"data: e\n\ndata: abc");
+        assert_eq!((events.len(), error), (1, Some(TooLong { limit: 8 })));
     }
 }

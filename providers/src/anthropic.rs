@@ -1,0 +1,77 @@
+//! Anthropic Messages over HTTP.
+
+use reqwest::Url;
+use serde_json::Value;
+
+use crate::http::{Error, Http, Options, Protocol, below};
+use crate::wire::{Answer, Decode, anthropic};
+use crate::{Failure, Request};
+
+/// Anthropic's own service.
+pub const HOME: &str = "https://api.anthropic.com/v1";
+
+/// The length of an answer when neither the request nor a list of models says any. Every model of Anthropic can
+/// answer at this length.
+const ANSWER_LIMIT: u32 = 4096;
+
+/// A platform that speaks Anthropic Messages.
+pub type Anthropic = Http<Messages>;
+
+/// Speaks Anthropic Messages.
+#[derive(Debug, Clone, Copy)]
+pub struct Messages;
+
+impl Http<Messages> {
+    /// Prepares the platform; connects to nothing.
+    ///
+    /// # Errors
+    /// When the options cannot work.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        Self::speaking(Messages, options)
+    }
+}
+
+impl Protocol for Messages {
+    fn home(&self) -> &'static str {
+        HOME
+    }
+
+    fn version(&self) -> &'static str {
+        "/v1"
+    }
+
+    fn credentials(&self, key: &str) -> Vec<(&'static str, String)> {
+        vec![("x-api-key", key.to_owned())]
+    }
+
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[("anthropic-version", "2023-06-01")]
+    }
+
+    fn needs_key(&self, host: &str) -> Option<&'static str> {
+        (host == "api.anthropic.com").then_some("it has no API key: set ANTHROPIC_API_KEY or api_key")
+    }
+
+    /// Whatever stands in front of it: nobody else has models of these names.
+    fn vendor(&self, _host: &str) -> Option<&'static str> {
+        Some("anthropic")
+    }
+
+    fn address(&self, base: &Url, _model: &str, _stream: bool) -> Url {
+        below(base, &["messages"])
+    }
+
+    fn encode(&self, request: &Request, model: &str, limit: Option<u32>, stream: bool) -> Result<Value, Failure> {
+        // An answer that may become very long has to be streamed, so an unstreamed one gets less.
+        let limit = limit.map_or(ANSWER_LIMIT, |limit| if stream { limit } else { limit.min(8192) });
+        Ok(anthropic::encode(request, model, limit, stream))
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Answer, Failure> {
+        anthropic::decode(body)
+    }
+
+    fn decoder(&self, limit: usize) -> Box<dyn Decode> {
+        Box::new(anthropic::decoder(limit))
+    }
+}

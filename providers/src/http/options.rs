@@ -1,0 +1,137 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+
+use crate::Secret;
+use crate::prices::Prices;
+
+/// How one platform is reached.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The platform's key, such as `openai` or `ollama`.
+    pub key: String,
+    /// Where the API begins, such as `https://api.openai.com/v1`.
+    pub base_url: String,
+    /// The API key; local servers need none.
+    pub api_key: Option<Secret>,
+    /// Further API keys. Calls are spread over all of them by their weights, and a key that the platform makes wait
+    /// or refuses rests while others can work.
+    pub more_keys: Vec<ApiKey>,
+    /// The model for requests that name none.
+    pub model: Option<String>,
+    /// How long connecting may take, TLS included.
+    pub connect_timeout: Duration,
+    /// The largest accepted answer, in bytes.
+    pub max_reply_bytes: usize,
+    /// A proxy for every call, as a URL. The proxies of the environment are not used.
+    pub proxy: Option<String>,
+    /// Certificates, as PEM, to trust besides the system's: for servers behind a company's own authority.
+    pub extra_certificates: Option<Vec<u8>>,
+    /// What calls cost where the platform does not say so itself.
+    pub prices: Option<Arc<Prices>>,
+}
+
+/// A key and its share of the calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// The key.
+    pub secret: Secret,
+    /// How many calls it takes for each one of a key of weight 1; 0 keeps it for when all others rest.
+    pub weight: u32,
+}
+
+impl Options {
+    /// A platform without key or default model: connecting takes at most 10 s, an answer at most 16 MiB.
+    #[must_use]
+    pub fn new(key: impl Into<String>, base_url: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            base_url: base_url.into(),
+            api_key: None,
+            more_keys: Vec::new(),
+            model: None,
+            connect_timeout: Duration::from_secs(10),
+            max_reply_bytes: 16 * 1024 * 1024,
+            proxy: None,
+            extra_certificates: None,
+            prices: None,
+        }
+    }
+
+    /// Every key with its weight.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&Secret, u32)> {
+        let first = self.api_key.iter().map(|secret| (secret, 1));
+        first.chain(self.more_keys.iter().map(|key| (&key.secret, key.weight)))
+    }
+}
+
+/// Why options make no platform.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The base URL is none.
+    #[error(
+        "`{url}` is no base URL for a platform ({why}); it must look like https://api.openai.com/v1 or \
+         http://localhost:11434/v1"
+    )]
+    BaseUrl {
+        /// What was given, without a password.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The key has characters that no HTTP header can carry.
+    #[error("the API key of platform `{0}` has characters that a key cannot have, such as a line break")]
+    ApiKey(String),
+    /// The HTTP client cannot be made: a wrong proxy or certificate, or no certificates on this system.
+    #[error("the HTTP client of platform `{key}` cannot be made: {why}")]
+    Client {
+        /// The platform.
+        key: String,
+        /// The innermost reason.
+        why: String,
+    },
+}
+
+/// Checks a base URL and adds the version where it is missing.
+pub(super) fn base_url(text: &str, version: &str) -> Result<Url, Error> {
+    let mut url =
+        Url::parse(text.trim()).map_err(|error| Error::BaseUrl { url: "…".to_owned(), why: error.to_string() })?;
+    let secret = !url.username().is_empty() || url.password().is_some();
+    // Neither setter fails for a URL with a host, and others are refused below.
+    let _ = url.set_password(None);
+    let _ = url.set_username("");
+    let why = if !matches!(url.scheme(), "http" | "https") {
+        "it is neither http nor https"
+    } else if secret {
+        "it holds a user name or password; use api_key"
+    } else if url.query().is_some() || url.fragment().is_some() {
+        "it has a query or fragment"
+    } else {
+        let path = url.path().trim_end_matches('/').to_owned();
+        let missing = if path.ends_with(version) { "" } else { version };
+        url.set_path(&format!("{path}{missing}"));
+        return Ok(url);
+    };
+    Err(Error::BaseUrl { url: url.to_string(), why: why.to_owned() })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::base_url;
+
+    #[test]
+    fn the_version_is_added_once() {
+        let cases = [
+            ("https://host", "/v1", "https://host/v1"),
+            ("https://host/", "/v1", "https://host/v1"),
+            ("https://host/v1/", "/v1", "https://host/v1"),
+            ("https://host/proxy", "/v1beta", "https://host/proxy/v1beta"),
+            ("https://host/api", "", "https://host/api"),
+        ];
+        for (given, version, expected) in cases {
+            assert_eq!(base_url(given, version).unwrap().as_str(), expected);
+        }
+    }
+}

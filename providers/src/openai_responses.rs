@@ -1,0 +1,57 @@
+//! OpenAI Responses over HTTP: OpenAI itself, and those who copy it.
+
+use reqwest::Url;
+use serde_json::Value;
+
+use crate::http::{Error, Http, Options, Protocol, below};
+use crate::openai::{HOME, is_openai};
+use crate::wire::{Answer, Decode, openai_responses};
+use crate::{Failure, Request};
+
+/// A platform that speaks OpenAI Responses.
+pub type OpenAiResponses = Http<Responses>;
+
+/// Speaks OpenAI Responses.
+#[derive(Debug, Clone, Copy)]
+pub struct Responses;
+
+impl Http<Responses> {
+    /// Prepares the platform; connects to nothing.
+    ///
+    /// # Errors
+    /// When the options cannot work.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        Self::speaking(Responses, options)
+    }
+}
+
+impl Protocol for Responses {
+    fn home(&self) -> &'static str {
+        HOME
+    }
+
+    fn needs_key(&self, host: &str) -> Option<&'static str> {
+        is_openai(host).then_some("it has no API key: set OPENAI_API_KEY or api_key")
+    }
+
+    /// Not at the addresses of regions, where OpenAI adds to its prices.
+    fn vendor(&self, host: &str) -> Option<&'static str> {
+        (host == "api.openai.com").then_some("openai")
+    }
+
+    fn address(&self, base: &Url, _model: &str, _stream: bool) -> Url {
+        below(base, &["responses"])
+    }
+
+    fn encode(&self, request: &Request, model: &str, _limit: Option<u32>, stream: bool) -> Result<Value, Failure> {
+        openai_responses::encode(request, model, stream)
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Answer, Failure> {
+        openai_responses::decode(body)
+    }
+
+    fn decoder(&self, limit: usize) -> Box<dyn Decode> {
+        Box::new(openai_responses::decoder(limit))
+    }
+}

@@ -1,0 +1,85 @@
+//! OpenRouter: Chat Completions with many vendors behind one door. It says itself what each call was charged, and that
+//! wins over any list of prices.
+
+use reqwest::Url;
+use serde_json::Value;
+
+use crate::http::{Error, Http, Options, Protocol, below};
+use crate::wire::openai_chat::{self, Dialect};
+use crate::wire::{Answer, Decode};
+use crate::{Failure, Model, Request};
+
+/// OpenRouter's own service.
+pub const HOME: &str = "https://openrouter.ai/api/v1";
+
+/// OpenRouter.
+pub type OpenRouter = Http<Routed>;
+
+/// Speaks OpenRouter's dialect of Chat Completions.
+#[derive(Debug, Clone, Copy)]
+pub struct Routed;
+
+impl Http<Routed> {
+    /// Prepares the platform; connects to nothing.
+    ///
+    /// # Errors
+    /// When the options cannot work.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        Self::speaking(Routed, options)
+    }
+}
+
+impl Protocol for Routed {
+    fn home(&self) -> &'static str {
+        HOME
+    }
+
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        // How OpenRouter names the program in its account of the usage.
+        &[("x-title", "HishamOS")]
+    }
+
+    fn needs_key(&self, host: &str) -> Option<&'static str> {
+        (host == "openrouter.ai").then_some("it has no API key: set OPENROUTER_API_KEY or api_key")
+    }
+
+    fn vendor(&self, _host: &str) -> Option<&'static str> {
+        None
+    }
+
+    fn address(&self, base: &Url, _model: &str, _stream: bool) -> Url {
+        below(base, &["chat", "completions"])
+    }
+
+    fn encode(&self, request: &Request, model: &str, _limit: Option<u32>, stream: bool) -> Result<Value, Failure> {
+        Ok(openai_chat::encode(request, model, Dialect::OPENROUTER, stream))
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Answer, Failure> {
+        openai_chat::decode(body, Dialect::OPENROUTER)
+    }
+
+    fn decoder(&self, limit: usize) -> Box<dyn Decode> {
+        Box::new(openai_chat::decoder(Dialect::OPENROUTER, limit))
+    }
+
+    fn models(&self, list: &Value) -> Vec<Model> {
+        let all = list.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let model = |entry: &Value| {
+            let size = |path: &str| entry.pointer(path).and_then(Value::as_u64).and_then(|size| size.try_into().ok());
+            let mut model = Model::named(entry.get("id")?.as_str()?);
+            model.capabilities.max_input = size("/context_length");
+            model.capabilities.max_output = size("/top_provider/max_completion_tokens");
+            if let Some(parameters) = entry.get("supported_parameters").and_then(Value::as_array) {
+                let takes = |name: &str| Some(parameters.iter().any(|known| known.as_str() == Some(name)));
+                model.capabilities.tools = takes("tools");
+                model.capabilities.schema = takes("structured_outputs");
+            }
+            if let Some(modalities) = entry.pointer("/architecture/input_modalities").and_then(Value::as_array) {
+                model.capabilities.images = Some(modalities.iter().any(|kind| kind.as_str() == Some("image")));
+            }
+            Some(model)
+        };
+        all.iter().filter_map(model).collect()
+    }
+}

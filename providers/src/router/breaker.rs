@@ -1,0 +1,251 @@
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+use crate::{Failure, FailureKind};
+
+/// When a breaker opens and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerOptions {
+    /// So many failures in a row open it.
+    pub threshold: u32,
+    /// How long it stays open the first time; each time that the probe fails, twice as long.
+    pub cooldown: Duration,
+    /// It never stays open longer, unless the platform asks for it.
+    pub longest: Duration,
+    /// A probe that has not come back by then is given up.
+    pub probe_limit: Duration,
+}
+
+impl Default for BreakerOptions {
+    /// 5 failures, 10 s to 5 min, 2 min for a probe.
+    fn default() -> Self {
+        Self {
+            threshold: 5,
+            cooldown: Duration::from_secs(10),
+            longest: Duration::from_secs(300),
+            probe_limit: Duration::from_secs(120),
+        }
+    }
+}
+
+/// Whether a call may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It may.
+    Go,
+    /// It may, and it decides whether others may follow.
+    Probe,
+    /// Not before this much time has passed.
+    Rest(Duration),
+}
+
+/// What a call says about the health of whoever was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It works, though the request may have been refused for its own sake.
+    Well,
+    /// It failed.
+    Ill,
+    /// It asks for a pause.
+    Pause(Option<Duration>),
+    /// It will not work before somebody does something: a key is wrong, an account is empty.
+    Barred,
+}
+
+impl Verdict {
+    /// What a failure says.
+    #[must_use]
+    pub fn of(failure: &Failure) -> Self {
+        match failure.kind {
+            FailureKind::RateLimited => Self::Pause(failure.retry_after),
+            FailureKind::Unauthorized => Self::Barred,
+            FailureKind::InvalidRequest | FailureKind::ContextTooLong | FailureKind::ContentRefused => Self::Well,
+            FailureKind::PlatformFailure if failure.retry_after.is_some() => Self::Pause(failure.retry_after),
+            FailureKind::Timeout
+            | FailureKind::Unreachable
+            | FailureKind::PlatformFailure
+            | FailureKind::MalformedReply => Self::Ill,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed,
+    Open { until: Instant },
+    Probing { since: Instant },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Breaker {
+    state: State,
+    /// Failures in a row.
+    failures: u32,
+    /// How often it has opened in a row.
+    trips: u32,
+}
+
+/// The circuit breakers of whatever can fail by itself, such as (platform, model, key). What was never seen is closed.
+#[derive(Debug, Clone)]
+pub struct Breakers<K> {
+    options: BreakerOptions,
+    breakers: HashMap<K, Breaker>,
+}
+
+impl<K: Eq + Hash + Clone> Breakers<K> {
+    /// None yet.
+    #[must_use]
+    pub fn new(options: BreakerOptions) -> Self {
+        Self { options, breakers: HashMap::new() }
+    }
+
+    /// Whether a call may be made now. Whoever gets [`Admission::Probe`] must tell what became of it; a probe that
+    /// is lost is made again after a while.
+    pub fn admit(&mut self, key: &K, now: Instant) -> Admission {
+        let Some(breaker) = self.breakers.get_mut(key) else {
+            return Admission::Go;
+        };
+        match breaker.state {
+            State::Closed => Admission::Go,
+            State::Open { until } if now < until => Admission::Rest(until - now),
+            State::Probing { since } if now < since + self.options.probe_limit => {
+                Admission::Rest(since + self.options.probe_limit - now)
+            }
+            State::Open { .. } | State::Probing { .. } => {
+                breaker.state = State::Probing { since: now };
+                Admission::Probe
+            }
+        }
+    }
+
+    /// How long it still rests; `None` when a call would be let through. Changes nothing.
+    #[must_use]
+    pub fn resting(&self, key: &K, now: Instant) -> Option<Duration> {
+        match self.breakers.get(key)?.state {
+            State::Open { until } => until.checked_duration_since(now).filter(|rest| !rest.is_zero()),
+            State::Closed | State::Probing { .. } => None,
+        }
+    }
+
+    /// Tells what became of a call.
+    pub fn settle(&mut self, key: &K, verdict: Verdict, now: Instant) {
+        let options = self.options;
+        if verdict == Verdict::Well {
+            // Nothing has to be remembered of what works.
+            self.breakers.remove(key);
+            return;
+        }
+        let fresh = Breaker { state: State::Closed, failures: 0, trips: 0 };
+        let breaker = self.breakers.entry(key.clone()).or_insert(fresh);
+        breaker.failures = breaker.failures.saturating_add(1);
+        let probing = matches!(breaker.state, State::Probing { .. });
+        let doubled = options.cooldown.saturating_mul(1 << breaker.trips.min(16)).min(options.longest);
+        let rest = match verdict {
+            Verdict::Well => return,
+            Verdict::Pause(Some(pause)) => pause,
+            Verdict::Pause(None) => doubled,
+            Verdict::Barred => options.longest,
+            Verdict::Ill if probing || breaker.failures >= options.threshold => doubled,
+            Verdict::Ill => return,
+        };
+        // What the platform asks for is no sign of illness, so it does not make the next rest longer.
+        if !matches!(verdict, Verdict::Pause(Some(_))) {
+            breaker.trips = breaker.trips.saturating_add(1);
+        }
+        let until = now + rest;
+        // A call that was under way before does not shorten the rest.
+        breaker.state = match breaker.state {
+            State::Open { until: known } if known > until => breaker.state,
+            _ => State::Open { until },
+        };
+    }
+
+    /// Everything that rests now, with how long it still does.
+    pub fn open(&self, now: Instant) -> impl Iterator<Item = (&K, Duration)> {
+        self.breakers.keys().filter_map(move |key| Some((key, self.resting(key, now)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+
+    use super::{Admission, BreakerOptions, Breakers, Verdict};
+
+    const fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    fn options() -> BreakerOptions {
+        BreakerOptions { threshold: 3, cooldown: seconds(10), longest: seconds(60), probe_limit: seconds(30) }
+    }
+
+    #[test]
+    fn opens_probes_and_closes() {
+        let (mut breakers, start) = (Breakers::new(options()), Instant::now());
+        for _ in 0..2 {
+            breakers.settle(&"a", Verdict::Ill, start);
+            assert_eq!(breakers.admit(&"a", start), Admission::Go);
+        }
+        breakers.settle(&"a", Verdict::Ill, start);
+        assert_eq!(breakers.admit(&"a", start + seconds(4)), Admission::Rest(seconds(6)));
+        assert_eq!(breakers.admit(&"b", start), Admission::Go, "others are not concerned");
+        assert_eq!(breakers.admit(&"a", start + seconds(10)), Admission::Probe);
+        assert_eq!(breakers.admit(&"a", start + seconds(11)), Admission::Rest(seconds(29)), "one probe at a time");
+        breakers.settle(&"a", Verdict::Ill, start + seconds(12));
+        assert_eq!(breakers.resting(&"a", start + seconds(12)), Some(seconds(20)), "twice as long");
+        assert_eq!(breakers.admit(&"a", start + seconds(32)), Admission::Probe);
+        breakers.settle(&"a", Verdict::Well, start + seconds(33));
+        assert_eq!(breakers.admit(&"a", start + seconds(33)), Admission::Go);
+        breakers.settle(&"a", Verdict::Ill, start + seconds(34));
+        assert_eq!(breakers.admit(&"a", start + seconds(34)), Admission::Go, "it counts from the beginning again");
+    }
+
+    #[test]
+    fn a_lost_probe_is_made_again() {
+        let (mut breakers, start) = (Breakers::new(options()), Instant::now());
+        breakers.settle(&1, Verdict::Pause(Some(seconds(5))), start);
+        assert_eq!(breakers.admit(&1, start + seconds(5)), Admission::Probe);
+        assert_eq!(breakers.admit(&1, start + seconds(35)), Admission::Probe);
+    }
+
+    #[test]
+    fn what_the_platform_asks_for_is_kept() {
+        let (mut breakers, start) = (Breakers::new(options()), Instant::now());
+        breakers.settle(&1, Verdict::Pause(Some(seconds(90))), start);
+        assert_eq!(breakers.resting(&1, start), Some(seconds(90)));
+        breakers.settle(&1, Verdict::Pause(Some(seconds(2))), start + seconds(1));
+        assert_eq!(breakers.resting(&1, start + seconds(1)), Some(seconds(89)), "a late answer shortens nothing");
+        breakers.settle(&2, Verdict::Barred, start);
+        assert_eq!(breakers.resting(&2, start), Some(seconds(60)));
+        assert_eq!(breakers.open(start).count(), 2);
+    }
+
+    proptest! {
+        /// Whatever happens, nothing rests for ever, and there is never more than one probe at a time.
+        #[test]
+        fn every_rest_ends(events in prop::collection::vec((0_u8..5, 0_u64..40), 1..60)) {
+            let (mut breakers, mut now) = (Breakers::new(options()), Instant::now());
+            for (event, wait) in events {
+                now += seconds(wait);
+                let verdict = match event {
+                    0 => Verdict::Well,
+                    1 => Verdict::Ill,
+                    2 => Verdict::Pause(None),
+                    3 => Verdict::Pause(Some(seconds(20))),
+                    _ => Verdict::Barred,
+                };
+                breakers.settle(&0, verdict, now);
+                if let Some(rest) = breakers.resting(&0, now) {
+                    prop_assert!(rest <= seconds(60));
+                    let mut later = breakers.clone();
+                    prop_assert_eq!(later.admit(&0, now + rest), Admission::Probe);
+                    prop_assert!(matches!(later.admit(&0, now + rest), Admission::Rest(_)));
+                }
+            }
+        }
+    }
+}

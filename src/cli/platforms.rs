@@ -1,0 +1,274 @@
+//! Commands about AI platforms: `platforms list`, `health`, `models` and `test`. They need no database and no running
+//! server: they ask the platforms of the configuration themselves.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use providers::{Capabilities, Chunk, CostSource, Finish, Platform, Registry, Reply, Request, State, Usage};
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::terminal::{Style, Terminal, cut, printable, seconds};
+use crate::config::Config;
+use crate::platforms;
+
+/// What `test` asks.
+const QUESTION: &str = "Reply with the word: ready";
+
+fn registry(config: &Config) -> Result<Registry, Failure> {
+    let registry = platforms::build(config)?;
+    if registry.iter().next().is_none() {
+        return Err(Failure::Refused { code: "NO_PLATFORM".to_owned(), message: platforms::NONE.to_owned() });
+    }
+    Ok(registry)
+}
+
+fn named<'a>(registry: &'a Registry, key: &str) -> Result<&'a Arc<dyn Platform>, Failure> {
+    registry.get(key).ok_or_else(|| {
+        let known: Vec<_> = registry.iter().map(|platform| platform.key()).collect();
+        Failure::usage(format!("there is no platform `{key}`; there are: {}", known.join(", ")))
+    })
+}
+
+/// What a platform is, by the configuration; the one that is there without being configured is the local model.
+fn kind(config: &Config, key: &str) -> &'static str {
+    config.platforms.get(key).map_or("local", |platform| platform.kind.name())
+}
+
+/// `hishamos platforms list`.
+pub(crate) fn list(config: &Config, terminal: &mut Terminal, as_json: bool) -> Result<(), Failure> {
+    let registry = registry(config)?;
+    let order: Vec<_> = registry.defaults().map(|platform| platform.key().to_owned()).collect();
+    let place = |key: &str| order.iter().position(|known| known == key).map(|place| place + 1);
+    if as_json {
+        let all: Vec<Value> = registry
+            .iter()
+            .map(|platform| {
+                json!({
+                    "key": platform.key(), "kind": kind(config, platform.key()), "model": platform.default_model(),
+                    "order": place(platform.key()), "simulated": platform.simulated(),
+                    "unusable": platform.unusable(),
+                })
+            })
+            .collect();
+        terminal.json(&json!({ "platforms": all }));
+        return Ok(());
+    }
+    for platform in registry.iter() {
+        let key = platform.key();
+        let order = place(key).map_or_else(|| "-".to_owned(), |place| place.to_string());
+        let (glyph, why) = match platform.unusable() {
+            None => (terminal.paint(Style::Good, "✓"), String::new()),
+            Some(why) => (terminal.paint(Style::Bad, "✗"), why),
+        };
+        let model = platform.default_model().unwrap_or("(no default model)");
+        let line = format!("{glyph} {order:>2}  {key:<16} {:<17} {model:<28} {why}", kind(config, key));
+        terminal.line(line.trim_end());
+    }
+    terminal.line(terminal.paint(Style::Dim, "(the number is the order in which work goes that names no platform)"));
+    Ok(())
+}
+
+/// `hishamos platforms health`: asks every platform at once, and spends nothing.
+pub(crate) async fn health(config: &Config, terminal: &mut Terminal, as_json: bool) -> Result<(), Failure> {
+    let registry = registry(config)?;
+    let asked = registry.iter().map(async |platform| {
+        let begun = Instant::now();
+        (platform.key(), platform.health().await, begun.elapsed())
+    });
+    let answers = join_all(asked).await;
+    let ready = answers.iter().any(|(_, health, _)| health.state == State::Ready);
+    if as_json {
+        let all = answers.iter().map(|(key, health, took)| {
+            json!({ "key": key, "state": health.state.name(), "detail": health.detail, "ms": milliseconds(*took) })
+        });
+        terminal.json(&json!({ "platforms": all.collect::<Vec<_>>() }));
+    } else {
+        for (key, health, took) in &answers {
+            let style = match health.state {
+                State::Ready => Style::Good,
+                State::Starting => Style::Warn,
+                State::Unusable => Style::Bad,
+            };
+            let state = terminal.paint(style, &format!("{:<8}", health.state.name()));
+            terminal.line(format!("{state}  {key:<16} {:>8}  {}", seconds(*took), printable(&health.detail)));
+        }
+    }
+    if ready { Ok(()) } else { Err(Failure::Run) }
+}
+
+/// `hishamos platforms models KEY`: what the platform itself lists, with what is known of each model.
+pub(crate) async fn models(config: &Config, terminal: &mut Terminal, as_json: bool, key: &str) -> Result<(), Failure> {
+    let registry = registry(config)?;
+    let platform = named(&registry, key)?;
+    let models = platform.models().await.map_err(|failure| Failure::Infrastructure(anyhow::anyhow!("{failure}")))?;
+    // A million tokens in and none out, and the other way round: what people compare.
+    let million = |input, output| Usage { input: Some(input), output: Some(output), ..Usage::default() };
+    let (input, output) = (million(1_000_000, 0), million(0, 1_000_000));
+    let mut shown = Vec::new();
+    for model in models {
+        let known = platform.capabilities(&model.name);
+        let can = merge(model.capabilities, known);
+        // The price of a call without input is that of its output, except where long inputs cost more.
+        let (input, output) = (platform.cost(&model.name, &input), platform.cost(&model.name, &output));
+        shown.push((model.name, can, input, output));
+    }
+    if as_json {
+        let all = shown.iter().map(|(name, can, input, output)| {
+            json!({
+                "name": name, "tools": can.tools, "schema": can.schema, "images": can.images,
+                "maxInput": can.max_input, "maxOutput": can.max_output,
+                "nanoUsdPerMillionInput": input, "nanoUsdPerMillionOutput": output,
+            })
+        });
+        terminal.json(&json!({ "models": all.collect::<Vec<_>>() }));
+        return Ok(());
+    }
+    for (name, can, input, output) in &shown {
+        let price = match (input, output) {
+            (Some(input), Some(output)) => format!("${} in, ${} out a million", usd(*input), usd(*output)),
+            _ => "unpriced".to_owned(),
+        };
+        terminal.line(format!("{:<40} {:<24} {price}", printable(name), abilities(can)));
+    }
+    Ok(())
+}
+
+/// What either knows.
+fn merge(one: Capabilities, other: Capabilities) -> Capabilities {
+    Capabilities {
+        tools: one.tools.or(other.tools),
+        schema: one.schema.or(other.schema),
+        images: one.images.or(other.images),
+        max_input: one.max_input.or(other.max_input),
+        max_output: one.max_output.or(other.max_output),
+    }
+}
+
+fn abilities(can: &Capabilities) -> String {
+    let named = [("tools", can.tools), ("schema", can.schema), ("images", can.images)];
+    let words: Vec<_> = named.into_iter().filter(|(_, can)| *can == Some(true)).map(|(name, _)| name).collect();
+    words.join(" ")
+}
+
+/// `hishamos platforms test KEY`: one short call, streamed, which the platform charges for.
+pub(crate) async fn test(
+    config: &Config,
+    terminal: &mut Terminal,
+    as_json: bool,
+    key: &str,
+    model: Option<String>,
+) -> Result<(), Failure> {
+    let registry = registry(config)?;
+    let platform = named(&registry, key)?;
+    let request = Request { model, max_tokens: Some(64), timeout: Duration::from_secs(60), ..Request::new(QUESTION) };
+    let outcome = ask(&**platform, request).await;
+    if as_json {
+        let answer = match &outcome {
+            Ok(reply) => report(platform.key(), reply),
+            Err(failure) => json!({
+                "key": platform.key(), "ok": false,
+                "error": { "kind": failure.kind.name(), "message": failure.message },
+            }),
+        };
+        terminal.json(&answer);
+    } else {
+        match &outcome {
+            Ok(reply) => show(terminal, platform.key(), reply),
+            Err(failure) => {
+                let glyph = terminal.paint(Style::Bad, "✗");
+                terminal.line(format!("{glyph} {}: {}", failure.kind.name(), printable(&failure.message)));
+            }
+        }
+    }
+    outcome.map(|_| ()).map_err(|_| Failure::Run)
+}
+
+async fn ask(platform: &dyn Platform, request: Request) -> Result<Reply, providers::Failure> {
+    let mut stream = platform.stream(request).await?;
+    while let Some(item) = stream.next().await {
+        if let Chunk::End(reply) = item? {
+            return Ok(*reply);
+        }
+    }
+    let kind = providers::FailureKind::MalformedReply;
+    Err(providers::Failure::new(kind, format!("{}: the stream ended without an end", platform.key())))
+}
+
+fn show(terminal: &mut Terminal, key: &str, reply: &Reply) {
+    let glyph = terminal.paint(Style::Good, "✓");
+    let label = if reply.simulated { "  [simulated]" } else { "" };
+    terminal.line(format!("{glyph} {key} answered as {}{label}", printable(&reply.model)));
+    terminal.line(format!("  text      {}", cut(&printable(&reply.text).replace('\n', " "), 80)));
+    let first = reply.first_piece.map(|first| format!(", first piece after {}", seconds(first))).unwrap_or_default();
+    terminal.line(format!("  time      {}{first}", seconds(reply.duration)));
+    let tokens = |count: Option<u64>| count.map_or_else(|| "not reported".to_owned(), |count| count.to_string());
+    terminal.line(format!("  tokens    {} in, {} out", tokens(reply.usage.input), tokens(reply.usage.output)));
+    let cost = match (&reply.cost_source, reply.cost) {
+        (CostSource::Free, _) => "free".to_owned(),
+        (CostSource::Reported, Some(cost)) => format!("${} (the platform says so)", usd(cost)),
+        (CostSource::Listed { version }, Some(cost)) => format!("${} (list of {version})", usd(cost)),
+        _ => "unpriced".to_owned(),
+    };
+    terminal.line(format!("  cost      {cost}"));
+}
+
+fn report(key: &str, reply: &Reply) -> Value {
+    let finish = match &reply.finish {
+        Finish::Stop => "stop",
+        Finish::Length => "length",
+        Finish::ContentFilter => "content_filter",
+        Finish::Other(other) => other,
+    };
+    let source = match &reply.cost_source {
+        CostSource::Unpriced => json!("unpriced"),
+        CostSource::Reported => json!("reported"),
+        CostSource::Listed { version } => json!({ "list": version }),
+        CostSource::Free => json!("free"),
+    };
+    json!({
+        "key": key, "ok": true, "model": reply.model, "text": reply.text, "finish": finish,
+        "simulated": reply.simulated, "ms": milliseconds(reply.duration),
+        "firstPieceMs": reply.first_piece.map(milliseconds),
+        "inputTokens": reply.usage.input, "outputTokens": reply.usage.output,
+        "costNanoUsd": reply.cost, "costSource": source,
+    })
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Billionths of a dollar as dollars, with no more digits than there are.
+pub(crate) fn usd(nano: i64) -> String {
+    let (whole, part) = (nano / 1_000_000_000, (nano % 1_000_000_000).abs());
+    let sign = if nano < 0 && whole == 0 { "-" } else { "" };
+    let digits = format!("{part:09}");
+    let trimmed = digits.trim_end_matches('0');
+    // At least cents, as people expect them.
+    let kept = digits.get(..trimmed.len().max(2)).unwrap_or(trimmed);
+    format!("{sign}{whole}.{kept}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::usd;
+
+    #[test]
+    fn dollars_have_the_digits_that_they_need() {
+        let cases = [
+            (0, "0.00"),
+            (150_000_000, "0.15"),
+            (1_500_000_000, "1.50"),
+            (141_260, "0.00014126"),
+            (1, "0.000000001"),
+            (-2_000_000, "-0.002"),
+            (12_000_000_000, "12.00"),
+        ];
+        for (nano, shown) in cases {
+            assert_eq!(usd(nano), shown);
+        }
+    }
+}

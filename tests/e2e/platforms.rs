@@ -1,0 +1,70 @@
+//! The commands about platforms and prices.
+
+use serde_json::json;
+use testkit::openai::{Behaviour, OpenAiServer};
+
+use crate::program::Home;
+
+const KEY: &str = "sk-e2e-77aa11-never-shown";
+
+#[test]
+fn platforms_are_listed_checked_and_tried() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = runtime.block_on(OpenAiServer::start([])).unwrap();
+    let home = Home::new();
+    home.write(
+        "hishamos.toml",
+        format!(
+            "[platforms.own]\nkind = \"openai\"\nbase_url = \"{}\"\nmodel = \"m\"\napi_key = \"{KEY}\"\n\
+             [platforms.claude]\nkind = \"anthropic\"\nbase_url = \"http://127.0.0.1:9\"\n",
+            server.base_url()
+        ),
+    );
+    let listed = home.run(&["platforms", "list", "--json"]).expect(0).json();
+    let keys: Vec<_> = listed["platforms"].as_array().unwrap().iter().map(|one| one["key"].clone()).collect();
+    assert_eq!(keys, [json!("own"), json!("claude")], "in the order of their kinds");
+    assert!(home.run(&["platforms", "list"]).expect(0).out().contains("anthropic"));
+
+    let health = home.run(&["platforms", "health", "--json"]).expect(0).json();
+    let states: Vec<_> = health["platforms"].as_array().unwrap().iter().map(|one| one["state"].clone()).collect();
+    assert_eq!(states, [json!("ready"), json!("unusable")]);
+
+    let models = home.run(&["platforms", "models", "own"]).expect(0).out();
+    assert!(models.starts_with("test-model ") && models.contains("unpriced"), "{models}");
+
+    server.push(Behaviour::reply("ready"));
+    let tried = home.run(&["platforms", "test", "own", "--json"]).expect(0).json();
+    assert_eq!(
+        (&tried["ok"], &tried["text"], &tried["costSource"]),
+        (&json!(true), &json!("ready"), &json!("unpriced"))
+    );
+    server.push(Behaviour::unauthorized(KEY));
+    let refused = home.run(&["platforms", "test", "own"]).expect(1);
+    assert!(refused.out().contains("unauthorized") && !refused.all().contains(KEY), "{}", refused.all());
+    let unknown = home.run(&["platforms", "test", "nobody"]).expect(2);
+    assert!(unknown.err().contains("there are: own, claude"), "{}", unknown.err());
+    assert!(!home.run(&["config"]).expect(0).all().contains(KEY));
+}
+
+#[test]
+fn prices_are_listed_compared_and_imported() {
+    let home = Home::new();
+    let listed = home.run(&["prices", "list", "openai/gpt-4o-mini"]).expect(0).out();
+    assert!(listed.contains("0.15 in, 0.075 cached, 0.60 out"), "{listed}");
+    let map = json!({ "gpt-4o": {
+        "litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 2e-06, "output_cost_per_token": 1e-05,
+        "cache_read_input_token_cost": 1.25e-06,
+    } });
+    home.write("map.json", map.to_string());
+    let compared = home.run(&["prices", "diff", "map.json"]).expect(0).out();
+    assert!(compared.contains("2.50 → 2.00"), "{compared}");
+    assert!(!home.data().join("prices").exists());
+    let imported = home.run(&["prices", "import", "map.json", "--date", "2026-11-26", "--json"]).expect(0).json();
+    assert_eq!(imported["models"], json!(1));
+    assert!(home.data().join("prices/2026-11-26.json").is_file());
+    let again = home.run(&["prices", "import", "map.json", "--date", "2026-11-26"]).expect(2);
+    assert!(again.err().contains("not overwritten"), "{}", again.err());
+    home.write("bad.json", "{}");
+    let refused = home.run(&["prices", "diff", "bad.json", "--json"]).expect(2).json();
+    assert_eq!(refused["error"]["code"], json!("PRICES_INVALID"));
+}
