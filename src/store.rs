@@ -55,7 +55,7 @@ impl JournalService {
     /// Works until `shutdown`; what was handed in by then is recorded.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         match self {
-            Self::Postgres(service) => service.run(shutdown).await,
+            Self::Postgres(service) => Box::pin(service.run(shutdown)).await,
             Self::Kurrent(service) => Box::pin(service.run(shutdown)).await,
         }
     }

@@ -16,7 +16,8 @@ async fn a_changed_event_is_named() {
         bytes[at] ^= 1;
         Bytes::from(bytes)
     };
-    let changes: [Box<dyn Fn(&mut Written)>; 4] = [
+    type Change = Box<dyn Fn(&mut Written)>;
+    let changes: [Change; 4] = [
         Box::new(move |event| event.data = flip(&event.data, 3)),
         Box::new(move |event| event.metadata = flip(&event.metadata, 20)),
         Box::new(|event| event.metadata = Bytes::new()),
