@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use crate::house::{House, steady};
 
-const FOLLOW: &str = "subscription($id: UUID!, $after: Position) { runEvents(runId: $id, afterPosition: $after) {
+pub(crate) const FOLLOW: &str =
+    "subscription($id: UUID!, $after: Position) { runEvents(runId: $id, afterPosition: $after) {
     position step terminal event { type position stream revision actor category } } }";
 
 /// Everything that a subscription that ends brings.
-async fn all(house: &House, query: &str, variables: Value) -> Vec<Value> {
+pub(crate) async fn all(house: &House, query: &str, variables: Value) -> Vec<Value> {
     let items = house.schema.execute_stream(House::request(query, variables)).collect::<Vec<_>>();
     let items = tokio::time::timeout(Duration::from_secs(10), items).await.expect("the subscription ends");
     items.into_iter().map(|item| serde_json::to_value(item).unwrap()).collect()

@@ -6,6 +6,7 @@ use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 
 use crate::house::{ACTIVATE, DRAFT, House, steady};
+use crate::live::{FOLLOW, all};
 
 /// A step of every kind, and one that can be undone.
 fn motley() -> Value {
@@ -97,8 +98,8 @@ async fn every_kind_of_step_is_shown_and_steered() {
     house.until(run, "run.approval_requested", 1).await;
     let waiting = "query($at: Position) { approvals(filter: { roles: [\"editor\"] }, minPosition: $at) { edges { node {
         runId step title question approvers content contentHash run { status } } } }
-        none: approvals(filter: { roles: [\"author\"], person: \"bob\" }) { edges { node { step } } }
-        ada: approvals(filter: { person: \"ada\", workflow: \"motley\" }) { edges { node { step } } } }";
+        none: approvals(filter: { roles: [\"author\"], person: \"bob\" }, minPosition: $at) { edges { node { step } } }
+        ada: approvals(filter: { person: \"ada\", workflow: \"motley\" }, minPosition: $at) { edges { node { step } } } }";
     let waiting = house.data(waiting, json!({ "at": house.head().await })).await;
     let asked = &waiting["approvals"]["edges"][0]["node"];
     assert_eq!((&asked["step"], &asked["run"]["status"]), (&json!("ask"), &json!("RUNNING")));
@@ -133,6 +134,16 @@ async fn every_kind_of_step_is_shown_and_steered() {
     house.mutate("signalRun", json!({ "runId": run, "signal": "go", "payload": { "n": 1 } }), "changed").await;
     house.until(run, "run.completed", 1).await;
     let tree = house.tree(run).await;
+    // Tasks of elements belong to the run; those of the run that it started do not.
+    let told = all(&house, FOLLOW, json!({ "id": run })).await;
+    let mut tasks: Vec<_> = told
+        .iter()
+        .map(|item| &item["data"]["runEvents"])
+        .filter(|item| item["event"]["type"] == "task.created")
+        .map(|item| item["step"].as_str().unwrap())
+        .collect();
+    tasks.sort_unstable();
+    assert_eq!(tasks, ["each", "each", "each", "first"]);
     let family = "query($id: UUID!) { runTree(id: $id) { distance run { workflowKey } } }";
     let family = house.data(family, json!({ "id": run })).await;
     assert_json_snapshot!(steady(&json!([explained, tree, family])));
@@ -206,14 +217,14 @@ async fn limits_and_holds_are_set_and_shown() {
     let (first, second) = (house.start().await, house.start().await);
     house.until(second, "run.completed", 1).await;
     house.until(first, "run.completed", 1).await;
-    let waited = "query($id: UUID!, $at: Position) { run(id: $id, minPosition: $at) { queue { admittedAt } } limits { edges { node {
+    let waited = "query($id: UUID!, $at: Position) { run(id: $id, minPosition: $at) { queue { admittedAt } } limits(minPosition: $at) { edges { node {
         key slots { running waiting holders { runId } queue { runId } } } } } }";
     let waited = house.data(waited, json!({ "id": second, "at": house.head().await })).await;
     let held = house.mutate("placeHold", json!({ "workflow": "letter", "reason": "audit" }), "changed").await;
     let third = house.start().await;
     house.until(third, "run.paused", 1).await;
     let pause = "query($id: UUID!, $at: Position) { run(id: $id, minPosition: $at) { status pause { by reason held } }
-        holds(placed: true) { edges { node { workflowKey placedBy reason clock liftedAt } } } }";
+        holds(placed: true, minPosition: $at) { edges { node { workflowKey placedBy reason clock liftedAt } } } }";
     let paused = house.data(pause, json!({ "id": third, "at": house.head().await })).await;
     house.mutate("liftHold", json!({ "workflow": "letter" }), "changed").await;
     assert_eq!(house.refuse("liftHold", json!({ "workflow": "letter" })).await, "HOLD_NOT_PLACED");

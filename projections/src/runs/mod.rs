@@ -48,8 +48,11 @@ impl Projector for Runs {
     }
 
     async fn apply(&self, connection: &mut PgConnection, events: &[Arc<RecordedEvent>]) -> Result<(), ApplyError> {
-        for part in fold::parts(events)? {
-            write::write(connection, fold::fold(part)?).await?;
+        let Some(rounds) = fold::rounds(events)? else {
+            return write::write(connection, fold::fold(events)?).await;
+        };
+        for round in &rounds {
+            write::write(connection, fold::fold(round)?).await?;
         }
         Ok(())
     }

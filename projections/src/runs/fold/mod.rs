@@ -3,7 +3,7 @@
 mod run;
 mod task;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use domain::run::StepStatus;
@@ -29,40 +29,50 @@ pub(super) struct Fold<'a> {
     pub(super) rare: Rare<'a>,
 }
 
-/// Cuts a batch so that each part can be folded by itself.
+/// Parts a batch into rounds that are folded and written one after the other; nothing when one is enough, as for all
+/// ordinary batches.
 ///
 /// Two events change rows by what the rows already say, so what came before them must have been written: a run that
 /// takes over another's history copies that run's rows, and a run that goes on after its clock stood still moves the
-/// times in its own rows; what comes after the latter must not be moved.
-pub(super) fn parts(events: &[Arc<RecordedEvent>]) -> Result<Vec<&[Arc<RecordedEvent>]>, ApplyError> {
-    let mut parts = Vec::new();
-    let mut rest = events;
-    let mut resumed: Vec<Uuid> = Vec::new();
-    let mut length = 0;
-    while let Some(recorded) = rest.get(length) {
-        let (part, _) = rest.split_at(length);
-        let touches = |run: Uuid| part.iter().any(|before| before.stream.id == run);
-        let cut = match decoded(recorded)? {
-            Event::Run(_) if resumed.contains(&recorded.stream.id) => true,
-            Event::Run(RunEvent::Resumed { .. }) => touches(recorded.stream.id),
-            Event::Run(RunEvent::Started(start)) => {
-                start.lineage.as_ref().is_some_and(|lineage| touches(lineage.run.as_uuid()))
-            }
-            _ => false,
+/// times in its own rows; what comes after the latter must not be moved. Other runs do not care, so they go on in the
+/// round where they are: a thousand runs that go on at once take as many rounds as one.
+pub(super) fn rounds(events: &[Arc<RecordedEvent>]) -> Result<Option<Vec<Vec<Arc<RecordedEvent>>>>, ApplyError> {
+    let mut ordinary = true;
+    for recorded in events {
+        ordinary &= match decoded(recorded)? {
+            Event::Run(RunEvent::Resumed { .. }) => false,
+            Event::Run(RunEvent::Started(start)) => start.lineage.is_none(),
+            _ => true,
         };
-        if cut {
-            parts.push(part);
-            rest = rest.split_at(length).1;
-            length = 0;
-            resumed.clear();
-        }
-        if matches!(decoded(recorded)?, Event::Run(RunEvent::Resumed { .. })) {
-            resumed.push(recorded.stream.id);
-        }
-        length += 1;
     }
-    parts.push(rest);
-    Ok(parts)
+    if ordinary {
+        return Ok(None);
+    }
+    let mut rounds: Vec<Vec<Arc<RecordedEvent>>> = Vec::new();
+    // The round in which each run's next event belongs, and whether the run has one there already.
+    let mut next: HashMap<Uuid, (usize, bool)> = HashMap::new();
+    for recorded in events {
+        let round = match decoded(recorded)? {
+            Event::Run(event) => {
+                let source = event.lineage().and_then(|lineage| next.get(&lineage.run.as_uuid()));
+                let first = source.map_or(0, |(round, touched)| round + usize::from(*touched));
+                let (round, touched) = next.get(&recorded.stream.id).copied().unwrap_or((first, false));
+                let resumed = matches!(event, RunEvent::Resumed { .. });
+                let round = if resumed && touched { round + 1 } else { round };
+                let after = if resumed { (round + 1, false) } else { (round, true) };
+                next.insert(recorded.stream.id, after);
+                round
+            }
+            _ => 0,
+        };
+        if rounds.len() <= round {
+            rounds.resize_with(round + 1, Vec::new);
+        }
+        if let Some(events) = rounds.get_mut(round) {
+            events.push(Arc::clone(recorded));
+        }
+    }
+    Ok(Some(rounds))
 }
 
 /// Folds events in the order of the journal.

@@ -36,7 +36,7 @@ pub(super) async fn write(connection: &mut PgConnection, rare: &Rare<'_>) -> Res
     resume(connection, rare).await
 }
 
-/// Runs that go on. Nothing else of them is in this part of the batch, so their rows are as they were when they were
+/// Runs that go on. Nothing else of them is in this round of the batch, so their rows are as they were when they were
 /// resumed.
 async fn resume(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(), ApplyError> {
     if rare.resumed.is_empty() {
