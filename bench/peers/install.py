@@ -13,8 +13,8 @@ import time
 from processes import Failure, call
 
 # Restate's SDK fails at its first call below Node.js 22, graphile-worker asks for 22.18, and npm quietly takes older
-# releases of what they depend on when the newest do not fit the running Node.js. So the peers bring their own, which is an
-# npm package as well.
+# releases of what they depend on when the newest do not fit the running Node.js. So the peers bring their own, which is
+# an npm package as well.
 NODE = "node@22.23.3"
 
 

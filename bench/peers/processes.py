@@ -68,7 +68,8 @@ def call(command, log: pathlib.Path, what: str, **options):
 def tail(log: pathlib.Path) -> str:
     """The last lines that say something."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.exists() else []
-    return " | ".join(line.strip()[:300] for line in lines[-4:]) + f" (all of it: {log})"
+    said = " | ".join(line.strip()[:300] for line in lines[-4:])
+    return f"{said} (all of it: {log})" if said else f"it said nothing ({log})"
 
 
 def free_port() -> int:
@@ -78,7 +79,7 @@ def free_port() -> int:
 
 
 def cpu_ms(roots: list) -> float:
-    """CPU time used so far by these processes and all their descendants, ended ones included once they are waited for."""
+    """CPU time used so far by these processes and all their descendants, ended and waited-for ones included."""
     parents, used = {}, {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():

@@ -1,8 +1,8 @@
-"""Measures other durable-execution systems, then HishamOS, on ten sequential steps that do nothing: ./dev bench --peers.
+"""Measures other durable-execution systems on ten sequential steps that do nothing, then HishamOS: ./dev bench --peers.
 
-Standard output carries the same JSON lines as our own bench, standard error a table with the ratios and whether the goals
-hold. The exit code is 0 when every peer that was asked for ran; a missed goal does not change it. Meanings and fairness:
-docs/benchmarks.md.
+Standard output carries the same JSON lines as our own bench, standard error a table with the ratios and whether the
+goals hold. The exit code is 0 when everything that was asked for ran; a missed goal does not change it. Meanings and
+fairness: docs/benchmarks.md.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def parse():
         "--peers", nargs="*", metavar="NAME", default=[], choices=[*known, "all"],
         help=f"which peers: {', '.join(known)} or all; without a name: {', '.join(usual)}",
     )  # fmt: skip
-    parser.add_argument("--peers-only", action="store_true", help="only the peers: HishamOS is neither built nor measured")
+    parser.add_argument("--peers-only", action="store_true", help="HishamOS itself is neither built nor measured")
     parser.add_argument("--quick", action="store_true", help="a tenth of the runs, rougher figures")
     # What ./dev adds.
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
@@ -133,11 +133,16 @@ class Driver:
             self.child.stdin.write(request.encode() + b"\n")
             self.child.stdin.flush()
         except BrokenPipeError as error:
-            raise Failure(f"its driver ended: {tail(self.log)}") from error
+            raise self.ended() from error
         answer = self.answer()
         if len(answer["ms"]) != runs:
             raise Failure(f"it made {len(answer['ms'])} runs instead of {runs}")
         return answer["seconds"], answer["ms"]
+
+    def ended(self) -> Failure:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.child.wait(10)
+        return Failure(f"its driver ended with {self.child.returncode}: {tail(self.log)}")
 
     def answer(self):
         limit = time.monotonic() + LIMIT_SECONDS
@@ -147,10 +152,10 @@ class Driver:
                 raise Failure(f"its driver did not answer within {LIMIT_SECONDS} s: {tail(self.log)}")
             read = os.read(self.child.stdout.fileno(), 1 << 16)
             if not read:
-                raise Failure(f"its driver ended: {tail(self.log)}")
+                raise self.ended()
             self.rest += read
         line, self.rest = self.rest.split(b"\n", 1)
-        return json.loads(line)
+        return parsed(line)
 
 
 def measure(peer, server, quick: bool) -> dict:
@@ -181,6 +186,13 @@ def measure(peer, server, quick: bool) -> dict:
     return figures
 
 
+def parsed(line) -> dict:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise Failure(f"it answered {line!r}, which is no JSON") from error
+
+
 def quantile(values: list, which: float) -> float:
     """As in bench/src/report.rs."""
     return sorted(values)[round((len(values) - 1) * which)]
@@ -194,7 +206,7 @@ def ours(program: pathlib.Path, quick: bool) -> dict:
     with running(command, stdout=subprocess.PIPE, text=True) as child:
         for line in child.stdout:
             print(line, end="", flush=True)
-            entry = json.loads(line)
+            entry = parsed(line)
             figures[entry["bench"].removeprefix("engine.seq10.")] = entry["value"]
         if child.wait() != 0:
             raise Failure(f"hishamos-bench ended with {child.returncode}")
@@ -223,7 +235,8 @@ def table(measured: dict, known: dict) -> None:
         cells = [f"{figures[figure]:.{decimals}f}" for figure, (_, _, decimals) in FIGURES.items()]
         row(f"{name} {known[name].version}" if name in known else name, cells)
     if "hishamos" in measured and len(measured) > 1:
-        row("ours / best peer", [f"{measured['hishamos'][figure] / best(measured, figure)[1]:.2f}" for figure in FIGURES])
+        ours = measured["hishamos"]
+        row("ours / best peer", [f"{ours[figure] / best(measured, figure)[1]:.2f}" for figure in FIGURES])
     print(file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""LangGraph: a graph of ten nodes in the driver's own process; each checkpoint is committed before the next node starts."""
+"""LangGraph: ten nodes in a row, in the driver's own process; a checkpoint is committed before the next node starts."""
 
 import asyncio
 import os

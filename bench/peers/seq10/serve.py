@@ -1,7 +1,7 @@
 """The loop of every Python driver: one request a line on standard input, one answer a line on standard output.
 
-`{"runs": 2000, "at_once": 100}` is answered by `{"seconds": …, "ms": [… each run …]}`. Figures and CPU time are made of that
-by bench/peers/run.py, the same way for every peer.
+`{"runs": 2000, "at_once": 100}` is answered by `{"seconds": …, "ms": [… each run …]}`. bench/peers/run.py makes the
+figures of that, and measures CPU time between request and answer, the same way for every peer.
 """
 
 import asyncio

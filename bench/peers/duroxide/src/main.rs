@@ -1,5 +1,5 @@
-//! duroxide on PostgreSQL: an orchestration of ten activities that do nothing; runtime, activities and driver share this
-//! process. Requests and answers are those of `../seq10/serve.py`.
+//! duroxide on PostgreSQL: an orchestration of ten activities that do nothing; runtime, activities and driver share
+//! this process. Requests and answers are those of `../seq10/serve.py`.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -122,7 +122,8 @@ async fn main() -> anyhow::Result<()> {
             async move {
                 let mut sum = 0;
                 for _ in 0..STEPS {
-                    let one: usize = context.schedule_activity("step", "").await?.parse().map_err(|_| "not a number")?;
+                    let one: usize =
+                        context.schedule_activity("step", "").await?.parse().map_err(|_| "not a number")?;
                     sum += one;
                 }
                 ended.tell(&context.instance_id());
