@@ -20,7 +20,7 @@ pub(crate) struct RunComparison {
     same_output: bool,
     /// Every step of either, in the order of the first run's definition, then those that only the second has.
     steps: Vec<StepComparison>,
-    /// The names of the steps that did not end in the same way, with the same output, in both.
+    /// The names of the steps that are not the same in both.
     differences: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct StepComparison {
     a: Option<StepSide>,
     /// In the second run; null when that has no such step.
     b: Option<StepSide>,
-    /// Whether it has ended in the same way, with the same output, in both.
+    /// Whether it stands at the same status, with the same output, in both.
     same: bool,
 }
 

@@ -292,7 +292,9 @@ pub(crate) fn steady(value: &Value) -> Value {
                 let next = ids.len() + 1;
                 format!("<id {}>", ids.entry(text.clone()).or_insert(next)).into()
             }
-            Value::String(text) if name.ends_with("At") && text.ends_with('Z') => "<moment>".into(),
+            Value::String(text) if (name.ends_with("At") || name == "until") && text.ends_with('Z') => {
+                "<moment>".into()
+            }
             Value::String(text) if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
                 "<hash>".into()
             }

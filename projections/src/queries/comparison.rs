@@ -41,7 +41,7 @@ pub struct StepComparison {
     pub a: Option<StepSide>,
     /// In the second run.
     pub b: Option<StepSide>,
-    /// Whether it has ended in the same way, with the same output, in both.
+    /// Whether it stands at the same status, with the same output, in both.
     pub same: bool,
 }
 

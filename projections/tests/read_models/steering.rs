@@ -309,7 +309,7 @@ async fn a_run_that_takes_over_another_shows_all_of_it() {
 
     let compared = queries.compare_runs(first, last).await.unwrap().unwrap();
     let same: Vec<_> = compared.steps.iter().filter(|step| step.same).map(|step| step.name.as_str()).collect();
-    assert_eq!(same, ["first", "skipped", "ask", "each", "sub"]);
+    assert_eq!(same, ["first", "skipped", "ask", "each", "sub", "last"]);
     assert!(compared.same_input && !compared.same_output);
     assert!(compared.steps[0].b.as_ref().unwrap().kept && !compared.steps[0].a.as_ref().unwrap().kept);
     assert!(queries.compare_runs(first, Uuid::nil()).await.unwrap().is_none());
