@@ -1,6 +1,7 @@
-//! The program is killed while PostgreSQL holds back each append of the welcome workflow in turn, once so that the
-//! append is lost and once so that it is recorded but nobody hears of it. Whatever the moment, the next program ends
-//! the run in the same state, and no finished work is done again.
+//! The program is killed while PostgreSQL holds back each append of a workflow in turn, once so that the append is lost and
+//! once so that it is recorded but nobody hears of it. Whatever the moment, the next program ends the run in the same
+//! state, and no finished work is done again. One workflow is the welcome of every installation; the other has every
+//! kind of step.
 
 use std::process::{Command, Stdio};
 
@@ -20,6 +21,102 @@ enum Fate {
     /// It is recorded after the program has died.
     Recorded,
 }
+
+/// A workflow that is killed at each of its appends.
+struct Corpus {
+    workflow: &'static str,
+    /// Its files, besides the starter catalogue.
+    files: &'static [(&'static str, &'static str)],
+    inputs: &'static [&'static str],
+    /// How it ends.
+    status: &'static str,
+    /// How many tasks it has, and how many of them end with an answer.
+    tasks: (i64, i64),
+    /// How many appends it has at least.
+    appends: usize,
+}
+
+const WELCOME: Corpus = Corpus {
+    workflow: "welcome",
+    files: &[],
+    inputs: &["file=@README.md"],
+    status: "COMPLETED",
+    tasks: (3, 3),
+    // The start with its two steps; these may be settled together; the last step.
+    appends: 3,
+};
+
+/// Every kind of step; the last one cannot be made, so what had been done is undone.
+const EVERY_KIND: Corpus = Corpus {
+    workflow: "every-kind",
+    files: &[("catalog/workflows/every-kind.yaml", EVERY_KIND_FILE), ("catalog/workflows/inner.yaml", INNER_FILE)],
+    inputs: &["words:=[\"one\",\"two\",\"three\"]", "sure:=false"],
+    status: "FAILED",
+    // The draft, three elements, the inner run's one, and the undoing of the draft.
+    tasks: (6, 6),
+    appends: 8,
+};
+
+const EVERY_KIND_FILE: &str = r#"
+key: every-kind
+name: Every kind
+description: Every kind of step, one after the other.
+input_schema:
+  type: object
+  properties: { words: { type: array }, sure: { type: boolean } }
+steps:
+  - name: draft
+    title: Draft
+    agent: generalist
+    template: draft-text
+    input: { subject: "'say hello'" }
+    compensation: { agent: generalist, template: draft-text, input: { subject: "'take it back'" } }
+  - name: each
+    title: Each word
+    needs: [draft]
+    for_each: { over: input.words, max_parallel: 2 }
+    agent: generalist
+    template: draft-text
+    input: { subject: item }
+  - name: maybe
+    title: Not needed
+    needs: [draft]
+    when: input.sure
+    agent: generalist
+    template: draft-text
+    input: { subject: "'never'" }
+  - name: ask
+    title: Ask
+    needs: [each, maybe]
+    approval: { question: May it?, approvers: [anyone], expires_after: 300ms, on_expiry: approve }
+  - name: rest
+    title: Rest
+    needs: [each]
+    wait: { for: 200ms }
+  - name: inner
+    title: Another run
+    needs: [ask, rest]
+    run: { workflow: inner, input: { word: "'inner'" } }
+  - name: broken
+    title: Cannot be made
+    needs: [inner]
+    agent: generalist
+    template: draft-text
+    input: { subject: "abs('not a number')" }
+"#;
+
+const INNER_FILE: &str = r#"
+key: inner
+name: Inner
+description: One step.
+input_schema: { type: object, properties: { word: { type: string } } }
+steps:
+  - name: only
+    title: Only
+    agent: generalist
+    template: draft-text
+    input: { subject: input.word }
+"#;
 
 /// A home whose program keeps everything in a database of the test server.
 struct World {
@@ -65,18 +162,41 @@ impl World {
         self.number("SELECT position FROM journal.head")
     }
 
-    fn ended_runs(&self) -> i64 {
-        self.number(
-            "SELECT count(*) FROM journal.events WHERE event_type IN ('run.completed', 'run.failed', 'run.cancelled')",
-        )
+    /// Whether the run, which starts first, has ended.
+    fn has_ended(&self) -> bool {
+        let ended = self.number(
+            "SELECT count(*) FROM journal.events WHERE event_type IN ('run.completed', 'run.failed', 'run.cancelled')
+             AND stream = (SELECT stream FROM journal.events WHERE event_type = 'run.started' ORDER BY position LIMIT 1)",
+        );
+        assert!(ended <= 1, "a run ends once");
+        ended == 1
+    }
+
+    /// Loads what the run needs.
+    fn load(&self, corpus: &Corpus) {
+        assert!(self.command(&["catalog", "load"]).output().unwrap().status.success());
+        for (name, text) in corpus.files {
+            self.home.write(name, text);
+        }
+        if !corpus.files.is_empty() {
+            let loaded = self.command(&["catalog", "load", "catalog"]).output().unwrap();
+            assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
+        }
+    }
+
+    fn start(&self, corpus: &Corpus) -> Command {
+        let mut command = self.command(&["run", corpus.workflow]);
+        for input in corpus.inputs {
+            command.args(["--input", input]);
+        }
+        command
     }
 
     /// What a finished run has to look like, whatever happened on the way.
     fn final_state(&self) -> Value {
         let runs = self.json(&["runs", "--json"]);
         let run = runs["nodes"].as_array().unwrap_or_else(|| panic!("{runs}"));
-        assert_eq!(run.len(), 1, "{runs}");
-        let id = run[0]["runId"].as_str().unwrap_or_else(|| panic!("{runs}"));
+        let id = run.last().unwrap_or_else(|| panic!("{runs}"))["runId"].as_str().unwrap_or_else(|| panic!("{runs}"));
         let shown = self.json(&["show", id, "--json"]);
         let steps: Vec<Value> = shown["steps"]
             .as_array()
@@ -90,18 +210,26 @@ impl World {
 
 #[test]
 fn a_kill_at_any_append_changes_nothing_in_the_end() {
+    kill_everywhere(&WELCOME);
+}
+
+#[test]
+fn a_kill_at_any_append_of_any_kind_of_step_changes_nothing_in_the_end() {
+    kill_everywhere(&EVERY_KIND);
+}
+
+fn kill_everywhere(corpus: &Corpus) {
     let world = World::new();
     let server = world.serve();
-    assert!(world.command(&["catalog", "load"]).output().unwrap().status.success());
+    world.load(corpus);
     let base = world.head();
-    let done = world.command(&["run", "welcome", "--input", "file=@README.md", "--watch"]).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let done = world.start(corpus).arg("--watch").output().unwrap();
+    assert_eq!(done.status.success(), corpus.status == "COMPLETED", "{}", String::from_utf8_lossy(&done.stderr));
     let expected = world.final_state();
-    assert_eq!(expected["status"], "COMPLETED", "{expected}");
-    assert!(expected["output"]["briefing"].is_string() && expected["steps"][2]["output"].is_object(), "{expected}");
+    assert_eq!(expected["status"], corpus.status, "{expected}");
+    assert!(expected["steps"].as_array().is_some_and(|steps| steps.iter().any(|step| step["output"].is_object())));
     let appends = appends(&world, base);
-    // The two steps that run side by side may be settled together.
-    assert!(appends.len() >= 4, "the start, the claim, and the settled steps: {appends:?}");
+    assert!(appends.len() >= corpus.appends, "{appends:?}");
     drop(server);
     // A few worlds at a time: each is a program of its own.
     let cases: Vec<(i64, Fate)> =
@@ -109,7 +237,7 @@ fn a_kill_at_any_append_changes_nothing_in_the_end() {
     for group in cases.chunks(3) {
         std::thread::scope(|scope| {
             for (offset, fate) in group {
-                scope.spawn(|| killed_at(*offset, *fate, &expected));
+                scope.spawn(|| killed_at(corpus, *offset, *fate, &expected));
             }
         });
     }
@@ -129,10 +257,10 @@ fn appends(world: &World, base: i64) -> Vec<i64> {
     })
 }
 
-fn killed_at(offset: i64, fate: Fate, expected: &Value) {
+fn killed_at(corpus: &Corpus, offset: i64, fate: Fate, expected: &Value) {
     let world = World::new();
     let server = world.serve();
-    assert!(world.command(&["catalog", "load"]).output().unwrap().status.success());
+    world.load(corpus);
     let base = world.head();
     let mut holder = world.runtime.block_on(async {
         let mut holder = PgConnection::connect(world.database.url()).await.unwrap();
@@ -147,12 +275,7 @@ fn killed_at(offset: i64, fate: Fate, expected: &Value) {
         sqlx::raw_sql(sqlx::AssertSqlSafe(trigger)).execute(&mut holder).await.unwrap();
         holder
     });
-    let mut asking = world
-        .command(&["run", "welcome", "--input", "file=@README.md", "--watch"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut asking = world.start(corpus).arg("--watch").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let held: i32 = until("the held append", || {
         world.runtime.block_on(async {
             sqlx::query_scalar(
@@ -186,16 +309,18 @@ fn killed_at(offset: i64, fate: Fate, expected: &Value) {
     if world.head() == base {
         // The start itself was lost: nobody was told that there is a run, and there is none.
         assert_eq!((offset, fate), (1, Fate::Lost));
-        assert!(world.command(&["run", "welcome", "--input", "file=@README.md"]).output().unwrap().status.success());
+        assert!(world.start(corpus).output().unwrap().status.success());
     }
-    until("the run's end", || (world.ended_runs() == 1).then_some(()));
+    until("the run's end", || world.has_ended().then_some(()));
     assert_eq!(world.final_state(), *expected, "append at {offset}, {fate:?}");
-    assert_eq!(world.number("SELECT count(*) FROM journal.events WHERE event_type = 'task.created'"), 3);
-    assert_eq!(world.number("SELECT count(*) FROM journal.events WHERE event_type = 'task.attempt_succeeded'"), 3);
+    let (tasks, answers) = corpus.tasks;
+    assert_eq!(world.number("SELECT count(*) FROM journal.events WHERE event_type = 'task.created'"), tasks);
+    assert_eq!(world.number("SELECT count(*) FROM journal.events WHERE event_type = 'task.completed'"), answers);
     assert_eq!(
-        world.number("SELECT count(DISTINCT stream) FROM journal.events WHERE event_type = 'task.attempt_succeeded'"),
-        3
+        world.number("SELECT count(DISTINCT stream) FROM journal.events WHERE event_type = 'task.completed'"),
+        answers
     );
+    assert_eq!(world.number("SELECT count(*) FROM journal.events WHERE event_type = 'run.stalled'"), 0);
     assert_eq!(world.json(&["audit", "verify", "--json"])["sound"], true);
     drop(server);
 }

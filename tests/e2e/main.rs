@@ -13,6 +13,7 @@ mod cli;
 mod crash;
 mod kurrent;
 mod life;
+mod nodes;
 mod openai;
 mod platforms;
 mod program;

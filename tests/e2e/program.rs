@@ -108,6 +108,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it with a signal and answers its log.
     pub(crate) fn end(mut self, signal: &str) -> (std::process::ExitStatus, String) {
         send(signal, self.child.id());
