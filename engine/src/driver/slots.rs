@@ -11,21 +11,20 @@ use super::{Driver, Stop, late};
 use crate::stage::Stage;
 
 impl Driver {
-    /// Whether the run may begin; one that limits make wait is queued, and let in when its slots are there.
-    pub(super) async fn is_admitted(&mut self, stage: &mut Stage, now: Timestamp) -> Result<bool, Stop> {
+    /// Lets the run begin; one that limits make wait is queued, and let in when its slots are there.
+    pub(super) async fn admit(&mut self, stage: &mut Stage, now: Timestamp) -> Result<(), Stop> {
         if stage.run().queue().is_none() && stage.run().is_untouched() {
             let slots = self.shared.standing.of_run(stage.run());
             late(stage.decide_run(RunCommand::Queue { slots, now }));
         }
         if !stage.run().is_queued() {
-            return Ok(true);
+            return Ok(());
         }
         let needs = stage.run().queue().map(|queue| queue.slots.clone()).unwrap_or_default();
-        if !self.acquire(stage, None, &needs, now).await? {
-            return Ok(false);
+        if self.acquire(stage, None, &needs, now).await? {
+            late(stage.decide_run(RunCommand::Admit));
         }
-        late(stage.decide_run(RunCommand::Admit));
-        Ok(true)
+        Ok(())
     }
 
     /// Asks for slots, in the order in which everybody does, so that nobody waits in a circle; whether all are there.

@@ -168,8 +168,9 @@ impl Driver {
     }
 
     async fn go_on(&mut self, stage: &mut Stage, now: Timestamp) -> Result<(), Stop> {
-        if stage.run().status() == RunStatus::Running && !self.is_admitted(stage, now).await? {
-            return Ok(());
+        // Also a run that waits for slots may be out of time.
+        if stage.run().status() == RunStatus::Running {
+            self.admit(stage, now).await?;
         }
         let begun = late(stage.decide_run(RunCommand::Advance { now })).unwrap_or_default();
         self.begin(stage, begun, now).await?;
