@@ -283,7 +283,11 @@ impl Driver {
         let run = self.run.state.next_due();
         let tasks = match self.run.state.status() {
             RunStatus::Running | RunStatus::Compensating => {
-                let due = |slot: &Slot| [slot.task.state.retry_at(), slot.task.state.start_by()];
+                // A retry whose time has come and that waits for slots waits for nothing else.
+                let now = self.now();
+                let queued = |slot: &Slot| !slot.task.state.slots().is_empty();
+                let retry = |slot: &Slot| slot.task.state.retry_at().filter(|at| *at > now || !queued(slot));
+                let due = |slot: &Slot| [retry(slot), slot.task.state.start_by()];
                 self.tasks.values().flat_map(due).flatten().chain(self.poll_at).min()
             }
             _ => None,
