@@ -1,6 +1,6 @@
 //! The drivers of this node, one for each run that it works on, and the runs that it has left alone for a while.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use cqrs_es::Aggregate;
@@ -25,7 +25,7 @@ pub(crate) struct Drivers {
     runs: HashMap<Id, RunId>,
     parked: HashMap<RunId, Parked>,
     /// Parked runs by the time at which they go on.
-    due: BTreeMap<Timestamp, HashSet<RunId>>,
+    due: BTreeMap<Timestamp, BTreeSet<RunId>>,
     /// Runs whose driver had just left when something happened.
     missed: HashSet<RunId>,
     /// Runs whose journal this program cannot read; they stand until it can.
@@ -99,13 +99,20 @@ impl Drivers {
 
     /// Limits or holds changed.
     pub(crate) fn look_everywhere(&mut self, queued_only: bool) {
-        let waiting: Vec<RunId> =
+        let mut waiting: Vec<RunId> =
             self.parked.iter().filter(|(_, parked)| parked.queued || !queued_only).map(|(run, _)| *run).collect();
+        // Oldest first, and in the same order wherever this is done: ids sort by time.
+        waiting.sort_unstable();
         for run in waiting {
             self.resume(run, None);
         }
-        let left = self.senders.iter().filter(|(_, sender)| sender.send(Look).is_err());
-        self.missed.extend(left.map(|(run, _)| *run));
+        let mut working: Vec<RunId> = self.senders.keys().copied().collect();
+        working.sort_unstable();
+        for run in working {
+            if self.senders.get(&run).is_some_and(|sender| sender.send(Look).is_err()) {
+                self.missed.insert(run);
+            }
+        }
     }
 
     /// When the next parked run goes on.

@@ -147,8 +147,14 @@ impl Engine {
         loop {
             self.report(true, &desk.drivers);
             let pause = desk.drivers.next_due().map(|at| at.since(self.surroundings().now()));
+            // In a fixed order, so that the same world always goes the same way: what comes seldom first, so that what
+            // comes all the time keeps nothing waiting.
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => break,
+                () = sleep(pause) => desk.drivers.resume_due(self.surroundings().now()),
+                _ = check.tick() => desk.reconcile(),
+                () = joins.changed() => desk.take_over(),
                 ended = desk.drivers.next_end() => desk.ended(ended),
                 Some(launched) = launches.recv() => desk.adopt(launched),
                 batch = subscription.next() => match batch {
@@ -164,9 +170,6 @@ impl Engine {
                         tokio::time::sleep(Duration::from_millis(500)).await;
                     }
                 },
-                () = joins.changed() => desk.take_over(),
-                () = sleep(pause) => desk.drivers.resume_due(self.surroundings().now()),
-                _ = check.tick() => desk.reconcile(),
             }
         }
         self.report(false, &desk.drivers);

@@ -31,5 +31,5 @@ pub use port::{Journal, Page, ReadError};
 pub use prepare::{MAX_APPEND_BYTES, MAX_APPEND_EVENTS, MAX_PAYLOAD, event_id};
 pub use recorded::{Filter, Hash, Metadata, Position, RecordedEvent};
 pub use store::Store;
-pub use subscription::{Batch, Subscription};
+pub use subscription::{Batch, Follow, Subscription};
 pub use transfer::{Progress, Transfer, TransferError};

@@ -24,12 +24,18 @@ pub struct Subscription {
 
 /// What a back end offers for following it.
 #[async_trait::async_trait]
-pub(crate) trait Follow: Send + Sync {
+pub trait Follow: Send + Sync {
     /// The next events after `after`; waits while there are none at all. An answer without wanted events still
-    /// reaches further than `after`.
+    /// reaches further than `after`. Dropping the future must lose nothing.
+    ///
+    /// # Errors
+    /// When the store fails.
     async fn next(&self, after: Position, filter: &Filter, limit: usize) -> Result<Batch, ReadError>;
 
     /// The same, but waits while there are none that are wanted, as far as the back end can tell.
+    ///
+    /// # Errors
+    /// When the store fails.
     async fn next_wanted(&self, after: Position, filter: &Filter, limit: usize) -> Result<Batch, ReadError> {
         self.next(after, filter, limit).await
     }
@@ -39,7 +45,9 @@ impl Subscription {
     /// How many events a batch may hold.
     pub const BATCH: usize = 1000;
 
-    pub(crate) fn new(source: Arc<dyn Follow>, position: Position, filter: Filter) -> Self {
+    /// Follows a back end from a position on.
+    #[must_use]
+    pub fn new(source: Arc<dyn Follow>, position: Position, filter: Filter) -> Self {
         Self { source, position, filter, limit: Self::BATCH, quiet: false }
     }
 

@@ -141,7 +141,8 @@ impl Commands {
         catalog: &Catalog,
         edited: Edited,
     ) -> Result<LoadReport, Error> {
-        let correlation = request.correlation.or(request.command.map(|id| id.as_uuid())).unwrap_or_else(Uuid::now_v7);
+        let named = request.correlation.or(request.command.map(|id| id.as_uuid()));
+        let correlation = named.unwrap_or_else(|| self.surroundings.new_id());
         let mut done: BTreeMap<(Kind, Key), Change> = BTreeMap::new();
         let mut position = Position::START;
         for attempt in 1.. {

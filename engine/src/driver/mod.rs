@@ -164,6 +164,7 @@ impl Driver {
                 Err(Stop::Unavailable(error)) => {
                     tracing::warn!(run.id = %self.id, error = &*error as &dyn std::error::Error, "a run waits for the journal");
                     tokio::select! {
+                        biased;
                         () = &mut cut_at => return End::Stopped,
                         () = tokio::time::sleep(Duration::from_millis(500)) => continue,
                     }
