@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use cqrs_es::Aggregate;
-use domain::{Event, EventId, Run, RunEvent, RunId, Timestamp};
+use domain::{Event, EventId, NodeId, Run, RunEvent, RunId, Timestamp};
 use journal::{Loaded, RecordedEvent};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
@@ -76,10 +76,19 @@ impl Drivers {
         }
     }
 
-    /// Works on a run of which only the id is known.
+    /// Goes on with a run that this node has; if another node has taken it meanwhile, it is left to that one.
     pub(crate) fn resume(&mut self, run: RunId, cause: Option<EventId>) {
         self.unpark(run);
         self.spawn(run, Loaded::default(), Thread { correlation: run.as_uuid(), cause });
+    }
+
+    /// Takes a run, if that node still has it.
+    pub(crate) fn take(&mut self, run: RunId, owner: Option<NodeId>) {
+        self.unpark(run);
+        let (sender, looks) = mpsc::unbounded_channel();
+        let thread = Thread { correlation: run.as_uuid(), cause: None };
+        let driver = Driver::new(Arc::clone(&self.shared), run, Loaded::default(), looks, thread);
+        self.drive(run, driver.taking_from(owner), sender);
     }
 
     /// Goes on with a run whose first turn has been taken.

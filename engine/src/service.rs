@@ -306,8 +306,8 @@ impl Desk {
             state.owner.is_none_or(|owner| !alive.contains(&owner) || owner == self.node)
                 && Members::owner_among(&alive, run.as_uuid()) == Some(self.node)
         });
-        let taken: Vec<RunId> = orphaned.map(|(run, _)| *run).collect();
-        self.resume_all(taken, "resuming runs");
+        let taken = orphaned.map(|(run, state)| (*run, state.owner)).collect();
+        self.take_all(taken, "resuming runs");
     }
 
     /// Whatever the members say, no run is left alone: one that this node has, and does not work on, is taken up again,
@@ -321,19 +321,19 @@ impl Desk {
             Some(owner) => owner == self.node || !alive.contains(&owner),
             None => true,
         });
-        let taken: Vec<RunId> = left.map(|(run, _)| *run).collect();
-        self.resume_all(taken, "taking up runs that nobody works on");
+        let taken = left.map(|(run, state)| (*run, state.owner)).collect();
+        self.take_all(taken, "taking up runs that nobody works on");
     }
 
-    fn resume_all(&mut self, mut runs: Vec<RunId>, why: &str) {
-        runs.retain(|run| !self.drivers.has(*run) && !self.launching.contains(*run));
+    fn take_all(&mut self, mut runs: Vec<(RunId, Option<NodeId>)>, why: &str) {
+        runs.retain(|(run, _)| !self.drivers.has(*run) && !self.launching.contains(*run));
         if !runs.is_empty() {
             tracing::info!(runs = runs.len(), "{why}");
         }
         // Oldest first: ids sort by time.
         runs.sort_unstable();
-        for run in runs {
-            self.drivers.resume(run, None);
+        for (run, owner) in runs {
+            self.drivers.take(run, owner);
         }
     }
 }

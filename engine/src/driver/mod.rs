@@ -85,6 +85,8 @@ pub(crate) struct Driver {
     thread: Thread,
     /// Whether this node has the run.
     owned: bool,
+    /// The node from which it may take the run.
+    takes_from: Option<NodeId>,
     /// Whether something may have happened to what the run waits for: other runs, slots, holds.
     look_around: bool,
     /// When slots may become free by time alone.
@@ -132,9 +134,15 @@ impl Driver {
             looks,
             thread,
             owned: false,
+            takes_from: None,
             look_around: true,
             poll_at: None,
         }
+    }
+
+    /// A driver that takes the run, if that node still has it.
+    pub(crate) fn taking_from(self, owner: Option<NodeId>) -> Self {
+        Self { takes_from: owner, ..self }
     }
 
     /// Drives the run until it ends, another node has it, it waits for long, or the engine stops.
@@ -231,8 +239,12 @@ impl Driver {
             if self.run.state.status().is_terminal() {
                 return Err(Stop::Ended(End::Terminal));
             }
-            // Who leaves a run alone for a while keeps it.
-            self.owned = self.run.state.lease().is_some_and(|lease| lease.node == self.shared.node);
+            // Who leaves a run alone for a while keeps it, unless another node has taken it meanwhile.
+            let owner = self.run.state.lease().map(|lease| lease.node);
+            self.owned = owner == Some(self.shared.node);
+            if !self.owned && owner.is_some() && owner != self.takes_from {
+                return Err(Stop::Ended(End::Replaced));
+            }
             if !self.owned && self.run.revision.is_none() {
                 return Err(Stop::Ended(End::Unreadable));
             }

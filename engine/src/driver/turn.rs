@@ -81,6 +81,7 @@ impl Driver {
         let adopted = stage.adopt(appended);
         self.run = adopted.run;
         self.owned = true;
+        self.takes_from = None;
         self.look_around = false;
         self.tasks.extend(adopted.tasks);
         self.tasks.retain(|_, slot| !slot.task.state.status().is_terminal());
