@@ -56,6 +56,10 @@ impl Commands {
     pub async fn resume_run(&self, request: Request, run: RunId) -> Result<Outcome, Error> {
         let stream = StreamId::from(run);
         let (context, remember) = self.context(&request);
+        if remember && let Some(first) = self.executor.journal().find_command(context.command).await? {
+            let revision = first.heads.last().map(|(_, revision)| *revision);
+            return Ok(Outcome { stream, revision, position: first.position, repeated: true, changed: false });
+        }
         for _ in 0..Self::TRIES {
             let loaded = self.executor.load::<Run>(stream).await?;
             let now = self.surroundings.now();
