@@ -85,6 +85,8 @@ pub enum TaskCommand {
         /// Clock and chance.
         pacing: Pacing,
     },
+    /// Another node has taken the run: what the former owner has planned for the task must not be recorded any more.
+    Fence,
     /// The run's clock stood still while it was paused: what the task waits for moves.
     Defer {
         /// By how much.

@@ -75,6 +75,13 @@ pub(super) fn decide(state: &Task, command: TaskCommand) -> Result<Vec<TaskEvent
             TaskStatus::Assigned | TaskStatus::Waiting => Ok(vec![TaskEvent::Queued { slots }]),
             _ => wrong("queued"),
         },
+        // Nothing changes but the revision, on which everything is based that the former owner may still want.
+        TaskCommand::Fence => match status {
+            TaskStatus::Created | TaskStatus::Assigned | TaskStatus::Waiting => {
+                Ok(vec![TaskEvent::Queued { slots: state.slots().to_vec() }])
+            }
+            _ => Ok(vec![]),
+        },
         TaskCommand::Defer { by } => {
             let (retry_at, start_by) = (state.retry_at(), state.start_by());
             if status.is_terminal() || (retry_at.is_none() && start_by.is_none()) || by.is_zero() {

@@ -40,7 +40,8 @@ pub enum TaskEvent {
         /// Why this one.
         reason: String,
     },
-    /// It waits for slots of limits before the next attempt starts. They are given back when that attempt ends.
+    /// It waits for slots of limits before the next attempt starts. They are given back when that attempt ends. Also
+    /// recorded, with what it waited for already or nothing, when another node takes the run.
     Queued {
         /// Which ones.
         slots: Vec<SlotsNeed>,

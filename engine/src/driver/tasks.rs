@@ -13,10 +13,14 @@ use crate::plan::Unplannable;
 use crate::stage::{Begun, Slot, Stage};
 
 impl Driver {
-    /// Attempts that a former owner left open are lost: nobody knows what became of them.
-    pub(super) fn lose_attempts(&self, stage: &mut Stage, now: Timestamp) {
+    /// Attempts that a former owner left open are lost: nobody knows what became of them. Tasks that wait are kept from
+    /// it, because it may not know yet that it was replaced, and an attempt touches no other stream than its task's.
+    pub(super) fn take_tasks(&self, stage: &mut Stage, now: Timestamp) {
         for (id, slot) in &self.tasks {
-            let Some(attempt) = slot.task.state.running_attempt().map(|attempt| attempt.number) else { continue };
+            let Some(attempt) = slot.task.state.running_attempt().map(|attempt| attempt.number) else {
+                late(stage.decide_task(*id, || slot.clone(), TaskCommand::Fence).map(drop));
+                continue;
+            };
             let lose = TaskCommand::LoseAttempt { attempt, pacing: self.pacing(now) };
             tracing::warn!(run.id = %self.id, task.id = %id, attempt, "an attempt was lost when its process ended");
             late(stage.decide_task(*id, || slot.clone(), lose).map(drop));

@@ -139,7 +139,7 @@ impl Driver {
         self.poll_at = None;
         if !self.owned {
             late(stage.decide_run(RunCommand::Claim { node: self.shared.node }));
-            self.lose_attempts(stage, now);
+            self.take_tasks(stage, now);
         }
         self.heed_holds(stage, now);
         self.take_results(pending, stage, now).await?;
