@@ -334,7 +334,7 @@ impl Driver {
         let before = self.run.state.lease();
         self.reload().await?;
         match self.run.state.lease() {
-            Some(lease) if Some(lease) != before && lease.node != self.shared.node => {
+            Some(lease) if (self.owned || Some(lease) != before) && lease.node != self.shared.node => {
                 tracing::warn!(run.id = %self.id, node = %lease.node, "another node has taken the run");
                 Err(Stop::Ended(End::Replaced))
             }
@@ -342,17 +342,18 @@ impl Driver {
         }
     }
 
-    /// Reads what was recorded by others.
+    /// Reads what was recorded by others; all of it or nothing, because whoever knows half of it would go on with a run
+    /// that another node has.
     async fn reload(&mut self) -> Result<(), Stop> {
         let executor = self.executor().clone();
-        self.run = executor.catch_up(self.id.into(), self.run.clone()).await?;
+        let run = executor.catch_up(self.id.into(), self.run.clone()).await?;
         let mut tasks = BTreeMap::new();
-        for (place, id) in self.run.state.open_tasks() {
+        for (place, id) in run.state.open_tasks() {
             let known = self.tasks.get(&id).map(|slot| slot.task.clone()).unwrap_or_default();
             let task = executor.catch_up(id.into(), known).await?;
             tasks.insert(id, Slot { place, task });
         }
-        self.tasks = tasks;
+        (self.run, self.tasks) = (run, tasks);
         Ok(())
     }
 
