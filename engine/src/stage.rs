@@ -192,6 +192,11 @@ impl Stage {
         self.slots.contains_key(&id)
     }
 
+    /// Slots that are here and that nothing was decided on.
+    pub(crate) fn untouched_slots(&self, id: SlotsId) -> Option<&Slots> {
+        self.slots.get(&id).filter(|staged| staged.events.is_empty()).map(|staged| &*staged.loaded.state)
+    }
+
     pub(crate) fn put_slots(&mut self, id: SlotsId, loaded: Loaded<Slots>) {
         self.slots.insert(id, StagedSlots { loaded, events: Vec::new() });
     }

@@ -38,7 +38,9 @@ impl Driver {
         let holder = Holder { run: self.id, task };
         let priority = stage.run().priority();
         for need in needs {
-            self.look_at_slots(stage, need.slots).await?;
+            // Who waits already has to see what others have given it.
+            let news = self.look_around;
+            self.look_at_slots(stage, need.slots, |slots| news && slots.awaits(holder)).await?;
             let capacity = self.shared.standing.capacity(&need.limit);
             let request = SlotsCommand::Request {
                 holder,
@@ -51,7 +53,9 @@ impl Driver {
             };
             let slots = stage.decide_slots(need.slots, request);
             if slots.is_none_or(|slots| !slots.has(holder)) {
-                let next = slots.and_then(|slots| slots.next_start(capacity, now));
+                // When a slot is given back while the rate allows no start, nobody gets it then; so it is looked for again.
+                let later = capacity.rate.map(|rate| now.plus(rate.per));
+                let next = slots.and_then(|slots| slots.next_start(capacity, now)).or(later);
                 self.poll_at = self.poll_at.into_iter().chain(next).min();
                 return Ok(false);
             }
@@ -76,20 +80,30 @@ impl Driver {
         now: Timestamp,
     ) -> Result<(), Stop> {
         for need in needs {
-            self.look_at_slots(stage, need.slots).await?;
+            // What is given back was recorded, perhaps by another node.
+            self.look_at_slots(stage, need.slots, |slots| !slots.has(holder) && !slots.awaits(holder)).await?;
             let capacity = self.shared.standing.capacity(&need.limit);
             stage.decide_slots(need.slots, SlotsCommand::Release { holder, capacity, now });
         }
         Ok(())
     }
 
-    async fn look_at_slots(&self, stage: &mut Stage, id: SlotsId) -> Result<(), Stop> {
+    /// Takes the slots into the stage as this process last saw them; as they are, when that is `outdated`. Decisions on
+    /// what is out of date in any other way meet a conflict.
+    async fn look_at_slots(
+        &self,
+        stage: &mut Stage,
+        id: SlotsId,
+        outdated: impl Fn(&Slots) -> bool,
+    ) -> Result<(), Stop> {
         if !stage.has_guard() {
             stage.keep(Arc::clone(&self.shared.slots).lock_owned().await);
         }
         if !stage.knows_slots(id) {
-            let loaded = self.executor().load_cached::<Slots>(id.into()).await?;
-            stage.put_slots(id, loaded);
+            stage.put_slots(id, self.executor().load_cached::<Slots>(id.into()).await?);
+        }
+        if stage.untouched_slots(id).is_some_and(outdated) {
+            stage.put_slots(id, self.executor().load::<Slots>(id.into()).await?);
         }
         Ok(())
     }

@@ -136,7 +136,8 @@ impl Driver {
     /// Everything that can be decided now.
     async fn go(&mut self, pending: &[Settled], stage: &mut Stage) -> Result<(), Stop> {
         let now = self.now();
-        self.poll_at = None;
+        // Slots may have become free by time, and others may have taken them.
+        self.look_around |= self.poll_at.take().is_some_and(|at| at <= now);
         if !self.owned {
             late(stage.decide_run(RunCommand::Claim { node: self.shared.node }));
             self.take_tasks(stage, now);
