@@ -192,6 +192,20 @@ impl Stage {
         self.slots.contains_key(&id)
     }
 
+    pub(crate) fn slots(&self, id: SlotsId) -> Option<&Slots> {
+        self.slots.get(&id).map(|staged| &*staged.loaded.state)
+    }
+
+    /// Whether something happens to a task.
+    pub(crate) fn is_touched(&self, task: TaskId) -> bool {
+        self.tasks.get(&task).is_some_and(|staged| !staged.events.is_empty())
+    }
+
+    /// Whether something happens to the run itself.
+    pub(crate) fn touches_run(&self) -> bool {
+        !self.run_events.is_empty()
+    }
+
     /// Slots that are here and that nothing was decided on.
     pub(crate) fn untouched_slots(&self, id: SlotsId) -> Option<&Slots> {
         self.slots.get(&id).filter(|staged| staged.events.is_empty()).map(|staged| &*staged.loaded.state)

@@ -27,6 +27,8 @@ pub enum RunCommand {
     },
     /// It has them all.
     Admit,
+    /// Something is recorded elsewhere in the name of a run that waits for slots; only its owner may do that.
+    Fence,
     /// Lets what is due take effect, starts every step that can start, or ends the run when nothing is left to do.
     Advance {
         /// Now.

@@ -21,7 +21,8 @@ pub enum RunEvent {
         /// Counts the claims, from 1.
         epoch: u64,
     },
-    /// It waits for slots of limits before its first step may start.
+    /// It waits for slots of limits before its first step may start. Recorded again, unchanged, with each further slot
+    /// that it asks for.
     Queued {
         /// The slots that it needs.
         slots: Vec<SlotsNeed>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::run::SlotsNeed;
 use domain::slots::Holder;
-use domain::{RunCommand, Slots, SlotsCommand, SlotsId, TaskId, Timestamp};
+use domain::{RunCommand, Slots, SlotsCommand, SlotsId, TaskCommand, TaskId, Timestamp};
 
 use super::{Driver, Stop, late};
 use crate::stage::Stage;
@@ -51,6 +51,10 @@ impl Driver {
                 capacity,
                 now,
             };
+            let knows = |slots: &Slots| slots.has(holder) || slots.awaits(holder);
+            if !stage.slots(need.slots).is_some_and(knows) {
+                self.stand_by(stage, task);
+            }
             let slots = stage.decide_slots(need.slots, request);
             if slots.is_none_or(|slots| !slots.has(holder)) {
                 // When a slot is given back while the rate allows no start, nobody gets it then; so it is looked for again.
@@ -61,6 +65,20 @@ impl Driver {
             }
         }
         Ok(true)
+    }
+
+    /// A request for a slot is recorded with something of what it is for, so that a node that was replaced cannot ask
+    /// in the name of what it does not have any more: nobody would ever give that slot back.
+    fn stand_by(&self, stage: &mut Stage, task: Option<TaskId>) {
+        match task {
+            Some(id) if !stage.is_touched(id) => {
+                if let Some(slot) = self.tasks.get(&id) {
+                    late(stage.decide_task(id, || slot.clone(), TaskCommand::Fence).map(drop));
+                }
+            }
+            None if !stage.touches_run() => drop(late(stage.decide_run(RunCommand::Fence))),
+            _ => {}
+        }
     }
 
     /// Gives back what tasks have given up in this turn.

@@ -30,7 +30,10 @@ impl Driver {
             let mut stage = Stage::new(self.id, &self.run);
             match turn {
                 Turn::Go(pending) => self.go(pending, &mut stage).await?,
-                Turn::Interrupt => self.interrupt(&mut stage),
+                Turn::Interrupt => {
+                    self.interrupt(&mut stage);
+                    self.give_back(&mut stage, self.now()).await?;
+                }
                 Turn::Stalled => {
                     let what = format!("{} with {} open tasks", self.run.state.status().name(), self.tasks.len());
                     late(stage.decide_run(RunCommand::ReportStall { what, now: self.now() }));

@@ -30,6 +30,15 @@ impl Plan {
         }
     }
 
+    /// Nothing changes but the revision.
+    pub(super) fn fence(&mut self) {
+        if self.state.is_queued()
+            && let Some(queue) = self.state.queue().cloned()
+        {
+            self.happen(RunEvent::Queued { slots: queue.slots, at: queue.at });
+        }
+    }
+
     pub(super) fn pause(&mut self, pause: Pause) -> Result<(), RunRefusal> {
         match self.state.status() {
             RunStatus::Running => self.happen(RunEvent::Paused(pause)),

@@ -47,6 +47,7 @@ pub(super) fn decide(state: &Run, command: RunCommand) -> Result<Vec<RunEvent>, 
         }
         RunCommand::Queue { slots, now } => plan.queue(slots, now),
         RunCommand::Admit => plan.admit(),
+        RunCommand::Fence => plan.fence(),
         RunCommand::Advance { now } => plan.advance(now),
         RunCommand::SettleTask { task, end, now } => plan.settle_task(task, end, now)?,
         RunCommand::SettleChild { step, end, now } => plan.settle_child(step, end, now)?,
