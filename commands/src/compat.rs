@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use cqrs_es::Aggregate;
 use domain::run::{Activity, Place, RunStatus, Start, StepState, StepStatus, TaskEnd};
 use domain::task::TaskStatus;
+use domain::workflow::Work;
 use domain::{
     AttemptError, Decide, Definition, ErrorKind, Key, Run, RunCommand, RunEvent, RunId, StepName, Task, TaskId,
     Timestamp,
@@ -212,6 +213,10 @@ impl Commands {
                 Ok(())
             }
             RunEvent::ChildStarted { step, .. } => {
+                if matches!(definition.step(&step).map(|step| &step.work), Some(Work::Run(work)) if !work.wait) {
+                    played.decide(RunCommand::SettleChild { step, end: Ok((Value::Null, false)), now });
+                    return Ok(());
+                }
                 let Some(Activity::Child { run: child }) = run.steps().get(&step).map(|step| &step.activity) else {
                     return Ok(());
                 };

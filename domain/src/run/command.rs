@@ -43,11 +43,11 @@ pub enum RunCommand {
         /// Now.
         now: Timestamp,
     },
-    /// The run that a step started has ended.
+    /// The run that a step started has ended; or it has begun, and the step does not wait for more.
     SettleChild {
         /// Which step.
         step: StepName,
-        /// The other run's output, or why it has none.
+        /// The other run's output, or why it has none; nothing when the step does not wait for it.
         end: Result<(Value, bool), AttemptError>,
         /// Now.
         now: Timestamp,

@@ -16,7 +16,8 @@ use crate::stage::Stage;
 const MAX_DEPTH: u32 = 20;
 
 impl Driver {
-    /// Starts the run of a step in the same append; answers with the step's failure when it cannot be started.
+    /// Starts the run of a step in the same append; answers with the step's end: its failure when the run cannot be
+    /// started, its completion when it does not wait for the run.
     pub(super) async fn start_child(
         &mut self,
         stage: &mut Stage,
@@ -24,13 +25,15 @@ impl Driver {
         child: RunId,
         now: Timestamp,
     ) -> Result<Option<RunCommand>, Stop> {
-        // What an earlier append that was recorded in part has started is there already.
-        if self.executor().load_cached::<Run>(child.into()).await?.revision.is_some() {
-            return Ok(None);
-        }
         let failed = |error| Some(RunCommand::FailStep { step: step.clone(), error, now });
         let Some(definition) = stage.run().definition().cloned() else { return Ok(None) };
         let Some(Work::Run(work)) = definition.step(&step).map(|step| &step.work) else { return Ok(None) };
+        let nothing = || Ok((serde_json::Value::Null, false));
+        let begun = || (!work.wait).then(|| RunCommand::SettleChild { step: step.clone(), end: nothing(), now });
+        // What an earlier append that was recorded in part has started is there already.
+        if self.executor().load_cached::<Run>(child.into()).await?.revision.is_some() {
+            return Ok(begun());
+        }
         let depth = stage.run().parent().map_or(0, |parent| parent.depth) + 1;
         if depth > MAX_DEPTH {
             return Ok(failed(wrong(format!("{MAX_DEPTH} runs already stand above this one; more are not started"))));
@@ -52,7 +55,7 @@ impl Driver {
                 let events = late(Run::default().decide(RunCommand::Start(start))).unwrap_or_default();
                 let events = events.into_iter().map(Event::from).collect();
                 stage.other(StreamAppend { stream: child.into(), expected: Expected::NoStream, events });
-                Ok(None)
+                Ok(begun())
             }
             Err(commands::Error::Unavailable(error)) => Err(Stop::Unavailable(error)),
             Err(error) => Ok(failed(wrong(error.to_string()))),

@@ -8,7 +8,7 @@ use super::Plan;
 use crate::run::mapping::{MappingError, approval_result, evaluate_all, is_true, mapping_failed, sized};
 use crate::run::state::{Activity, Asked, Decision, Kept};
 use crate::run::status::{RunStatus, StepStatus};
-use crate::workflow::{Approval, ForEach, SubRun, Verdict, Wait, Work};
+use crate::workflow::{Approval, ForEach, Verdict, Wait, Work};
 use crate::{AttemptError, ErrorKind, Expression, RunEvent, RunId, Step, StepName, TaskId, Timestamp};
 
 /// The longest list that a step may work through.
@@ -181,7 +181,7 @@ impl Plan {
                 self.happen(RunEvent::SignalAwaited { step: name.clone(), signal, at: now, deadline });
                 self.pass_step(name, now);
             }
-            Work::Run(run) => self.start_child(name, run, now, deadline),
+            Work::Run(_) => self.start_child(name, now, deadline),
         }
         Ok(())
     }
@@ -227,12 +227,10 @@ impl Plan {
         Ok(())
     }
 
-    fn start_child(&mut self, step: StepName, child: &SubRun, now: Timestamp, deadline: Option<Timestamp>) {
+    /// Also a step that does not wait for its run ends only when that has begun: it may be impossible to begin it.
+    fn start_child(&mut self, step: StepName, now: Timestamp, deadline: Option<Timestamp>) {
         let run = RunId::of_step(self.id, &step);
-        self.happen(RunEvent::ChildStarted { step: step.clone(), run, at: now, deadline });
-        if !child.wait {
-            self.complete(step, &json!({ "run": run.to_string() }), false);
-        }
+        self.happen(RunEvent::ChildStarted { step, run, at: now, deadline });
     }
 
     /// Starts elements as long as there is room.
