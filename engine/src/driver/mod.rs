@@ -346,14 +346,24 @@ impl Driver {
     /// that another node has.
     async fn reload(&mut self) -> Result<(), Stop> {
         let executor = self.executor().clone();
-        let run = executor.catch_up(self.id.into(), self.run.clone()).await?;
-        let mut tasks = BTreeMap::new();
-        for (place, id) in run.state.open_tasks() {
-            let known = self.tasks.get(&id).map(|slot| slot.task.clone()).unwrap_or_default();
-            let task = executor.catch_up(id.into(), known).await?;
-            tasks.insert(id, Slot { place, task });
+        let mut run = executor.catch_up(self.id.into(), self.run.clone()).await?;
+        loop {
+            let mut tasks = BTreeMap::new();
+            for (place, id) in run.state.open_tasks() {
+                let known = self.tasks.get(&id).map(|slot| slot.task.clone()).unwrap_or_default();
+                let task = executor.catch_up(id.into(), known).await?;
+                tasks.insert(id, Slot { place, task });
+            }
+            // A task may show what another node has done with it after the run was read.
+            let revision = run.revision;
+            if !tasks.is_empty() {
+                run = executor.catch_up(self.id.into(), run).await?;
+            }
+            if run.revision == revision {
+                (self.run, self.tasks) = (run, tasks);
+                break;
+            }
         }
-        (self.run, self.tasks) = (run, tasks);
         Ok(())
     }
 
