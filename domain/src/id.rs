@@ -4,6 +4,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
+use crate::limit::LimitScope;
 use crate::{Key, StepName};
 
 macro_rules! ids {
@@ -165,11 +166,14 @@ impl RunId {
 }
 
 impl SlotsId {
-    /// The slots of `limit`; of one `partition` of it, when the limit counts by key.
+    /// The slots of `limit` while it counts `scope`; of one `partition` of it, when the limit counts by key. A limit that
+    /// begins to count something else gets slots of its own for that: runs that hold one of the old kind must not stand
+    /// in the way of their own attempts.
     #[must_use]
-    pub fn of(limit: LimitId, partition: Option<&str>) -> Self {
+    pub fn of(limit: LimitId, scope: &LimitScope, partition: Option<&str>) -> Self {
+        let (kind, key) = (scope.kind().as_bytes(), scope.key().as_str().as_bytes());
         let partition = partition.map_or(&[][..], str::as_bytes);
-        Self(hashed("hishamos 2026 id of slots", &[limit.as_uuid().as_bytes(), partition]))
+        Self(hashed("hishamos 2026 id of slots", &[limit.as_uuid().as_bytes(), kind, key, partition]))
     }
 }
 

@@ -162,8 +162,11 @@ impl Stage {
         let held = staged.slot.task.state.slots().to_vec();
         let state = Arc::make_mut(&mut staged.slot.task.state);
         events.iter().for_each(|event| state.apply(event.clone()));
-        if !held.is_empty() && state.slots().is_empty() {
-            self.released.push((Holder { run: self.id, task: Some(id) }, held));
+        // Also when it waits for others now, because the limits have changed.
+        let dropped: Vec<SlotsNeed> =
+            held.into_iter().filter(|need| state.slots().iter().all(|kept| kept.slots != need.slots)).collect();
+        if !dropped.is_empty() {
+            self.released.push((Holder { run: self.id, task: Some(id) }, dropped));
         }
         staged.events.extend(events);
         if staged.slot.task.state.running_attempt().is_none() {

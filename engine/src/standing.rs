@@ -83,7 +83,7 @@ fn needs<const N: usize>(orders: &Orders, scopes: [LimitScope; N], run: &Run) ->
         .map(|settings| {
             let partition = settings.by.as_ref().map(|by| text_of(by, run));
             SlotsNeed {
-                slots: SlotsId::of(LimitId::from_key(&settings.key), partition.as_deref()),
+                slots: SlotsId::of(LimitId::from_key(&settings.key), &settings.scope, partition.as_deref()),
                 limit: settings.key.clone(),
                 partition,
                 fairness: settings.fairness.as_ref().map(|fairness| text_of(fairness, run)).unwrap_or_default(),
