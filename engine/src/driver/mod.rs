@@ -87,6 +87,8 @@ pub(crate) struct Driver {
     owned: bool,
     /// The node from which it may take the run.
     takes_from: Option<NodeId>,
+    /// Whether others may have recorded something in the run's stream.
+    unread: bool,
     /// Whether something may have happened to what the run waits for: other runs, slots, holds.
     look_around: bool,
     /// When slots may become free by time alone.
@@ -135,6 +137,7 @@ impl Driver {
             thread,
             owned: false,
             takes_from: None,
+            unread: false,
             look_around: true,
             poll_at: None,
         }
@@ -214,9 +217,7 @@ impl Driver {
                 () = &mut cut_at => return self.stop().await,
                 Some(Look) = self.looks.recv() => {
                     while self.looks.try_recv().is_ok() {}
-                    if let Err(end) = self.look().await {
-                        return end;
-                    }
+                    (self.unread, self.look_around) = (true, true);
                 }
                 Some(done) = self.calls.join_next() => {
                     pending.extend(self.finished(done));
@@ -249,17 +250,11 @@ impl Driver {
                 return Err(Stop::Ended(End::Unreadable));
             }
         }
-        self.record(turn::Turn::Go(pending)).await
-    }
-
-    /// Something happened to the run, or to something that it waits for.
-    async fn look(&mut self) -> Result<(), End> {
-        self.look_around = true;
-        match self.reload_owned().await {
-            Err(Stop::Ended(end)) => Err(end),
-            // After anything else the next append finds the conflict and reads again.
-            Ok(()) | Err(Stop::Unavailable(_) | Stop::Unrecordable(_)) => Ok(()),
+        // Until it is read nothing is decided: not every append names the run's revision.
+        if self.owned && self.unread {
+            self.reload_owned().await?;
         }
+        self.record(turn::Turn::Go(pending)).await
     }
 
     /// Leaves the run alone when it waits for long. What was sent to this driver before ends the wait at once; what is
@@ -361,6 +356,7 @@ impl Driver {
             }
             if run.revision == revision {
                 (self.run, self.tasks) = (run, tasks);
+                self.unread = false;
                 break;
             }
         }
