@@ -162,9 +162,7 @@ impl Stage {
         let held = staged.slot.task.state.slots().to_vec();
         let state = Arc::make_mut(&mut staged.slot.task.state);
         events.iter().for_each(|event| state.apply(event.clone()));
-        // Also when it waits for others now, because the limits have changed.
-        let dropped: Vec<SlotsNeed> =
-            held.into_iter().filter(|need| state.slots().iter().all(|kept| kept.slots != need.slots)).collect();
+        let dropped = dropped(&held, state.slots());
         if !dropped.is_empty() {
             self.released.push((Holder { run: self.id, task: Some(id) }, dropped));
         }
@@ -294,6 +292,16 @@ impl Stage {
         });
         Adopted { run: self.run, tasks, slots: slots.collect(), calls }
     }
+}
+
+/// The slots that a task has or waits for, and that it is to give back because it needs others now: those that it does
+/// not need any more, and those that come after one that it has yet to ask for. Everybody asks in the same order, so
+/// that nobody waits in a circle.
+fn dropped(held: &[SlotsNeed], needed: &[SlotsNeed]) -> Vec<SlotsNeed> {
+    let has = |needs: &[SlotsNeed], id: SlotsId| needs.iter().any(|need| need.slots == id);
+    let first = needed.iter().map(|need| need.slots).filter(|id| !has(held, *id)).min();
+    let goes = |need: &SlotsNeed| !has(needed, need.slots) || first.is_some_and(|first| need.slots > first);
+    held.iter().filter(|need| goes(need)).cloned().collect()
 }
 
 fn stream<A, E: Clone + Into<Event>>(stream: StreamId, known: &Loaded<A>, events: &[E]) -> StreamAppend

@@ -165,6 +165,10 @@ impl Driver {
         let needs = self.shared.standing.of_attempt(stage.run(), &planned.agent, &planned.platform);
         if !needs.is_empty() || !task.slots().is_empty() {
             late(stage.decide_task(id, || slot.clone(), TaskCommand::Queue { slots: needs.clone() }).map(drop));
+            if !task.slots().is_empty() && task.slots() != needs {
+                // Before it asks for those that it needs now.
+                self.give_back(stage, now).await?;
+            }
             if !self.acquire(stage, Some(id), &needs, now).await? {
                 return Ok(None);
             }
