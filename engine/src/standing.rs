@@ -56,9 +56,9 @@ impl Standing {
         needs(&orders, [LimitScope::Agent(agent.clone()), LimitScope::Platform(platform.clone())], run)
     }
 
-    /// How much a limit allows; everything once it is removed.
-    pub(crate) fn capacity(&self, limit: &Key) -> Capacity {
-        self.0.read().capacities.get(limit).copied().unwrap_or_default()
+    /// How much a limit allows; `None` when it was removed, or set so lately that this node has not heard of it.
+    pub(crate) fn capacity(&self, limit: &Key) -> Option<Capacity> {
+        self.0.read().capacities.get(limit).copied()
     }
 
     /// The hold that covers a workflow's runs, if one does.

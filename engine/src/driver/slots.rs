@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use domain::run::SlotsNeed;
-use domain::slots::Holder;
-use domain::{RunCommand, Slots, SlotsCommand, SlotsId, TaskCommand, TaskId, Timestamp};
+use domain::slots::{Capacity, Holder};
+use domain::{Limit, LimitId, RunCommand, Slots, SlotsCommand, SlotsId, TaskCommand, TaskId, Timestamp};
 
 use super::{Driver, Stop, late};
 use crate::stage::Stage;
@@ -41,7 +41,7 @@ impl Driver {
             // Who waits already has to see what others have given it.
             let news = self.look_around;
             self.look_at_slots(stage, need.slots, |slots| news && slots.awaits(holder)).await?;
-            let capacity = self.shared.standing.capacity(&need.limit);
+            let capacity = self.capacity(need).await?;
             let request = SlotsCommand::Request {
                 holder,
                 limit: need.limit.clone(),
@@ -100,10 +100,20 @@ impl Driver {
         for need in needs {
             // What is given back was recorded, perhaps by another node.
             self.look_at_slots(stage, need.slots, |slots| !slots.has(holder) && !slots.awaits(holder)).await?;
-            let capacity = self.shared.standing.capacity(&need.limit);
+            let capacity = self.capacity(need).await?;
             stage.decide_slots(need.slots, SlotsCommand::Release { holder, capacity, now });
         }
         Ok(())
+    }
+
+    /// How much there may be of a slot; everything once its limit was removed. What this node has not heard of is looked
+    /// up: taking it for removed would let in everybody who waits.
+    async fn capacity(&self, need: &SlotsNeed) -> Result<Capacity, Stop> {
+        if let Some(capacity) = self.shared.standing.capacity(&need.limit) {
+            return Ok(capacity);
+        }
+        let limit = self.executor().load::<Limit>(LimitId::from_key(&need.limit).into()).await?.state;
+        Ok(limit.settings().map(|settings| settings.capacity).unwrap_or_default())
     }
 
     /// Takes the slots into the stage as this process last saw them; as they are, when that is `outdated`. Decisions on
