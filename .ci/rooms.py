@@ -15,6 +15,7 @@ MAY_KNOW = {
     "engine": {"domain", "journal", "commands", "providers"},
     "schema": {"domain", "journal", "commands", "projections"},
     "testkit": {"cluster"},
+    "simulation": {"domain", "journal", "commands", "engine", "providers"},
     "bench": {"domain", "journal", "commands", "projections", "providers", "engine", "cluster", "testkit"},
     "hishamos": {"domain", "journal", "commands", "projections", "providers", "engine", "schema", "cluster"},
 }

@@ -4,6 +4,7 @@
 mod compat;
 mod control;
 mod flow;
+mod found;
 mod kinds;
 mod resume;
 mod retries;

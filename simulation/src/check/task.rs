@@ -1,0 +1,159 @@
+//! What may happen to a task.
+
+use std::collections::BTreeMap;
+
+use domain::{AttemptError, RunId, StepName, TaskEvent, TaskId};
+use serde_json::Value;
+
+use super::{Checker, Seen};
+use crate::catalog::prompt;
+use crate::platforms::answer;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    Open,
+    Succeeded,
+    Failed,
+    Lost,
+    Cancelled,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone)]
+pub(super) enum Ending {
+    Completed(String),
+    Failed(AttemptError),
+    Cancelled,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct TaskView {
+    pub(super) run: Option<RunId>,
+    pub(super) step: Option<StepName>,
+    pub(super) parameters: Value,
+    attempts: BTreeMap<u32, Attempt>,
+    text: Option<String>,
+    /// Whether another attempt was promised.
+    promised: bool,
+    /// Whether it may hold slots or wait for them.
+    pub(super) wants_slots: bool,
+    pub(super) ending: Option<Ending>,
+}
+
+impl TaskView {
+    pub(super) fn finish(&self, id: TaskId, found: &mut Vec<String>) {
+        if self.ending.is_none() {
+            found.push(format!("at the end task {id} of step {:?} has not ended", self.step));
+        }
+        if let Some((number, _)) = self.attempts.iter().find(|(_, attempt)| **attempt == Attempt::Open) {
+            found.push(format!("at the end attempt {number} of task {id} is open"));
+        }
+    }
+
+    fn close(&mut self, number: u32, to: Attempt) -> Result<(), String> {
+        match self.attempts.get_mut(&number) {
+            Some(attempt) if *attempt == Attempt::Open => {
+                *attempt = to;
+                self.wants_slots = false;
+                Ok(())
+            }
+            Some(attempt) => Err(format!("attempt {number} ends as {to:?}, but it was {attempt:?}")),
+            None => Err(format!("attempt {number} ends and never began")),
+        }
+    }
+
+    fn end(&mut self, ending: Ending) -> Result<(), String> {
+        if let Some(number) = self.open() {
+            if !matches!(ending, Ending::Cancelled) {
+                return Err(format!("it ends while attempt {number} is open"));
+            }
+            self.attempts.insert(number, Attempt::Cancelled);
+        }
+        self.ending = Some(ending);
+        self.wants_slots = false;
+        Ok(())
+    }
+
+    fn open(&self) -> Option<u32> {
+        self.attempts.iter().find(|(_, attempt)| **attempt == Attempt::Open).map(|(number, _)| *number)
+    }
+
+    fn apply(&mut self, event: &TaskEvent, revision: u64) -> Result<(), String> {
+        let late = matches!(event, TaskEvent::AttemptLate { .. });
+        if self.ending.is_some() && !late {
+            return Err(format!("`{}` after its end", event.name()));
+        }
+        if (revision == 0) != matches!(event, TaskEvent::Created { .. }) {
+            return Err(format!("`{}` at revision {revision}", event.name()));
+        }
+        match event {
+            TaskEvent::Created { run, step, parameters, .. } => {
+                self.run = *run;
+                self.step.clone_from(step);
+                self.parameters = Value::clone(parameters);
+                Ok(())
+            }
+            TaskEvent::AttemptStarted { attempt, .. } => {
+                if let Some(open) = self.open() {
+                    return Err(format!("attempt {attempt} starts while attempt {open} is open"));
+                }
+                if self.attempts.insert(*attempt, Attempt::Open).is_some()
+                    || usize::try_from(*attempt).is_ok_and(|number| number != self.attempts.len())
+                {
+                    return Err(format!("attempt {attempt} is not the next"));
+                }
+                if *attempt > 1 && !self.promised {
+                    return Err(format!("attempt {attempt} starts and was not promised"));
+                }
+                self.promised = false;
+                Ok(())
+            }
+            TaskEvent::AttemptSucceeded { attempt, reply } => {
+                let text = self.parameters.get("text").and_then(Value::as_str).unwrap_or_default();
+                let expected = answer(&prompt(text));
+                if reply.text != expected {
+                    return Err(format!("it got `{}`, but the platform says `{expected}` to it", reply.text));
+                }
+                self.text = Some(reply.text.clone());
+                self.close(*attempt, Attempt::Succeeded)
+            }
+            TaskEvent::AttemptFailed { attempt, retry_at, .. } => {
+                self.promised = retry_at.is_some();
+                self.close(*attempt, Attempt::Failed)
+            }
+            TaskEvent::AttemptLost { attempt, retry_at } => {
+                self.promised = retry_at.is_some();
+                self.close(*attempt, Attempt::Lost)
+            }
+            TaskEvent::AttemptLate { attempt, .. } => match self.attempts.get(attempt) {
+                Some(Attempt::Open) => Err(format!("attempt {attempt} is called late while it is open")),
+                Some(_) => Ok(()),
+                None => Err(format!("attempt {attempt} is late and never began")),
+            },
+            TaskEvent::Completed { .. } => match self.text.clone() {
+                Some(text) => self.end(Ending::Completed(text)),
+                None => Err("it completes without an answer".to_owned()),
+            },
+            TaskEvent::Failed { error } => self.end(Ending::Failed(error.clone())),
+            TaskEvent::Cancelled { .. } => self.end(Ending::Cancelled),
+            TaskEvent::Queued { slots } => {
+                self.wants_slots = !slots.is_empty();
+                Ok(())
+            }
+            TaskEvent::Assigned { .. } | TaskEvent::Deferred { .. } => Ok(()),
+        }
+    }
+}
+
+impl Checker {
+    pub(super) fn take_task(&mut self, id: TaskId, seen: &Seen<'_>, event: &TaskEvent) {
+        if let TaskEvent::AttemptStarted { request_hash, .. } = event {
+            self.calls.entry(*request_hash).or_default().0 += 1;
+        }
+        let task = self.tasks.entry(id).or_default();
+        if let Err(wrong) = task.apply(event, seen.recorded.revision) {
+            let (run, step) = (task.run, task.step.clone());
+            self.blame(format!("task {id} of step {step:?} of run {run:?}: {wrong}"));
+        }
+    }
+}
