@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use domain::agent::Profile;
 use domain::template::TemplateBody;
-use domain::workflow::{
-    Approval, Approver, ForEach, ParentClose, SignalWait, SubRun, TaskWork, Verdict, Wait, Work,
-};
+use domain::workflow::{Approval, Approver, ForEach, ParentClose, SignalWait, SubRun, TaskWork, Verdict, Wait, Work};
 use domain::{Definition, ErrorKind, Expression, Key, RetryPolicy, Step, StepName};
 use serde_json::{Value, json};
 
@@ -277,8 +275,7 @@ impl<'a> Builder<'a> {
                         (name("flag"), expression("input.flag")),
                     ]);
                     sources.text = Some(word);
-                    let on_parent_close =
-                        if dice.permille(600) { ParentClose::Cancel } else { ParentClose::Abandon };
+                    let on_parent_close = if dice.permille(600) { ParentClose::Cancel } else { ParentClose::Abandon };
                     Work::Run(SubRun {
                         workflow: other.definition.key.clone(),
                         version: None,

@@ -105,10 +105,9 @@ impl Sum {
 fn compare(report: &mut Report) {
     match simulate(report.seed, Telling::Nothing) {
         Ok(again) if again.digest == report.digest => {}
-        Ok(again) => report.violations.push(format!(
-            "the same seed gave two journals, of {} and {} events",
-            report.events, again.events
-        )),
+        Ok(again) => report
+            .violations
+            .push(format!("the same seed gave two journals, of {} and {} events", report.events, again.events)),
         Err(error) => report.violations.push(error.to_string()),
     }
 }

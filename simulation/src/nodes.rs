@@ -213,8 +213,7 @@ impl Nodes {
 
     async fn go_wrong(&mut self) {
         let running: Vec<NodeId> = self.places.iter().flatten().map(|process| process.id).collect();
-        let (Some(node), Some(kind)) = (self.dice.pick(&running).copied(), self.dice.pick(&self.kinds).copied())
-        else {
+        let (Some(node), Some(kind)) = (self.dice.pick(&running).copied(), self.dice.pick(&self.kinds).copied()) else {
             return;
         };
         match kind {

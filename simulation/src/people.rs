@@ -117,8 +117,7 @@ impl Person {
         let by = input.get("who").and_then(Value::as_str).unwrap_or("anna").to_owned();
         let number = i32::try_from(self.dice.below(5)).unwrap_or(0);
         let key = self.dice.permille(150).then(|| format!("order-{}", self.dice.below(20)));
-        let start =
-            StartRun { priority: number - 2, idempotency_key: key, ..StartRun::new(workflow.clone(), input) };
+        let start = StartRun { priority: number - 2, idempotency_key: key, ..StartRun::new(workflow.clone(), input) };
         let what = format!("starts {workflow}");
         self.ask(&by, &what, async |commands, request| commands.start_run(request, start.clone()).await).await;
     }
@@ -224,10 +223,8 @@ impl Person {
         };
         let of_runs = matches!(scope, LimitScope::Workflow(_));
         let max_running = dice.permille(800).then(|| u32::try_from(dice.between(1, 4)).unwrap_or(1));
-        let rate = (max_running.is_none() || dice.permille(200)).then(|| Rate {
-            starts: u32::try_from(dice.between(1, 4)).unwrap_or(1),
-            per: dice.millis(500, 10_000),
-        });
+        let rate = (max_running.is_none() || dice.permille(200))
+            .then(|| Rate { starts: u32::try_from(dice.between(1, 4)).unwrap_or(1), per: dice.millis(500, 10_000) });
         let settings = LimitSettings {
             key: catalog::key(&format!("limit-{}", dice.below(4))),
             description: String::new(),

@@ -31,8 +31,7 @@ pub(crate) fn answer(user: &str) -> String {
 /// The platforms of one process.
 pub(crate) fn registry(store: &Arc<Store>, who: &Arc<str>, condition: &Arc<Condition>) -> Registry {
     let platforms = PLATFORMS.map(|key| {
-        let platform =
-            Dicey { key, store: Arc::clone(store), who: Arc::clone(who), condition: Arc::clone(condition) };
+        let platform = Dicey { key, store: Arc::clone(store), who: Arc::clone(who), condition: Arc::clone(condition) };
         Arc::new(platform) as Arc<dyn Platform>
     });
     #[expect(clippy::expect_used, reason = "two keys that differ make a registry")]

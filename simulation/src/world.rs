@@ -173,9 +173,7 @@ async fn explained(store: &Arc<Store>, outside: &Commands, run: domain::RunId) {
     let explained = outside.explain(run).await;
     let wrong = match &explained {
         Ok(explanation) if explanation.status.is_terminal() => false,
-        Ok(explanation) => {
-            explanation.next.is_empty() || explanation.next.iter().any(waits_for_engine)
-        }
+        Ok(explanation) => explanation.next.is_empty() || explanation.next.iter().any(waits_for_engine),
         Err(_) => true,
     };
     if wrong {

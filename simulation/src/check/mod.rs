@@ -108,7 +108,12 @@ impl Checker {
     }
 
     /// Takes in one append; answers with what is wrong about it.
-    pub(crate) fn take_in(&mut self, node: Option<NodeId>, now: Timestamp, events: &[Arc<RecordedEvent>]) -> Vec<String> {
+    pub(crate) fn take_in(
+        &mut self,
+        node: Option<NodeId>,
+        now: Timestamp,
+        events: &[Arc<RecordedEvent>],
+    ) -> Vec<String> {
         let before = self.violations.len();
         let mut touched = BTreeSet::new();
         let mut heard = BTreeSet::new();
@@ -133,21 +138,12 @@ impl Checker {
         self.violations.get(before..).unwrap_or_default().to_vec()
     }
 
-    fn take(
-        &mut self,
-        seen: &Seen<'_>,
-        event: &Event,
-        touched: &mut BTreeSet<RunId>,
-        heard: &mut BTreeSet<SlotsId>,
-    ) {
+    fn take(&mut self, seen: &Seen<'_>, event: &Event, touched: &mut BTreeSet<RunId>, heard: &mut BTreeSet<SlotsId>) {
         match event {
             Event::Run(event) => {
                 let run = RunId::from_uuid(seen.recorded.stream.id);
                 self.take_run(run, seen, event);
-                if !matches!(
-                    event,
-                    domain::RunEvent::Started(_) | domain::RunEvent::CancelRequested { .. }
-                ) {
+                if !matches!(event, domain::RunEvent::Started(_) | domain::RunEvent::CancelRequested { .. }) {
                     touched.insert(run);
                 }
                 if event.is_terminal() {

@@ -182,8 +182,7 @@ impl RunView {
         let blueprint = others.blueprints.get(&start.definition.key);
         let blueprint = blueprint.ok_or_else(|| format!("workflow {} is unknown", start.definition.key))?;
         check(*start.definition == blueprint.definition, || "it has another definition".to_owned())?;
-        self.steps =
-            blueprint.definition.steps.iter().map(|step| (step.name.clone(), StepView::default())).collect();
+        self.steps = blueprint.definition.steps.iter().map(|step| (step.name.clone(), StepView::default())).collect();
         self.blueprint = Some(Arc::clone(blueprint));
         self.input = Value::clone(&start.input);
         self.by = Some(start.by.clone());
@@ -266,8 +265,12 @@ impl RunView {
             Work::Signal(wait) => Some(wait.signal.clone()),
             _ => None,
         };
-        let mut signals: Vec<Value> =
-            self.signals.iter().filter(|(known, _)| Some(known) == waited.as_ref()).map(|(_, payload)| payload.clone()).collect();
+        let mut signals: Vec<Value> = self
+            .signals
+            .iter()
+            .filter(|(known, _)| Some(known) == waited.as_ref())
+            .map(|(_, payload)| payload.clone())
+            .collect();
         if self.branched {
             // Which ones the other run had used is not known here; this must be one of all.
             signals.sort_by_key(|payload| output.get("payload") != Some(payload));
@@ -275,9 +278,11 @@ impl RunView {
         let expected = model::output(&view, step, sources, &view.answers, &signals);
         let expected = expected.ok_or_else(|| format!("step {name} completes too early: {view:?}"))?;
         check(expected == *output, || format!("step {name} gives {output}, not {expected}"))?;
-        if let Some(used) = self.signals.iter().position(|(known, payload)| {
-            Some(known) == waited.as_ref() && output.get("payload") == Some(payload)
-        }) {
+        if let Some(used) = self
+            .signals
+            .iter()
+            .position(|(known, payload)| Some(known) == waited.as_ref() && output.get("payload") == Some(payload))
+        {
             self.signals.remove(used);
         }
         self.view(name)?.stand = Stand::Completed;
@@ -370,7 +375,9 @@ impl RunView {
     fn apply(&mut self, id: RunId, seen: &Seen<'_>, event: &RunEvent, others: &Checker) -> Checked {
         let at = seen.at;
         let begins = matches!(event, RunEvent::Started(_));
-        check(begins == (self.status == Status::Absent), || "it starts twice, or does something before it starts".into())?;
+        check(begins == (self.status == Status::Absent), || {
+            "it starts twice, or does something before it starts".into()
+        })?;
         check(begins == (seen.recorded.revision == 0), || "its start is not its first event".to_owned())?;
         check(self.status != Status::Over, || "something happens after its end".to_owned())?;
         match event {

@@ -73,7 +73,9 @@ impl SlotsView {
                 self.grants.push(*at);
                 self.served.insert(*holder);
                 let most = self.limit.as_ref().map(|limit| limits.most(limit)).unwrap_or_default();
-                if most.max_running.is_some_and(|most| usize::try_from(most).is_ok_and(|most| self.holders.len() > most))
+                if most
+                    .max_running
+                    .is_some_and(|most| usize::try_from(most).is_ok_and(|most| self.holders.len() > most))
                 {
                     return Err(format!("{} hold a slot, but {most:?} is allowed", self.holders.len()));
                 }
