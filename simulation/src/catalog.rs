@@ -41,16 +41,8 @@ pub(crate) fn prompt(text: &str) -> String {
 }
 
 pub(crate) fn template() -> TemplateBody {
-    TemplateBody {
-        key: key(TEMPLATE),
-        title: "Echo".to_owned(),
-        description: String::new(),
-        department: "engineering".to_owned(),
-        capability: None,
-        tags: vec![],
-        parameters: json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}),
-        instructions: "Say: {{ text }}".to_owned(),
-    }
+    let parameters = json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]});
+    TemplateBody::new(key(TEMPLATE), "Echo", parameters, "Say: {{ text }}")
 }
 
 pub(crate) fn agents() -> Vec<Profile> {
@@ -60,24 +52,9 @@ pub(crate) fn agents() -> Vec<Profile> {
         .into_iter()
         .zip(platforms)
         .map(|(agent, (platform, fallback_platforms))| Profile {
-            key: key(agent),
-            name: agent.to_owned(),
-            description: String::new(),
-            capabilities: vec![],
-            system_prompt: "You work.".to_owned(),
             platform,
             fallback_platforms,
-            model: None,
-            temperature_milli: None,
-            max_tokens: None,
-            top_p_milli: None,
-            frequency_penalty_milli: None,
-            presence_penalty_milli: None,
-            timeout: Duration::from_secs(10),
-            context_window: 8192,
-            languages: vec![],
-            department: "engineering".to_owned(),
-            tags: vec![],
+            ..Profile::new(key(agent), agent, "You work.")
         })
         .collect()
 }

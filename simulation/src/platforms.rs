@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use providers::{
-    Chunk, Failure, FailureKind, Finish, Health, Platform, Registry, Reply, ReplyStream, Request, State, Usage,
+    Chunk, CostSource, Failure, FailureKind, Finish, Health, Platform, Registry, Reply, ReplyStream, Request, State,
+    Usage,
 };
 use tokio::time::Instant;
 
@@ -106,6 +107,11 @@ impl Platform for Dicey {
             model: request.model.unwrap_or_else(|| "model".to_owned()),
             usage: Usage { input: Some(1), output: Some(1), ..Usage::default() },
             cost: Some(0),
+            cost_source: CostSource::Free,
+            first_piece: None,
+            tool_calls: Vec::new(),
+            opaque: None,
+            limits: None,
             duration: began.elapsed(),
             simulated: true,
             raw_usage: None,

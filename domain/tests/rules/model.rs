@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::limit::LimitScope;
 use domain::run::{Activity, PauseClock, RunStatus, SlotsNeed, Start, StepState, StepStatus, TaskEnd};
 use domain::{
     Actor, Definition, ErrorKind, LimitId, NodeId, Run, RunCommand, RunRefusal, SlotsId, StepName, TaskId, Timestamp,
@@ -184,7 +185,7 @@ impl Model {
             Move::Claim => self.ask(RunCommand::Claim { node: NodeId::from_uuid(uuid(9)) }),
             Move::Queue => {
                 let limit = "gpu".parse().unwrap();
-                let slots = SlotsId::of(LimitId::from_key(&limit), None);
+                let slots = SlotsId::of(LimitId::from_key(&limit), &LimitScope::Workflow(limit.clone()), None);
                 let need = SlotsNeed { slots, limit, partition: None, fairness: String::new() };
                 self.ask(RunCommand::Queue { slots: vec![need], now });
             }

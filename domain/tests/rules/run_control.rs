@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::limit::LimitScope;
 use domain::run::{PauseClock, RunStatus, SlotsNeed, StepStatus, TaskEnd};
 use domain::{Actor, Definition, LimitId, RunCommand, RunEvent, RunRefusal, SlotsId, Step};
 use serde_json::json;
@@ -17,7 +18,7 @@ use super::runs::{
 fn need() -> SlotsNeed {
     let key = "reports".parse().unwrap();
     SlotsNeed {
-        slots: SlotsId::of(LimitId::from_key(&key), None),
+        slots: SlotsId::of(LimitId::from_key(&key), &LimitScope::Workflow(key.clone()), None),
         limit: key,
         partition: None,
         fairness: String::new(),
@@ -239,4 +240,14 @@ fn a_cut_task_ends_only_its_step() {
     assert_eq!(run.ask(cut_off(2)).unwrap(), vec![cancelled()]);
     assert_eq!(run.state.by(), Some(&Actor::person("mara")));
     assert_eq!(json!(run.state.status()), json!("cancelled"));
+}
+
+#[test]
+fn a_run_that_waits_for_slots_can_be_touched_without_changing() {
+    let mut run = asked(definition(vec![step("a", &[])]), vec![queue()]);
+    let before = run.state.clone();
+    assert_eq!(run.ask(RunCommand::Fence).unwrap(), vec![RunEvent::Queued { slots: vec![need()], at: at(0) }]);
+    assert_eq!(run.state, before);
+    run.ask(RunCommand::Admit).unwrap();
+    assert_eq!(run.ask(RunCommand::Fence).unwrap(), vec![]);
 }

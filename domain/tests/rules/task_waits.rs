@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::limit::LimitScope;
 use domain::run::SlotsNeed;
 use domain::task::TaskStatus;
 use domain::{ErrorKind, LimitId, RetryPolicy, SlotsId, Task, TaskCommand, TaskEvent, Timestamp};
@@ -16,7 +17,7 @@ use super::task::{
 fn need(limit: &str) -> SlotsNeed {
     let key = limit.parse().unwrap();
     SlotsNeed {
-        slots: SlotsId::of(LimitId::from_key(&key), None),
+        slots: SlotsId::of(LimitId::from_key(&key), &LimitScope::Agent(key.clone()), None),
         limit: key,
         partition: None,
         fairness: String::new(),
@@ -167,4 +168,18 @@ fn kinds_that_are_never_repeated_end_the_task() {
     assert_eq!(first_failure(never.clone(), 0, kind), ends);
     let other = ErrorKind::RateLimited;
     assert_eq!(first_failure(never, 0, other), vec![failed(1, other, Some(seconds(2)))]);
+}
+
+#[test]
+fn a_task_that_waits_can_be_touched_without_changing() {
+    in_every_status(
+        || TaskCommand::Fence,
+        "touched",
+        |status| match status {
+            TaskStatus::Created | TaskStatus::Assigned | TaskStatus::Waiting => {
+                Some(vec![TaskEvent::Queued { slots: vec![] }])
+            }
+            _ => Some(vec![]),
+        },
+    );
 }
