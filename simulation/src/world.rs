@@ -1,6 +1,7 @@
 //! One simulated world, from its seed to the verdict.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Report {
     pub digest: [u8; 32],
     /// How many events were recorded.
     pub events: u64,
+    /// How many of each type.
+    pub kinds: BTreeMap<String, u64>,
     /// How many runs there were.
     pub runs: usize,
     /// How much time passed in the world.
@@ -45,14 +48,25 @@ const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 const QUIET: Duration = Duration::from_secs(4);
 
 thread_local! {
-    static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    /// What panicked in this thread, while it lives through a world.
+    static PANICS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
 /// Panics of the engine do not end it, so they are remembered to be reported.
 fn remember_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        std::panic::set_hook(Box::new(|info| PANICS.with_borrow_mut(|panics| panics.push(info.to_string()))));
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let remembered = PANICS.with_borrow_mut(|panics| {
+                let panics = panics.as_mut()?;
+                panics.push(format!("something panicked: {info}"));
+                Some(())
+            });
+            if remembered.is_none() {
+                usual(info);
+            }
+        }));
     });
 }
 
@@ -62,10 +76,10 @@ fn remember_panics() {
 /// When no runtime can be made.
 pub fn simulate(seed: u64, telling: Telling) -> std::io::Result<Report> {
     remember_panics();
-    PANICS.take();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    PANICS.set(Some(Vec::new()));
     let mut report = runtime.block_on(live(seed, telling));
-    report.violations.extend(PANICS.take());
+    report.violations.extend(PANICS.take().unwrap_or_default());
     Ok(report)
 }
 
@@ -162,10 +176,6 @@ async fn finish(store: &Arc<Store>, outside: &Commands, nodes: &mut Nodes, peopl
         }
         nodes.live(Instant::now() + Duration::from_secs(6)).await;
     }
-    for run in store.checker.lock().live_runs() {
-        let why = outside.surroundings().now();
-        store.trace.note("CHECK", || format!("{run} is alive at {why:?}"));
-    }
 }
 
 /// A live run says what it waits for, and it is not the engine.
@@ -222,7 +232,8 @@ async fn judge(seed: u64, store: &Arc<Store>, mut nodes: Nodes) -> Report {
         violations: checker.violations().to_vec(),
         trace: store.trace.take(),
         digest: *hasher.finalize().as_bytes(),
-        events: checker.count(),
+        events: checker.kinds().values().sum(),
+        kinds: checker.kinds().clone(),
         runs: checker.all_runs().len(),
         lasted: store.trace.elapsed(),
         faults: nodes.tally,

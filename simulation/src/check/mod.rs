@@ -33,7 +33,7 @@ pub(crate) struct Checker {
     calls: HashMap<[u8; 32], (u64, u64)>,
     violations: Vec<String>,
     last: Option<Timestamp>,
-    count: u64,
+    kinds: BTreeMap<String, u64>,
 }
 
 /// An event.
@@ -58,7 +58,7 @@ impl Checker {
             calls: HashMap::new(),
             violations: Vec::new(),
             last: None,
-            count: 0,
+            kinds: BTreeMap::new(),
         }
     }
 
@@ -76,8 +76,9 @@ impl Checker {
         self.last
     }
 
-    pub(crate) fn count(&self) -> u64 {
-        self.count
+    /// How many events of each type there are.
+    pub(crate) fn kinds(&self) -> &BTreeMap<String, u64> {
+        &self.kinds
     }
 
     /// Every run that has started.
@@ -125,7 +126,7 @@ impl Checker {
             }
         }
         for recorded in events {
-            self.count += 1;
+            *self.kinds.entry(recorded.event_type.clone()).or_default() += 1;
             self.last = Some(now);
             let seen = Seen { recorded, at: now };
             match recorded.event() {
