@@ -30,7 +30,7 @@ impl Flow {
         let key: Key = format!("limit-{}", number % 2).parse().unwrap();
         let limit = LimitId::from_key(&key);
         let partition = (number > 1).then(|| format!("p\0{number}"));
-        let slots = SlotsId::of(limit, partition.as_deref());
+        let slots = SlotsId::of(limit, &LimitScope::Workflow(key.clone()), partition.as_deref());
         let task = (number == 0).then(|| TaskId::from_uuid(Uuid::from_u128(3)));
         let holder = Holder { run: RunId::from_uuid(Uuid::from_u128(u128::from(number))), task };
         let scope = if number == 0 { HoldScope::Everything } else { HoldScope::Workflow(key.clone()) };

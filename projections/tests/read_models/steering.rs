@@ -333,7 +333,7 @@ async fn limits_slots_and_holds_are_shown() {
         fairness: None,
     };
     history.force(limit.into(), vec![LimitEvent::Set { settings: Box::new(settings) }.into()]).await;
-    let slots = SlotsId::of(limit, None);
+    let slots = SlotsId::of(limit, &LimitScope::Agent("writer".parse().unwrap()), None);
     let holder =
         |number| Holder { run: run(number), task: (number > 1).then(|| TaskId::from_uuid(Uuid::from_u128(7))) };
     let request = |number| {
