@@ -68,6 +68,8 @@ ids! {
     HoldId,
     /// A trigger, by its key.
     TriggerId,
+    /// An external event, by the name and id that its poster gives it.
+    ExternalId,
 }
 
 macro_rules! keyed {
@@ -170,6 +172,15 @@ impl SlotsId {
     pub fn of(limit: LimitId, partition: Option<&str>) -> Self {
         let partition = partition.map_or(&[][..], str::as_bytes);
         Self(hashed("hishamos 2026 id of slots", &[limit.as_uuid().as_bytes(), partition]))
+    }
+}
+
+impl ExternalId {
+    /// The event that is posted under a name and an id: however often it is posted, it is one event.
+    #[must_use]
+    pub fn of(tenant: &str, name: &Key, id: &str) -> Self {
+        let parts = [tenant.as_bytes(), name.as_str().as_bytes(), id.as_bytes()];
+        Self(hashed("hishamos 2026 id of an external event", &parts))
     }
 }
 
