@@ -146,6 +146,13 @@ impl App {
 
         let options = engine::Options { drain: config.engine.drain(), ..engine::Options::default() };
         let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
+        let (triggers, _) = engine::triggers::Service::new(
+            engine::triggers::Options::default(),
+            commands.clone(),
+            Arc::clone(&checkpoints) as _,
+            members.clone(),
+        );
+        rooms.push(Room::open("triggers", |stop| async move { Ok(triggers.run(stop).await?) }));
         let (engine, handle) = Engine::new(options, commands.clone(), registry, checkpoints, members);
         rooms.push(Room::open("engine", |stop| async move { Ok(engine.run(stop).await?) }));
 

@@ -1,4 +1,4 @@
-use domain::{Key, Refusal, RunId, StepName, ValueTooLarge};
+use domain::{ExpressionError, Key, Refusal, RunId, StepName, ValueTooLarge};
 use journal::{AppendError, ExecuteError, ReadError};
 
 use crate::SchemaError;
@@ -76,6 +76,26 @@ pub enum Refused {
     /// No limit has this key.
     #[error("there is no limit `{0}`")]
     LimitNotFound(Key),
+    /// No trigger has this key.
+    #[error("there is no trigger `{0}`")]
+    TriggerNotFound(Key),
+    /// A trigger's mapping cannot make the input of its run.
+    #[error("the trigger cannot make the input `{name}`: {error}")]
+    TriggerInput {
+        /// Which value of the input.
+        name: StepName,
+        /// Why not.
+        error: ExpressionError,
+    },
+    /// A range of the past that cannot be made up for.
+    #[error("the backfill is not possible: {0}")]
+    BackfillInvalid(String),
+    /// An id of an external event that is none.
+    #[error("the id of an event must have 1 to {max} bytes")]
+    EventIdInvalid {
+        /// The longest.
+        max: usize,
+    },
     /// A priority out of its range.
     #[error("the priority {priority} is out of its range; it must be -100 to 100")]
     PriorityInvalid {
@@ -174,6 +194,10 @@ impl Refusal for Refused {
             },
             Self::AgentNotFound(_) => "AGENT_NOT_FOUND",
             Self::LimitNotFound(_) => "LIMIT_NOT_FOUND",
+            Self::TriggerNotFound(_) => "TRIGGER_NOT_FOUND",
+            Self::TriggerInput { .. } => "TRIGGER_INPUT_FAILED",
+            Self::BackfillInvalid(_) => "BACKFILL_INVALID",
+            Self::EventIdInvalid { .. } => "EVENT_ID_INVALID",
             Self::PriorityInvalid { .. } => "RUN_PRIORITY_INVALID",
             Self::IdempotencyKeyInvalid { .. } => "IDEMPOTENCY_KEY_INVALID",
             Self::IdempotencyKeyReused { .. } => "IDEMPOTENCY_KEY_REUSED",

@@ -24,6 +24,7 @@ mod runs;
 mod schemas;
 mod surroundings;
 mod templates;
+mod triggers;
 mod workflows;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub use result::task_result;
 pub use runs::{Origin, StartRun, Started};
 pub use schemas::{SchemaCache, SchemaError};
 pub use surroundings::{RealSurroundings, SeededSurroundings, Surroundings, now};
+pub use triggers::{Backfill, Backfilled, Decided, PostEvent};
 
 /// The write side; cheap to clone.
 #[derive(Clone)]

@@ -204,7 +204,7 @@ impl Commands {
 }
 
 /// The events with which a run begins.
-fn started(start: Box<Start>) -> Result<Vec<Event>, Error> {
+pub(crate) fn started(start: Box<Start>) -> Result<Vec<Event>, Error> {
     let events = Run::default().decide(RunCommand::Start(start));
     let events = events.map_err(|refusal| Error::Refused(Box::new(refusal)))?;
     Ok(events.into_iter().map(Event::from).collect())

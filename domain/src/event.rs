@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    AgentEvent, AgentId, HoldEvent, HoldId, LimitEvent, LimitId, RunEvent, RunId, SlotsEvent, SlotsId, TaskEvent,
-    TaskId, TemplateEvent, TemplateId, WorkflowEvent, WorkflowId,
+    AgentEvent, AgentId, ExternalEvent, ExternalId, HoldEvent, HoldId, LimitEvent, LimitId, RunEvent, RunId,
+    SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent, TemplateId, TriggerEvent, TriggerId, WorkflowEvent,
+    WorkflowId,
 };
 
 /// Everything that can happen, whichever aggregate it happened to.
@@ -28,6 +29,10 @@ pub enum Event {
     Slots(SlotsEvent),
     /// To a hold.
     Hold(HoldEvent),
+    /// To a trigger.
+    Trigger(TriggerEvent),
+    /// Outside.
+    External(ExternalEvent),
 }
 
 impl Event {
@@ -43,6 +48,8 @@ impl Event {
             Self::Limit(event) => event.name(),
             Self::Slots(event) => event.name(),
             Self::Hold(event) => event.name(),
+            Self::Trigger(event) => event.name(),
+            Self::External(event) => event.name(),
         }
     }
 }
@@ -67,12 +74,26 @@ pub enum Category {
     Slots,
     /// Streams of holds.
     Hold,
+    /// Streams of triggers.
+    Trigger,
+    /// Streams of external events.
+    External,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 8] =
-        [Self::Workflow, Self::Run, Self::Task, Self::Agent, Self::Template, Self::Limit, Self::Slots, Self::Hold];
+    pub const ALL: [Self; 10] = [
+        Self::Workflow,
+        Self::Run,
+        Self::Task,
+        Self::Agent,
+        Self::Template,
+        Self::Limit,
+        Self::Slots,
+        Self::Hold,
+        Self::Trigger,
+        Self::External,
+    ];
 
     /// The stable lower-case name, also the prefix of the category's event names.
     #[must_use]
@@ -86,13 +107,17 @@ impl Category {
             Self::Limit => "limit",
             Self::Slots => "slots",
             Self::Hold => "hold",
+            Self::Trigger => "trigger",
+            Self::External => "external",
         }
     }
 }
 
 /// The name of a category that does not exist.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots and hold")]
+#[error(
+    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger and external"
+)]
 pub struct UnknownCategory(pub String);
 
 impl FromStr for Category {
@@ -128,4 +153,5 @@ macro_rules! stream_of {
     )*};
 }
 stream_of!(WorkflowId => Workflow, RunId => Run, TaskId => Task, AgentId => Agent, TemplateId => Template,
-    LimitId => Limit, SlotsId => Slots, HoldId => Hold);
+    LimitId => Limit, SlotsId => Slots, HoldId => Hold, TriggerId => Trigger,
+    ExternalId => External);

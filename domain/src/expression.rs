@@ -92,6 +92,15 @@ impl Expression {
         serde_json::to_value(&*found).map_err(|error| self.error(&error))
     }
 
+    /// Whether it is met, taken as a condition: JMESPath's truth, by which `false`, `null`, and empty texts, lists and
+    /// objects are false.
+    ///
+    /// # Errors
+    /// As [`Expression::evaluate`].
+    pub fn is_met(&self, roots: &[(&str, Root<'_>)]) -> Result<bool, ExpressionError> {
+        self.evaluate(roots).map(|value| is_true(&value))
+    }
+
     /// What the expression reads, for checking that it exists.
     ///
     /// # Errors
@@ -139,6 +148,18 @@ impl From<Expression> for String {
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// JMESPath's truth.
+pub(crate) fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(truth) => *truth,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(values) => !values.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Number(_) => true,
     }
 }
 

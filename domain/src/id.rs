@@ -69,6 +69,8 @@ ids! {
     HoldId,
     /// A trigger, by its key.
     TriggerId,
+    /// An external event, by the name and id that its poster gives it.
+    ExternalId,
 }
 
 macro_rules! keyed {
@@ -174,6 +176,15 @@ impl SlotsId {
         let (kind, key) = (scope.kind().as_bytes(), scope.key().as_str().as_bytes());
         let partition = partition.map_or(&[][..], str::as_bytes);
         Self(hashed("hishamos 2026 id of slots", &[limit.as_uuid().as_bytes(), kind, key, partition]))
+    }
+}
+
+impl ExternalId {
+    /// The event that is posted under a name and an id: however often it is posted, it is one event.
+    #[must_use]
+    pub fn of(tenant: &str, name: &Key, id: &str) -> Self {
+        let parts = [tenant.as_bytes(), name.as_str().as_bytes(), id.as_bytes()];
+        Self(hashed("hishamos 2026 id of an external event", &parts))
     }
 }
 

@@ -12,6 +12,7 @@ mod capability;
 mod decide;
 mod event;
 mod expression;
+pub mod external;
 pub mod hold;
 mod id;
 mod key;
@@ -24,6 +25,7 @@ pub mod slots;
 pub mod task;
 pub mod template;
 mod time;
+pub mod trigger;
 pub mod workflow;
 
 pub use actor::{Actor, ActorKind};
@@ -33,9 +35,11 @@ pub use capability::{Capability, UnknownCapability};
 pub use decide::{Decide, Refusal};
 pub use event::{Category, Event, StreamId, UnknownCategory};
 pub use expression::{Expression, ExpressionError, Reference, Root};
+pub use external::{External, ExternalCommand, ExternalEvent, ExternalRefusal};
 pub use hold::{Hold, HoldCommand, HoldEvent, HoldRefusal};
 pub use id::{
-    AgentId, CommandId, EventId, HoldId, LimitId, NodeId, RunId, SlotsId, TaskId, TemplateId, TriggerId, WorkflowId,
+    AgentId, CommandId, EventId, ExternalId, HoldId, LimitId, NodeId, RunId, SlotsId, TaskId, TemplateId, TriggerId,
+    WorkflowId,
 };
 pub use key::{InvalidKey, Key, StepName};
 pub use limit::{Limit, LimitCommand, LimitEvent, LimitRefusal};
@@ -47,4 +51,5 @@ pub use slots::{Slots, SlotsCommand, SlotsEvent, SlotsRefusal};
 pub use task::{Task, TaskCommand, TaskEvent, TaskRefusal};
 pub use template::{Template, TemplateCommand, TemplateEvent, TemplateRefusal};
 pub use time::Timestamp;
+pub use trigger::{Trigger, TriggerCommand, TriggerEvent, TriggerRefusal};
 pub use workflow::{Definition, DefinitionError, Step, Workflow, WorkflowCommand, WorkflowEvent, WorkflowRefusal};

@@ -19,5 +19,6 @@ mod plan;
 mod service;
 mod stage;
 mod standing;
+pub mod triggers;
 
 pub use service::{Engine, Error, Handle, Options};

@@ -147,6 +147,8 @@ pub(crate) fn category_of(event: &Event) -> Category {
         Event::Limit(_) => Category::Limit,
         Event::Slots(_) => Category::Slots,
         Event::Hold(_) => Category::Hold,
+        Event::Trigger(_) => Category::Trigger,
+        Event::External(_) => Category::External,
     }
 }
 

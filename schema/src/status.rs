@@ -224,6 +224,10 @@ named! {
         Slots = "slots",
         /// Streams of holds.
         Hold = "hold",
+        /// Streams of triggers.
+        Trigger = "trigger",
+        /// Streams of external events.
+        External = "external",
     }
 
     /// What something waits for.
@@ -390,6 +394,8 @@ impl Category {
             Self::Limit => domain::Category::Limit,
             Self::Slots => domain::Category::Slots,
             Self::Hold => domain::Category::Hold,
+            Self::Trigger => domain::Category::Trigger,
+            Self::External => domain::Category::External,
         }
     }
 
@@ -404,6 +410,8 @@ impl Category {
             domain::Category::Limit => Self::Limit,
             domain::Category::Slots => Self::Slots,
             domain::Category::Hold => Self::Hold,
+            domain::Category::Trigger => Self::Trigger,
+            domain::Category::External => Self::External,
         }
     }
 }

@@ -209,6 +209,8 @@ fn fields(event: &Event) -> Result<Value, Failure> {
         Event::Limit(event) => serde_json::to_value(event),
         Event::Slots(event) => serde_json::to_value(event),
         Event::Hold(event) => serde_json::to_value(event),
+        Event::Trigger(event) => serde_json::to_value(event),
+        Event::External(event) => serde_json::to_value(event),
     };
     Ok(match tagged.context("an event cannot be shown")? {
         Value::Object(tagged) => tagged.into_iter().next().map_or(Value::Null, |(_, fields)| fields),

@@ -23,6 +23,7 @@ mod run;
 mod signals;
 mod steer;
 mod terminal;
+mod triggers;
 mod up;
 mod watch;
 mod watch_catalog;
@@ -269,6 +270,9 @@ enum Command {
         #[arg(long, conflicts_with = "name")]
         all: bool,
     },
+    /// Manage what starts runs at times, on events and on posts from outside
+    #[command(subcommand)]
+    Trigger(triggers::Triggers),
     /// Manage the catalogue of agents, templates and workflows
     #[command(subcommand)]
     Catalog(Catalog),
@@ -542,6 +546,7 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         }
         Command::Journal(Journal::Switch) => journal::switch(&config, terminal, json).await,
         Command::Rebuild { name, .. } => admin::rebuild(&config, terminal, json, name.as_deref()).await,
+        Command::Trigger(command) => triggers::trigger(&config, terminal, json, command).await,
         Command::Catalog(command) => catalog(command, &config, terminal, json).await,
         Command::Platforms(Platforms::List) => platforms::list(&config, terminal, json),
         Command::Platforms(Platforms::Health) => platforms::health(&config, terminal, json).await,

@@ -18,5 +18,6 @@ mod openai;
 mod platforms;
 mod program;
 mod refusals;
+mod triggers;
 mod under_load;
 mod websocket;

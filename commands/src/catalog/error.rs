@@ -1,6 +1,6 @@
 use std::fmt;
 
-use domain::{AgentRefusal, DefinitionError, Key, StepName, TemplateRefusal};
+use domain::{AgentRefusal, DefinitionError, Key, StepName, TemplateRefusal, TriggerRefusal};
 
 use super::Kind;
 
@@ -105,6 +105,12 @@ pub enum Fault {
     /// The rules of templates.
     #[error(transparent)]
     Template(TemplateRefusal),
+    /// The rules of triggers.
+    #[error(transparent)]
+    Trigger(TriggerRefusal),
+    /// A trigger that waits for nothing, or for several things.
+    #[error("a trigger has exactly one of `schedule`, `event` and `external`")]
+    TriggerKind,
     /// A schema that is no JSON Schema.
     #[error("is no JSON Schema: {0}")]
     Schema(String),

@@ -24,6 +24,7 @@ mod template_tests;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trigger_file;
 mod workflow_file;
 #[cfg(test)]
 mod workflow_tests;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 
 use domain::agent::Profile;
 use domain::template::TemplateBody;
+use domain::trigger::TriggerSettings;
 use domain::{Definition, Key};
 use serde::Serialize;
 
@@ -312,6 +314,22 @@ pub fn parse_template(file: &str, text: &str) -> Result<TemplateBody, CatalogErr
 /// All that is wrong with it.
 pub fn parse_workflow(file: &str, text: &str) -> Result<Definition, CatalogErrors> {
     parse(file, text, |source| source.workflow())
+}
+
+/// Reads one trigger; `file` is only for the errors. Whether its workflow exists is for whoever sets it.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn parse_trigger(file: &str, text: &str) -> Result<TriggerSettings, CatalogErrors> {
+    parse(file, text, |source| source.trigger())
+}
+
+/// A trigger as a file.
+///
+/// # Errors
+/// When a value cannot be written as YAML, which no valid trigger has.
+pub fn trigger_to_yaml(settings: &TriggerSettings) -> Result<String, serde_saphyr::ser::Error> {
+    serde_saphyr::to_string(&trigger_file::TriggerFile::from(settings))
 }
 
 /// An agent as a catalogue file.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::agent::Profile;
 use domain::template::TemplateBody;
+use domain::trigger::TriggerSettings;
 use domain::{
     Agent, AgentCommand, AgentRefusal, Decide, Definition, DefinitionError, Template, TemplateCommand, TemplateRefusal,
 };
@@ -17,6 +18,7 @@ use super::places::FieldPlaces;
 use super::schema;
 use super::template_file::TemplateFile;
 use super::text;
+use super::trigger_file::TriggerFile;
 use super::workflow_file::WorkflowFile;
 use super::{CatalogError, Fault, Place};
 
@@ -89,6 +91,17 @@ impl<'a> Source<'a> {
             self.error_at_field(&field, fault);
         }
         Some(body)
+    }
+
+    pub(super) fn trigger(&mut self) -> Option<TriggerSettings> {
+        let Some(settings) = self.read::<TriggerFile>()?.into_settings() else {
+            self.error(None, None, Fault::TriggerKind);
+            return None;
+        };
+        if let Err(refusal) = settings.check(crate::now()) {
+            self.error(None, None, Fault::Trigger(refusal));
+        }
+        Some(settings)
     }
 
     pub(super) fn workflow(&mut self) -> Option<Definition> {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::state::Run;
+pub(super) use crate::expression::is_true;
 use crate::workflow::{Mapping, TaskWork};
 use crate::{AttemptError, Definition, ErrorKind, ExpressionError, Root, Step, StepName, ValueTooLarge, check_size};
 
@@ -80,18 +81,6 @@ pub(super) fn run_output(definition: &Definition, state: &Run) -> Result<Value, 
     let needed = |name: &StepName| definition.steps.iter().any(|step| step.needs.contains(name));
     let last = state.outputs().iter().filter(|(name, _)| !needed(name));
     sized(last.map(|(name, output)| (name.as_str().to_owned(), (**output).clone())).collect())
-}
-
-/// Whether a condition is met: JMESPath's truth, by which `false`, `null`, and empty texts, lists and objects are false.
-pub(super) fn is_true(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(truth) => *truth,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(values) => !values.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        Value::Number(_) => true,
-    }
 }
 
 pub(super) fn mapping_failed(error: &MappingError) -> AttemptError {

@@ -1,5 +1,11 @@
 //! The engine against a real journal in memory and simulated platforms.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod compat;
 mod control;
@@ -9,4 +15,5 @@ mod kinds;
 mod resume;
 mod retries;
 mod steering;
+mod triggers;
 mod world;

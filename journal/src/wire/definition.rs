@@ -20,11 +20,11 @@ pub(super) struct MappingV1<'a> {
 }
 
 impl<'a> MappingV1<'a> {
-    fn freeze(mapping: &'a BTreeMap<StepName, Expression>) -> Vec<Self> {
+    pub(super) fn freeze(mapping: &'a BTreeMap<StepName, Expression>) -> Vec<Self> {
         mapping.iter().map(|(name, expression)| Self { name: name.as_str(), expression: expression.as_str() }).collect()
     }
 
-    fn thaw(mapping: &[Self]) -> Result<BTreeMap<StepName, Expression>, String> {
+    pub(super) fn thaw(mapping: &[Self]) -> Result<BTreeMap<StepName, Expression>, String> {
         if !mapping.is_sorted_by(|one, next| one.name < next.name) {
             return Err("the names of a mapping are not in order".to_owned());
         }

@@ -7,6 +7,7 @@
 
 mod agent;
 mod definition;
+mod external;
 mod hold;
 mod limit;
 mod registry;
@@ -16,6 +17,7 @@ mod task;
 mod template;
 #[cfg(test)]
 mod tests;
+mod trigger;
 mod values;
 mod words;
 mod workflow;
@@ -135,6 +137,8 @@ pub fn encode(event: &Event) -> Result<Encoded, String> {
         Event::Limit(event) => limit::freeze(event),
         Event::Slots(event) => slots::freeze(event),
         Event::Hold(event) => hold::freeze(event),
+        Event::Trigger(event) => trigger::freeze(event),
+        Event::External(event) => external::freeze(event),
     }
 }
 

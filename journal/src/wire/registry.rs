@@ -1,7 +1,7 @@
 //! The closed list of event types and their versions. Adding an event is one struct and one line here.
 
 use super::run::{control, start, steps, waits};
-use super::{agent, hold, limit, slots, task, template, workflow};
+use super::{agent, external, hold, limit, slots, task, template, trigger, workflow};
 
 /// Makes the list of types, the dispatch of decoding, and each struct's [`Frozen`](super::Frozen) from one table.
 ///
@@ -143,4 +143,16 @@ registry! {
 
     "hold.placed" { 1 => hold::PlacedV1<'_> }
     "hold.lifted" { 1 => hold::LiftedV1<'_> }
+
+    "trigger.set" { 1 => trigger::SetV1<'_> }
+    "trigger.removed" { 1 => trigger::RemovedV1<'_> }
+    "trigger.paused" { 1 => trigger::PausedV1<'_> }
+    "trigger.resumed" { 1 => trigger::ResumedV1<'_> }
+    "trigger.fired" { 1 => trigger::FiredV1<'_> }
+    "trigger.skipped" { 1 => trigger::SkippedV1<'_> }
+    "trigger.missed" { 1 => trigger::MissedV1 }
+    "trigger.buffered" { 1 => trigger::BufferedV1<'_> }
+    "trigger.run_ended" { 1 => trigger::RunEndedV1 }
+
+    "external.posted" { 1 => external::PostedV1<'_> }
 }

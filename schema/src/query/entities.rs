@@ -125,7 +125,11 @@ impl Entities {
             domain::Category::Workflow => loaders.workflow_by_id(stream.id).await?.map(Node::Workflow),
             domain::Category::Agent => loaders.agent_by_id(stream.id).await?.map(Node::Agent),
             domain::Category::Template => loaders.template_by_id(stream.id).await?.map(Node::Template),
-            domain::Category::Limit | domain::Category::Slots | domain::Category::Hold => None,
+            domain::Category::Limit
+            | domain::Category::Slots
+            | domain::Category::Hold
+            | domain::Category::Trigger
+            | domain::Category::External => None,
         })
     }
 

@@ -130,6 +130,8 @@ fn meaning(event: &Event) -> String {
         Event::Limit(event) => serde_json::to_string_pretty(event),
         Event::Slots(event) => serde_json::to_string_pretty(event),
         Event::Hold(event) => serde_json::to_string_pretty(event),
+        Event::Trigger(event) => serde_json::to_string_pretty(event),
+        Event::External(event) => serde_json::to_string_pretty(event),
     };
     json.unwrap() + "\n"
 }

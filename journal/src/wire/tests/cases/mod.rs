@@ -2,6 +2,7 @@
 //! matches its file, so give it a new name instead.
 
 mod run;
+mod trigger;
 mod workflow;
 
 use std::time::Duration;
@@ -28,6 +29,9 @@ pub(super) fn all() -> Vec<(String, Event)> {
     cases.extend(named("full", run::full()));
     cases.extend(named("bare", run::bare()));
     cases.extend(run::variants());
+    cases.extend(named("full", trigger::full()));
+    cases.extend(named("bare", trigger::bare()));
+    cases.extend(trigger::variants());
     let key = || "writer".parse().unwrap();
     for scope in [LimitScope::Workflow(key()), LimitScope::Agent(key()), LimitScope::Platform(key())] {
         let name = format!("of_{}", scope.kind());

@@ -1,6 +1,7 @@
 //! Strategies for arbitrary events.
 
 mod run;
+mod trigger;
 mod workflow;
 
 use std::sync::Arc;
@@ -32,7 +33,9 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         template_event(),
         limit_event(),
         slots_event(),
-        hold_event()
+        hold_event(),
+        trigger::event(),
+        trigger::external()
     ]
 }
 
