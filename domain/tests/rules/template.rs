@@ -124,7 +124,8 @@ fn every_part_must_make_sense() {
     assert_eq!(refusal(half), invalid("checklist[0].text", blank));
     let least = "a least number must be at least 1, because everything has 0";
     let texts = "at least one text belongs here, and none may be empty";
-    let wrong: [(fn(&mut TemplateBody), &str); 7] = [
+    type Change = fn(&mut TemplateBody);
+    let wrong: [(Change, &str); 7] = [
         (|body| body.checklist = item(Check::MinWords(0)), least),
         (|body| body.checklist = item(Check::MaxWords(0)), "max_words must be at least 1"),
         (|body| body.checklist = item(Check::ContainsHeading("".into())), "the heading must not be empty"),
