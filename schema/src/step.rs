@@ -178,6 +178,7 @@ impl Step {
 
 /// What a step that has started consists of.
 #[derive(Debug, Clone, Union)]
+#[expect(clippy::large_enum_variant, reason = "the members of a union are objects; each lives for one answer")]
 pub(crate) enum StepActivity {
     /// One task.
     Task(TaskActivity),

@@ -37,7 +37,7 @@ impl Flow {
         match kind {
             0 => {
                 let settings = LimitSettings {
-                    key: key.clone(),
+                    key,
                     description: format!("no mo\0re than {number}"),
                     scope: LimitScope::Workflow("entry-0".parse().unwrap()),
                     by: Some("input.n".parse().unwrap()),

@@ -421,9 +421,11 @@ impl History {
         let mut now = self.now();
         match activity {
             Activity::Approval(asked) => {
+                // While the run is paused, nothing comes of what was decided.
+                let decided = asked.decisions.len() > 1 || asked.decisions.iter().any(|decision| !decision.approved);
                 if !reliable && self.below(3) == 0 {
                     now = asked.expires_at.unwrap();
-                } else {
+                } else if !decided {
                     let decide = RunCommand::DecideApproval {
                         step,
                         by: Actor::person(format!("boss {}", asked.decisions.len())),
