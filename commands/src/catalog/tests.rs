@@ -189,8 +189,25 @@ fn the_documented_examples_are_right() {
 #[test]
 fn the_documented_workflow_is_right() {
     let blocks = blocks(include_str!("../../../docs/use/workflows.md"));
-    let [workflow, expressions] = blocks.as_slice() else { panic!("{} blocks", blocks.len()) };
+    let [workflow, list, approval, child, compensation, expressions] = blocks.as_slice() else {
+        panic!("{} blocks", blocks.len())
+    };
     let definition = parse_workflow("guide", workflow).unwrap();
+    let head = workflow.split_once("steps:\n").unwrap().0;
+    let before = |name: &str, output: &str| {
+        format!("  - {{ name: {name}, title: T, agent: a, template: t, output: {{ {output}: result.json }} }}\n")
+    };
+    for (before, steps) in [
+        (before("outline", "chapters"), *list),
+        (before("briefing", "text"), *approval),
+        (before("briefing", "text"), *child),
+        (
+            "  - name: booking\n    title: T\n    agent: a\n    template: t\n    output: { id: result.json }\n".into(),
+            *compensation,
+        ),
+    ] {
+        parse_workflow("guide", &format!("{head}steps:\n{before}{steps}")).unwrap();
+    }
     let starter = Catalog::starter().unwrap();
     let known = Known {
         agents: starter.agents.iter().map(|agent| agent.key.clone()).collect(),

@@ -164,7 +164,13 @@ impl Checker {
                 heard.insert(slots);
             }
             Event::Limit(event) => self.limits.take(event),
-            Event::Hold(_) | Event::Agent(_) | Event::Template(_) | Event::Workflow(_) => {}
+            // Triggers are not in this world.
+            Event::Hold(_)
+            | Event::Agent(_)
+            | Event::Template(_)
+            | Event::Workflow(_)
+            | Event::Trigger(_)
+            | Event::External(_) => {}
         }
     }
 
