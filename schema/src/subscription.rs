@@ -57,8 +57,8 @@ impl Subscription {
         let Some(followed) = followed else {
             return Err(failure::refused("RUN_NOT_FOUND", format!("there is no run {run}")));
         };
-        // Nothing of the run stands before its start, so the journal before it need not be read.
-        let before_start = journal::Position::from_u64(followed.started.as_u64().saturating_sub(1));
+        // Nothing of the run stands before its first event, so the journal before it need not be read.
+        let before_start = journal::Position::from_u64(followed.first.as_u64().saturating_sub(1));
         let over = followed.ended.is_some_and(|ended| ended <= after);
         let filter = Filter::categories([Category::Run, Category::Task]);
         let cursor = Cursor::new(&*journal, after.max(before_start), filter);
@@ -126,7 +126,8 @@ struct Followed {
     run: RunId,
     /// The tasks that were created for the run, and their steps.
     tasks: HashMap<StreamId, String>,
-    started: journal::Position,
+    /// Where its first event stands. Tasks that start with the run stand before its start.
+    first: journal::Position,
     ended: Option<journal::Position>,
 }
 
@@ -138,6 +139,8 @@ impl Followed {
     async fn of(journal: &dyn Journal, run: RunId) -> Result<Option<Self>, journal::ReadError> {
         let stream = StreamId::from(run);
         let mut found: Option<Self> = None;
+        let mut start = None;
+        let mut at_once = Vec::new();
         let mut next = 0;
         loop {
             let page = journal.read_stream(stream, next, Self::PAGE).await?;
@@ -145,21 +148,31 @@ impl Followed {
                 next = recorded.revision + 1;
                 let DomainEvent::Run(event) = decoded(recorded)? else { continue };
                 if let DomainRunEvent::Started(_) = event {
-                    let (tasks, started) = (HashMap::new(), recorded.position);
-                    found = Some(Self { run, tasks, started, ended: None });
+                    start = Some(recorded.metadata.command);
+                    found = Some(Self { run, tasks: HashMap::new(), first: recorded.position, ended: None });
                 }
                 let Some(found) = &mut found else { continue };
                 if let Some((task, step)) = task_of(event) {
                     found.tasks.insert(task.into(), step.as_str().to_owned());
+                    if start == Some(recorded.metadata.command) {
+                        at_once.push(StreamId::from(task));
+                    }
                 }
                 if event.is_terminal() {
                     found.ended = Some(recorded.position);
                 }
             }
             if page.len() < Self::PAGE {
-                return Ok(found);
+                break;
             }
         }
+        if let Some(found) = &mut found {
+            for task in at_once {
+                let created = journal.read_stream(task, 0, 1).await?;
+                found.first = created.iter().map(|event| event.position).fold(found.first, journal::Position::min);
+            }
+        }
+        Ok(found)
     }
 
     /// What is told of an event; nothing when it belongs to another run.

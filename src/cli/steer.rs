@@ -127,7 +127,7 @@ pub(crate) async fn cancel(
     grace: Duration,
 ) -> Result<(), Failure> {
     let id = Uuid::now_v7();
-    let grace = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX).to_string();
+    let grace = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
     let input = json!({ "clientMutationId": id, "runId": run, "reason": reason, "graceMs": grace });
     let said = (format!("run {run} is being cancelled"), format!("run {run} was being cancelled already"));
     on_run(client, terminal, as_json, "cancelRun", "CancelRunInput", input, said).await

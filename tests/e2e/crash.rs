@@ -202,7 +202,17 @@ impl World {
             .as_array()
             .unwrap_or_else(|| panic!("{shown}"))
             .iter()
-            .map(|step| serde_json::json!({"name": step["name"], "status": step["status"], "output": step["output"]}))
+            .map(|step| {
+                // When a wait ended and which run was started differ from world to world.
+                let mut output = step["output"].clone();
+                for name in ["until", "run"] {
+                    if let Some(value) = output.get_mut(name) {
+                        assert!(value.is_string(), "{value}");
+                        *value = Value::Null;
+                    }
+                }
+                serde_json::json!({"name": step["name"], "status": step["status"], "output": output})
+            })
             .collect();
         serde_json::json!({"status": shown["status"], "output": shown["output"], "steps": steps})
     }

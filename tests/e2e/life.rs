@@ -7,7 +7,7 @@ fn up_runs_the_welcome_workflow_and_a_second_up_goes_on() {
     let home = Home::new();
     let first = home.run(&["up", "--simulate", "--once", "--port", "0"]).expect(0);
     let out = first.out();
-    for part in ["21 new or revised", "✓ key_points", "✓ briefing", "completed in", "[simulated]", "\nbriefing\n"] {
+    for part in ["21 added", "✓ key_points", "✓ briefing", "completed in", "[simulated]", "\nbriefing\n"] {
         assert!(out.contains(part), "`{part}` is missing: {}", first.all());
     }
     assert!(!out.contains('\x1b'), "no colours where nobody looks: {out}");
@@ -15,7 +15,7 @@ fn up_runs_the_welcome_workflow_and_a_second_up_goes_on() {
     assert!(!home.data().join("server.json").exists());
 
     let second = home.run(&["up", "--simulate", "--once", "--port", "0"]).expect(0);
-    assert!(second.out().contains("21 entries, 0 new or revised"), "{}", second.all());
+    assert!(second.out().contains("catalogue: 21 unchanged"), "{}", second.all());
 
     let verified = home.run(&["audit", "verify", "--json"]).expect(0).json();
     assert_eq!(verified["sound"], true);

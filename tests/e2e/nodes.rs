@@ -45,12 +45,13 @@ impl Cluster {
         command
             .env("DATABASE_URL", self.database.url())
             .env("HISHAMOS_ENGINE__TAKEOVER_SECONDS", TAKEOVER)
-            .env("HISHAMOS_PLATFORMS__SIMULATOR__LATENCY_MS", "150");
+            .env("HISHAMOS_PLATFORMS__SLOW__KIND", "simulator")
+            .env("HISHAMOS_PLATFORMS__SLOW__LATENCY_MS", "150");
         command
     }
 
     fn serve(&self, node: usize) -> Server {
-        self.homes[node].serve_by(self.command(node, &["serve", "--port", "0", "--json", "--simulate"]))
+        self.homes[node].serve_by(self.command(node, &["serve", "--port", "0", "--json"]))
     }
 
     /// The workflow is there, and so are both nodes.

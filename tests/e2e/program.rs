@@ -73,7 +73,7 @@ impl Home {
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut text = String::new();
         let mut line = String::new();
-        while !text.ends_with("}\n") {
+        while line != "}\n" {
             line.clear();
             if out.read_line(&mut line).unwrap() == 0 {
                 let mut why = String::new();
@@ -83,6 +83,7 @@ impl Home {
             text.push_str(&line);
         }
         let said: Value = serde_json::from_str(&text).unwrap();
+        assert!(said["url"].is_string(), "the server did not start: {said}");
         // A full pipe would stop the program.
         let log = child.stderr.take().unwrap();
         let log = std::thread::spawn(move || {
