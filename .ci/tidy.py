@@ -28,7 +28,11 @@ NO_CODES = {
     "NO_COLOR",  # a variable of the environment
     "GET",  # a method of HTTP
     "URL",  # in the help of the command line
-    "ATTEMPT", "ENGINE", "FAILED", "NEEDS", "NOT_REACHED", "RETRY", "UNCLAIMED",  # causes that `explain` tells
+    # causes that `explain` tells
+    "APPROVAL", "ATTEMPT", "CHILD", "ENGINE", "FAILED", "ITEMS", "LIMIT", "NEEDS", "NOT_REACHED", "PAUSED", "RETRY",
+    "RUNNING", "SIGNAL", "SKIPPED", "TIMER", "UNCLAIMED", "UNDO",
+    # values of GraphQL, and what stands for values in the help of the command line
+    "AGENT", "EXPRESSION", "FROZEN", "GRACE", "HEX", "KEY", "MOMENT", "N", "PLATFORM", "REVISION", "WORKFLOW",
 }
 ERRORS = "docs/errors/"
 INDEX_ROW = re.compile(r"^\| \[(\w+)\]\((\w+)\.md\) \| (.+) \|$")

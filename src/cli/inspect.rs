@@ -180,8 +180,10 @@ pub(crate) async fn explain(client: &Client, terminal: &mut Terminal, as_json: b
 fn describe(cause: &Value) -> String {
     let since = at(cause, "since").as_str().map(|since| format!(", since {since}")).unwrap_or_default();
     let step = text(cause, "step");
-    let inner =
-        || at(cause, "inner").is_object().then(|| format!("; {}", describe(at(cause, "inner")))).unwrap_or_default();
+    let inner = || {
+        let inner = at(cause, "inner");
+        if inner.is_object() { format!("; {}", describe(inner)) } else { String::new() }
+    };
     match text(cause, "kind") {
         "UNCLAIMED" => "no node has taken the run yet".to_owned(),
         "ATTEMPT" => format!("attempt {} is under way on {}{since}", at(cause, "attempt"), text(cause, "platform")),

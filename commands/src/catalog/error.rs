@@ -24,7 +24,7 @@ pub struct CatalogError {
     /// The field, such as `steps[1].retry.first_backoff`.
     pub field: Option<String>,
     /// What is wrong.
-    pub fault: Fault,
+    pub fault: Box<Fault>,
 }
 
 impl fmt::Display for CatalogError {
@@ -43,13 +43,13 @@ impl fmt::Display for CatalogError {
 impl CatalogError {
     /// About a file as a whole.
     pub(super) fn unplaced(file: &str, fault: Fault) -> Self {
-        Self { file: file.to_owned(), place: None, field: None, fault }
+        Self { file: file.to_owned(), place: None, field: None, fault: Box::new(fault) }
     }
 }
 
 impl std::error::Error for CatalogError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.fault)
+        Some(&*self.fault)
     }
 }
 

@@ -251,7 +251,7 @@ impl Catalog {
             let origin = self.origins.get(&(Kind::Workflow, definition.key.clone())).cloned().unwrap_or_default();
             check_definition(definition, &known).into_iter().map(move |fault| {
                 let place = origin.places.get(&label(&fault)).copied();
-                CatalogError { file: origin.file.clone(), place, field: None, fault }
+                CatalogError { file: origin.file.clone(), place, field: None, fault: Box::new(fault) }
             })
         };
         self.workflows.iter().flat_map(check).collect()

@@ -42,7 +42,7 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     /// Takes the bytes of a file; what is no text is one error.
     pub(super) fn new(file: &'a str, bytes: &'a [u8]) -> Result<Self, Box<CatalogError>> {
-        let fault = |fault| Box::new(CatalogError { file: file.to_owned(), place: None, field: None, fault });
+        let fault = |fault| Box::new(CatalogError::unplaced(file, fault));
         if bytes.len() > MAX_FILE {
             return Err(fault(Fault::TooLarge));
         }
@@ -203,7 +203,7 @@ impl<'a> Source<'a> {
     }
 
     fn error(&mut self, place: Option<Place>, field: Option<String>, fault: Fault) {
-        self.errors.push(CatalogError { file: self.file.to_owned(), place, field, fault });
+        self.errors.push(CatalogError { file: self.file.to_owned(), place, field, fault: Box::new(fault) });
     }
 }
 

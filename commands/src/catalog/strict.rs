@@ -140,7 +140,7 @@ impl Catalog {
             file: origin.map(|origin| origin.file.clone()).unwrap_or_default(),
             place: origin.and_then(|origin| origin.fields.nearest(&field).or_else(|| origin.fields.nearest("key"))),
             field: Some(field),
-            fault: Fault::Rule(what),
+            fault: Box::new(Fault::Rule(what)),
         };
         wanting.0.into_iter().map(placed).collect()
     }

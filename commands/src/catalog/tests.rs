@@ -129,7 +129,6 @@ fn the_prompts_for_the_local_model_stay_short() {
     }
 }
 
-/// With `--nocapture` it shows which templates come closest to each other.
 #[test]
 fn no_two_templates_say_the_same() {
     let Similarity { wording, words } = Catalog::starter().unwrap().similarity(20);
@@ -138,7 +137,6 @@ fn no_two_templates_say_the_same() {
         lines.collect::<String>()
     };
     let report = format!("by wording:\n{}by words:\n{}", show(&wording), show(&words));
-    println!("{report}");
     assert!(wording.iter().all(|pair| pair.share <= MOST_SHARED), "{report}");
 }
 
