@@ -22,7 +22,7 @@ use tonic::transport::Server;
 pub use faults::{Faults, Held, ReadFault, WriteFault};
 pub use store::{Limits, Store, Written};
 
-#[allow(clippy::all, dead_code, missing_docs, unreachable_pub, reason = "generated")]
+#[allow(clippy::all, rustdoc::all, dead_code, missing_docs, unreachable_pub, reason = "generated")]
 mod protocol {
     include!(concat!(env!("OUT_DIR"), "/protocol.rs"));
 }
