@@ -21,7 +21,7 @@ pub trait Platform: Send + Sync {
     /// Asks once and waits for the whole answer, at most [`Request::timeout`].
     ///
     /// # Errors
-    /// See [`FailureKind`](crate::FailureKind); each way to fail has its kind.
+    /// See [`FailureKind`]; each way to fail has its kind.
     async fn execute(&self, request: Request) -> Result<Reply, Failure>;
 
     /// Asks once and hands the answer on as it comes. The stream yields text, then exactly one

@@ -6,7 +6,7 @@
 //!
 //! - The result never depends on where the bytes are cut.
 //! - An answer that was cut is a failure and never a short answer; what had been used by then is told with it.
-//! - The parts of [`Usage`](crate::Usage) mean the same, though each family counts in its own way.
+//! - The parts of [`Usage`] mean the same, though each family counts in its own way.
 //!
 //! # Why not the crate `genai`
 //!
