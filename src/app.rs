@@ -14,7 +14,7 @@ use domain::Actor;
 use engine::Engine;
 use futures_util::future::select_all;
 use journal::Journal;
-use journal::postgres::PostgresCheckpoints;
+use journal::postgres::{PostgresCheckpoints, PostgresSnapshots};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -118,7 +118,8 @@ impl App {
     ) -> anyhow::Result<(Commands, String)> {
         let journal: Arc<dyn Journal> = Arc::clone(&store.journal);
         let head = journal.head().await?;
-        let commands = Commands::new(Arc::clone(&journal));
+        let snapshots = Arc::new(PostgresSnapshots::new(store.pool.clone()));
+        let commands = Commands::new(Arc::clone(&journal)).with_snapshots(snapshots);
 
         let mut options = projections::Options::default();
         if !journal.gapless() {

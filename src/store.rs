@@ -12,7 +12,7 @@ use anyhow::Context;
 use cluster::Cluster;
 use domain::NodeId;
 use journal::kurrent::{self, KurrentJournal};
-use journal::postgres::{self, Membership, PostgresCheckpoints, PostgresJournal};
+use journal::postgres::{self, Membership, PostgresCheckpoints, PostgresJournal, PostgresSnapshots};
 use journal::{Checkpoint, Checkpoints, Journal, Members, Position};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -177,13 +177,14 @@ impl Store {
         Membership::join(&self.nodes, node).await.context("cannot meet the other nodes in the database")
     }
 
-    /// Forgets everything that followed another journal: read models and checkpoints begin anew with this one.
+    /// Forgets everything that followed another journal: read models, checkpoints and snapshots begin anew with this one.
     ///
     /// # Errors
     /// When the database fails.
     pub(crate) async fn switch(&self) -> anyhow::Result<()> {
         projections::forget(&self.pool).await?;
         PostgresCheckpoints::new(self.pool.clone()).forget().await?;
+        PostgresSnapshots::new(self.pool.clone()).forget().await?;
         self.claim().await
     }
 

@@ -29,7 +29,7 @@ mod workflows;
 
 use std::sync::Arc;
 
-use journal::{Executor, Journal};
+use journal::{Executor, Journal, Snapshots};
 
 pub use approvals::DecideApproval;
 pub use compat::{Compatibility, Difference};
@@ -70,6 +70,13 @@ impl Commands {
             surroundings,
             launch: launch::LaunchSlot::default(),
         }
+    }
+
+    /// Keeps snapshots of what has a long history, and begins with them.
+    #[must_use]
+    pub fn with_snapshots(mut self, snapshots: Arc<dyn Snapshots>) -> Self {
+        self.executor = self.executor.with_snapshots(snapshots);
+        self
     }
 
     /// From now on runs are started by this launcher, if it wants them.

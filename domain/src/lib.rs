@@ -53,3 +53,6 @@ pub use template::{Template, TemplateCommand, TemplateEvent, TemplateRefusal};
 pub use time::Timestamp;
 pub use trigger::{Trigger, TriggerCommand, TriggerEvent, TriggerRefusal};
 pub use workflow::{Definition, DefinitionError, Step, Workflow, WorkflowCommand, WorkflowEvent, WorkflowRefusal};
+
+/// Names these rules: a hash of their sources. A state that rules of another name have folded is folded anew.
+pub const RULES: &str = env!("RULES");

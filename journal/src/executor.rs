@@ -5,7 +5,10 @@ use domain::{Decide, StreamId};
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use crate::{Append, AppendError, Appended, Context, Expected, Journal, Position, ReadError, StreamAppend};
+use crate::{
+    Append, AppendError, Appended, Context, Expected, Hash, Journal, Position, ReadError, Snapshot, Snapshots,
+    StreamAppend,
+};
 
 /// An aggregate as of a revision.
 #[derive(Debug)]
@@ -89,6 +92,7 @@ pub enum ExecuteError<R> {
 #[derive(Clone)]
 pub struct Executor {
     journal: Arc<dyn Journal>,
+    snapshots: Option<Arc<dyn Snapshots>>,
     cache: Arc<Mutex<LruCache<StreamId, Arc<dyn Cached>>>>,
 }
 
@@ -99,13 +103,22 @@ impl Executor {
     const TRIES: usize = 8;
     /// How many events of a stream are read at a time.
     const PAGE: usize = 1000;
+    /// After how many events that had to be folded a snapshot is kept.
+    const SNAPSHOT_AFTER: u32 = 5_000;
     /// How many streams may stand behind one another, each taking over the next.
     const MAX_ORIGINS: usize = 32;
 
     /// Over a journal.
     #[must_use]
     pub fn new(journal: Arc<dyn Journal>) -> Self {
-        Self { journal, cache: Arc::new(Mutex::new(LruCache::new(Self::CACHED))) }
+        Self { journal, snapshots: None, cache: Arc::new(Mutex::new(LruCache::new(Self::CACHED))) }
+    }
+
+    /// Keeps snapshots of streams that are long, and begins with them.
+    #[must_use]
+    pub fn with_snapshots(mut self, snapshots: Arc<dyn Snapshots>) -> Self {
+        self.snapshots = Some(snapshots);
+        self
     }
 
     /// The journal below.
@@ -242,12 +255,13 @@ impl Executor {
     }
 
     /// An aggregate as it was after the event at `revision`, or after its last event when it has fewer. It is folded
-    /// anew and not kept.
+    /// anew, from the first event on, and not kept.
     ///
     /// # Errors
     /// When the journal cannot be read, or the stream holds another aggregate's events.
     pub async fn load_at<A: Decide>(&self, stream: StreamId, revision: u64) -> Result<Loaded<A>, ReadError> {
-        self.fold(stream, Loaded::default(), revision, 0).await
+        let executor = Self { snapshots: None, ..self.clone() };
+        executor.fold(stream, Loaded::default(), revision, 0).await
     }
 
     /// Folds whatever was recorded after `from`. A stream that takes over another one is folded, from nothing, on top
@@ -269,9 +283,12 @@ impl Executor {
         depth: usize,
     ) -> Result<Loaded<A>, ReadError> {
         let Loaded { mut state, mut revision } = from;
+        let mut look = revision.is_none();
+        let mut folded = 0_u32;
+        let mut last = Hash::ZERO;
         loop {
             let next = revision.map_or(0, |revision| revision + 1);
-            let Some(more) = until.checked_sub(next) else { return Ok(Loaded { state, revision }) };
+            let Some(more) = until.checked_sub(next) else { break };
             let limit = usize::try_from(more).unwrap_or(usize::MAX).saturating_add(1).min(Self::PAGE);
             let page = self.journal.read_stream(stream, next, limit).await?;
             let full = page.len() == limit;
@@ -297,10 +314,67 @@ impl Executor {
                 }
                 Arc::make_mut(&mut state).apply(own);
                 revision = Some(recorded.revision);
+                last = recorded.hash;
+                folded += 1;
             }
             if !full {
-                return Ok(Loaded { state, revision });
+                break;
             }
+            // Only a stream that goes on after its first page can have a snapshot, so others cost no question.
+            if std::mem::take(&mut look)
+                && let Some(snapshot) = self.snapshot::<A>(stream, until).await
+                && snapshot.revision > revision
+            {
+                Loaded { state, revision } = snapshot;
+                folded = 0;
+            }
+        }
+        let loaded = Loaded { state, revision };
+        if folded >= Self::SNAPSHOT_AFTER {
+            self.save(stream, &loaded, last).await;
+        }
+        Ok(loaded)
+    }
+
+    /// The snapshot of a stream, when there is one that can be used and that is not after `until`.
+    async fn snapshot<A: Decide>(&self, stream: StreamId, until: u64) -> Option<Loaded<A>> {
+        let snapshots = self.snapshots.as_ref()?;
+        let found = async {
+            let Some(snapshot) = snapshots.load(stream).await?.filter(|snapshot| snapshot.revision <= until) else {
+                return Ok(None);
+            };
+            Ok(snapshot.is_usable(self, stream).await?.then_some(snapshot))
+        };
+        let snapshot = match found.await {
+            Ok(snapshot) => snapshot?,
+            Err(error) => {
+                let error: ReadError = error;
+                tracing::warn!(%stream, %error, "a snapshot cannot be read; the state is folded from the first event");
+                return None;
+            }
+        };
+        match serde_json::from_slice(&snapshot.state) {
+            Ok(state) => Some(Loaded { state: Arc::new(state), revision: Some(snapshot.revision) }),
+            Err(error) => {
+                tracing::warn!(%stream, %error, "a snapshot makes no sense; the state is folded from the first event");
+                None
+            }
+        }
+    }
+
+    /// Keeps a snapshot of what took long to fold. Without it the next one folds again.
+    async fn save<A: Decide>(&self, stream: StreamId, loaded: &Loaded<A>, last: Hash) {
+        let (Some(snapshots), Some(revision)) = (&self.snapshots, loaded.revision) else { return };
+        let state = match serde_json::to_vec(&*loaded.state) {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::warn!(%stream, %error, "a state cannot be written as a snapshot");
+                return;
+            }
+        };
+        let snapshot = Snapshot::new(revision, last, state);
+        if let Err(error) = snapshots.save(stream, snapshot).await {
+            tracing::warn!(%stream, %error, "a snapshot could not be kept");
         }
     }
 

@@ -15,4 +15,5 @@ mod kurrent;
 mod postgres;
 mod properties;
 mod sample;
+mod snapshots;
 mod transfer;

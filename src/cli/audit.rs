@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use cqrs_es::Aggregate;
 use domain::{Event, Run, RunEvent, RunId, StreamId, Task, TaskId};
+use journal::postgres::PostgresSnapshots;
 use journal::{Executor, Journal, RecordedEvent};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -22,9 +23,14 @@ const PAGE: usize = 1000;
 pub(crate) async fn verify(config: &Config, terminal: &mut Terminal, as_json: bool) -> Result<(), Failure> {
     let attached = Attached::open(config).await?;
     let report = journal::chain::verify(&*attached.store.journal).await;
+    let snapshots = PostgresSnapshots::new(attached.store.pool.clone());
+    let executor = Executor::new(Arc::clone(&attached.store.journal));
+    let snapshots = journal::verify_snapshots(&executor, &snapshots).await;
     attached.close().await?;
     let report = report.context("the journal could not be checked; that says nothing about its soundness")?;
-    let sound = report.is_sound();
+    // Snapshots are no part of the record, but states are computed with them.
+    let snapshots = snapshots.context("the snapshots could not be compared with the journal")?;
+    let sound = report.is_sound() && snapshots.wrong.is_empty();
     if as_json {
         let findings: Vec<Value> = report
             .findings
@@ -46,14 +52,25 @@ pub(crate) async fn verify(config: &Config, terminal: &mut Terminal, as_json: bo
             "position": report.position.to_string(),
             "faults": report.faults,
             "findings": findings,
+            "snapshots": {
+                "sound": snapshots.sound,
+                "unused": snapshots.unused,
+                "wrong": snapshots.wrong.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            },
         }));
     } else {
         for finding in &report.findings {
             let glyph = terminal.paint(Style::Bad, "✗");
             terminal.line(format!("{glyph} {finding}"));
         }
+        for stream in &snapshots.wrong {
+            let glyph = terminal.paint(Style::Bad, "✗");
+            terminal.line(format!("{glyph} the snapshot of {stream} is not what its events come to"));
+        }
         let (style, verdict) = if sound {
             (Style::Good, "✓ sound".to_owned())
+        } else if report.is_sound() {
+            (Style::Bad, "✗ wrong snapshots".to_owned())
         } else {
             (Style::Bad, format!("✗ {} faults", report.faults))
         };

@@ -22,7 +22,18 @@ impl<A: Decide> Driven<A> {
             self.state.apply(event.clone());
             self.history.push(event.clone());
         }
+        // Not each time, for it takes a while.
+        if self.history.len().is_power_of_two() {
+            self.survives_writing();
+        }
         Ok(events)
+    }
+
+    /// Whatever comes to be can be kept as a snapshot: it comes back as it was, and always has the same text.
+    fn survives_writing(&self) {
+        let text = serde_json::to_string(&self.state).unwrap();
+        let read: A = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
     }
 
     /// The state folded anew from the first `count` events.

@@ -65,6 +65,7 @@ async fn a_replaced_owner_is_refused() {
     let run = world.start(workflow(vec![step("a", &[], "'x'")]), json!({})).await;
     world.until(|event| matches!(event, Event::Task(TaskEvent::AttemptStarted { .. }))).await;
     let other = NodeId::from_uuid(Uuid::now_v7());
+    world.join(other);
     let executor = world.commands.executor();
     let context = journal::Context {
         command: domain::CommandId::from_uuid(Uuid::now_v7()),

@@ -1,6 +1,6 @@
 //! One engine over one memory journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use engine::{Engine, Options};
 use journal::{Checkpoints, Filter, Journal, Members, MemoryCheckpoints, MemoryJournal, Position};
 use providers::{Platform, Registry, Simulator};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,8 @@ pub(crate) struct World {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) checkpoints: Arc<dyn Checkpoints>,
     pub(crate) commands: Commands,
+    /// The nodes that are alive beside the engine.
+    others: watch::Sender<Arc<BTreeSet<NodeId>>>,
     shutdown: CancellationToken,
     engine: Option<JoinHandle<()>>,
 }
@@ -143,9 +146,17 @@ impl World {
             journal,
             checkpoints: Arc::new(MemoryCheckpoints::default()),
             commands,
+            others: watch::channel(Arc::default()).0,
             shutdown: CancellationToken::new(),
             engine: None,
         }
+    }
+
+    /// From now on there is another node, of which nothing is known but that it is alive.
+    pub(crate) fn join(&self, node: NodeId) {
+        self.others.send_modify(|others| {
+            Arc::make_mut(others).insert(node);
+        });
     }
 
     pub(crate) fn start_engine(&mut self, platform: Arc<dyn Platform>) {
@@ -155,7 +166,7 @@ impl World {
 
     fn start_engine_over(&mut self, commands: Commands, platform: Arc<dyn Platform>) {
         self.shutdown = CancellationToken::new();
-        let members = Members::alone(NodeId::from_uuid(uuid::Uuid::new_v4()));
+        let members = Members::simulated(NodeId::from_uuid(uuid::Uuid::new_v4()), self.others.subscribe());
         let options = Options { drain: Duration::ZERO, ..Options::default() };
         let registry = Registry::new(vec![platform], &[]).unwrap();
         let (engine, _) = Engine::new(options, commands, registry, Arc::clone(&self.checkpoints), members);

@@ -18,6 +18,7 @@ mod plan;
 mod presence;
 mod rows;
 mod session;
+mod snapshots;
 mod writer;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub use import::Importer;
 pub use members::Membership;
 pub use migrate::{MIGRATOR, migrate};
 pub use options::{OpenError, Options};
+pub use snapshots::PostgresSnapshots;
 
 /// The journal's handle; cheap to clone. It records only while its [`Service`] runs.
 #[derive(Clone)]
