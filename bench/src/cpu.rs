@@ -1,4 +1,4 @@
-//! CPU time of this process and of a PostgreSQL server, from /proc (see proc(5)).
+//! CPU time and memory of this process and CPU time of a PostgreSQL server, from /proc (see proc(5)).
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +9,16 @@ const TICKS: u64 = 100;
 /// CPU time that this process has used.
 pub(crate) fn own() -> Duration {
     of("self", false)
+}
+
+/// The most memory that this process has had, in MB; since now, when it is asked to begin anew.
+pub(crate) fn peak_mb(anew: bool) -> anyhow::Result<f64> {
+    if anew {
+        std::fs::write("/proc/self/clear_refs", "5")?;
+    }
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    Ok(line.trim().trim_end_matches("kB").trim().parse::<f64>()? / 1024.0)
 }
 
 /// CPU time that the private server of a data directory and its children have used, finished ones included.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use commands::{Commands, Request};
 use domain::agent::Profile;
 use domain::template::TemplateBody;
-use domain::workflow::{TaskWork, Wait, Work};
+use domain::workflow::{ForEach, TaskWork, Wait, Work};
 use domain::{Actor, Definition, RetryPolicy, Step, StepName};
 use serde_json::json;
 
@@ -16,6 +16,10 @@ pub(super) const SEQ10: &str = "seq10";
 pub(super) const FLOW40: &str = "flow40";
 /// A hundred steps at the same time.
 pub(super) const FAN100: &str = "fan100";
+/// Lists of a thousand elements, one after the other.
+pub(super) const LONG: &str = "long";
+/// How many of them.
+const LISTS: usize = 50;
 /// One step that waits for a day.
 pub(super) const DAY: &str = "day";
 /// One step that waits until a moment.
@@ -37,6 +41,7 @@ pub(super) async fn register(commands: &Commands) -> anyhow::Result<()> {
         (SEQ10, chain(10)?),
         (FLOW40, chain(40)?),
         (FAN100, fan(100)?),
+        (LONG, lists(LISTS)?),
         (DAY, wait(Wait::For(Duration::from_secs(86_400)))?),
         (MOMENT, wait(Wait::Until("input.until".parse()?))?),
     ];
@@ -62,6 +67,18 @@ fn chain(steps: usize) -> anyhow::Result<Vec<Step>> {
 
 fn fan(steps: usize) -> anyhow::Result<Vec<Step>> {
     (0..steps).map(|number| Ok(step(format!("s{number}").parse()?, vec![], Work::Task(task("input.text")?)))).collect()
+}
+
+fn lists(count: usize) -> anyhow::Result<Vec<Step>> {
+    let mut lists: Vec<Step> = Vec::new();
+    for number in 0..count {
+        let before = lists.last().map(|step| step.name.clone());
+        let each = ForEach { over: "input.list".parse()?, max_parallel: 100, each: task("item")? };
+        let list = step(format!("s{number}").parse()?, before.into_iter().collect(), Work::ForEach(each));
+        let output = BTreeMap::from([("done".parse()?, "length(result.items)".parse()?)]);
+        lists.push(Step { output, ..list });
+    }
+    Ok(lists)
 }
 
 fn task(text: &str) -> anyhow::Result<TaskWork> {
@@ -95,7 +112,9 @@ fn definition(key: &str, steps: Vec<Step>) -> anyhow::Result<Definition> {
         description: String::new(),
         department: "bench".to_owned(),
         tags: vec![],
-        input_schema: json!({"type": "object", "properties": {"text": {"type": "string"}, "until": {"type": "string"}}}),
+        input_schema: json!({"type": "object", "properties": {
+            "text": {"type": "string"}, "until": {"type": "string"}, "list": {"type": "array"},
+        }}),
         steps,
         output: BTreeMap::new(),
         timeout: None,

@@ -75,7 +75,12 @@ impl House {
 
     /// Starts a run and waits until its end is recorded.
     pub(super) async fn run(&self, workflow: &str) -> anyhow::Result<()> {
-        run(self.commands.clone(), workflow, self.waiting.clone()).await
+        self.run_with(workflow, json!({"text": "hello"})).await.map(drop)
+    }
+
+    /// The same with an input of its own.
+    pub(super) async fn run_with(&self, workflow: &str, input: Value) -> anyhow::Result<RunId> {
+        run(self.commands.clone(), workflow, input, self.waiting.clone()).await
     }
 
     /// `count` runs of ten steps, at most `at_once` of them at the same time.
@@ -85,7 +90,8 @@ impl House {
             if started >= at_once {
                 running.join_next().await.context("a run is missing")???;
             }
-            running.spawn(run(self.commands.clone(), flows::SEQ10, self.waiting.clone()));
+            let input = json!({"text": "hello"});
+            running.spawn(run(self.commands.clone(), flows::SEQ10, input, self.waiting.clone()));
         }
         while let Some(done) = running.join_next().await {
             done??;
@@ -142,11 +148,17 @@ async fn start(commands: &Commands, workflow: &str, input: Value) -> anyhow::Res
     Ok(commands.start_run(Request::by(Actor::system("bench")), start).await?.run)
 }
 
-async fn run(commands: Commands, workflow: &str, waiting: mpsc::UnboundedSender<Waiting>) -> anyhow::Result<()> {
-    let run = start(&commands, workflow, json!({"text": "hello"})).await?;
+async fn run(
+    commands: Commands,
+    workflow: &str,
+    input: Value,
+    waiting: mpsc::UnboundedSender<Waiting>,
+) -> anyhow::Result<RunId> {
+    let run = start(&commands, workflow, input).await?;
     let (sender, ended) = oneshot::channel();
     waiting.send((run, sender)).ok().context("nobody follows the runs")?;
-    Ok(ended.await?)
+    ended.await?;
+    Ok(run)
 }
 
 /// Follows the journal and tells whoever waits for a run that it has ended.

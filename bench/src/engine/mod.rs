@@ -4,10 +4,12 @@ mod flows;
 mod house;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::RunId;
-use journal::{Filter, Journal, Position};
+use domain::run::RunStatus;
+use domain::{Run, RunId};
+use journal::{Executor, Filter, Journal, MemorySnapshots, Position, Snapshots};
 use providers::{Behaviour, Simulator};
 use serde_json::{Value, json};
 
@@ -33,6 +35,9 @@ pub(crate) async fn measure(store: &Store, report: &mut Report) -> anyhow::Resul
         if report.wants(name) {
             alone(store, report, name, flow, rounds).await?;
         }
+    }
+    if report.wants_any(&["engine.long"]) {
+        long(store, report).await?;
     }
     if report.wants_one(&["engine.timers", "engine.timers.p50"]) {
         timers(store, report).await?;
@@ -107,6 +112,39 @@ async fn at_once(store: &Store, report: &mut Report, database: &str, count: usiz
 
 /// The database that a hundred runs at once leave behind, full of finished runs.
 pub(crate) const LARGE: &str = "engine_many";
+
+/// One run that records more than a hundred thousand events of its own, and what it takes to read it back.
+async fn long(store: &Store, report: &mut Report) -> anyhow::Result<()> {
+    let elements = report.rounds(1000);
+    let database = store.database("engine_long").await?;
+    let house = House::open(&database).await?;
+    house.many(100, 10).await?;
+    let from = house.open.journal.head().await?;
+    let before = cpu::peak_mb(true)?;
+    let started = Instant::now();
+    let list: Vec<String> = (0..elements).map(|number| format!("element {number}")).collect();
+    let run = house.run_with(flows::LONG, json!({ "list": list })).await?;
+    let took = started.elapsed();
+    let events = house.open.journal.head().await?.as_u64() - from.as_u64();
+    report.add("engine.long", per_second(usize::try_from(events)?, took), "events/s", None);
+    report.add("engine.long.memory", cpu::peak_mb(false)? - before, "MB", None);
+
+    let journal: Arc<dyn Journal> = Arc::new(house.open.journal.clone());
+    let snapshots: Arc<dyn Snapshots> = Arc::new(MemorySnapshots::default());
+    let mut times = Vec::new();
+    for _ in 0..2 {
+        let executor = Executor::new(Arc::clone(&journal)).with_snapshots(Arc::clone(&snapshots));
+        let started = Instant::now();
+        let state = executor.load::<Run>(run.into()).await?.state;
+        times.push(started.elapsed().as_secs_f64() * 1000.0);
+        anyhow::ensure!(state.status() == RunStatus::Completed, "the long run is {:?}", state.status());
+    }
+    if let [folded, kept] = times.as_slice() {
+        report.add("engine.long.load", *folded, "ms", None);
+        report.add("engine.long.load.snapshot", *kept, "ms", None);
+    }
+    house.close().await
+}
 
 /// How late waits end while very many others are pending.
 async fn timers(store: &Store, report: &mut Report) -> anyhow::Result<()> {
