@@ -1,6 +1,7 @@
 //! What people are asked, and what they said.
 
 use async_graphql::{ComplexObject, Context, InputObject, Result, SimpleObject};
+use domain::Bilingual;
 use domain::workflow::Work;
 use projections::{ApprovalFilter as Filter, ApprovalRow, DecisionRow};
 use uuid::Uuid;
@@ -10,6 +11,7 @@ use crate::run::{Run, moment};
 use crate::scalar::{Count, DateTime, Json};
 use crate::status::{StepStatus, Verdict};
 use crate::task::hex;
+use crate::words::Language;
 
 /// People decide whether a run goes on.
 #[derive(Debug, Clone, SimpleObject)]
@@ -23,12 +25,12 @@ pub(crate) struct Approval {
     run_actor: String,
     /// The name of the step that asks.
     pub(crate) step: String,
-    /// The title of that step.
-    title: String,
+    #[graphql(skip)]
+    title: Bilingual,
     /// Where that step stands; while it is `RUNNING`, decisions are waited for.
     status: StepStatus,
-    /// What is asked.
-    question: String,
+    #[graphql(skip)]
+    question: Bilingual,
     /// Who may decide, each as `anyone`, `person:NAME` or `role:NAME`.
     approvers: Vec<String>,
     /// How many of them must agree.
@@ -83,6 +85,16 @@ impl Approval {
 
 #[ComplexObject]
 impl Approval {
+    /// The title of that step.
+    async fn title(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.title)
+    }
+
+    /// What is asked.
+    async fn question(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.question)
+    }
+
     /// The run.
     async fn run(&self, context: &Context<'_>) -> Result<Option<Run>> {
         Loaders::of(context)?.run(self.run_id).await

@@ -1,20 +1,22 @@
 //! What the versions of workflows say.
 
-use async_graphql::{SimpleObject, Union};
+use async_graphql::{ComplexObject, SimpleObject, Union};
 use domain::workflow::{Mapping as Expressions, Wait, Work};
-use domain::{Definition, Expression};
+use domain::{Bilingual, Definition, Expression};
 
 use crate::agent::milliseconds;
 use crate::scalar::{Count, Json};
 use crate::status::{ErrorKind, ParentClose, StepKind, Verdict};
+use crate::words::Language;
 
 /// A workflow as its author wrote it.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct WorkflowDefinition {
-    /// The name that people read.
-    name: String,
-    /// What it is for.
-    description: String,
+    #[graphql(skip)]
+    name: Bilingual,
+    #[graphql(skip)]
+    description: Bilingual,
     /// Whose it is.
     department: String,
     /// Free words for finding it.
@@ -28,6 +30,19 @@ pub(crate) struct WorkflowDefinition {
     output: Vec<Mapping>,
     /// The longest that a run may take, in milliseconds.
     timeout_ms: Option<Count>,
+}
+
+#[ComplexObject]
+impl WorkflowDefinition {
+    /// The name that people read.
+    async fn name(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.name)
+    }
+
+    /// What it is for.
+    async fn description(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.description)
+    }
 }
 
 impl From<Definition> for WorkflowDefinition {
@@ -47,11 +62,12 @@ impl From<Definition> for WorkflowDefinition {
 
 /// One step of a definition.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct StepDefinition {
     /// Its name, unique in the workflow.
     name: String,
-    /// The title that people read.
-    title: String,
+    #[graphql(skip)]
+    title: Bilingual,
     /// What kind of step it is.
     kind: StepKind,
     /// The steps that must have completed, or been skipped, first.
@@ -66,6 +82,14 @@ pub(crate) struct StepDefinition {
     timeout_ms: Option<Count>,
     /// What undoes the step when the run fails or is cancelled after the step has completed.
     compensation: Option<TaskWork>,
+}
+
+#[ComplexObject]
+impl StepDefinition {
+    /// The title that people read.
+    async fn title(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.title)
+    }
 }
 
 impl From<domain::Step> for StepDefinition {
@@ -186,9 +210,10 @@ pub(crate) struct ForEachWork {
 
 /// People decide whether the run goes on. `result` has `approved`, `decisions` and `content`.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct ApprovalWork {
-    /// What is asked.
-    question: String,
+    #[graphql(skip)]
+    question: Bilingual,
     /// Who may decide, each as `anyone`, `person:NAME` or `role:NAME`.
     approvers: Vec<String>,
     /// How many of them must agree.
@@ -203,6 +228,14 @@ pub(crate) struct ApprovalWork {
     expires_after_ms: Option<Count>,
     /// What it means when nobody has decided by then.
     on_expiry: Verdict,
+}
+
+#[ComplexObject]
+impl ApprovalWork {
+    /// What is asked.
+    async fn question(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.question)
+    }
 }
 
 /// Time passes. `result` has `until`. One of the fields is given.

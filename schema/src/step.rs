@@ -1,6 +1,7 @@
 //! Steps of runs, and what each consists of.
 
 use async_graphql::{ComplexObject, Context, Result, SimpleObject, Union};
+use domain::Bilingual;
 use projections::{ItemRow, StepRow};
 use uuid::Uuid;
 
@@ -15,6 +16,7 @@ use crate::scalar::{Count, DateTime, Json, Position};
 use crate::status::{StepKind, StepStatus};
 use crate::task::Task;
 use crate::template::Template;
+use crate::words::Language;
 
 /// One step of a run.
 #[derive(Debug, Clone, SimpleObject)]
@@ -22,8 +24,8 @@ use crate::template::Template;
 pub(crate) struct Step {
     /// Its name, unique in its run.
     pub(crate) name: String,
-    /// The title that people read.
-    title: String,
+    #[graphql(skip)]
+    title: Bilingual,
     /// Its place in the workflow's definition, from 0.
     ordinal: i32,
     /// What happens in it.
@@ -97,7 +99,7 @@ impl Step {
         Ok(Self {
             run_id: row.run_id,
             name: row.name,
-            title: row.title,
+            title: row.definition.title.clone(),
             ordinal: row.ordinal,
             kind: StepKind::of(&row.kind)?,
             status: StepStatus::of(&row.status)?,
@@ -128,6 +130,11 @@ impl Step {
 
 #[ComplexObject]
 impl Step {
+    /// The title that people read.
+    async fn title(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.title)
+    }
+
     /// Its task, once started, when it is a single one.
     async fn task(&self, context: &Context<'_>) -> Result<Option<Task>> {
         match self.task_id {

@@ -1,6 +1,7 @@
 //! Workflows and their versions.
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
+use domain::Bilingual;
 use projections::{WorkflowRow, WorkflowVersionRow};
 use uuid::Uuid;
 
@@ -9,6 +10,7 @@ use crate::loader::Loaders;
 use crate::run::{global_id, moment, position};
 use crate::scalar::{DateTime, Position};
 use crate::status::WorkflowStatus;
+use crate::words::Language;
 
 /// A versioned definition of a directed acyclic graph of steps.
 #[derive(Debug, Clone, SimpleObject)]
@@ -20,10 +22,10 @@ pub(crate) struct Workflow {
     workflow_id: Uuid,
     /// The key.
     pub(crate) key: String,
-    /// The name that people read.
-    name: String,
-    /// What it is for.
-    description: String,
+    #[graphql(skip)]
+    name: Bilingual,
+    #[graphql(skip)]
+    description: Bilingual,
     /// Whose it is.
     department: String,
     /// Free words for finding it.
@@ -48,8 +50,8 @@ impl Workflow {
             id: global_id(domain::Category::Workflow, row.id),
             workflow_id: row.id,
             key: row.key,
-            name: row.name,
-            description: row.description,
+            name: Bilingual { en: row.name, ar: row.name_ar },
+            description: Bilingual { en: row.description, ar: row.description_ar },
             department: row.department,
             tags: row.tags,
             status: WorkflowStatus::of(&row.status)?,
@@ -64,6 +66,16 @@ impl Workflow {
 
 #[ComplexObject]
 impl Workflow {
+    /// The name that people read.
+    async fn name(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.name)
+    }
+
+    /// What it is for.
+    async fn description(&self, #[graphql(default)] language: Language) -> String {
+        language.of(&self.description)
+    }
+
     /// Every version, newest first.
     #[graphql(complexity = "10 * child_complexity")]
     async fn versions(&self, context: &Context<'_>) -> Result<Vec<WorkflowVersion>> {

@@ -158,8 +158,8 @@ impl<'a> Builder<'a> {
         let output = out.iter().map(|out| (name("out"), out.expression())).collect();
         let definition = Definition {
             key: self.key,
-            name: "Flow".to_owned(),
-            description: String::new(),
+            name: "Flow".into(),
+            description: "".into(),
             department: "engineering".to_owned(),
             tags: vec![],
             input_schema: schema(),
@@ -198,7 +198,7 @@ impl<'a> Builder<'a> {
         }
         self.steps.push(Step {
             name: step.clone(),
-            title: step.to_string(),
+            title: step.as_str().into(),
             needs: needs.into_iter().collect(),
             when: sources.when.as_ref().map(Condition::expression),
             work,
@@ -300,7 +300,7 @@ impl<'a> Builder<'a> {
         };
         let verdicts = [Verdict::Fail, Verdict::Reject, Verdict::Approve];
         Approval {
-            question: "Shall we?".to_owned(),
+            question: "Shall we?".into(),
             approvers,
             quorum: u32::try_from(dice.between(1, 2)).unwrap_or(1),
             content: BTreeMap::from([(name("draft"), content.expression())]),

@@ -7,7 +7,7 @@ use commands::{Commands, Request};
 use domain::agent::Profile;
 use domain::template::TemplateBody;
 use domain::workflow::{ForEach, TaskWork, Wait, Work};
-use domain::{Actor, Definition, RetryPolicy, Step, StepName};
+use domain::{Actor, Bilingual, Definition, RetryPolicy, Step, StepName};
 use serde_json::json;
 
 /// Ten steps, one after the other.
@@ -95,7 +95,7 @@ fn task(text: &str) -> anyhow::Result<TaskWork> {
 fn step(name: StepName, needs: Vec<StepName>, work: Work) -> Step {
     Step {
         name,
-        title: String::new(),
+        title: Bilingual::default(),
         needs,
         when: None,
         work,
@@ -108,8 +108,8 @@ fn step(name: StepName, needs: Vec<StepName>, work: Work) -> Step {
 fn definition(key: &str, steps: Vec<Step>) -> anyhow::Result<Definition> {
     Ok(Definition {
         key: key.parse()?,
-        name: key.to_owned(),
-        description: String::new(),
+        name: key.into(),
+        description: Bilingual::default(),
         department: "bench".to_owned(),
         tags: vec![],
         input_schema: json!({"type": "object", "properties": {

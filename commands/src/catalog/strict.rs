@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
-use domain::Bilingual;
 use domain::agent::Profile;
 use domain::template::{Check, TemplateBody};
+use domain::workflow::Work;
+use domain::{Bilingual, Definition};
 use serde_json::Value;
 
 use super::similarity::{self, words_of};
@@ -57,7 +58,7 @@ impl Wanting {
     }
 
     fn both(&mut self, field: &str, text: &Bilingual, least: usize, most: usize) {
-        let arabic = |text: &str| text.chars().filter(|c| matches!(c, '\u{600}'..='\u{6ff}')).count();
+        let arabic = |text: &str| text.chars().filter(|c| is_arabic(*c)).count();
         let letters = |text: &str| text.chars().filter(|c| c.is_alphabetic()).count();
         self.unless(
             arabic(&text.en) * 2 <= letters(&text.en) && !text.en.trim().is_empty(),
@@ -82,7 +83,7 @@ impl Wanting {
 }
 
 impl Catalog {
-    /// What our own catalogue would not let pass, in the order of the entries: agents, then templates.
+    /// What our own catalogue would not let pass, in the order of the entries: agents, templates, workflows.
     #[must_use]
     pub fn check_strict(&self) -> Vec<CatalogError> {
         let mut errors = Vec::new();
@@ -97,6 +98,18 @@ impl Catalog {
             of_template(&mut wanting, body);
             self.of_place(&mut wanting, Kind::Template, body.key.as_str(), &body.department, &body.tags);
             errors.extend(self.placed(Kind::Template, body.key.as_str(), wanting));
+        }
+        for definition in &self.workflows {
+            let mut wanting = Wanting(Vec::new());
+            of_workflow(&mut wanting, definition);
+            self.of_place(
+                &mut wanting,
+                Kind::Workflow,
+                definition.key.as_str(),
+                &definition.department,
+                &definition.tags,
+            );
+            errors.extend(self.placed(Kind::Workflow, definition.key.as_str(), wanting));
         }
         for pair in similarity::wording(&self.templates) {
             if pair.share > MOST_SHARED {
@@ -170,7 +183,7 @@ fn of_template(wanting: &mut Wanting, body: &TemplateBody) {
     wanting.both("title", &body.title, 4, 80);
     wanting.both("description", &body.description, 40, 500);
     wanting.unless(body.capability.is_some(), "capability", "one is expected");
-    of_parameters(wanting, &body.parameters);
+    of_properties(wanting, "parameters", &body.parameters);
     match &body.result {
         Some(result) => wanting.both("result", result, 40, 600),
         None => wanting.unless(false, "result", "what a good result contains is expected"),
@@ -193,13 +206,29 @@ fn of_template(wanting: &mut Wanting, body: &TemplateBody) {
     wanting.unless(reads, "instructions", format!("`{{{{ {ANSWER_LANGUAGE} }}}}` is expected in them"));
 }
 
-fn of_parameters(wanting: &mut Wanting, parameters: &Value) {
+fn of_workflow(wanting: &mut Wanting, definition: &Definition) {
+    wanting.both("name", &definition.name, 4, 80);
+    wanting.both("description", &definition.description, 40, 600);
+    for (index, step) in definition.steps.iter().enumerate() {
+        wanting.both(&format!("steps[{index}].title"), &step.title, 4, 80);
+        if let Work::Approval(approval) = &step.work {
+            wanting.both(&format!("steps[{index}].approval.question"), &approval.question, 10, 300);
+        }
+    }
+    of_properties(wanting, "input_schema", &definition.input_schema);
+    let samples = definition.input_schema.get("examples").and_then(Value::as_array).cloned().unwrap_or_default();
+    wanting.number("input_schema.examples", samples.len(), 2, 6, "sample inputs");
+    let in_arabic = samples.iter().any(|sample| sample.to_string().chars().any(is_arabic));
+    wanting.unless(in_arabic, "input_schema.examples", "one in Arabic is expected among them");
+}
+
+fn of_properties(wanting: &mut Wanting, place: &str, parameters: &Value) {
     let closed = parameters.get("additionalProperties") == Some(&Value::Bool(false));
-    wanting.unless(closed, "parameters", "`additionalProperties: false` is expected");
-    wanting.number("parameters.properties", schema::properties(parameters).count(), 1, 12, "parameters");
+    wanting.unless(closed, place, "`additionalProperties: false` is expected");
+    wanting.number(&format!("{place}.properties"), schema::properties(parameters).count(), 1, 12, "parameters");
     let text = |property: &Value, name: &str| property.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     for (name, property) in schema::properties(parameters) {
-        let field = format!("parameters.properties.{name}");
+        let field = format!("{place}.properties.{name}");
         for (label, arabic, least, most) in
             [("title", "x-title-ar", 2, 60), ("description", "x-description-ar", 10, 300)]
         {
@@ -229,6 +258,10 @@ fn of_example(wanting: &mut Wanting, body: &TemplateBody) {
             wanting.unless(tidy, "instructions", "rendered, they have several empty lines in a row; one is expected");
         }
     }
+}
+
+fn is_arabic(c: char) -> bool {
+    matches!(c, '\u{600}'..='\u{6ff}')
 }
 
 fn is_starter(tags: &[String]) -> bool {

@@ -14,6 +14,7 @@ use serde_saphyr::{Location, Spanned};
 
 use super::Fault;
 use super::scalar::{Human, Thousandths};
+use super::text::Text;
 
 /// How long one attempt may take when a file does not say: generous for a local model, short for a person.
 const ATTEMPT_TIMEOUT: Human = Human(Duration::from_secs(300));
@@ -27,8 +28,8 @@ type Expressions = BTreeMap<StepName, Spanned<Expression>>;
 #[serde(deny_unknown_fields)]
 pub(super) struct WorkflowFile {
     key: Key,
-    name: String,
-    description: String,
+    name: Text,
+    description: Text,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     department: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -46,7 +47,7 @@ pub(super) struct WorkflowFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct StepFile {
     pub(super) name: Spanned<StepName>,
-    title: String,
+    title: Text,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     needs: Vec<StepName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,7 +100,7 @@ fn max_parallel() -> u32 {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ApprovalFile {
-    question: String,
+    question: Text,
     approvers: Vec<Approver>,
     #[serde(default = "one")]
     quorum: u32,
@@ -221,8 +222,8 @@ impl WorkflowFile {
         let steps = self.steps.into_iter().map(|step| step.into_step(&mut faults)).collect();
         let definition = Definition {
             key: self.key,
-            name: self.name,
-            description: super::text::prose(&self.description),
+            name: self.name.0,
+            description: self.description.0,
             department: self.department,
             tags: self.tags,
             input_schema: self.input_schema,
@@ -237,7 +238,7 @@ impl WorkflowFile {
 impl StepFile {
     fn into_step(self, faults: &mut Vec<Fault>) -> Step {
         let name = self.name.value.clone();
-        let (title, needs, output) = (self.title.clone(), self.needs.clone(), self.output.clone());
+        let (title, needs, output) = (self.title.0.clone(), self.needs.clone(), self.output.clone());
         let when = self.when.clone().map(|when| when.value);
         let timeout = self.step_timeout.as_ref().map(|timeout| timeout.0);
         let compensation = self.compensation.as_ref().map(|undo| Box::new(undo.work()));
@@ -331,7 +332,7 @@ impl CompensationFile {
 impl From<ApprovalFile> for Approval {
     fn from(file: ApprovalFile) -> Self {
         Self {
-            question: super::text::prose(&file.question),
+            question: file.question.0,
             approvers: file.approvers,
             quorum: file.quorum,
             content: mapping(file.content),
@@ -347,8 +348,8 @@ impl From<&Definition> for WorkflowFile {
     fn from(definition: &Definition) -> Self {
         Self {
             key: definition.key.clone(),
-            name: definition.name.clone(),
-            description: definition.description.clone(),
+            name: Text(definition.name.clone()),
+            description: Text(definition.description.clone()),
             department: definition.department.clone(),
             tags: definition.tags.clone(),
             input_schema: definition.input_schema.clone(),
@@ -363,7 +364,7 @@ impl From<&Step> for StepFile {
     fn from(step: &Step) -> Self {
         let mut file = Self {
             name: nowhere(&step.name),
-            title: step.title.clone(),
+            title: Text(step.title.clone()),
             needs: step.needs.clone(),
             when: step.when.as_ref().map(nowhere),
             agent: None,
@@ -435,7 +436,7 @@ impl From<&TaskWork> for CompensationFile {
 impl From<&Approval> for ApprovalFile {
     fn from(approval: &Approval) -> Self {
         Self {
-            question: approval.question.clone(),
+            question: Text(approval.question.clone()),
             approvers: approval.approvers.clone(),
             quorum: approval.quorum,
             content: nowhere_mapping(&approval.content),

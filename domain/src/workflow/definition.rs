@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::graph::Graph;
 use super::step::{Mapping, TaskWork, Wait, Work};
-use crate::{ExpressionError, Key, Step, StepName};
+use crate::{Bilingual, ExpressionError, Key, Step, StepName};
 
 /// One version of a workflow, as its author wrote it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,9 +14,9 @@ pub struct Definition {
     /// The workflow's key.
     pub key: Key,
     /// The name that people read.
-    pub name: String,
+    pub name: Bilingual,
     /// What it is for.
-    pub description: String,
+    pub description: Bilingual,
     /// Whose it is.
     pub department: String,
     /// Free words for finding it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Expression, Key, RetryPolicy, StepName};
+use crate::{Bilingual, Expression, Key, RetryPolicy, StepName};
 
 /// Names and the expressions that give their values.
 pub type Mapping = BTreeMap<StepName, Expression>;
@@ -16,7 +16,7 @@ pub struct Step {
     /// Its name, unique in the workflow.
     pub name: StepName,
     /// The title that people read.
-    pub title: String,
+    pub title: Bilingual,
     /// The steps that must have completed, or been skipped, first.
     pub needs: Vec<StepName>,
     /// The step is skipped when this expression over `input` and `steps` gives `false`, `null`, or something empty.
@@ -83,7 +83,7 @@ pub struct ForEach {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Approval {
     /// What is asked, for the person who decides.
-    pub question: String,
+    pub question: Bilingual,
     /// Who may decide; at least one entry.
     pub approvers: Vec<Approver>,
     /// How many of them must agree, at least 1.

@@ -58,7 +58,7 @@ pub(crate) fn step(called: &str, needs: &[&str]) -> Step {
 pub(crate) fn working(called: &str, needs: &[&str], work: Work) -> Step {
     Step {
         name: name(called),
-        title: called.to_owned(),
+        title: called.into(),
         needs: needs.iter().copied().map(name).collect(),
         when: None,
         work,
@@ -92,7 +92,7 @@ pub(crate) fn each(over: &str, max_parallel: u32) -> Work {
 /// Anybody but who started the run may decide; one yes is enough, and a no fails the step.
 pub(crate) fn approval() -> Approval {
     Approval {
-        question: "Shall we?".to_owned(),
+        question: "Shall we?".into(),
         approvers: vec![Approver::Anyone],
         quorum: 1,
         content: mapping(&[("topic", "input.topic")]),
@@ -119,8 +119,8 @@ pub(crate) fn child(wait: bool, on_parent_close: ParentClose) -> Work {
 pub(crate) fn definition(steps: Vec<Step>) -> Definition {
     Definition {
         key: "report".parse().unwrap(),
-        name: "Report".to_owned(),
-        description: "Writes a report".to_owned(),
+        name: "Report".into(),
+        description: "Writes a report".into(),
         department: "editorial".to_owned(),
         tags: vec![],
         input_schema: json!({ "type": "object", "properties": { "topic": {} } }),

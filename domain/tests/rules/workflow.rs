@@ -14,7 +14,7 @@ fn drafted(version: u32, definition: Definition) -> WorkflowEvent {
 }
 
 fn other() -> Definition {
-    Definition { name: "Another".to_owned(), ..diamond() }
+    Definition { name: "Another".into(), ..diamond() }
 }
 
 fn given(events: Vec<WorkflowEvent>) -> cqrs_es::test::AggregateTestExecutor<Workflow> {

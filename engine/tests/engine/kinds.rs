@@ -28,7 +28,7 @@ fn touchy() -> Simulator {
 
 fn approval(quorum: u32) -> Approval {
     Approval {
-        question: "Shall we?".to_owned(),
+        question: "Shall we?".into(),
         approvers: vec![Approver::Person("anna".to_owned()), Approver::Role("legal".to_owned())],
         quorum,
         content: BTreeMap::from([(name("draft"), "steps.a.text".parse().unwrap())]),

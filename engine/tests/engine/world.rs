@@ -60,7 +60,7 @@ pub(crate) fn edit(step: &mut Step, change: impl FnOnce(&mut TaskWork)) {
 pub(crate) fn working(name: &str, needs: &[&str], work: Work) -> Step {
     Step {
         name: name.parse().unwrap(),
-        title: name.to_owned(),
+        title: name.into(),
         needs: needs.iter().map(|need| need.parse().unwrap()).collect(),
         when: None,
         work,
@@ -85,8 +85,8 @@ pub(crate) fn task(expression: &str) -> TaskWork {
 pub(crate) fn workflow(steps: Vec<Step>) -> Definition {
     Definition {
         key: "flow".parse().unwrap(),
-        name: "Flow".to_owned(),
-        description: String::new(),
+        name: "Flow".into(),
+        description: "".into(),
         department: "engineering".to_owned(),
         tags: vec![],
         input_schema: json!({"type": "object"}),

@@ -11,6 +11,7 @@ use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::values::{JsonV1, RetryPolicyV1, RetryPolicyV2, all, borrowed, checked, micros, owned};
+use super::words::BilingualV1;
 
 /// One name of a mapping and its expression.
 #[derive(Debug, Serialize, Deserialize, Schema)]
@@ -108,10 +109,26 @@ pub(super) enum VerdictV1 {
     Approve,
 }
 
-/// People decide.
+/// People decide, asked in one language.
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct ApprovalV1<'a> {
     question: &'a str,
+    #[serde(borrow)]
+    approvers: Vec<ApproverV1<'a>>,
+    quorum: u32,
+    #[serde(borrow)]
+    content: Vec<MappingV1<'a>>,
+    own_run: bool,
+    on_rejection: VerdictV1,
+    expires_after_micros: Option<u64>,
+    on_expiry: VerdictV1,
+}
+
+/// People decide.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct ApprovalV2<'a> {
+    #[serde(borrow)]
+    question: BilingualV1<'a>,
     #[serde(borrow)]
     approvers: Vec<ApproverV1<'a>>,
     quorum: u32,
@@ -148,7 +165,7 @@ pub(super) struct SubRunV1<'a> {
     on_parent_close: ParentCloseV1,
 }
 
-/// What happens in a step.
+/// What happens in a step, when people were asked in one language.
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) enum WorkV1<'a> {
     Task(#[serde(borrow)] TaskWorkV1<'a>),
@@ -159,7 +176,18 @@ pub(super) enum WorkV1<'a> {
     Run(#[serde(borrow)] SubRunV1<'a>),
 }
 
-/// One step of a definition.
+/// What happens in a step.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) enum WorkV2<'a> {
+    Task(#[serde(borrow)] TaskWorkV1<'a>),
+    ForEach(#[serde(borrow)] ForEachV1<'a>),
+    Approval(#[serde(borrow)] ApprovalV2<'a>),
+    Wait(#[serde(borrow)] WaitV1<'a>),
+    Signal { signal: &'a str },
+    Run(#[serde(borrow)] SubRunV1<'a>),
+}
+
+/// One step when its title was in one language.
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct StepV2<'a> {
     name: &'a str,
@@ -177,7 +205,7 @@ pub(super) struct StepV2<'a> {
     compensation: Option<TaskWorkV1<'a>>,
 }
 
-/// One version of a workflow.
+/// A definition when its name was in one language.
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct DefinitionV2<'a> {
     key: &'a str,
@@ -190,6 +218,45 @@ pub(super) struct DefinitionV2<'a> {
     input_schema: JsonV1<'a>,
     #[serde(borrow)]
     steps: Vec<StepV2<'a>>,
+    #[serde(borrow)]
+    output: Vec<MappingV1<'a>>,
+    timeout_micros: Option<u64>,
+}
+
+/// One step of a definition.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct StepV3<'a> {
+    name: &'a str,
+    #[serde(borrow)]
+    title: BilingualV1<'a>,
+    #[serde(borrow)]
+    needs: Vec<&'a str>,
+    #[serde(borrow)]
+    when: Option<&'a str>,
+    #[serde(borrow)]
+    work: WorkV2<'a>,
+    #[serde(borrow)]
+    output: Vec<MappingV1<'a>>,
+    timeout_micros: Option<u64>,
+    #[serde(borrow)]
+    compensation: Option<TaskWorkV1<'a>>,
+}
+
+/// One version of a workflow.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct DefinitionV3<'a> {
+    key: &'a str,
+    #[serde(borrow)]
+    name: BilingualV1<'a>,
+    #[serde(borrow)]
+    description: BilingualV1<'a>,
+    department: &'a str,
+    #[serde(borrow)]
+    tags: Vec<&'a str>,
+    #[serde(borrow)]
+    input_schema: JsonV1<'a>,
+    #[serde(borrow)]
+    steps: Vec<StepV3<'a>>,
     #[serde(borrow)]
     output: Vec<MappingV1<'a>>,
     timeout_micros: Option<u64>,
@@ -229,6 +296,65 @@ impl<'a> From<DefinitionV1<'a>> for DefinitionV2<'a> {
             steps: old.steps.into_iter().map(StepV2::from).collect(),
             output: old.output,
             timeout_micros: None,
+        }
+    }
+}
+
+impl<'a> From<ApprovalV1<'a>> for ApprovalV2<'a> {
+    fn from(old: ApprovalV1<'a>) -> Self {
+        Self {
+            question: BilingualV1::english(old.question),
+            approvers: old.approvers,
+            quorum: old.quorum,
+            content: old.content,
+            own_run: old.own_run,
+            on_rejection: old.on_rejection,
+            expires_after_micros: old.expires_after_micros,
+            on_expiry: old.on_expiry,
+        }
+    }
+}
+
+impl<'a> From<WorkV1<'a>> for WorkV2<'a> {
+    fn from(old: WorkV1<'a>) -> Self {
+        match old {
+            WorkV1::Task(task) => Self::Task(task),
+            WorkV1::ForEach(list) => Self::ForEach(list),
+            WorkV1::Approval(approval) => Self::Approval(approval.into()),
+            WorkV1::Wait(wait) => Self::Wait(wait),
+            WorkV1::Signal { signal } => Self::Signal { signal },
+            WorkV1::Run(run) => Self::Run(run),
+        }
+    }
+}
+
+impl<'a> From<StepV2<'a>> for StepV3<'a> {
+    fn from(old: StepV2<'a>) -> Self {
+        Self {
+            name: old.name,
+            title: BilingualV1::english(old.title),
+            needs: old.needs,
+            when: old.when,
+            work: old.work.into(),
+            output: old.output,
+            timeout_micros: old.timeout_micros,
+            compensation: old.compensation,
+        }
+    }
+}
+
+impl<'a> From<DefinitionV2<'a>> for DefinitionV3<'a> {
+    fn from(old: DefinitionV2<'a>) -> Self {
+        Self {
+            key: old.key,
+            name: BilingualV1::english(old.name),
+            description: BilingualV1::english(old.description),
+            department: old.department,
+            tags: old.tags,
+            input_schema: old.input_schema,
+            steps: old.steps.into_iter().map(StepV3::from).collect(),
+            output: old.output,
+            timeout_micros: old.timeout_micros,
         }
     }
 }
@@ -296,12 +422,12 @@ impl VerdictV1 {
     }
 }
 
-impl<'a> ApprovalV1<'a> {
+impl<'a> ApprovalV2<'a> {
     fn freeze(approval: &'a Approval) -> Result<Self, String> {
         let Approval { question, approvers, quorum, content, own_run, on_rejection, expires_after, on_expiry } =
             approval;
         Ok(Self {
-            question,
+            question: BilingualV1::freeze(question),
             approvers: approvers.iter().map(ApproverV1::freeze).collect(),
             quorum: *quorum,
             content: MappingV1::freeze(content),
@@ -314,7 +440,7 @@ impl<'a> ApprovalV1<'a> {
 
     fn thaw(self) -> Result<Approval, String> {
         Ok(Approval {
-            question: self.question.to_owned(),
+            question: self.question.thaw(),
             approvers: self.approvers.iter().map(ApproverV1::thaw).collect::<Result<_, _>>()?,
             quorum: self.quorum,
             content: MappingV1::thaw(&self.content)?,
@@ -326,7 +452,7 @@ impl<'a> ApprovalV1<'a> {
     }
 }
 
-impl<'a> WorkV1<'a> {
+impl<'a> WorkV2<'a> {
     fn freeze(work: &'a Work) -> Result<Self, String> {
         Ok(match work {
             Work::Task(task) => Self::Task(TaskWorkV1::freeze(task)?),
@@ -335,7 +461,7 @@ impl<'a> WorkV1<'a> {
                 max_parallel: *max_parallel,
                 each: TaskWorkV1::freeze(each)?,
             }),
-            Work::Approval(approval) => Self::Approval(ApprovalV1::freeze(approval)?),
+            Work::Approval(approval) => Self::Approval(ApprovalV2::freeze(approval)?),
             Work::Wait(Wait::For(time)) => Self::Wait(WaitV1::For { micros: micros(*time)? }),
             Work::Wait(Wait::Until(moment)) => Self::Wait(WaitV1::Until { expression: moment.as_str() }),
             Work::Signal(SignalWait { signal }) => Self::Signal { signal: signal.as_str() },
@@ -378,15 +504,15 @@ impl<'a> WorkV1<'a> {
     }
 }
 
-impl<'a> StepV2<'a> {
+impl<'a> StepV3<'a> {
     fn freeze(step: &'a Step) -> Result<Self, String> {
         let Step { name, title, needs, when, work, output, timeout, compensation } = step;
         Ok(Self {
             name: name.as_str(),
-            title,
+            title: BilingualV1::freeze(title),
             needs: needs.iter().map(StepName::as_str).collect(),
             when: when.as_ref().map(Expression::as_str),
-            work: WorkV1::freeze(work)?,
+            work: WorkV2::freeze(work)?,
             output: MappingV1::freeze(output),
             timeout_micros: timeout.map(micros).transpose()?,
             compensation: compensation.as_deref().map(TaskWorkV1::freeze).transpose()?,
@@ -396,7 +522,7 @@ impl<'a> StepV2<'a> {
     fn thaw(self) -> Result<Step, String> {
         Ok(Step {
             name: checked(self.name)?,
-            title: self.title.to_owned(),
+            title: self.title.thaw(),
             needs: all(&self.needs)?,
             when: expression(self.when),
             work: self.work.thaw()?,
@@ -407,17 +533,17 @@ impl<'a> StepV2<'a> {
     }
 }
 
-impl<'a> DefinitionV2<'a> {
+impl<'a> DefinitionV3<'a> {
     pub(super) fn freeze(definition: &'a Definition) -> Result<Self, String> {
         let Definition { key, name, description, department, tags, input_schema, steps, output, timeout } = definition;
         Ok(Self {
             key: key.as_str(),
-            name,
-            description,
+            name: BilingualV1::freeze(name),
+            description: BilingualV1::freeze(description),
             department,
             tags: borrowed(tags),
             input_schema: JsonV1::freeze(input_schema)?,
-            steps: steps.iter().map(StepV2::freeze).collect::<Result<_, _>>()?,
+            steps: steps.iter().map(StepV3::freeze).collect::<Result<_, _>>()?,
             output: MappingV1::freeze(output),
             timeout_micros: timeout.map(micros).transpose()?,
         })
@@ -426,12 +552,12 @@ impl<'a> DefinitionV2<'a> {
     pub(super) fn thaw(self) -> Result<Definition, String> {
         Ok(Definition {
             key: checked(self.key)?,
-            name: self.name.to_owned(),
-            description: self.description.to_owned(),
+            name: self.name.thaw(),
+            description: self.description.thaw(),
             department: self.department.to_owned(),
             tags: owned(self.tags),
             input_schema: self.input_schema.thaw()?,
-            steps: self.steps.into_iter().map(StepV2::thaw).collect::<Result<_, _>>()?,
+            steps: self.steps.into_iter().map(StepV3::thaw).collect::<Result<_, _>>()?,
             output: MappingV1::thaw(&self.output)?,
             timeout: self.timeout_micros.map(Duration::from_micros),
         })

@@ -1,4 +1,4 @@
-//! Frozen values that agents and templates share.
+//! Frozen values that agents, templates and workflows share.
 
 use domain::{Bilingual, Capability};
 use postcard_schema::Schema;

@@ -4,7 +4,7 @@ use domain::{Event, WorkflowEvent};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::definition::{DefinitionV1, DefinitionV2};
+use super::definition::{DefinitionV1, DefinitionV2, DefinitionV3};
 use super::{Encoded, Thaw, write};
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
@@ -28,6 +28,20 @@ impl<'a> From<DraftedV1<'a>> for DraftedV2<'a> {
     }
 }
 
+/// What people read may be in two languages.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct DraftedV3<'a> {
+    version: u32,
+    #[serde(borrow)]
+    definition: DefinitionV3<'a>,
+}
+
+impl<'a> From<DraftedV2<'a>> for DraftedV3<'a> {
+    fn from(old: DraftedV2<'a>) -> Self {
+        Self { version: old.version, definition: old.definition.into() }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct ActivatedV1 {
     version: u32,
@@ -36,13 +50,13 @@ pub(super) struct ActivatedV1 {
 pub(super) fn freeze(event: &WorkflowEvent) -> Result<Encoded, String> {
     match event {
         WorkflowEvent::Drafted { version, definition } => {
-            write(&DraftedV2 { version: *version, definition: DefinitionV2::freeze(definition)? })
+            write(&DraftedV3 { version: *version, definition: DefinitionV3::freeze(definition)? })
         }
         WorkflowEvent::Activated { version } => write(&ActivatedV1 { version: *version }),
     }
 }
 
-impl Thaw for DraftedV2<'_> {
+impl Thaw for DraftedV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         let definition = Box::new(self.definition.thaw()?);
         Ok(WorkflowEvent::Drafted { version: self.version, definition }.into())

@@ -26,7 +26,7 @@ fn name(text: &str) -> StepName {
 fn definition() -> Definition {
     let step = |step: &str| Step {
         name: name(step),
-        title: String::new(),
+        title: "".into(),
         needs: vec![],
         when: None,
         work: Work::Signal(SignalWait { signal: name(step) }),
@@ -36,8 +36,8 @@ fn definition() -> Definition {
     };
     Definition {
         key: "waits".parse().unwrap(),
-        name: String::new(),
-        description: String::new(),
+        name: "".into(),
+        description: "".into(),
         department: String::new(),
         tags: vec![],
         input_schema: json!({ "type": "object" }),

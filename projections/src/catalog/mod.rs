@@ -25,7 +25,7 @@ impl Projector for Catalog {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn schema(&self) -> &'static str {

@@ -34,21 +34,25 @@ async fn workflows(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(),
         return Ok(());
     }
     sqlx::query!(
-        "INSERT INTO workflows AS e (id, key, name, description, department, tags, newest_version, created_at, updated_at,
-            position)
-        SELECT id, key, name, description, department, ARRAY(SELECT json_array_elements_text(tags::json)),
-            newest_version, created_at, updated_at, position
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[],
-            $8::bigint[], $9::bigint[], $10::bigint[])
-            AS u (id, key, name, description, department, tags, newest_version, created_at, updated_at, position)
-        ON CONFLICT (id) DO UPDATE SET key = excluded.key, name = excluded.name, description = excluded.description,
+        "INSERT INTO workflows AS e (id, key, name, name_ar, description, description_ar, department, tags, newest_version,
+            created_at, updated_at, position)
+        SELECT id, key, name, name_ar, description, description_ar, department,
+            ARRAY(SELECT json_array_elements_text(tags::json)), newest_version, created_at, updated_at, position
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+            $9::integer[], $10::bigint[], $11::bigint[], $12::bigint[])
+            AS u (id, key, name, name_ar, description, description_ar, department, tags, newest_version, created_at,
+                updated_at, position)
+        ON CONFLICT (id) DO UPDATE SET key = excluded.key, name = excluded.name, name_ar = excluded.name_ar,
+            description = excluded.description, description_ar = excluded.description_ar,
             department = excluded.department, tags = excluded.tags, newest_version = excluded.newest_version,
             updated_at = greatest(excluded.updated_at, e.updated_at),
             position = greatest(excluded.position, e.position)",
         column!(newest, (id, _) => *id) as _,
         column!(newest, (_, entry) => entry.body.key.as_str()) as _,
-        column!(newest, (_, entry) => storable(&entry.body.name)) as _,
-        column!(newest, (_, entry) => storable(&entry.body.description)) as _,
+        column!(newest, (_, entry) => storable(&entry.body.name.en)) as _,
+        column!(newest, (_, entry) => entry.body.name.ar.as_deref().map(storable)) as _,
+        column!(newest, (_, entry) => storable(&entry.body.description.en)) as _,
+        column!(newest, (_, entry) => entry.body.description.ar.as_deref().map(storable)) as _,
         column!(newest, (_, entry) => storable(&entry.body.department)) as _,
         column!(newest, (_, entry) => words(&entry.body.tags)) as _,
         column!(newest, (_, entry) => entry.version) as _,

@@ -57,7 +57,7 @@ macro_rules! workflows {
     ($tail:literal $(+ $more:literal)*, $($arg:expr),*) => {
         sqlx::query_as!(
             WorkflowRow,
-            r#"SELECT id, key, name, description, department, tags,
+            r#"SELECT id, key, name, name_ar, description, description_ar, department, tags,
                 CASE WHEN active_version IS NULL THEN 'draft' ELSE 'active' END AS "status!",
                 newest_version, active_version, created_at, updated_at, position
             FROM read_catalog.workflows WHERE "# + $tail $(+ $more)*,
@@ -70,7 +70,8 @@ macro_rules! workflows_listed {
     ($order:literal, $($arg:expr),*) => {
         workflows!(
             "($1::text IS NULL OR key > $1) AND ($2::text IS NULL OR key < $2)
-             AND ($3::text IS NULL OR strpos(key, $3) > 0 OR strpos(lower(name), $3) > 0)
+             AND ($3::text IS NULL OR strpos(key, $3) > 0 OR strpos(lower(name), $3) > 0
+                OR strpos(lower(name_ar), $3) > 0)
              AND ($4::text IS NULL OR department = $4) AND ($5::text IS NULL OR $5 = ANY(tags))
              AND ($7::boolean IS NULL OR (active_version IS NOT NULL) = $7)
              ORDER BY " + $order + " LIMIT $6",

@@ -102,7 +102,7 @@ impl Queries {
     /// When the database fails.
     pub async fn steps_of_runs(&self, runs: &[Uuid]) -> Result<Vec<StepRow>, Error> {
         let rows = sqlx::query!(
-            r#"SELECT r.id AS run_id, p.step AS name, p.title, p.ordinal, p.kind,
+            r#"SELECT r.id AS run_id, p.step AS name, p.ordinal, p.kind,
                 coalesce(s.status, 'pending') AS "status!", s.task_id AS "task_id?", p.agent_key, p.template_key,
                 p.needs, p.definition AS "definition: Json<Step>", s.output AS "output?",
                 coalesce(s.simulated, false) AS "simulated!", s.error_kind AS "error_kind?",
@@ -132,7 +132,6 @@ impl Queries {
         let rows = rows.fetch_all(&self.pool).await?.into_iter().map(|row| StepRow {
             run_id: row.run_id,
             name: row.name,
-            title: row.title,
             ordinal: row.ordinal,
             kind: row.kind,
             status: row.status,

@@ -12,8 +12,12 @@ pub struct WorkflowRow {
     pub key: String,
     /// The name that people read.
     pub name: String,
+    /// The same in Arabic, where somebody has written it.
+    pub name_ar: Option<String>,
     /// What it is for.
     pub description: String,
+    /// The same in Arabic, where somebody has written it.
+    pub description_ar: Option<String>,
     /// Whose it is.
     pub department: String,
     /// Free words for finding it.

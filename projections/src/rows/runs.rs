@@ -92,8 +92,6 @@ pub struct StepRow {
     pub run_id: Uuid,
     /// The step's name, unique in its run.
     pub name: String,
-    /// The title that people read.
-    pub title: String,
     /// Its place in the workflow's definition, from 0.
     pub ordinal: i32,
     /// `task`, `for_each`, `approval`, `wait`, `signal` or `run`.

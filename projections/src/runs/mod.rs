@@ -28,7 +28,7 @@ impl Projector for Runs {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn schema(&self) -> &'static str {

@@ -8,7 +8,6 @@ CREATE TABLE plans (
     version integer NOT NULL,
     ordinal integer NOT NULL,
     step text NOT NULL,
-    title text NOT NULL,
     -- `task`, `for_each`, `approval`, `wait`, `signal` or `run`.
     kind text NOT NULL,
     -- Of steps that an agent carries out.

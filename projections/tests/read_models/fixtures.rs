@@ -18,7 +18,7 @@ pub(crate) fn step(name: &str, needs: &[&str]) -> Step {
 pub(crate) fn working(name: &str, needs: &[&str], work: Work) -> Step {
     Step {
         name: name.parse().unwrap(),
-        title: format!("Step {name}"),
+        title: both(&format!("Step {name}"), &format!("خطوة {name}")),
         needs: needs.iter().map(|need| need.parse().unwrap()).collect(),
         when: None,
         work,
@@ -42,7 +42,7 @@ fn task() -> TaskWork {
 /// What `ask` of [`motley`] asks.
 pub(crate) fn approval() -> Approval {
     Approval {
-        question: "Is it go\0od?".to_owned(),
+        question: "Is it go\0od?".into(),
         approvers: vec!["role:boss".parse().unwrap(), "person:Ada".parse().unwrap()],
         quorum: 2,
         content: BTreeMap::from([("n".parse().unwrap(), "input.topic".parse().unwrap())]),
@@ -87,8 +87,8 @@ pub(crate) fn motley(key: &str) -> Definition {
 pub(crate) fn definition(key: &str, steps: Vec<Step>) -> Definition {
     Definition {
         key: key.parse().unwrap(),
-        name: format!("The {key} workflow"),
-        description: "Writes".to_owned(),
+        name: both(&format!("The {key} workflow"), &format!("مسار {key}")),
+        description: both("Writes", "يكتب"),
         department: "editorial".to_owned(),
         tags: vec!["text".to_owned(), "a \"quoted\" tag".to_owned()],
         input_schema: json!({ "type": "object" }),

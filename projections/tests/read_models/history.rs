@@ -160,7 +160,7 @@ impl History {
         match self.below(6) {
             0 | 1 => {
                 let mut definition = fixtures::diamond(&key);
-                definition.description = format!("version of {}", self.below(4));
+                definition.description.en = format!("version of {}", self.below(4));
                 self.workflow(definition).await;
             }
             2 | 3 => {

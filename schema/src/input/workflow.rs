@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_graphql::{InputObject, Result};
 use domain::workflow::{Approval, ForEach, SignalWait, SubRun, TaskWork, Wait, Work};
-use domain::{Definition, Expression, StepName};
+use domain::{Bilingual, Definition, Expression, StepName};
 use uuid::Uuid;
 
 use super::{duration, milli, parse};
@@ -25,9 +25,13 @@ pub(crate) struct DraftWorkflowInput {
     key: String,
     /// The name that people read.
     name: String,
+    /// The same in Arabic.
+    name_ar: Option<String>,
     /// What it is for.
     #[graphql(default)]
     description: String,
+    /// The same in Arabic.
+    description_ar: Option<String>,
     /// Whose it is.
     #[graphql(default)]
     department: String,
@@ -50,8 +54,8 @@ impl DraftWorkflowInput {
     pub(crate) fn into_definition(self) -> Result<Definition> {
         Ok(Definition {
             key: parse("key", &self.key)?,
-            name: self.name,
-            description: self.description,
+            name: Bilingual { en: self.name, ar: self.name_ar },
+            description: Bilingual { en: self.description, ar: self.description_ar },
             department: self.department,
             tags: self.tags,
             input_schema: self.input_schema.0,
@@ -70,6 +74,8 @@ pub(crate) struct StepInput {
     name: String,
     /// The title that people read; null takes the name.
     title: Option<String>,
+    /// The same in Arabic.
+    title_ar: Option<String>,
     /// The steps that must have completed, or been skipped, first.
     #[graphql(default)]
     needs: Vec<String>,
@@ -116,7 +122,8 @@ impl StepInput {
         let compensation = self.compensation.take().map(|undo| undo.into_work(&name)).transpose()?.map(Box::new);
         let when = self.when.take().map(|when| expression(&format!("step `{name}`, when"), &when)).transpose()?;
         let needs = self.needs.iter().map(|need| parse("steps.needs", need)).collect::<Result<_>>()?;
-        let title = self.title.take().unwrap_or_else(|| self.name.clone());
+        let en = self.title.take().unwrap_or_else(|| self.name.clone());
+        let title = Bilingual { en, ar: self.title_ar.take() };
         let timeout = self.timeout_ms.map(duration);
         let work = self.into_work(&name)?;
         Ok(domain::Step { name, title, needs, when, work, output, timeout, compensation })
@@ -203,6 +210,8 @@ pub(crate) struct ForEachInput {
 pub(crate) struct ApprovalInput {
     /// What is asked, for the person who decides.
     question: String,
+    /// The same in Arabic.
+    question_ar: Option<String>,
     /// Who may decide, each as `anyone`, `person:NAME` or `role:NAME`; at least one.
     approvers: Vec<String>,
     /// How many of them must agree, at least 1.
@@ -228,7 +237,7 @@ impl ApprovalInput {
     fn into_approval(self, name: &StepName) -> Result<Approval> {
         let approvers = self.approvers.iter().map(|one| parse("approval.approvers", one)).collect::<Result<_>>()?;
         Ok(Approval {
-            question: self.question,
+            question: Bilingual { en: self.question, ar: self.question_ar },
             approvers,
             quorum: self.quorum,
             content: mappings(&format!("step `{name}`, approval content"), self.content)?,

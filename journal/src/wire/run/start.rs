@@ -8,7 +8,7 @@ use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::wire::definition::{DefinitionV1, DefinitionV2};
+use crate::wire::definition::{DefinitionV1, DefinitionV2, DefinitionV3};
 use crate::wire::values::{ActorV1, Id, JsonV1, all, checked, moment};
 use crate::wire::{Encoded, Thaw, write};
 
@@ -93,6 +93,29 @@ pub(in crate::wire) struct StartedV2<'a> {
     trigger: Option<FiringV1<'a>>,
 }
 
+/// What people read of its definition may be in two languages.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct StartedV3<'a> {
+    id: Id,
+    workflow: Id,
+    version: u32,
+    #[serde(borrow)]
+    definition: DefinitionV3<'a>,
+    #[serde(borrow)]
+    input: JsonV1<'a>,
+    #[serde(borrow)]
+    by: ActorV1<'a>,
+    at_micros: i64,
+    deadline_micros: Option<i64>,
+    priority: i32,
+    #[serde(borrow)]
+    parent: Option<ParentV1<'a>>,
+    #[serde(borrow)]
+    lineage: Option<LineageV1<'a>>,
+    #[serde(borrow)]
+    trigger: Option<FiringV1<'a>>,
+}
+
 impl<'a> From<StartedV1<'a>> for StartedV2<'a> {
     fn from(old: StartedV1<'a>) -> Self {
         Self {
@@ -112,14 +135,33 @@ impl<'a> From<StartedV1<'a>> for StartedV2<'a> {
     }
 }
 
+impl<'a> From<StartedV2<'a>> for StartedV3<'a> {
+    fn from(old: StartedV2<'a>) -> Self {
+        Self {
+            id: old.id,
+            workflow: old.workflow,
+            version: old.version,
+            definition: old.definition.into(),
+            input: old.input,
+            by: old.by,
+            at_micros: old.at_micros,
+            deadline_micros: old.deadline_micros,
+            priority: old.priority,
+            parent: old.parent,
+            lineage: old.lineage,
+            trigger: old.trigger,
+        }
+    }
+}
+
 pub(super) fn freeze(start: &Start) -> Result<Encoded, String> {
     let Start { id, workflow, version, definition, input, by, at, deadline, priority, parent, lineage, trigger } =
         start;
-    write(&StartedV2 {
+    write(&StartedV3 {
         id: id.as_uuid().into_bytes(),
         workflow: workflow.as_uuid().into_bytes(),
         version: *version,
-        definition: DefinitionV2::freeze(definition)?,
+        definition: DefinitionV3::freeze(definition)?,
         input: JsonV1::freeze(input)?,
         by: ActorV1::freeze(by),
         at_micros: at.as_micros(),
@@ -131,7 +173,7 @@ pub(super) fn freeze(start: &Start) -> Result<Encoded, String> {
     })
 }
 
-impl Thaw for StartedV2<'_> {
+impl Thaw for StartedV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::Started(Box::new(Start {
             id: RunId::from_uuid(Uuid::from_bytes(self.id)),

@@ -32,14 +32,13 @@ pub(super) async fn write_plans(connection: &mut PgConnection, fold: &Fold<'_>) 
             let definition =
                 serde_json::to_string(step).map_err(|error| ApplyError::Indigestible(error.to_string()))?;
             sqlx::query!(
-                "INSERT INTO plans (workflow_id, version, ordinal, step, title, kind, agent_key, template_key, needs,
+                "INSERT INTO plans (workflow_id, version, ordinal, step, kind, agent_key, template_key, needs,
                     approvers, definition)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::text::json)",
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::json)",
                 workflow,
                 version,
                 i32::try_from(ordinal).unwrap_or(i32::MAX),
                 step.name.as_str(),
-                &storable(&step.title) as _,
                 step.work.kind(),
                 task.map(|task| task.agent.as_str()),
                 task.map(|task| task.template.as_str()),

@@ -5,10 +5,10 @@ use std::time::Duration;
 use domain::workflow::{
     Approval, Approver, ForEach, Mapping, ParentClose, SignalWait, SubRun, TaskWork, Verdict, Wait, Work,
 };
-use domain::{Definition, Expression, RetryPolicy, Step};
+use domain::{Bilingual, Definition, Expression, RetryPolicy, Step};
 use serde_json::json;
 
-use super::retry;
+use super::{both, retry};
 
 fn mapping(pairs: &[(&str, &str)]) -> Mapping {
     pairs.iter().map(|(name, source)| (name.parse().unwrap(), Expression::trusted(source))).collect()
@@ -33,7 +33,7 @@ fn bare_task() -> TaskWork {
 fn step(name: &str, work: Work) -> Step {
     Step {
         name: name.parse().unwrap(),
-        title: String::new(),
+        title: Bilingual::default(),
         needs: vec![],
         when: None,
         work,
@@ -45,7 +45,7 @@ fn step(name: &str, work: Work) -> Step {
 
 pub(super) fn definition() -> Definition {
     let draft = Step {
-        title: "Draft".to_owned(),
+        title: both("Draft", "مسودة"),
         needs: vec!["approve".parse().unwrap(), "sections".parse().unwrap()],
         when: Some(Expression::trusted("input.pages")),
         output: mapping(&[("text", "result.text"), ("words", "length(result.text)")]),
@@ -56,7 +56,7 @@ pub(super) fn definition() -> Definition {
     let undo_bare = Step { compensation: Some(Box::new(bare_task())), ..step("polish_2", Work::Task(bare_task())) };
     let list = ForEach { over: Expression::trusted("input.sections"), max_parallel: 4, each: task() };
     let approval = Approval {
-        question: "Is „this“ right?".to_owned(),
+        question: both("Is „this“ right?", "هل هذا صحيح؟"),
         approvers: vec![Approver::Person("ada".to_owned()), Approver::Role("editor:de".to_owned()), Approver::Anyone],
         quorum: 2,
         content: mapping(&[("text", "steps.draft.text")]),
@@ -66,7 +66,7 @@ pub(super) fn definition() -> Definition {
         on_expiry: Verdict::Approve,
     };
     let bare_approval = Approval {
-        question: String::new(),
+        question: Bilingual::default(),
         approvers: vec![],
         quorum: 0,
         content: [].into(),
@@ -86,8 +86,8 @@ pub(super) fn definition() -> Definition {
         SubRun { version: None, input: [].into(), wait: false, on_parent_close: ParentClose::Abandon, ..run.clone() };
     Definition {
         key: "write-report".parse().unwrap(),
-        name: "Write a report".to_owned(),
-        description: "From a topic to a text".to_owned(),
+        name: both("Write a report", "كتابة تقرير"),
+        description: both("From a topic to a text", "من موضوع إلى نص"),
         department: "editorial".to_owned(),
         tags: vec!["text".to_owned(), "größe".to_owned()],
         input_schema: json!({ "type": "object", "properties": { "topic": { "type": "string" }, "pages": {} } }),
@@ -110,8 +110,8 @@ pub(super) fn definition() -> Definition {
 
 pub(super) fn bare_definition() -> Definition {
     Definition {
-        name: String::new(),
-        description: String::new(),
+        name: Bilingual::default(),
+        description: Bilingual::default(),
         department: String::new(),
         tags: vec![],
         input_schema: json!({}),

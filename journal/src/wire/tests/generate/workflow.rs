@@ -9,7 +9,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{duration, expression, json, key, retry, step_name, text, texts};
+use super::{bilingual, duration, expression, json, key, retry, step_name, text, texts};
 
 pub(super) fn event() -> BoxedStrategy<Event> {
     prop_oneof![
@@ -22,7 +22,7 @@ pub(super) fn event() -> BoxedStrategy<Event> {
 }
 
 pub(super) fn definition() -> BoxedStrategy<Definition> {
-    let words = (key(), text(), text(), text(), texts());
+    let words = (key(), bilingual(), bilingual(), text(), texts());
     (words, json(), vec(step(), 0..4), mapping(), option::of(duration()))
         .prop_map(|(words, input_schema, steps, output, timeout)| {
             let (key, name, description, department, tags) = words;
@@ -32,7 +32,7 @@ pub(super) fn definition() -> BoxedStrategy<Definition> {
 }
 
 fn step() -> BoxedStrategy<Step> {
-    let names = (step_name(), text(), vec(step_name(), 0..3));
+    let names = (step_name(), bilingual(), vec(step_name(), 0..3));
     let ends = (option::of(duration()), option::of(task()));
     (names, option::of(expression()), work(), mapping(), ends)
         .prop_map(|((name, title, needs), when, work, output, (timeout, compensation))| Step {
@@ -80,7 +80,7 @@ fn approval() -> BoxedStrategy<Approval> {
         prop_oneof![Just(Approver::Anyone), name().prop_map(Approver::Person), name().prop_map(Approver::Role),];
     let verdict = || select(Verdict::ALL.as_slice());
     let expiry = (option::of(duration()), verdict());
-    (text(), vec(approver, 0..3), any::<u32>(), mapping(), any::<bool>(), verdict(), expiry)
+    (bilingual(), vec(approver, 0..3), any::<u32>(), mapping(), any::<bool>(), verdict(), expiry)
         .prop_map(|(question, approvers, quorum, content, own_run, on_rejection, (expires_after, on_expiry))| {
             Approval { question, approvers, quorum, content, own_run, on_rejection, expires_after, on_expiry }
         })
