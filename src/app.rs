@@ -121,12 +121,19 @@ impl App {
         let snapshots = Arc::new(PostgresSnapshots::new(store.pool.clone()));
         let commands = Commands::new(Arc::clone(&journal)).with_snapshots(snapshots);
 
+        let (membership, members) = store.join().await?;
+        rooms.push(Room::open("membership", |stop| async move {
+            membership.run(stop).await;
+            Ok(())
+        }));
+
         let mut options = projections::Options::default();
         if !journal.gapless() {
             // Positions are bytes of a log there, about a thousand to an event.
             options.unwritten = options.unwritten.saturating_mul(1024);
         }
-        let service = projections::Service::open(store.pool.clone(), Arc::clone(&journal), options).await?;
+        let service =
+            projections::Service::open(store.pool.clone(), Arc::clone(&journal), options).await?.among(&members);
         let queries = service.handle().queries().clone();
         rooms.push(Room::open("projections", |stop| async move {
             service.run(stop).await;
@@ -136,12 +143,6 @@ impl App {
         let follower = commands.clone();
         rooms.push(Room::open("library follower", |stop| async move {
             follower.follow_library(head, stop).await;
-            Ok(())
-        }));
-
-        let (membership, members) = store.join().await?;
-        rooms.push(Room::open("membership", |stop| async move {
-            membership.run(stop).await;
             Ok(())
         }));
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use journal::{Batch, Journal, Position, ReadError};
+use journal::{Batch, Journal, Members, Position, ReadError};
 use metrics::{counter, gauge, histogram};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::Instant;
@@ -23,6 +23,8 @@ pub(crate) struct Runner {
     pub(crate) projector: Arc<dyn Projector>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) options: Options,
+    /// Where there are other nodes: who of them is alive.
+    pub(crate) members: Option<Members>,
 }
 
 /// Why a session ended.
@@ -154,8 +156,12 @@ impl Runner {
     async fn open(&self, shutdown: &CancellationToken) -> Result<(PgConnection, Claim, Position), Ended> {
         let projector = &*self.projector;
         tables::ensure(&self.pool, projector).await?;
-        let mut connection = tables::connect(&self.pool, projector.schema()).await?;
-        tables::lock(&mut connection, projector.name()).await?;
+        let members = self.members.as_ref();
+        let mut connection = match members {
+            Some(members) => tables::connect_of(&self.pool, projector.schema(), members.me()).await?,
+            None => tables::connect(&self.pool, projector.schema()).await?,
+        };
+        tables::lock(&mut connection, projector.name(), members).await?;
         loop {
             let owned = tables::take(&mut connection, projector.name()).await?;
             if owned.version > projector.version() {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use journal::{Journal, Position};
+use journal::{Journal, Members, Position};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -54,11 +54,22 @@ impl Service {
                 progress: Arc::new(Progress::new(projector.name())),
                 projector,
                 options: options.clone(),
+                members: None,
             })
             .collect();
         let progress: Arc<[Arc<Progress>]> = runners.iter().map(|runner| Arc::clone(&runner.progress)).collect();
         let queries = Queries::with_progress(pool.clone(), Arc::clone(&progress));
         Ok(Self { runners, handle: Handle { pool, journal, progress, queries } })
+    }
+
+    /// Several nodes on one database: who of them is alive decides who has to wait for a read model, and for whom. Without
+    /// it a node that is frozen keeps what it has.
+    #[must_use]
+    pub fn among(mut self, members: &Members) -> Self {
+        for runner in &mut self.runners {
+            runner.members = Some(members.clone());
+        }
+        self
     }
 
     /// For talking to the running service.

@@ -1,10 +1,13 @@
 //! Makes the tables of read models, and takes ownership of their checkpoints.
 
+use std::time::Duration;
+
+use domain::NodeId;
+use journal::{Members, Position};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use crate::projector::{Claim, Projector, now_micros, position};
-use journal::Position;
 
 /// The live checkpoint, just taken over.
 #[derive(Debug, Clone, Copy)]
@@ -14,12 +17,26 @@ pub(crate) struct Owned {
     pub(crate) version: i32,
 }
 
+/// How connections for projectors are called; behind it stands the node that they belong to.
+const NAME: &str = "hishamos projector";
+/// How often a node that waits for a projector looks whether the one that has it is still alive.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// Connects with the tables of `schema` on the search path. Commits on it do not wait for the disk: rows and checkpoint
 /// are lost together if they are lost, and the journal brings them again.
 pub(crate) async fn connect(pool: &PgPool, schema: &str) -> Result<PgConnection, sqlx::Error> {
+    connect_as(pool, schema, NAME).await
+}
+
+/// As [`connect`], under the name of a node, so that others can see whose connection it is.
+pub(crate) async fn connect_of(pool: &PgPool, schema: &str, node: NodeId) -> Result<PgConnection, sqlx::Error> {
+    connect_as(pool, schema, &format!("{NAME} {node}")).await
+}
+
+async fn connect_as(pool: &PgPool, schema: &str, name: &str) -> Result<PgConnection, sqlx::Error> {
     let options: PgConnectOptions = (*pool.connect_options()).clone();
     let options = options
-        .application_name("hishamos projector")
+        .application_name(name)
         .options([("search_path", schema), ("synchronous_commit", "off")])
         // Every row is found by its primary key. A plan made while a table was small must not scan it later.
         .options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")])
@@ -91,10 +108,17 @@ pub(crate) async fn make(
     run_sql(connection, projector.tables().to_owned()).await
 }
 
-/// Waits until no other process runs the projector. The lock goes with the connection.
-pub(crate) async fn lock(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+/// Waits until no other process runs the projector. The lock goes with the connection; the connection of a node that the
+/// others hold for dead, which a frozen one keeps, is cut. Its fence is passed afterwards, so it writes no more.
+pub(crate) async fn lock(
+    connection: &mut PgConnection,
+    name: &str,
+    members: Option<&Members>,
+) -> Result<(), sqlx::Error> {
     // A waiting statement keeps vacuum from its work, so it is begun anew from time to time.
-    run_sql(connection, "SET lock_timeout = '60s'".to_owned()).await?;
+    let patience = members.map_or(Duration::from_secs(60), |_| LOOK);
+    run_sql(connection, format!("SET lock_timeout = {}", patience.as_millis())).await?;
+    let mut suspect = None;
     loop {
         let locked = sqlx::query!("SELECT pg_advisory_lock(hashtextextended('hishamos projector ' || $1, 0))", name);
         match locked.execute(&mut *connection).await {
@@ -102,8 +126,46 @@ pub(crate) async fn lock(connection: &mut PgConnection, name: &str) -> Result<()
             Err(error) if error.as_database_error().and_then(|error| error.code()).as_deref() == Some("55P03") => {}
             Err(error) => return Err(error),
         }
+        let Some(members) = members else { continue };
+        let dead = holder(connection, name).await?.filter(|holder| !members.isolated() && !holder.is_among(members));
+        // Who has just come may not be known to everybody yet.
+        if let Some(holder) = dead
+            && suspect == Some(holder)
+        {
+            tracing::warn!(projector = name, node = %holder.node, "the node that has the projector is dead and is cut off");
+            sqlx::query_scalar!("SELECT pg_terminate_backend($1)", holder.pid).fetch_one(&mut *connection).await?;
+        }
+        suspect = dead;
     }
     run_sql(connection, "SET lock_timeout = 0".to_owned()).await
+}
+
+/// Whose connection has the lock of a projector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Holder {
+    pid: i32,
+    node: NodeId,
+}
+
+impl Holder {
+    fn is_among(&self, members: &Members) -> bool {
+        members.now().contains(&self.node)
+    }
+}
+
+/// Who has the lock; nobody is named when it is a connection that does not say whose it is.
+async fn holder(connection: &mut PgConnection, name: &str) -> Result<Option<Holder>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT a.pid AS "pid!", a.application_name AS "application!" FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND a.datname = current_database()
+         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+         AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended('hishamos projector ' || $1, 0)"#,
+        name
+    )
+    .fetch_optional(connection)
+    .await?;
+    let named = |application: &str| application.strip_prefix(NAME)?.trim_start().parse::<NodeId>().ok();
+    Ok(row.and_then(|row| Some(Holder { pid: row.pid, node: named(&row.application)? })))
 }
 
 /// Takes the live checkpoint over: whoever had it can write no more.

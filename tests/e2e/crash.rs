@@ -1,15 +1,15 @@
-//! The program is killed while PostgreSQL holds back each append of a workflow in turn, once so that the append is lost and
-//! once so that it is recorded but nobody hears of it. Whatever the moment, the next program ends the run in the same
-//! state, and no finished work is done again. One workflow is the welcome of every installation; the other has every
-//! kind of step.
+//! The program is killed, or frozen, while PostgreSQL holds back each append of a workflow in turn, once so that the append
+//! is lost and once so that it is recorded but nobody hears of it. Whatever the moment, another program ends the run in
+//! the same state, and no finished work is done again; who wakes up from its frost writes nothing that is not its own
+//! any more. One workflow is the welcome of every installation; the other has every kind of step.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, Row};
 use testkit::Database;
 
-use crate::program::{Home, until};
+use crate::program::{Home, Server, send, until};
 
 /// The advisory lock that holds an append back.
 const HOLD: i64 = 4_242;
@@ -138,8 +138,15 @@ impl World {
         command
     }
 
-    fn serve(&self) -> crate::program::Server {
+    fn serve(&self) -> Server {
         self.home.serve_by(self.command(&["serve", "--port", "0", "--json", "--simulate"]))
+    }
+
+    /// Another program on the same database, soon convinced that a silent one is dead.
+    fn serve_beside(&self, home: &Home) -> Server {
+        let mut command = home.command(&["serve", "--port", "0", "--json", "--simulate"]);
+        command.env("DATABASE_URL", self.database.url()).env("HISHAMOS_ENGINE__TAKEOVER_SECONDS", "1");
+        home.serve_by(command)
     }
 
     fn json(&self, arguments: &[&str]) -> Value {
@@ -228,7 +235,16 @@ fn a_kill_at_any_append_of_any_kind_of_step_changes_nothing_in_the_end() {
     kill_everywhere(&EVERY_KIND);
 }
 
+#[test]
+fn a_frost_at_any_append_of_any_kind_of_step_changes_nothing_in_the_end() {
+    everywhere(&EVERY_KIND, frozen_at);
+}
+
 fn kill_everywhere(corpus: &Corpus) {
+    everywhere(corpus, killed_at);
+}
+
+fn everywhere(corpus: &Corpus, strike: fn(&Corpus, i64, Fate, &Value)) {
     let world = World::new();
     let server = world.serve();
     world.load(corpus);
@@ -247,7 +263,7 @@ fn kill_everywhere(corpus: &Corpus) {
     for group in cases.chunks(3) {
         std::thread::scope(|scope| {
             for (offset, fate) in group {
-                scope.spawn(|| killed_at(corpus, *offset, *fate, &expected));
+                scope.spawn(|| strike(corpus, *offset, *fate, &expected));
             }
         });
     }
@@ -267,52 +283,73 @@ fn appends(world: &World, base: i64) -> Vec<i64> {
     })
 }
 
+/// An append that PostgreSQL holds back, and the process in PostgreSQL that was to record it.
+struct Held {
+    holder: PgConnection,
+    backend: i32,
+    position: i64,
+}
+
+impl Held {
+    /// Lets the run go as far as the append that begins `offset` positions after now.
+    fn at(world: &World, corpus: &Corpus, offset: i64) -> (Self, Child) {
+        let position = world.head() + offset;
+        let mut holder = world.runtime.block_on(async {
+            let mut holder = PgConnection::connect(world.database.url()).await.unwrap();
+            sqlx::query("SELECT pg_advisory_lock($1)").bind(HOLD).execute(&mut holder).await.unwrap();
+            let trigger = format!(
+                "CREATE FUNCTION hold_back() RETURNS trigger LANGUAGE plpgsql AS $$
+                 BEGIN PERFORM pg_advisory_xact_lock({HOLD}); RETURN NEW; END $$;
+                 CREATE TRIGGER hold_back BEFORE INSERT ON journal.events
+                     FOR EACH ROW WHEN (NEW.position = {position}) EXECUTE FUNCTION hold_back();"
+            );
+            sqlx::raw_sql(sqlx::AssertSqlSafe(trigger)).execute(&mut holder).await.unwrap();
+            holder
+        });
+        let asking = world.start(corpus).arg("--watch").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let backend = until("the held append", || {
+            world.runtime.block_on(async {
+                sqlx::query_scalar(
+                    "SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                     WHERE locktype = 'advisory' AND objid = $1 AND NOT granted AND datname = current_database()",
+                )
+                .bind(sqlx::postgres::types::Oid(u32::try_from(HOLD).unwrap()))
+                .fetch_optional(&mut holder)
+                .await
+                .unwrap()
+            })
+        });
+        (Self { holder, backend, position }, asking)
+    }
+
+    /// Lets its fate happen.
+    fn release(mut self, world: &World, fate: Fate) {
+        world.runtime.block_on(async {
+            if fate == Fate::Lost {
+                let kill = sqlx::query("SELECT pg_terminate_backend($1, 10000)").bind(self.backend);
+                kill.execute(&mut self.holder).await.unwrap();
+            }
+            sqlx::query("SELECT pg_advisory_unlock($1)").bind(HOLD).execute(&mut self.holder).await.unwrap();
+        });
+        if fate == Fate::Recorded {
+            until("the append to be recorded", || (world.head() >= self.position).then_some(()));
+        }
+        world.runtime.block_on(async {
+            sqlx::raw_sql("DROP TRIGGER hold_back ON journal.events").execute(&mut self.holder).await.unwrap();
+        });
+    }
+}
+
 fn killed_at(corpus: &Corpus, offset: i64, fate: Fate, expected: &Value) {
     let world = World::new();
     let server = world.serve();
     world.load(corpus);
     let base = world.head();
-    let mut holder = world.runtime.block_on(async {
-        let mut holder = PgConnection::connect(world.database.url()).await.unwrap();
-        sqlx::query("SELECT pg_advisory_lock($1)").bind(HOLD).execute(&mut holder).await.unwrap();
-        let trigger = format!(
-            "CREATE FUNCTION hold_back() RETURNS trigger LANGUAGE plpgsql AS $$
-             BEGIN PERFORM pg_advisory_xact_lock({HOLD}); RETURN NEW; END $$;
-             CREATE TRIGGER hold_back BEFORE INSERT ON journal.events
-                 FOR EACH ROW WHEN (NEW.position = {}) EXECUTE FUNCTION hold_back();",
-            base + offset
-        );
-        sqlx::raw_sql(sqlx::AssertSqlSafe(trigger)).execute(&mut holder).await.unwrap();
-        holder
-    });
-    let mut asking = world.start(corpus).arg("--watch").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let held: i32 = until("the held append", || {
-        world.runtime.block_on(async {
-            sqlx::query_scalar(
-                "SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database
-                 WHERE locktype = 'advisory' AND objid = $1 AND NOT granted AND datname = current_database()",
-            )
-            .bind(sqlx::postgres::types::Oid(u32::try_from(HOLD).unwrap()))
-            .fetch_optional(&mut holder)
-            .await
-            .unwrap()
-        })
-    });
+    let (held, mut asking) = Held::at(&world, corpus, offset);
     server.end("-KILL");
     let _ = asking.kill();
     asking.wait().unwrap();
-    world.runtime.block_on(async {
-        if fate == Fate::Lost {
-            sqlx::query("SELECT pg_terminate_backend($1, 10000)").bind(held).execute(&mut holder).await.unwrap();
-        }
-        sqlx::query("SELECT pg_advisory_unlock($1)").bind(HOLD).execute(&mut holder).await.unwrap();
-    });
-    if fate == Fate::Recorded {
-        until("the append to be recorded", || (world.head() >= base + offset).then_some(()));
-    }
-    world.runtime.block_on(async {
-        sqlx::raw_sql("DROP TRIGGER hold_back ON journal.events").execute(&mut holder).await.unwrap();
-    });
+    held.release(&world, fate);
     assert_eq!(world.head() >= base + offset, fate == Fate::Recorded, "{offset} {fate:?}");
 
     let server = world.serve();
@@ -322,6 +359,43 @@ fn killed_at(corpus: &Corpus, offset: i64, fate: Fate, expected: &Value) {
         assert!(world.start(corpus).output().unwrap().status.success());
     }
     until("the run's end", || world.has_ended().then_some(()));
+    prove(&world, corpus, offset, fate, expected);
+    drop(server);
+}
+
+/// Of two programs, the one with the run is frozen; the other takes the run and ends it; then the first wakes up.
+fn frozen_at(corpus: &Corpus, offset: i64, fate: Fate, expected: &Value) {
+    let (world, beside) = (World::new(), Home::new());
+    let server = world.serve_beside(&world.home);
+    world.load(corpus);
+    let base = world.head();
+    let (held, mut asking) = Held::at(&world, corpus, offset);
+    send("-STOP", server.id());
+    let other = world.serve_beside(&beside);
+    held.release(&world, fate);
+    if offset == 1 && fate == Fate::Lost {
+        // The start itself was lost, and whoever asked for it still waits for the frozen program, which tries again.
+        send("-CONT", server.id());
+    }
+    until("the run's end", || (world.head() > base && world.has_ended()).then_some(()));
+    send("-CONT", server.id());
+    // It answers again, which it does from the tables that the other has filled meanwhile.
+    prove(&world, corpus, offset, fate, expected);
+    let _ = asking.kill();
+    asking.wait().unwrap();
+    let (status, log) = server.end("-TERM");
+    assert!(status.success(), "{log}");
+    let (status, log) = other.end("-TERM");
+    assert!(status.success(), "{log}");
+    let ended = world.number(
+        "SELECT count(*) FROM journal.events WHERE event_type IN ('run.completed', 'run.failed', 'run.cancelled')",
+    );
+    let started = world.number("SELECT count(*) FROM journal.events WHERE event_type = 'run.started'");
+    assert_eq!(ended, started, "each run ends once, also after the frozen program has woken up");
+}
+
+/// The run has ended as it should, with nothing done twice.
+fn prove(world: &World, corpus: &Corpus, offset: i64, fate: Fate, expected: &Value) {
     assert_eq!(world.final_state(), *expected, "append at {offset}, {fate:?}");
     let (tasks, answers) = corpus.tasks;
     assert_eq!(world.number("SELECT count(*) FROM journal.events WHERE event_type = 'task.created'"), tasks);
@@ -332,5 +406,4 @@ fn killed_at(corpus: &Corpus, offset: i64, fate: Fate, expected: &Value) {
     );
     assert_eq!(world.number("SELECT count(*) FROM journal.events WHERE event_type = 'run.stalled'"), 0);
     assert_eq!(world.json(&["audit", "verify", "--json"])["sound"], true);
-    drop(server);
 }

@@ -85,6 +85,34 @@ fn runs_survive_a_postgresql_that_is_killed_under_them() {
     assert_eq!(verified["sound"], true, "{verified}");
 }
 
+/// As when the machine loses power: program and PostgreSQL are gone at the same moment, several times, in the middle of
+/// the work. Whoever was told that a run has started finds it completed in the end.
+#[test]
+fn runs_survive_that_program_and_postgresql_are_killed_together() {
+    install_crypto();
+    let home = Home::new();
+    let mut server = home.serve(&["--simulate"]);
+    home.run(&["catalog", "load"]).expect(0);
+    for round in 0..3 {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..5).for_each(|_| assert!(start(&server, uuid::Uuid::now_v7()).is_some())));
+            }
+        });
+        let postgres = home.postgres().unwrap();
+        send("-KILL", server.id());
+        send("-KILL", postgres);
+        let (status, _) = server.end("-KILL");
+        assert!(!status.success(), "round {round}");
+        server = home.serve(&["--simulate"]);
+    }
+    until("60 completed runs", || all_completed(&server, 60));
+    let (status, log) = server.end("-TERM");
+    assert_eq!(status.code(), Some(0), "{log}");
+    let verified = home.run(&["audit", "verify", "--json"]).expect(0).json();
+    assert_eq!(verified["sound"], true, "{verified}");
+}
+
 fn install_crypto() {
     // Another test of this process may have done it.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -31,6 +31,9 @@ pub(crate) async fn measure(store: &Store, report: &mut Report) -> anyhow::Resul
     if report.wants_one(&["engine.seq10.c1000", "engine.seq10.c1000.cpu"]) {
         at_once(store, report, "engine_thousand", 1000).await?;
     }
+    if report.wants_one(&["engine.seq10.nodes3", "engine.seq10.nodes3.cpu"]) {
+        on_three_nodes(store, report).await?;
+    }
     for (name, flow, rounds) in [("engine.flow40", flows::FLOW40, 100), ("engine.fan100", flows::FAN100, 50)] {
         if report.wants(name) {
             alone(store, report, name, flow, rounds).await?;
@@ -108,6 +111,40 @@ async fn at_once(store: &Store, report: &mut Report, database: &str, count: usiz
     let name = if count == 100 { "engine.seq10.cpu".to_owned() } else { format!("engine.seq10.c{count}.cpu") };
     report.add(&name, each, "ms/run", None);
     house.close().await
+}
+
+/// As [`at_once`] with a thousand, on three nodes that share the database; each counts its own share.
+async fn on_three_nodes(store: &Store, report: &mut Report) -> anyhow::Result<()> {
+    const NODES: usize = 3;
+    let database = store.database("engine_nodes").await?;
+    let houses = [House::open(&database).await?, House::open(&database).await?, House::open(&database).await?];
+    let [one, two, three] = &houses;
+    let (share, at_once) = (report.rounds(2001) / NODES, 1000 / NODES);
+    tokio::try_join!(one.many(100, 100), two.many(100, 100), three.many(100, 100))?;
+    let (own, server) = (cpu::own(), cpu::server(&store.data));
+    let started = Instant::now();
+    tokio::try_join!(one.many(share, at_once), two.many(share, at_once), three.many(share, at_once))?;
+    let took = started.elapsed();
+    for house in &houses {
+        house.settle().await?;
+    }
+    let used = (cpu::own() - own) + (cpu::server(&store.data) - server);
+    report.add("engine.seq10.nodes3", per_second(share * NODES * STEPS, took), "steps/s", None);
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+    let each = used.as_secs_f64() * 1000.0 / (share * NODES) as f64;
+    report.add("engine.seq10.nodes3.cpu", each, "ms/run", None);
+    let runs = NODES * (100 + share);
+    for (event, wanted) in [("run.started", runs), ("run.completed", runs), ("task.completed", runs * STEPS)] {
+        let counted: i64 = sqlx::query_scalar("SELECT count(*) FROM journal.events WHERE event_type = $1")
+            .bind(event)
+            .fetch_one(&database.pool)
+            .await?;
+        anyhow::ensure!(usize::try_from(counted)? == wanted, "{counted} events {event} instead of {wanted}");
+    }
+    for house in houses {
+        house.close().await?;
+    }
+    Ok(())
 }
 
 /// The database that a hundred runs at once leave behind, full of finished runs.

@@ -28,7 +28,10 @@ async fn a_run_is_shown_with_all_its_parts() {
     let shown: Vec<_> = steps.iter().map(|step| (step.name.as_str(), step.status.as_str(), step.ordinal)).collect();
     assert_eq!(shown, [("first", "running", 0), ("second", "running", 1), ("third", "pending", 2)]);
     assert_eq!(steps[2].needs, ["first", "second"]);
-    assert_eq!((steps[2].definition.title.en.as_str(), steps[2].task_id, steps[2].position), ("Step third", None, None));
+    assert_eq!(
+        (steps[2].definition.title.en.as_str(), steps[2].task_id, steps[2].position),
+        ("Step third", None, None)
+    );
     history.finish().await;
     running.wait_for(history.position).await;
     let run = queries.run(id).await.unwrap().unwrap();

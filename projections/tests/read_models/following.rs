@@ -1,10 +1,14 @@
 //! Keeping up with the journal: batches, crashes, fences, poison, freshness.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Category, Event, StreamId, WorkflowEvent};
-use journal::{Filter, Position};
+use domain::{Category, Event, NodeId, StreamId, WorkflowEvent};
+use journal::{Filter, Members, Position};
 use projections::{Error, Options, Queries};
+use sqlx::{Connection, PgConnection};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::fixtures;
@@ -193,4 +197,38 @@ async fn a_lost_database_connection_is_made_again() {
         running.wait_for(history.position).await;
     }
     world.assert_equal().await;
+}
+
+/// A process that is frozen keeps its connections, and with them the lock; it is cut off as soon as the others hold it for
+/// dead, and not before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_process_is_cut_off_when_it_counts_as_dead() {
+    let world = World::new().await;
+    let mut history = world.history(12);
+    world.start(Options::default()).await.stop().await;
+    let (me, frozen) = (node(), node());
+    let name = format!("hishamos projector {frozen}");
+    let connect = (*world.database.pool().connect_options()).clone().application_name(&name);
+    let mut connection = PgConnection::connect_with(&connect).await.unwrap();
+    for projector in projections::names() {
+        sqlx::query("SELECT pg_advisory_lock(hashtextextended('hishamos projector ' || $1, 0))")
+            .bind(projector)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    let (alive, seen) = watch::channel(Arc::new(BTreeSet::from([me, frozen])));
+    let running = world.start_among(&Members::simulated(me, seen)).await;
+    history.happen(20).await;
+    let early = running.queries().wait_for(history.position, Duration::from_secs(7)).await;
+    assert!(matches!(early, Err(Error::Stale { .. })), "{early:?}");
+    alive.send_replace(Arc::new(BTreeSet::from([me])));
+    running.wait_for(history.position).await;
+    assert!(sqlx::query("SELECT 1").execute(&mut connection).await.is_err(), "the frozen one is cut off");
+    running.stop().await;
+    world.assert_equal().await;
+}
+
+fn node() -> NodeId {
+    NodeId::from_uuid(Uuid::now_v7())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use journal::{Journal, MemoryJournal, Position};
+use journal::{Journal, Members, MemoryJournal, Position};
 use projections::{Handle, Options, Queries, Service, compare};
 use testkit::Database;
 use tokio::task::JoinHandle;
@@ -40,7 +40,16 @@ impl World {
     }
 
     pub(crate) async fn start_over(&self, journal: Arc<dyn Journal>, options: Options) -> Running {
-        let service = Service::open(self.database.pool().clone(), journal, options).await.unwrap();
+        Self::run(Service::open(self.database.pool().clone(), journal, options).await.unwrap())
+    }
+
+    /// One of several nodes.
+    pub(crate) async fn start_among(&self, members: &Members) -> Running {
+        let (pool, journal) = (self.database.pool().clone(), Arc::clone(&self.journal));
+        Self::run(Service::open(pool, journal, Options::default()).await.unwrap().among(members))
+    }
+
+    fn run(service: Service) -> Running {
         let handle = service.handle();
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(service.run(shutdown.clone()));
