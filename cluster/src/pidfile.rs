@@ -77,23 +77,45 @@ fn holder(pid: Pid, pgdata: &Path) -> Holder {
 /// directory, so no living program owns that server; PostgreSQL's own check of its shared memory still guards the
 /// files against processes that outlived their server.
 pub(crate) async fn take_over(pgdata: &Path, patience: Duration) -> Result<(), Error> {
-    let Some(found) = PidFile::read(pgdata)? else { return Ok(()) };
-    let Some(pid) = Pid::from_raw(found.pid) else { return Ok(()) };
-    match holder(pid, pgdata) {
-        Holder::Server => {
-            tracing::warn!(pid = found.pid, "shutting down a PostgreSQL that an earlier program left behind");
-            end(pid, pgdata, patience).await
+    let path = path(pgdata);
+    let Some(pid) = pid_in(&path)? else { return Ok(()) };
+    if holder(pid, pgdata) == Holder::Server {
+        let number = pid.as_raw_nonzero().get();
+        tracing::warn!(pid = number, "shutting down a PostgreSQL that an earlier program left behind");
+        return end(pid, pgdata, patience).await;
+    }
+    clear(path, pid)
+}
+
+/// Clears away the lock file of the server's socket when the process that it names is no server on `pgdata`.
+pub(crate) fn free_socket(socket_dir: &Path, port: u16, pgdata: &Path) -> Result<(), Error> {
+    let path = socket_dir.join(format!(".s.PGSQL.{port}.lock"));
+    match pid_in(&path)? {
+        Some(pid) if holder(pid, pgdata) != Holder::Server => clear(path, pid),
+        _ => Ok(()),
+    }
+}
+
+/// The process that a lock file names in its first line.
+fn pid_in(path: &Path) -> Result<Option<Pid>, Error> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text.lines().next().and_then(|line| line.trim().parse().ok()).and_then(Pid::from_raw)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::Io { what: "read", path: path.to_owned(), source }),
+    }
+}
+
+/// Removes a lock file in whose way there is somebody: PostgreSQL takes a stranger, or one that has ended and that nobody
+/// buries, for a living server. Where there is nobody it removes the file itself.
+fn clear(path: PathBuf, pid: Pid) -> Result<(), Error> {
+    if matches!(test_kill_process(pid), Err(Errno::SRCH)) {
+        return Ok(());
+    }
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Io { what: "remove", path, source: error })
         }
-        Holder::Gone if test_kill_process(pid).is_err() => Ok(()),
-        Holder::Gone | Holder::Stranger => {
-            let path = path(pgdata);
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(Error::Io { what: "remove", path, source: error })
-                }
-                _ => Ok(()),
-            }
-        }
+        _ => Ok(()),
     }
 }
 

@@ -71,6 +71,7 @@ impl Launcher {
         let begun = Instant::now();
         loop {
             pidfile::take_over(&self.place.pgdata, self.stop_timeout).await?;
+            pidfile::free_socket(&self.place.socket_dir, Cluster::PORT, &self.place.pgdata)?;
             self.trim_log();
             match self.launch_once().await {
                 // Processes of a server that was killed hold its shared memory until they notice.

@@ -119,7 +119,8 @@ async fn a_process_id_that_went_to_a_stranger_does_not_stand_in_the_way() {
     let mut stranger = Command::new("sleep").arg("60").kill_on_drop(true).spawn().unwrap();
     let pgdata = dir.path().join("postgres/pgdata");
     let stale = format!("{}\n{}\n1700000000\n5432\n\n\n  1 1\nready   \n", stranger.id().unwrap(), pgdata.display());
-    std::fs::write(pgdata.join("postmaster.pid"), stale).unwrap();
+    std::fs::write(pgdata.join("postmaster.pid"), &stale).unwrap();
+    std::fs::write(dir.path().join("postgres/socket/.s.PGSQL.5432.lock"), stale).unwrap();
     let cluster = Cluster::start(Options::new(dir.path())).await.unwrap();
     assert_eq!(query(cluster.endpoint(), "SELECT 1").await.unwrap(), "1");
     cluster.stop().await.unwrap();
