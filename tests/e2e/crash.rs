@@ -371,8 +371,8 @@ fn frozen_at(corpus: &Corpus, offset: i64, fate: Fate, expected: &Value) {
     let base = world.head();
     let (held, mut asking) = Held::at(&world, corpus, offset);
     send("-STOP", server.id());
-    let other = world.serve_beside(&beside);
     held.release(&world, fate);
+    let other = world.serve_beside(&beside);
     if offset == 1 && fate == Fate::Lost {
         // The start itself was lost, and whoever asked for it still waits for the frozen program, which tries again.
         send("-CONT", server.id());
