@@ -278,7 +278,7 @@ pub(crate) struct Mapping {
     expression: String,
 }
 
-fn mappings(map: Expressions) -> Vec<Mapping> {
+pub(crate) fn mappings(map: Expressions) -> Vec<Mapping> {
     map.into_iter()
         .map(|(name, expression)| Mapping { name: name.into(), expression: expression.to_string() })
         .collect()

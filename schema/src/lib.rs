@@ -24,6 +24,7 @@ mod step;
 mod subscription;
 mod task;
 mod template;
+mod trigger;
 mod words;
 mod workflow;
 

@@ -14,3 +14,4 @@ mod live;
 mod runs;
 mod sdl;
 mod steering;
+mod triggers;

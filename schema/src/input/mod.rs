@@ -4,6 +4,7 @@
 
 mod control;
 mod flow;
+mod trigger;
 mod workflow;
 
 use std::str::FromStr;
@@ -25,6 +26,7 @@ pub(crate) use control::{
     ResumeRunInput, RetryRunInput, SignalRunInput, StartRunInput,
 };
 pub(crate) use flow::{LiftHoldInput, PlaceHoldInput, RemoveLimitInput, SetLimitInput, hold_scope};
+pub(crate) use trigger::{BackfillTriggerInput, PostEventInput, SetTriggerInput, TriggerInput};
 pub(crate) use workflow::DraftWorkflowInput;
 
 /// An agent to register. Registering an existing key makes a new version of it.

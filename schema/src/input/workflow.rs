@@ -370,7 +370,7 @@ impl RetryInput {
     }
 }
 
-fn mappings(place: &str, list: Vec<MappingInput>) -> Result<BTreeMap<StepName, Expression>> {
+pub(super) fn mappings(place: &str, list: Vec<MappingInput>) -> Result<BTreeMap<StepName, Expression>> {
     let mut map = BTreeMap::new();
     for MappingInput { name, expression } in list {
         let key: StepName = name.parse().map_err(|error| invalid(format!("{place}: {error}")))?;

@@ -4,6 +4,7 @@ mod bulk;
 mod catalog;
 mod flow;
 mod runs;
+mod triggers;
 
 use async_graphql::{ComplexObject, Context, MergedObject, Result, SimpleObject};
 use commands::{Commands, Outcome, Request};
@@ -23,7 +24,7 @@ use crate::workflow::Workflow;
 /// The commands of HishamOS. Each answer says where its effect stands in the journal; a query with that position as
 /// `minPosition` sees the effect.
 #[derive(Default, MergedObject)]
-pub struct Mutation(catalog::Catalog, runs::Runs, flow::Flow, bulk::Bulk);
+pub struct Mutation(catalog::Catalog, runs::Runs, flow::Flow, bulk::Bulk, triggers::TriggerCommands);
 
 fn commands<'a>(context: &Context<'a>) -> Result<&'a Commands> {
     context.data::<Commands>()

@@ -6,6 +6,7 @@
 mod entities;
 mod filter;
 mod steering;
+mod triggers;
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ pub(crate) use filter::RunFilter;
 /// What can be asked of HishamOS. Wherever `minPosition` is given, the answer reflects at least that position: give it
 /// the position that a mutation answered with to see its effect.
 #[derive(Default, MergedObject)]
-pub struct Query(entities::Entities, steering::Steering);
+pub struct Query(entities::Entities, steering::Steering, triggers::Triggers);
 
 pub(super) fn journal<'a>(context: &Context<'a>) -> Result<&'a Arc<dyn Journal>> {
     context.data::<Arc<dyn Journal>>()
