@@ -1,5 +1,5 @@
 """Finds what has no place in the tree: overlong files, paths of one machine, forgotten marks, detached tasks, error
-codes without a page, and pages without an error code."""
+codes without a page, pages without an error code, and tests that are named and do not exist."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ NO_CODES = {
     "REFUSAL",  # a kind; the other kinds are codes as well
     "NO_COLOR",  # a variable of the environment
     "GET",  # a method of HTTP
-    "URL",  # in the help of the command line
+    "URL", "UTC",  # in the help of the command line, and a time zone
     # causes that `explain` tells
     "APPROVAL", "ATTEMPT", "CHILD", "ENGINE", "FAILED", "ITEMS", "LIMIT", "NEEDS", "NOT_REACHED", "PAUSED", "RETRY",
     "RUNNING", "SIGNAL", "SKIPPED", "TIMER", "UNCLAIMED", "UNDO",
@@ -35,6 +35,7 @@ NO_CODES = {
     "AGENT", "EXPRESSION", "FROZEN", "GRACE", "HEX", "KEY", "MOMENT", "N", "PLATFORM", "REVISION", "WORKFLOW",
 }
 ERRORS = "docs/errors/"
+RELIABILITY = "docs/reliability.md"
 INDEX_ROW = re.compile(r"^\| \[(\w+)\]\((\w+)\.md\) \| (.+) \|$")
 
 
@@ -66,6 +67,14 @@ def error_pages(texts: dict[str, str]) -> list[str]:
     return sorted(wrong)
 
 
+def named_tests(texts: dict[str, str]) -> list[str]:
+    """The tests that the page on reliability names exist."""
+    tests = {name for file, text in texts.items() if file.endswith(".rs") for name in re.findall(r"\bfn (\w+)\(", text)}
+    table = [line for line in texts[RELIABILITY].splitlines() if line.startswith("| ")]
+    named = {name for line in table for name in re.findall(r"`([a-z]+(?:_[a-z0-9]+){3,})`", line)}
+    return [f"{RELIABILITY}: there is no test `{name}`" for name in sorted(named - tests)]
+
+
 def main() -> int:
     files = subprocess.check_output(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
     wrong, texts = [], {}
@@ -86,7 +95,7 @@ def main() -> int:
             for pattern, what in FORBIDDEN:
                 if pattern.search(line):
                     wrong.append(f"{name}:{number}: {what}: {line.strip()[:100]}")
-    wrong += error_pages(texts)
+    wrong += error_pages(texts) + named_tests(texts)
     for line in wrong:
         print(f"error: {line}", file=sys.stderr)
     return 1 if wrong else 0
