@@ -172,7 +172,7 @@ impl App {
         });
         let checks = vec![Check::journal(Arc::clone(&journal)), Check::projections(queries, journal), following];
         let parts = server::Parts { schema: schema::build(parts, &schema::Limits::default()), checks, metrics };
-        let server = Server::bind(server::Options::new(config.listen, operator()), parts)?;
+        let server = Server::bind(server::Options::new(config.listen, Actor::person(&config.person)), parts)?;
         let url = format!("http://{}", server.address());
         rooms.push(Room::open("server", |stop| async move { Ok(server.run(stop).await?) }));
         Ok((commands, url))
@@ -226,7 +226,7 @@ fn probe(listen: SocketAddr) -> anyhow::Result<()> {
     }
 }
 
-/// Who acts at the command line and through the server, as long as there is no access control.
+/// Who loads the catalogue at the command line, as long as there is no access control.
 pub(crate) fn operator() -> Actor {
     Actor::person("operator")
 }

@@ -48,6 +48,13 @@ impl Actor {
         Self { kind: ActorKind::System, id: part.to_owned() }
     }
 
+    /// Whether people may be called so: 1 to 64 of ASCII letters, digits, `.`, `_`, `-` and `@`.
+    #[must_use]
+    pub fn is_name(text: &str) -> bool {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
+        (1..=64).contains(&text.len()) && text.chars().all(fits)
+    }
+
     /// A human being.
     #[must_use]
     pub fn person(id: impl Into<String>) -> Self {

@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::failure::Failure;
+use crate::server::PERSON;
 
 /// How long one question may take, a wait for a read model included.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -23,25 +24,27 @@ const PROTOCOL: &str = "graphql-transport-ws";
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     base: String,
+    person: HeaderValue,
     http: reqwest::Client,
 }
 
 impl Client {
-    /// For the server at a base URL such as `http://127.0.0.1:7410`.
-    pub(crate) fn new(base: &str) -> Result<Self, Failure> {
+    /// For the server at a base URL such as `http://127.0.0.1:7410`, in the name of a person.
+    pub(crate) fn new(base: &str, person: &str) -> Result<Self, Failure> {
         let base = base.trim_end_matches('/').to_owned();
         if !base.starts_with("http://") && !base.starts_with("https://") {
             return Err(Failure::usage(format!("`{base}` is no URL of a server, such as http://127.0.0.1:7410")));
         }
         let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build();
-        Ok(Self { base, http: http.context("the HTTP client cannot be made")? })
+        let person = HeaderValue::from_str(person).map_err(|_| Failure::usage(format!("`{person}` is no name")))?;
+        Ok(Self { base, person, http: http.context("the HTTP client cannot be made")? })
     }
 
     /// Asks a question or gives a command; answers the data.
     pub(crate) async fn ask(&self, query: &str, variables: Value) -> Result<Value, Failure> {
         let url = format!("{}/graphql", self.base);
         let body = json!({ "query": query, "variables": variables });
-        let sent = self.http.post(&url).json(&body).send().await;
+        let sent = self.http.post(&url).header(PERSON, &self.person).json(&body).send().await;
         let answer = sent.with_context(|| format!("the server at {} does not answer", self.base))?;
         let status = answer.status();
         let bytes = answer.bytes().await.context("the server's answer broke off")?;
@@ -54,6 +57,7 @@ impl Client {
     pub(crate) async fn subscribe(&self, query: &str, variables: Value) -> Result<Subscription, Failure> {
         let url = format!("{}/graphql/ws", self.base.replacen("http", "ws", 1));
         let mut request = url.into_client_request().context("the server's URL cannot be used for a WebSocket")?;
+        request.headers_mut().insert(PERSON, self.person.clone());
         request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(PROTOCOL));
         let connected = tokio_tungstenite::connect_async(request).await;
         let (socket, _) = connected.with_context(|| format!("the server at {} takes no subscription", self.base))?;

@@ -54,7 +54,7 @@ pub(crate) async fn run(config: &Config, terminal: &mut Terminal, ask: Ask) -> R
     let mut signals = Signals::listen()?;
     let mut app = start_app(config).await?;
     let outcome = {
-        let (client, commands) = (Client::new(app.url())?, app.commands().clone());
+        let (client, commands) = (Client::new(app.url(), &config.person)?, app.commands().clone());
         let work = async {
             if commands.executor().journal().head().await.map_err(anyhow::Error::from)? == journal::Position::START {
                 let catalog = catalogue::read(config, None).map_err(|errors| Failure::catalog(&errors))?;
@@ -130,14 +130,14 @@ pub(crate) async fn running_server(config: &Config, url: Option<&str>) -> Result
 
 async fn find_server(config: &Config, url: Option<&str>) -> Result<Option<Client>, Failure> {
     if let Some(url) = url {
-        return Client::new(url).map(Some);
+        return Client::new(url, &config.person).map(Some);
     }
     let Some(announced) = announce::read(&config.data_dir) else { return Ok(None) };
     // A killed program leaves its announcement behind.
     let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build();
     let http = http.map_err(anyhow::Error::from)?;
     match http.get(format!("{}/health/live", announced.url)).send().await {
-        Ok(answer) if answer.status().is_success() => Client::new(&announced.url).map(Some),
+        Ok(answer) if answer.status().is_success() => Client::new(&announced.url, &config.person).map(Some),
         _ => Ok(None),
     }
 }

@@ -8,13 +8,12 @@ use clap::Subcommand;
 use commands::catalog::{parse_trigger, trigger_to_yaml};
 use commands::{Backfill, Commands, PostEvent, Request};
 use domain::trigger::{Overlap, Schedule};
-use domain::{Key, Timestamp, Trigger};
+use domain::{Actor, Key, Timestamp, Trigger};
 use serde_json::{Value, json};
 
 use super::attached::Attached;
 use super::failure::Failure;
 use super::terminal::{Terminal, cut, printable};
-use crate::app::operator;
 use crate::config::Config;
 
 /// What can be asked about triggers.
@@ -102,18 +101,19 @@ pub(crate) async fn trigger(
 ) -> Result<(), Failure> {
     let attached = Attached::open(config).await?;
     let commands = Commands::new(Arc::clone(&attached.store.journal));
-    let done = Box::pin(carry_out(&commands, terminal, as_json, asked)).await;
+    let request = Request::by(Actor::person(&config.person));
+    let done = Box::pin(carry_out(&commands, request, terminal, as_json, asked)).await;
     attached.close().await?;
     done
 }
 
 async fn carry_out(
     commands: &Commands,
+    request: Request,
     terminal: &mut Terminal,
     as_json: bool,
     asked: Triggers,
 ) -> Result<(), Failure> {
-    let request = Request::by(operator());
     let mut say = |value: Value, text: String| {
         if as_json {
             terminal.json(&value);

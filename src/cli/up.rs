@@ -51,7 +51,7 @@ pub(crate) async fn up(
     let mut signals = Signals::listen()?;
     let mut app = start(config).await?;
     let shown = {
-        let client = Client::new(app.url())?;
+        let client = Client::new(app.url(), &config.person)?;
         let commands = app.commands().clone();
         let work = Box::pin(async {
             load_catalogue(&commands, terminal, as_json, &catalog).await?;

@@ -59,6 +59,9 @@ pub(crate) struct Flags {
     /// Answer with the simulator instead of a model; everything it says is labelled as simulated
     #[arg(long, global = true)]
     pub(crate) simulate: bool,
+    /// In whose name to ask and to command (default: operator); there is no access control yet, so it is believed
+    #[arg(long = "as", value_name = "NAME", global = true)]
+    pub(crate) person: Option<String>,
     /// What to log, such as debug, or info,engine=debug
     #[arg(long, value_name = "LEVEL", global = true)]
     pub(crate) log_level: Option<String>,
@@ -117,6 +120,9 @@ fn merge(flags: &Flags, usual_file: &Path, environment: &[(String, String)]) -> 
     }
     if let Some(dir) = &flags.data_dir {
         figment = figment.merge(Serialized::default("data_dir", dir));
+    }
+    if let Some(person) = &flags.person {
+        figment = figment.merge(Serialized::default("person", person));
     }
     if let Some(listen) = flags.listen {
         figment = figment.merge(Serialized::default("listen", listen));
@@ -184,6 +190,10 @@ fn check(config: &Config) -> Result<(), Error> {
              {example}; for access from elsewhere, use an SSH tunnel",
             config.listen
         )));
+    }
+    if !domain::Actor::is_name(&config.person) {
+        let what = "a name has 1 to 64 of ASCII letters, digits, `.`, `_`, `-` and `@`";
+        return Err(Error::Invalid(format!("person is `{}`, but {what}", config.person)));
     }
     for (key, platform) in &config.platforms {
         if let Some(setting) = platform.misplaced() {

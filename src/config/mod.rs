@@ -28,6 +28,8 @@ pub(crate) struct Config {
     /// Where the server listens; loopback only.
     pub(crate) listen: SocketAddr,
     pub(crate) log: Log,
+    /// In whose name is asked and commanded, as long as there is no access control: who says so is believed.
+    pub(crate) person: String,
     /// Where work goes that names no platform, most wanted first; empty means every platform in the order of their
     /// kinds ([`PlatformKind`]), a simulator only when there is nothing else.
     pub(crate) default_platforms: Vec<String>,
@@ -51,6 +53,7 @@ impl Default for Config {
             database_url: None,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7410)),
             log: Log::default(),
+            person: "operator".to_owned(),
             default_platforms: Vec::new(),
             platforms: BTreeMap::new(),
             journal: Journal::default(),

@@ -13,7 +13,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::reply::refuse;
-use super::{State, explorer, metrics, trace};
+use super::{PERSON, State, explorer, metrics, trace};
 
 const RESPONSE_TYPE: &str = "application/graphql-response+json";
 
@@ -76,7 +76,11 @@ async fn answer(request: &HttpRequest, state: &State, mut operation: Request) ->
         let message = "subscriptions run over WebSocket, at /graphql/ws with subprotocol graphql-transport-ws";
         return refuse(StatusCode::BAD_REQUEST, "SUBSCRIPTION_OVER_HTTP", message);
     }
-    let operation = operation.data(caller(state, correlation));
+    let caller = match caller(request, state, correlation) {
+        Ok(caller) => caller,
+        Err(message) => return refuse(StatusCode::BAD_REQUEST, "ARGUMENT_INVALID", message),
+    };
+    let operation = operation.data(caller);
     let limit = state.options.timeout;
     let (schema, mutates) = (state.schema.clone(), kind == Some(OperationType::Mutation));
     let work = async move {
@@ -122,9 +126,18 @@ async fn answer(request: &HttpRequest, state: &State, mut operation: Request) ->
     }
 }
 
-/// For whom a request is carried out: the local operator, until there is access control.
-pub(super) fn caller(state: &State, correlation: Uuid) -> Caller {
-    Caller { actor: state.options.actor.clone(), correlation }
+/// For whom a request is carried out: until there is access control, whoever the request says, else the local operator.
+pub(super) fn caller(request: &HttpRequest, state: &State, correlation: Uuid) -> Result<Caller, &'static str> {
+    let actor = match request.headers().get(PERSON) {
+        None => state.options.actor.clone(),
+        Some(name) => {
+            let name = name.to_str().ok().filter(|name| domain::Actor::is_name(name));
+            domain::Actor::person(
+                name.ok_or("x-hishamos-person must be 1 to 64 of letters, digits, `.`, `_`, `-` and `@`")?,
+            )
+        }
+    };
+    Ok(Caller { actor, correlation })
 }
 
 /// Whether nothing was executed, because the request itself was wrong.

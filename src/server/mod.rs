@@ -33,6 +33,8 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use error::Error;
 
+/// The header in which a request says in whose name it comes, as long as there is no access control.
+pub(crate) const PERSON: &str = "x-hishamos-person";
 /// How long a client may take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 

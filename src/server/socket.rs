@@ -15,12 +15,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session};
 use async_graphql::{Request, Response};
 use futures_util::StreamExt;
+use schema::Caller;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
-use uuid::Uuid;
 
 use super::metrics::Underway;
 use super::reply::refuse;
@@ -45,18 +45,22 @@ pub(super) async fn upgrade(request: HttpRequest, body: Payload, state: Data<Sta
         let message = format!("there are {} WebSocket connections already; close one", state.options.max_sockets);
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_CONNECTIONS", &message);
     };
+    let correlation = trace::correlation(&request);
+    let caller = match graphql::caller(&request, &state, correlation) {
+        Ok(caller) => caller,
+        Err(message) => return refuse(StatusCode::BAD_REQUEST, "ARGUMENT_INVALID", message),
+    };
     let (response, session, messages) = match actix_ws::handle_with_protocols(&request, body, &[PROTOCOL]) {
         Ok(parts) => parts,
         Err(error) => return error.error_response(),
     };
     let limit = state.options.max_body;
     let messages = messages.max_frame_size(limit).aggregate_continuations().max_continuation_size(limit);
-    let correlation = trace::correlation(&request);
     let span = tracing::info_span!("socket", %correlation);
     let counted = Underway::connection();
     let tracker = state.tracker.clone();
     let connection = async move {
-        let reason = Connection::new(state, session.clone(), correlation).run(messages).await;
+        let reason = Connection::new(state, session.clone(), caller).run(messages).await;
         tracing::debug!(code = reason.as_ref().map(|reason| u16::from(reason.code)), "socket closed");
         // The client may be gone; then there is nobody to tell.
         let _ = session.close(reason).await;
@@ -118,7 +122,7 @@ struct Operation {
 struct Connection {
     state: Data<State>,
     session: Session,
-    correlation: Uuid,
+    caller: Caller,
     acknowledged: bool,
     operations: HashMap<String, Operation>,
     started: u64,
@@ -135,12 +139,12 @@ fn close(code: u16, reason: impl Into<String>) -> End {
 }
 
 impl Connection {
-    fn new(state: Data<State>, session: Session, correlation: Uuid) -> Self {
+    fn new(state: Data<State>, session: Session, caller: Caller) -> Self {
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         Self {
             state,
             session,
-            correlation,
+            caller,
             acknowledged: false,
             operations: HashMap::new(),
             started: 0,
@@ -230,7 +234,7 @@ impl Connection {
             Some(async_graphql::parser::types::OperationType::Subscription) => "subscription",
             _ => "query",
         };
-        let request = request.data(graphql::caller(&self.state, self.correlation));
+        let request = request.data(self.caller.clone());
         let mut responses = self.state.schema.execute_stream(request);
         let outbox = self.outbox.clone();
         let name = id.clone();

@@ -417,3 +417,18 @@ async fn stopping_closes_sockets_and_the_port() {
     stopped.unwrap().unwrap();
     assert!(TcpStream::connect(house.address).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_says_in_whose_name_it_comes() {
+    let house = House::open(|_| {}).await;
+    let query = "mutation { registerAgent(input: { key: \"a\", name: \"A\", systemPrompt: \"Work.\" }) { changed } }";
+    let post = |name: &'static str| {
+        house.http.post(house.url("/graphql")).header("x-hishamos-person", name).json(&json!({ "query": query })).send()
+    };
+    let refused = post("Ada Lovelace").await.unwrap();
+    assert_eq!(refused.status(), 400);
+    assert_eq!(refused.json::<Value>().await.unwrap()["errors"][0]["extensions"]["code"], "ARGUMENT_INVALID");
+    assert_eq!(post("ada@example.com").await.unwrap().status(), 200);
+    let events = house.ask("{ journal { events { actor } } }").await;
+    assert_eq!(events["data"]["journal"]["events"], json!([{ "actor": "person:ada@example.com" }]));
+}
