@@ -49,6 +49,8 @@ pub enum Behaviour {
         /// The body.
         body: String,
     },
+    /// What this says of the request.
+    Of(fn(&Received) -> Behaviour),
     /// Waits, then does the other.
     After(Duration, Box<Behaviour>),
     /// Reads the request and never answers. That the client gave up shows in [`OpenAiServer::abandoned`].
@@ -321,14 +323,16 @@ async fn serve(mut socket: TcpStream, shared: &Shared) -> io::Result<()> {
     let models = received.path.ends_with("/models");
     let behaviour = {
         let mut state = shared.state();
-        state.received.push(received);
-        match (completion, models) {
+        let chosen = match (completion, models) {
             (true, _) => state.script.pop_front().unwrap_or_else(|| state.default.clone()),
             (_, true) => {
                 Behaviour::json(200, &json!({ "object": "list", "data": [{ "id": MODEL, "object": "model" }] }))
             }
             _ => Behaviour::respond(404, "text/plain", "404 page not found"),
-        }
+        };
+        let chosen = if let Behaviour::Of(choose) = chosen { choose(&received) } else { chosen };
+        state.received.push(received);
+        chosen
     };
     shared.changed.notify_waiters();
     play(&mut socket, shared, behaviour, streamed).await
@@ -344,7 +348,7 @@ async fn play(socket: &mut TcpStream, shared: &Shared, mut behaviour: Behaviour,
     let words = |text: &str| text.split_inclusive(' ').map(str::to_owned).collect::<Vec<_>>();
     let six = |count| words("one two three four five six").into_iter().take(count).collect::<Vec<_>>();
     match behaviour {
-        Behaviour::After(..) | Behaviour::CutBeforeHeaders => Ok(()),
+        Behaviour::After(..) | Behaviour::Of(_) | Behaviour::CutBeforeHeaders => Ok(()),
         Behaviour::Hang => {
             hung_up(socket, shared).await;
             Ok(())

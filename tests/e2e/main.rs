@@ -12,6 +12,7 @@ mod catalogue;
 mod cli;
 mod crash;
 mod kurrent;
+mod library;
 mod life;
 mod nodes;
 mod openai;
