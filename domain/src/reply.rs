@@ -125,6 +125,22 @@ impl ErrorKind {
         )
     }
 
+    /// Whether another platform may do what this one could not.
+    #[must_use]
+    pub const fn may_pass_elsewhere(self) -> bool {
+        matches!(
+            self,
+            Self::Timeout
+                | Self::Unreachable
+                | Self::RateLimited
+                | Self::PlatformFailure
+                | Self::MalformedReply
+                | Self::Unauthorized
+                | Self::ContextTooLong
+                | Self::ContentRefused
+        )
+    }
+
     /// The stable snake_case name.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -242,6 +242,8 @@ named! {
         Attempt = "attempt",
         /// An attempt failed, and the next one waits for its time.
         Retry = "retry",
+        /// Every platform that may be asked is resting after failures, or cannot do it.
+        Resting = "resting",
         /// Elements of a list are being worked on.
         Items = "items",
         /// People are asked to decide.

@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::choice::PassedOver;
 use crate::run::SlotsNeed;
 use crate::{
     AgentId, AttemptError, ErrorKind, Key, Reply, RetryPolicy, RunId, StepName, TaskEvent, TemplateId, Timestamp,
@@ -22,7 +23,7 @@ pub enum TaskStatus {
     Assigned,
     /// A platform is being called.
     Running,
-    /// An attempt failed, and the next one waits for its time.
+    /// An attempt failed, or whoever could be asked rests, and the next one waits for its time.
     Waiting,
     /// Done.
     Completed,
@@ -122,6 +123,7 @@ pub struct Task {
     retry_at: Option<Timestamp>,
     start_by: Option<Timestamp>,
     slots: Vec<SlotsNeed>,
+    passed_over: Vec<PassedOver>,
     error: Option<AttemptError>,
 }
 
@@ -181,6 +183,12 @@ impl Task {
         &self.slots
     }
 
+    /// Who rests, when the next attempt waits for nothing but that; empty otherwise.
+    #[must_use]
+    pub fn passed_over(&self) -> &[PassedOver] {
+        &self.passed_over
+    }
+
     /// Why it failed, once failed.
     #[must_use]
     pub fn error(&self) -> Option<&AttemptError> {
@@ -233,7 +241,13 @@ impl Task {
                 self.retry_at = retry_at;
                 self.start_by = start_by;
             }
+            TaskEvent::Postponed { until, passed_over } => {
+                self.retry_at = Some(until);
+                self.passed_over = passed_over;
+                self.status = TaskStatus::Waiting;
+            }
             TaskEvent::AttemptStarted { attempt, platform, model, .. } => {
+                self.passed_over.clear();
                 self.attempts.push(Attempt { number: attempt, platform, model, status: AttemptStatus::Running });
                 self.status = TaskStatus::Running;
                 self.retry_at = None;
@@ -247,6 +261,7 @@ impl Task {
             TaskEvent::Failed { error } => {
                 self.status = TaskStatus::Failed;
                 self.error = Some(error);
+                self.passed_over.clear();
                 self.retry_at = None;
                 self.start_by = None;
                 self.slots.clear();
@@ -256,6 +271,7 @@ impl Task {
                     self.settle(AttemptStatus::Cancelled, None);
                 }
                 self.status = TaskStatus::Cancelled;
+                self.passed_over.clear();
                 self.retry_at = None;
                 self.start_by = None;
                 self.slots.clear();

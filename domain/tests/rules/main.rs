@@ -33,6 +33,7 @@ mod scopes;
 mod slots;
 mod slots_random;
 mod task;
+mod task_failover;
 mod task_waits;
 mod template;
 mod trigger;

@@ -9,6 +9,7 @@
 
 mod compat;
 mod control;
+mod failover;
 mod flow;
 mod found;
 mod kinds;

@@ -11,6 +11,7 @@ use domain::workflow::{TaskWork, Work};
 use domain::{Actor, Definition, Event, NodeId, RetryPolicy, Run, RunId, Step, StepName};
 use engine::{Engine, Options};
 use journal::{Checkpoints, Filter, Journal, Members, MemoryCheckpoints, MemoryJournal, Position};
+use providers::router::BreakerOptions;
 use providers::{Platform, Registry, Simulator};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -108,7 +109,7 @@ impl Called for Definition {
     }
 }
 
-fn worker() -> Profile {
+pub(crate) fn worker() -> Profile {
     Profile {
         timeout: Duration::from_secs(10),
         department: "engineering".to_owned(),
@@ -133,6 +134,19 @@ impl World {
         // Until the engine is there, starts are recorded alone.
         world.settle().await;
         world
+    }
+
+    /// The same as [`with`](Self::with), over several platforms whose breakers open as these options say.
+    pub(crate) async fn over(platforms: &[&Simulator], breakers: BreakerOptions) -> Self {
+        let mut world = Self::without_engine().await;
+        world.start_engine_with(platforms, breakers);
+        world
+    }
+
+    pub(crate) fn start_engine_with(&mut self, platforms: &[&Simulator], breakers: BreakerOptions) {
+        let platforms = platforms.iter().map(|platform| Arc::new((*platform).clone()) as Arc<dyn Platform>).collect();
+        let options = Options { drain: Duration::ZERO, breakers, ..Options::default() };
+        self.engine_over(Commands::new(Arc::clone(&self.journal)), platforms, options);
     }
 
     async fn without_engine() -> Self {
@@ -165,10 +179,16 @@ impl World {
     }
 
     fn start_engine_over(&mut self, commands: Commands, platform: Arc<dyn Platform>) {
+        // A platform that asked for a pause is not left alone for longer than a test can wait.
+        let breakers = BreakerOptions { pause: Duration::from_millis(1), ..BreakerOptions::default() };
+        let options = Options { drain: Duration::ZERO, breakers, ..Options::default() };
+        self.engine_over(commands, vec![platform], options);
+    }
+
+    fn engine_over(&mut self, commands: Commands, platforms: Vec<Arc<dyn Platform>>, options: Options) {
         self.shutdown = CancellationToken::new();
         let members = Members::simulated(NodeId::from_uuid(uuid::Uuid::new_v4()), self.others.subscribe());
-        let options = Options { drain: Duration::ZERO, ..Options::default() };
-        let registry = Registry::new(vec![platform], &[]).unwrap();
+        let registry = Registry::new(platforms, &[]).unwrap();
         let (engine, _) = Engine::new(options, commands, registry, Arc::clone(&self.checkpoints), members);
         let shutdown = self.shutdown.clone();
         self.engine = Some(tokio::spawn(async move { engine.run(shutdown).await.unwrap() }));

@@ -197,7 +197,7 @@ impl From<ErrorKindV1> for ErrorKindV2 {
 }
 
 impl ErrorKindV2 {
-    fn freeze(kind: ErrorKind) -> Self {
+    pub(super) fn freeze(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Timeout => Self::Timeout,
             ErrorKind::Unreachable => Self::Unreachable,
@@ -217,7 +217,7 @@ impl ErrorKindV2 {
         }
     }
 
-    fn thaw(self) -> ErrorKind {
+    pub(super) fn thaw(self) -> ErrorKind {
         match self {
             Self::Timeout => ErrorKind::Timeout,
             Self::Unreachable => ErrorKind::Unreachable,
@@ -406,10 +406,21 @@ pub(super) struct ReplyV1<'a> {
     simulated: bool,
 }
 
+impl UsageV1 {
+    pub(super) fn freeze(usage: &Usage) -> Self {
+        let Usage { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens } = *usage;
+        Self { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens }
+    }
+
+    pub(super) fn thaw(self) -> Usage {
+        let Self { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens } = self;
+        Usage { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens }
+    }
+}
+
 impl<'a> ReplyV1<'a> {
     pub(super) fn freeze(reply: &'a Reply) -> Result<Self, String> {
         let Reply { text, finish, model, usage, cost, duration, simulated } = reply;
-        let Usage { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens } = *usage;
         Ok(Self {
             text,
             finish: match finish {
@@ -419,7 +430,7 @@ impl<'a> ReplyV1<'a> {
                 FinishReason::Other(words) => FinishReasonV1::Other(words),
             },
             model,
-            usage: UsageV1 { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens },
+            usage: UsageV1::freeze(usage),
             cost_nano_usd: cost.map(|cost| cost.0),
             duration_micros: micros(*duration)?,
             simulated: *simulated,
@@ -427,7 +438,6 @@ impl<'a> ReplyV1<'a> {
     }
 
     pub(super) fn thaw(self) -> Reply {
-        let UsageV1 { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens } = self.usage;
         Reply {
             text: self.text.to_owned(),
             finish: match self.finish {
@@ -437,7 +447,7 @@ impl<'a> ReplyV1<'a> {
                 FinishReasonV1::Other(words) => FinishReason::Other(words.to_owned()),
             },
             model: self.model.to_owned(),
-            usage: Usage { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens },
+            usage: self.usage.thaw(),
             cost: self.cost_nano_usd.map(NanoUsd),
             duration: Duration::from_micros(self.duration_micros),
             simulated: self.simulated,

@@ -12,6 +12,7 @@ use domain::hold::{HoldScope, Placed};
 use domain::limit::{LimitScope, LimitSettings};
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
+use domain::task::{Choice, Consumed, PassedOver, Why};
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
     Actor, AgentEvent, AgentId, AttemptError, Bilingual, Capability, ErrorKind, Event, Expression, FinishReason,
@@ -39,7 +40,7 @@ pub(super) fn all() -> Vec<(String, Event)> {
     }
     for kind in ErrorKind::ALL {
         let error = AttemptError { kind, message: "it failed".to_owned(), retry_after: None };
-        let failed = TaskEvent::AttemptFailed { attempt: 1, error, retry_at: None };
+        let failed = TaskEvent::AttemptFailed { attempt: 1, error, retry_at: None, consumed: None };
         cases.push((kind.name().to_owned(), failed.into()));
     }
     let reasons = [FinishReason::Stop, FinishReason::Length, FinishReason::ContentFilter];
@@ -78,13 +79,19 @@ fn full() -> Vec<Event> {
             platform: "openai".parse().unwrap(),
             model: Some("gpt-x".to_owned()),
             request_hash: std::array::from_fn(|place| u8::try_from(place).unwrap()),
+            choice: Some(Choice {
+                why: Why::Fallback { from: "anthropic".parse().unwrap(), after: ErrorKind::RateLimited },
+                passed_over: passed_over(),
+            }),
         }
         .into(),
+        TaskEvent::Postponed { until: moment(11), passed_over: passed_over() }.into(),
         TaskEvent::AttemptSucceeded { attempt: 2, reply: Box::new(reply()) }.into(),
         TaskEvent::AttemptFailed {
             attempt: 2,
             error: error(),
             retry_at: Some(Timestamp::from_micros(1_800_000_000_000_001)),
+            consumed: Some(Consumed { usage: reply().usage, cost: Some(NanoUsd(7_500)) }),
         }
         .into(),
         TaskEvent::AttemptLost { attempt: 2, retry_at: Some(Timestamp::from_micros(-1)) }.into(),
@@ -184,8 +191,15 @@ fn bare() -> Vec<Event> {
             start_by: None,
         }
         .into(),
-        TaskEvent::AttemptStarted { attempt: 1, platform: "p".parse().unwrap(), model: None, request_hash: [0; 32] }
-            .into(),
+        TaskEvent::AttemptStarted {
+            attempt: 1,
+            platform: "p".parse().unwrap(),
+            model: None,
+            request_hash: [0; 32],
+            choice: None,
+        }
+        .into(),
+        TaskEvent::AttemptFailed { attempt: 1, error: error(), retry_at: None, consumed: None }.into(),
         TaskEvent::AttemptSucceeded { attempt: 1, reply: Box::new(bare_reply()) }.into(),
         TaskEvent::AttemptLost { attempt: 1, retry_at: None }.into(),
         TaskEvent::Queued { slots: vec![] }.into(),
@@ -253,6 +267,15 @@ fn slots() -> Vec<SlotsNeed> {
         fairness: fairness.to_owned(),
     };
     vec![need(7, "gpu", "anna"), need(8, "writers", "")]
+}
+
+fn passed_over() -> Vec<PassedOver> {
+    let one = |platform: &str, model: Option<&str>, reason: &str| PassedOver {
+        platform: platform.parse().unwrap(),
+        model: model.map(str::to_owned),
+        reason: reason.to_owned(),
+    };
+    vec![one("gemini", Some("flash"), "it is resting after failures"), one("ollama", None, "it cannot call tools")]
 }
 
 fn holder() -> Holder {

@@ -12,6 +12,7 @@ use domain::hold::{HoldScope, Placed};
 use domain::limit::{LimitScope, LimitSettings};
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
+use domain::task::{Choice, Consumed, PassedOver, Why};
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
     Actor, ActorKind, AgentEvent, AgentId, AttemptError, Bilingual, Capability, ErrorKind, Event, Expression,
@@ -65,18 +66,21 @@ fn task_event() -> BoxedStrategy<Event> {
             agent_version,
             reason
         }),
-        (any::<u32>(), key(), option::of(text()), any::<[u8; 32]>()).prop_map(
-            |(attempt, platform, model, request_hash)| TaskEvent::AttemptStarted {
+        (any::<u32>(), key(), option::of(text()), any::<[u8; 32]>(), option::of(choice())).prop_map(
+            |(attempt, platform, model, request_hash, choice)| TaskEvent::AttemptStarted {
                 attempt,
                 platform,
                 model,
-                request_hash
+                request_hash,
+                choice
             }
         ),
+        (timestamp(), passed_over()).prop_map(|(until, passed_over)| TaskEvent::Postponed { until, passed_over }),
         (any::<u32>(), reply())
             .prop_map(|(attempt, reply)| TaskEvent::AttemptSucceeded { attempt, reply: Box::new(reply) }),
-        (any::<u32>(), error(), option::of(timestamp()))
-            .prop_map(|(attempt, error, retry_at)| { TaskEvent::AttemptFailed { attempt, error, retry_at } }),
+        (any::<u32>(), error(), option::of(timestamp()), option::of(consumed())).prop_map(
+            |(attempt, error, retry_at, consumed)| TaskEvent::AttemptFailed { attempt, error, retry_at, consumed }
+        ),
         (any::<u32>(), option::of(timestamp()))
             .prop_map(|(attempt, retry_at)| TaskEvent::AttemptLost { attempt, retry_at }),
         (any::<u32>(), reply()).prop_map(|(attempt, reply)| TaskEvent::AttemptLate { attempt, reply: Box::new(reply) }),
@@ -86,6 +90,39 @@ fn task_event() -> BoxedStrategy<Event> {
     ]
     .prop_map(Event::from)
     .boxed()
+}
+
+fn choice() -> impl Strategy<Value = Choice> {
+    let why = prop_oneof![
+        Just(Why::First),
+        Just(Why::Again),
+        (key(), proptest::sample::select(ErrorKind::ALL.as_slice()))
+            .prop_map(|(from, after)| Why::Fallback { from, after }),
+    ];
+    (why, passed_over()).prop_map(|(why, passed_over)| Choice { why, passed_over })
+}
+
+fn passed_over() -> impl Strategy<Value = Vec<PassedOver>> {
+    let one = (key(), option::of(text()), text()).prop_map(|(platform, model, reason)| PassedOver {
+        platform,
+        model,
+        reason,
+    });
+    vec(one, 0..3)
+}
+
+fn consumed() -> impl Strategy<Value = Consumed> {
+    (usage(), option::of(any::<i64>())).prop_map(|(usage, cost)| Consumed { usage, cost: cost.map(NanoUsd) })
+}
+
+fn usage() -> impl Strategy<Value = Usage> {
+    let count = || option::of(any::<u64>());
+    (count(), count(), count(), count()).prop_map(|(input, cached, output, reasoning)| Usage {
+        input_tokens: input,
+        cached_input_tokens: cached,
+        output_tokens: output,
+        reasoning_tokens: reasoning,
+    })
 }
 
 fn agent_event() -> BoxedStrategy<Event> {
@@ -272,20 +309,13 @@ fn capabilities() -> impl Strategy<Value = Vec<Capability>> {
 }
 
 fn reply() -> BoxedStrategy<Reply> {
-    let count = || option::of(any::<u64>());
-    let usage = (count(), count(), count(), count()).prop_map(|(input, cached, output, reasoning)| Usage {
-        input_tokens: input,
-        cached_input_tokens: cached,
-        output_tokens: output,
-        reasoning_tokens: reasoning,
-    });
     let finish = prop_oneof![
         Just(FinishReason::Stop),
         Just(FinishReason::Length),
         Just(FinishReason::ContentFilter),
         text().prop_map(FinishReason::Other),
     ];
-    (text(), finish, text(), usage, option::of(any::<i64>()), duration(), any::<bool>())
+    (text(), finish, text(), usage(), option::of(any::<i64>()), duration(), any::<bool>())
         .prop_map(|(text, finish, model, usage, cost, duration, simulated)| Reply {
             text,
             finish,
