@@ -115,7 +115,8 @@ pub(crate) const fn failure_kind(kind: ErrorKind) -> Option<FailureKind> {
         | ErrorKind::Lost
         | ErrorKind::Interrupted
         | ErrorKind::Rejected
-        | ErrorKind::RunFailed => return None,
+        | ErrorKind::RunFailed
+        | ErrorKind::BudgetExhausted => return None,
     })
 }
 

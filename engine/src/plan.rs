@@ -6,7 +6,7 @@ use std::time::Duration;
 use commands::SchemaCache;
 use domain::agent::Profile;
 use domain::run::{Activity, Place};
-use domain::task::{Order, PassedOver, Prompt};
+use domain::task::{Choice, Order, PassedOver, Prompt, Reserved};
 use domain::template::TemplateBody;
 use domain::workflow::TaskWork;
 use domain::{
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::call::Call;
 use crate::traffic::Traffic;
-use crate::way::{Chosen, Next, Way};
+use crate::way::{Chosen, Most, Next, Way};
 
 /// What planning needs.
 #[derive(Clone)]
@@ -42,14 +42,30 @@ pub(crate) enum Planned {
     },
 }
 
-/// A first or further attempt: the command that records it and the call that follows.
+/// A first or further attempt: what is recorded of it and the call that follows.
 pub(crate) struct PlannedAttempt {
-    pub(crate) command: TaskCommand,
+    pub(crate) start: Start,
     pub(crate) call: Call,
     /// Whose it is.
     pub(crate) agent: Key,
-    /// Where it goes.
+    /// What it may use at most.
+    pub(crate) most: Most,
+}
+
+/// What is recorded when it starts.
+pub(crate) struct Start {
     pub(crate) platform: Key,
+    pub(crate) model: Option<String>,
+    pub(crate) request_hash: [u8; 32],
+    pub(crate) choice: Choice,
+}
+
+impl Start {
+    /// The command that records it, with what is set aside for it.
+    pub(crate) fn command(self, reserved: Vec<Reserved>) -> TaskCommand {
+        let Self { platform, model, request_hash, choice } = self;
+        TaskCommand::StartAttempt { platform, model, request_hash, choice, reserved }
+    }
 }
 
 /// Why something cannot be planned.
@@ -129,19 +145,26 @@ impl Planner {
     }
 
     /// The next attempt of an assigned task, or that it has to wait for a platform.
-    pub(crate) async fn attempt(&self, task: &Task, run: &Run) -> Result<Planned, Unplannable> {
-        let (way, agent, timeout) = self.way(task, run).await?;
+    /// Platforms that budgets do not let it go to are left out, with the reasons.
+    pub(crate) async fn attempt(
+        &self,
+        task: &Task,
+        run: &Run,
+        unaffordable: &[(Key, String)],
+    ) -> Result<Planned, Unplannable> {
+        let (mut way, agent, timeout) = self.way(task, run).await?;
+        way.leave_out(unaffordable);
         let chosen = match way.next(&self.traffic, task) {
             Next::Call(chosen) => *chosen,
             Next::Rest { pause, passed_over } => return Ok(Planned::Rest { pause, passed_over }),
             Next::Nowhere(error) => return Err(Unplannable::Rejected(error)),
         };
-        let Chosen { key, platform, model, choice, permit } = chosen;
+        let Chosen { key, platform, model, choice, permit, most } = chosen;
         let request = Request { model: model.asked, ..way.into_request() };
         let (request_hash, model) = (request.hash(), model.recorded);
-        let command = TaskCommand::StartAttempt { platform: key.clone(), model, request_hash, choice };
+        let start = Start { platform: key, model, request_hash, choice };
         let call = Call { platform, request, timeout, permit };
-        Ok(Planned::Attempt(Box::new(PlannedAttempt { command, call, agent, platform: key })))
+        Ok(Planned::Attempt(Box::new(PlannedAttempt { start, call, agent, most })))
     }
 
     /// Whether another platform can take over at once when the running attempt of a task has failed.

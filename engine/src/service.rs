@@ -283,6 +283,7 @@ impl Desk {
                 self.drivers.shared.standing.set(&self.known);
                 self.drivers.look_everywhere(true);
             }
+            Ok(Event::Budget(_)) => self.drivers.shared.standing.set(&self.known),
             Ok(Event::Hold(HoldEvent::Placed(_) | HoldEvent::Lifted { .. })) => {
                 self.drivers.shared.standing.set(&self.known);
                 self.drivers.look_everywhere(false);

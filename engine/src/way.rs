@@ -6,7 +6,7 @@ use domain::agent::Profile;
 use domain::task::{AttemptStatus, Choice, PassedOver, Why};
 use domain::{AttemptError, ErrorKind, Key, Task};
 use providers::router::{self, Lack, Needs, Route, SkipReason, Skipped, Step, Target, Tried};
-use providers::{Capabilities, Platform, Registry, Request};
+use providers::{Capabilities, Platform, Registry, Request, Usage};
 
 use crate::call::{error_kind, failure_kind};
 use crate::traffic::{Permit, Traffic};
@@ -18,7 +18,19 @@ pub(crate) struct Chosen {
     pub(crate) model: Model,
     pub(crate) choice: Choice,
     pub(crate) permit: Permit,
+    pub(crate) most: Most,
 }
+
+/// What a call may use at most, as far as that can be told before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Most {
+    pub(crate) tokens: u64,
+    /// In billionths of a US dollar; `None` when the price is not known, which is not free.
+    pub(crate) money: Option<u64>,
+}
+
+/// So long is an answer at most when neither the agent nor the list of models says.
+const LONGEST_ANSWER: u64 = 4096;
 
 /// A model as it is asked for, and as it is recorded.
 #[derive(Clone)]
@@ -52,6 +64,10 @@ pub(crate) struct Way {
     route: Route,
     request: Request,
     tokens: u64,
+    /// Tokens that surely are not more, in and, when the agent says, out.
+    bounds: (u64, Option<u64>),
+    /// Whether budgets keep it from some of them.
+    is_short: bool,
 }
 
 impl Way {
@@ -94,9 +110,19 @@ impl Way {
         }
         let needs = Needs::of(&request);
         let tokens = needs.input_tokens.saturating_add(needs.output_tokens);
+        // Two bytes a token are less than any language has on average.
+        let bounds = (needs.input_tokens.saturating_mul(2).saturating_add(16), request.max_tokens.map(u64::from));
         let targets = stops.iter().map(target).collect();
         let route = Route::new(targets, needs, attempts, !profile.fallback_platforms.is_empty());
-        Ok(Self { stops, route, request, tokens })
+        Ok(Self { stops, route, request, tokens, bounds, is_short: false })
+    }
+
+    /// Leaves platforms out, for reasons.
+    pub(crate) fn leave_out(&mut self, unaffordable: &[(Key, String)]) {
+        for (key, reason) in unaffordable {
+            self.route.leave_out(key.as_str(), reason);
+            self.is_short = true;
+        }
     }
 
     /// What is asked.
@@ -130,7 +156,8 @@ impl Way {
             };
             let choice = Choice { why, passed_over: self.named(&skipped) };
             let (key, model) = (stop.key.clone(), stop.model.clone());
-            return Next::Call(Box::new(Chosen { key, platform, model, choice, permit }));
+            let most = self.most(&*platform, model.recorded.as_deref());
+            return Next::Call(Box::new(Chosen { key, platform, model, choice, permit, most }));
         }
     }
 
@@ -138,6 +165,15 @@ impl Way {
     pub(crate) fn has_fallback(&self, traffic: &Traffic, task: &Task, error: &AttemptError) -> bool {
         let tried = tried(task, Some(error));
         self.route.fallback(&tried, |target| traffic.resting(target, self.tokens)).is_some()
+    }
+
+    fn most(&self, platform: &dyn Platform, model: Option<&str>) -> Most {
+        let (input, output) = self.bounds;
+        let known = model.and_then(|model| platform.capabilities(model).max_output).map(u64::from);
+        let output = output.or(known).unwrap_or(LONGEST_ANSWER);
+        let usage = Usage { input: Some(input), output: Some(output), ..Usage::default() };
+        let money = platform.cost(model.unwrap_or_default(), &usage).map(|cost| u64::try_from(cost).unwrap_or(0));
+        Most { tokens: input.saturating_add(output), money }
     }
 
     fn named(&self, skipped: &[Skipped]) -> Vec<PassedOver> {
@@ -151,7 +187,9 @@ impl Way {
 
     fn nowhere(&self, skipped: &[Skipped]) -> AttemptError {
         let all = |is: fn(&SkipReason) -> bool| skipped.iter().all(|skipped| is(&skipped.why));
-        let kind = if all(|why| matches!(why, SkipReason::Unusable(_))) {
+        let kind = if self.is_short {
+            ErrorKind::BudgetExhausted
+        } else if all(|why| matches!(why, SkipReason::Unusable(_))) {
             ErrorKind::UnknownPlatform
         } else if all(|why| matches!(why, SkipReason::Lacking(Lack::Context { .. }) | SkipReason::Unusable(_))) {
             ErrorKind::ContextTooLong

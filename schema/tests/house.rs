@@ -179,7 +179,13 @@ impl House {
         let platform = "simulator".parse().unwrap();
         self.on_task(
             task,
-            TaskCommand::StartAttempt { platform, model: None, request_hash: [7; 32], choice: Choice::first() },
+            TaskCommand::StartAttempt {
+                platform,
+                model: None,
+                request_hash: [7; 32],
+                choice: Choice::first(),
+                reserved: vec![],
+            },
         )
         .await;
     }

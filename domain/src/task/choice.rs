@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorKind, Key, NanoUsd, Usage};
+use crate::budget::Unit;
+use crate::{ErrorKind, Key, NanoUsd, PurseId, Usage};
 
 /// Why an attempt goes to its platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,17 @@ pub enum Why {
         /// How.
         after: ErrorKind,
     },
+}
+
+/// What is set aside in a purse for an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserved {
+    /// Where.
+    pub purse: PurseId,
+    /// What the purse counts.
+    pub unit: Unit,
+    /// How much.
+    pub amount: u64,
 }
 
 /// A platform that was not asked.

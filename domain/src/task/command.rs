@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::choice::{Choice, Consumed, PassedOver};
+use super::choice::{Choice, Consumed, PassedOver, Reserved};
 use crate::run::SlotsNeed;
 use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
 
@@ -64,6 +64,8 @@ pub enum TaskCommand {
         request_hash: [u8; 32],
         /// Why it goes there.
         choice: Choice,
+        /// What is set aside for it, in the same append.
+        reserved: Vec<Reserved>,
     },
     /// Whoever could be asked rests: the next attempt waits until one of them may be asked again.
     Postpone {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::choice::{Choice, Consumed, PassedOver};
+use super::choice::{Choice, Consumed, PassedOver, Reserved};
 use crate::run::SlotsNeed;
 use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
 
@@ -59,6 +59,8 @@ pub enum TaskEvent {
         request_hash: [u8; 32],
         /// Why it goes there; `None` in what was recorded before that was said.
         choice: Option<Choice>,
+        /// What is set aside for it until it ends.
+        reserved: Vec<Reserved>,
     },
     /// Whoever could be asked rests, so the next attempt waits.
     Postponed {

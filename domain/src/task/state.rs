@@ -4,7 +4,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::choice::PassedOver;
+use super::choice::{Consumed, PassedOver, Reserved};
+use crate::budget::Unit;
 use crate::run::SlotsNeed;
 use crate::{
     AgentId, AttemptError, ErrorKind, Key, Reply, RetryPolicy, RunId, StepName, TaskEvent, TemplateId, Timestamp,
@@ -82,9 +83,37 @@ pub struct Attempt {
     pub model: Option<String>,
     /// How it stands.
     pub status: AttemptStatus,
+    /// What was set aside for it; settled once it has ended.
+    pub reserved: Vec<Reserved>,
+    /// What it had used although it failed, as far as the platform has told.
+    pub consumed: Option<Consumed>,
 }
 
 impl Attempt {
+    /// Whether it is over.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.status != AttemptStatus::Running
+    }
+
+    /// How much of a unit it has used; `None` while it runs, and when nobody knows. What a platform refused before it
+    /// had done anything is nothing.
+    #[must_use]
+    pub fn used(&self, unit: Unit) -> Option<u64> {
+        let (usage, cost) = match &self.status {
+            AttemptStatus::Succeeded(reply) => (reply.usage, reply.cost),
+            AttemptStatus::Failed(error) => match self.consumed {
+                Some(Consumed { usage, cost }) => (usage, cost),
+                None => return (!error.kind.may_have_cost()).then_some(0),
+            },
+            AttemptStatus::Running | AttemptStatus::Lost | AttemptStatus::Cancelled => return None,
+        };
+        match unit {
+            Unit::Money => u64::try_from(cost?.0).ok(),
+            Unit::Tokens => Some(usage.input_tokens?.saturating_add(usage.output_tokens?)),
+        }
+    }
+
     /// Whether HishamOS itself cut it short because it was being stopped.
     #[must_use]
     pub fn was_interrupted(&self) -> bool {
@@ -246,15 +275,27 @@ impl Task {
                 self.passed_over = passed_over;
                 self.status = TaskStatus::Waiting;
             }
-            TaskEvent::AttemptStarted { attempt, platform, model, .. } => {
+            TaskEvent::AttemptStarted { attempt, platform, model, reserved, .. } => {
                 self.passed_over.clear();
-                self.attempts.push(Attempt { number: attempt, platform, model, status: AttemptStatus::Running });
+                self.attempts.push(Attempt {
+                    number: attempt,
+                    platform,
+                    model,
+                    status: AttemptStatus::Running,
+                    reserved,
+                    consumed: None,
+                });
                 self.status = TaskStatus::Running;
                 self.retry_at = None;
                 self.start_by = None;
             }
             TaskEvent::AttemptSucceeded { reply, .. } => self.settle(AttemptStatus::Succeeded(Arc::from(reply)), None),
-            TaskEvent::AttemptFailed { error, retry_at, .. } => self.settle(AttemptStatus::Failed(error), retry_at),
+            TaskEvent::AttemptFailed { error, retry_at, consumed, .. } => {
+                if let Some(attempt) = self.attempts.last_mut() {
+                    attempt.consumed = consumed;
+                }
+                self.settle(AttemptStatus::Failed(error), retry_at);
+            }
             TaskEvent::AttemptLost { retry_at, .. } => self.settle(AttemptStatus::Lost, retry_at),
             TaskEvent::AttemptLate { .. } => {}
             TaskEvent::Completed { .. } => self.status = TaskStatus::Completed,

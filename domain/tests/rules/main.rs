@@ -20,6 +20,7 @@ mod limit;
 mod lives;
 mod model;
 mod names;
+mod purse;
 mod ranges;
 mod retry;
 mod run;

@@ -67,6 +67,7 @@ pub(crate) fn start_at(platform: &str) -> TaskCommand {
         model: Some("m".to_owned()),
         request_hash: [7; 32],
         choice: Choice::first(),
+        reserved: vec![],
     }
 }
 
@@ -77,6 +78,7 @@ pub(crate) fn started(attempt: u32) -> TaskEvent {
         model: Some("m".to_owned()),
         request_hash: [7; 32],
         choice: Some(Choice::first()),
+        reserved: vec![],
     }
 }
 

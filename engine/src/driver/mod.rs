@@ -4,6 +4,7 @@
 //! append; every append names the revision that it is based on, so a driver that was replaced is refused; a driver
 //! leaves only when its run has ended, belongs to another node, or waits for something that the engine will see.
 
+mod budgets;
 mod children;
 mod slots;
 mod tasks;

@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, VecDeque};
 
 use domain::run::{Place, TaskEnd};
 use domain::task::{Pacing, PassedOver, TaskStatus};
-use domain::{AttemptError, ErrorKind, RunCommand, Task, TaskCommand, TaskId, Timestamp};
+use domain::{AttemptError, ErrorKind, Key, RunCommand, Task, TaskCommand, TaskId, Timestamp};
 use journal::Loaded;
 
 use super::{Driver, Stop, late};
 use crate::call::Settled;
-use crate::plan::{Planned, Unplannable};
+use crate::plan::{Planned, PlannedAttempt, Unplannable};
 use crate::stage::{Begun, Slot, Stage};
 use crate::way;
 
@@ -166,32 +166,45 @@ impl Driver {
         slot: &Slot,
         now: Timestamp,
     ) -> Result<Option<RunCommand>, Stop> {
-        let task = stage.task(id).unwrap_or(&slot.task.state).clone();
-        let planned = match self.shared.planner.attempt(&task, stage.run()).await {
-            Ok(Planned::Attempt(planned)) => *planned,
-            Ok(Planned::Rest { pause, passed_over }) => {
-                let postponed = postpone(&task, now.plus(pause), passed_over);
-                let task = late(stage.decide_task(id, || slot.clone(), postponed));
-                return Ok(task.and_then(end_of).map(|end| RunCommand::SettleTask { task: id, end, now }));
+        let mut unaffordable: Vec<(Key, String)> = Vec::new();
+        loop {
+            let task = stage.task(id).unwrap_or(&slot.task.state).clone();
+            let planned = match self.shared.planner.attempt(&task, stage.run(), &unaffordable).await {
+                Ok(Planned::Attempt(planned)) => *planned,
+                Ok(Planned::Rest { pause, passed_over }) => {
+                    let postponed = postpone(&task, now.plus(pause), passed_over);
+                    let task = late(stage.decide_task(id, || slot.clone(), postponed));
+                    return Ok(task.and_then(end_of).map(|end| RunCommand::SettleTask { task: id, end, now }));
+                }
+                Err(Unplannable::Unavailable(error)) => return Err(error.into()),
+                Err(Unplannable::Rejected(error)) => return Ok(self.reject(stage, id, slot, error, now)),
+            };
+            let needs = self.shared.standing.of_attempt(stage.run(), &planned.agent, &planned.start.platform);
+            if !needs.is_empty() || !task.slots().is_empty() {
+                late(stage.decide_task(id, || slot.clone(), TaskCommand::Queue { slots: needs.clone() }).map(drop));
+                if !task.slots().is_empty() && task.slots() != needs {
+                    // Before it asks for those that it needs now.
+                    self.give_back(stage, now).await?;
+                }
+                if !self.acquire(stage, Some(id), &needs, now).await? {
+                    return Ok(None);
+                }
             }
-            Err(Unplannable::Unavailable(error)) => return Err(error.into()),
-            Err(Unplannable::Rejected(error)) => return Ok(self.reject(stage, id, slot, error, now)),
-        };
-        let needs = self.shared.standing.of_attempt(stage.run(), &planned.agent, &planned.platform);
-        if !needs.is_empty() || !task.slots().is_empty() {
-            late(stage.decide_task(id, || slot.clone(), TaskCommand::Queue { slots: needs.clone() }).map(drop));
-            if !task.slots().is_empty() && task.slots() != needs {
-                // Before it asks for those that it needs now.
-                self.give_back(stage, now).await?;
+            let attempt = u32::try_from(task.attempts().len()).unwrap_or(u32::MAX).saturating_add(1);
+            let reserved = match self.reserve(stage, id, attempt, &planned, now).await? {
+                Ok(reserved) => reserved,
+                Err(why) => {
+                    unaffordable.push((planned.start.platform, why));
+                    continue;
+                }
+            };
+            let PlannedAttempt { start, call, .. } = planned;
+            match late(stage.decide_task(id, || slot.clone(), start.command(reserved.clone())).map(drop)) {
+                Some(()) => stage.call_after(id, call),
+                None => Self::unreserve(stage, id, attempt, &reserved),
             }
-            if !self.acquire(stage, Some(id), &needs, now).await? {
-                return Ok(None);
-            }
+            return Ok(None);
         }
-        if late(stage.decide_task(id, || slot.clone(), planned.command).map(drop)).is_some() {
-            stage.call_after(id, planned.call);
-        }
-        Ok(None)
     }
 
     fn reject(

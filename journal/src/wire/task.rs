@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::task::{Choice, Consumed, PassedOver, Why};
-use domain::{AgentId, Event, NanoUsd, RunId, StepName, TaskEvent, TemplateId, Timestamp};
+use domain::task::{Choice, Consumed, PassedOver, Reserved, Why};
+use domain::{AgentId, Event, NanoUsd, PurseId, RunId, StepName, TaskEvent, TemplateId, Timestamp};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::budget::UnitV1;
+use super::failure::AttemptErrorV3;
 use super::values::{
     AttemptErrorV1, AttemptErrorV2, ErrorKindV2, Id, JsonV1, ReplyV1, RetryPolicyV1, RetryPolicyV2, SlotsNeedV1,
     UsageV1, checked, micros, moment,
@@ -92,12 +94,21 @@ pub(super) struct AttemptStartedV2<'a> {
     request_hash: [u8; 32],
     #[serde(borrow)]
     choice: Option<ChoiceV1<'a>>,
+    reserved: Vec<ReservedV1>,
+}
+
+/// What is set aside in a purse.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+struct ReservedV1 {
+    purse: Id,
+    unit: UnitV1,
+    amount: u64,
 }
 
 impl<'a> From<AttemptStartedV1<'a>> for AttemptStartedV2<'a> {
     fn from(old: AttemptStartedV1<'a>) -> Self {
         let AttemptStartedV1 { attempt, platform, model, request_hash } = old;
-        Self { attempt, platform, model, request_hash, choice: None }
+        Self { attempt, platform, model, request_hash, choice: None, reserved: Vec::new() }
     }
 }
 
@@ -166,14 +177,14 @@ impl<'a> From<AttemptFailedV1<'a>> for AttemptFailedV2<'a> {
 pub(super) struct AttemptFailedV3<'a> {
     attempt: u32,
     #[serde(borrow)]
-    error: AttemptErrorV2<'a>,
+    error: AttemptErrorV3<'a>,
     retry_at_micros: Option<i64>,
     consumed: Option<ConsumedV1>,
 }
 
 impl<'a> From<AttemptFailedV2<'a>> for AttemptFailedV3<'a> {
     fn from(old: AttemptFailedV2<'a>) -> Self {
-        Self { attempt: old.attempt, error: old.error, retry_at_micros: old.retry_at_micros, consumed: None }
+        Self { attempt: old.attempt, error: old.error.into(), retry_at_micros: old.retry_at_micros, consumed: None }
     }
 }
 
@@ -220,6 +231,19 @@ pub(super) struct FailedV2<'a> {
     error: AttemptErrorV2<'a>,
 }
 
+/// The error is of one of more kinds again.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct FailedV3<'a> {
+    #[serde(borrow)]
+    error: AttemptErrorV3<'a>,
+}
+
+impl<'a> From<FailedV2<'a>> for FailedV3<'a> {
+    fn from(old: FailedV2<'a>) -> Self {
+        Self { error: old.error.into() }
+    }
+}
+
 impl<'a> From<FailedV1<'a>> for FailedV2<'a> {
     fn from(old: FailedV1<'a>) -> Self {
         Self { error: old.error.into() }
@@ -258,13 +282,23 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             write(&AssignedV1 { agent: agent.as_uuid().into_bytes(), agent_version: *agent_version, reason })
         }
         TaskEvent::Queued { slots } => write(&QueuedV1 { slots: SlotsNeedV1::freeze(slots) }),
-        TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice } => write(&AttemptStartedV2 {
-            attempt: *attempt,
-            platform: platform.as_str(),
-            model: model.as_deref(),
-            request_hash: *request_hash,
-            choice: choice.as_ref().map(ChoiceV1::freeze),
-        }),
+        TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved } => {
+            write(&AttemptStartedV2 {
+                attempt: *attempt,
+                platform: platform.as_str(),
+                model: model.as_deref(),
+                request_hash: *request_hash,
+                choice: choice.as_ref().map(ChoiceV1::freeze).transpose()?,
+                reserved: reserved
+                    .iter()
+                    .map(|Reserved { purse, unit, amount }| ReservedV1 {
+                        purse: purse.as_uuid().into_bytes(),
+                        unit: UnitV1::freeze(*unit),
+                        amount: *amount,
+                    })
+                    .collect(),
+            })
+        }
         TaskEvent::Postponed { until, passed_over } => {
             write(&PostponedV1 { until_micros: until.as_micros(), passed_over: PassedOverV1::freeze(passed_over) })
         }
@@ -273,7 +307,7 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
         }
         TaskEvent::AttemptFailed { attempt, error, retry_at, consumed } => write(&AttemptFailedV3 {
             attempt: *attempt,
-            error: AttemptErrorV2::freeze(error)?,
+            error: AttemptErrorV3::freeze(error)?,
             retry_at_micros: retry_at.map(Timestamp::as_micros),
             consumed: consumed.as_ref().map(|Consumed { usage, cost }| ConsumedV1 {
                 usage: UsageV1::freeze(usage),
@@ -291,7 +325,7 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             start_by_micros: start_by.map(Timestamp::as_micros),
         }),
         TaskEvent::Completed { attempt } => write(&CompletedV1 { attempt: *attempt }),
-        TaskEvent::Failed { error } => write(&FailedV2 { error: AttemptErrorV2::freeze(error)? }),
+        TaskEvent::Failed { error } => write(&FailedV3 { error: AttemptErrorV3::freeze(error)? }),
         TaskEvent::Cancelled { reason } => write(&CancelledV1 { reason }),
     }
 }
@@ -328,15 +362,15 @@ impl Thaw for QueuedV1<'_> {
 }
 
 impl<'a> ChoiceV1<'a> {
-    fn freeze(choice: &'a Choice) -> Self {
+    fn freeze(choice: &'a Choice) -> Result<Self, String> {
         let why = match &choice.why {
             Why::First => WhyV1::First,
             Why::Again => WhyV1::Again,
             Why::Fallback { from, after } => {
-                WhyV1::Fallback { from: from.as_str(), after: ErrorKindV2::freeze(*after) }
+                WhyV1::Fallback { from: from.as_str(), after: ErrorKindV2::named(*after)? }
             }
         };
-        Self { why, passed_over: PassedOverV1::freeze(&choice.passed_over) }
+        Ok(Self { why, passed_over: PassedOverV1::freeze(&choice.passed_over) })
     }
 
     fn thaw(self) -> Result<Choice, String> {
@@ -376,6 +410,15 @@ impl Thaw for AttemptStartedV2<'_> {
             model: self.model.map(str::to_owned),
             request_hash: self.request_hash,
             choice: self.choice.map(ChoiceV1::thaw).transpose()?,
+            reserved: self
+                .reserved
+                .into_iter()
+                .map(|reserved| Reserved {
+                    purse: PurseId::from_uuid(Uuid::from_bytes(reserved.purse)),
+                    unit: reserved.unit.thaw(),
+                    amount: reserved.amount,
+                })
+                .collect(),
         }
         .into())
     }
@@ -430,7 +473,7 @@ impl Thaw for CompletedV1 {
     }
 }
 
-impl Thaw for FailedV2<'_> {
+impl Thaw for FailedV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::Failed { error: self.error.thaw() }.into())
     }

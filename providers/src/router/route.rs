@@ -141,6 +141,13 @@ impl Route {
         Self { targets, needs, attempts, refused_content_goes_on }
     }
 
+    /// Leaves a target out, for a reason that is no fault of its own.
+    pub fn leave_out(&mut self, platform: &str, reason: &str) {
+        for target in self.targets.iter_mut().filter(|target| target.platform == platform) {
+            target.unusable = Some(reason.to_owned());
+        }
+    }
+
     /// Whom to call after what was tried. `resting` says whether a target rests; who is barred is called all the same
     /// when there is nobody else, because the answer says at once what is wrong.
     #[must_use]

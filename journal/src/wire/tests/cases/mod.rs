@@ -8,16 +8,18 @@ mod workflow;
 use std::time::Duration;
 
 use domain::agent::Profile;
+use domain::budget::{BudgetScope, BudgetSettings, Unit, Window};
 use domain::hold::{HoldScope, Placed};
 use domain::limit::{LimitScope, LimitSettings};
+use domain::purse::Payer;
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
-use domain::task::{Choice, Consumed, PassedOver, Why};
+use domain::task::{Choice, Consumed, PassedOver, Reserved, Why};
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
-    Actor, AgentEvent, AgentId, AttemptError, Bilingual, Capability, ErrorKind, Event, Expression, FinishReason,
-    HoldEvent, LimitEvent, NanoUsd, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent,
-    TemplateId, Timestamp, Usage, WorkflowEvent,
+    Actor, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, ErrorKind, Event, Expression,
+    FinishReason, HoldEvent, LimitEvent, NanoUsd, PurseEvent, PurseId, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId,
+    TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage, WorkflowEvent,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -37,6 +39,21 @@ pub(super) fn all() -> Vec<(String, Event)> {
     for scope in [LimitScope::Workflow(key()), LimitScope::Agent(key()), LimitScope::Platform(key())] {
         let name = format!("of_{}", scope.kind());
         cases.push((name, LimitEvent::Set { settings: Box::new(LimitSettings { scope, ..limit() }) }.into()));
+    }
+    let text = || "Büro 3".to_owned();
+    let scopes = [
+        BudgetScope::Department(text()),
+        BudgetScope::Person(text()),
+        BudgetScope::ApiKey(text()),
+        BudgetScope::Workflow(key()),
+        BudgetScope::EachRun(key()),
+        BudgetScope::Agent(key()),
+        BudgetScope::Platform(key()),
+    ];
+    for (scope, window) in scopes.into_iter().zip(Window::ALL.into_iter().cycle()) {
+        let name = format!("of_{}", scope.kind());
+        let settings = BudgetSettings { scope, window, unit: Unit::Tokens, unpriced: None, ..budget() };
+        cases.push((name, BudgetEvent::Set { settings: Box::new(settings) }.into()));
     }
     for kind in ErrorKind::ALL {
         let error = AttemptError { kind, message: "it failed".to_owned(), retry_after: None };
@@ -83,8 +100,25 @@ fn full() -> Vec<Event> {
                 why: Why::Fallback { from: "anthropic".parse().unwrap(), after: ErrorKind::RateLimited },
                 passed_over: passed_over(),
             }),
+            reserved: vec![
+                Reserved { purse: PurseId::from_uuid(id(11)), unit: Unit::Money, amount: u64::MAX },
+                Reserved { purse: PurseId::from_uuid(id(12)), unit: Unit::Tokens, amount: 900 },
+            ],
         }
         .into(),
+        BudgetEvent::Set { settings: Box::new(budget()) }.into(),
+        BudgetEvent::Removed { key: "all".parse().unwrap(), reason: reason() }.into(),
+        PurseEvent::Reserved {
+            payer: payer(),
+            amount: 12_345,
+            budget: "all".parse().unwrap(),
+            partition: Some("run 7".to_owned()),
+            window: moment(12),
+            at: moment(13),
+        }
+        .into(),
+        PurseEvent::Settled { payer: payer(), amount: 12_000, known: true }.into(),
+        PurseEvent::Warned { used: 80, limit: 100 }.into(),
         TaskEvent::Postponed { until: moment(11), passed_over: passed_over() }.into(),
         TaskEvent::AttemptSucceeded { attempt: 2, reply: Box::new(reply()) }.into(),
         TaskEvent::AttemptFailed {
@@ -197,6 +231,25 @@ fn bare() -> Vec<Event> {
             model: None,
             request_hash: [0; 32],
             choice: None,
+            reserved: vec![],
+        }
+        .into(),
+        BudgetEvent::Set {
+            settings: Box::new(BudgetSettings {
+                description: String::new(),
+                warn_milli: None,
+                unpriced: None,
+                ..budget()
+            }),
+        }
+        .into(),
+        PurseEvent::Reserved {
+            payer: payer(),
+            amount: 0,
+            budget: "all".parse().unwrap(),
+            partition: None,
+            window: Timestamp::from_micros(0),
+            at: Timestamp::from_micros(0),
         }
         .into(),
         TaskEvent::AttemptFailed { attempt: 1, error: error(), retry_at: None, consumed: None }.into(),
@@ -267,6 +320,23 @@ fn slots() -> Vec<SlotsNeed> {
         fairness: fairness.to_owned(),
     };
     vec![need(7, "gpu", "anna"), need(8, "writers", "")]
+}
+
+fn budget() -> BudgetSettings {
+    BudgetSettings {
+        key: "all".parse().unwrap(),
+        description: "what we may spend".to_owned(),
+        scope: BudgetScope::Organisation,
+        unit: Unit::Money,
+        limit: 250_000_000_000,
+        window: Window::Month,
+        warn_milli: Some(800),
+        unpriced: Some(10_000_000),
+    }
+}
+
+fn payer() -> Payer {
+    Payer { task: TaskId::from_uuid(id(4)), attempt: 2 }
 }
 
 fn passed_over() -> Vec<PassedOver> {
