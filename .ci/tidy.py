@@ -29,10 +29,11 @@ NO_CODES = {
     "GET",  # a method of HTTP
     "URL", "UTC",  # in the help of the command line, and a time zone
     # causes that `explain` tells
-    "APPROVAL", "ATTEMPT", "CHILD", "ENGINE", "FAILED", "ITEMS", "LIMIT", "NEEDS", "NOT_REACHED", "PAUSED", "RETRY",
+    "APPROVAL", "ATTEMPT", "CHILD", "ENGINE", "FAILED", "ITEMS", "LIMIT", "NEEDS", "NOT_REACHED", "PAUSED", "RESTING", "RETRY",
     "RUNNING", "SIGNAL", "SKIPPED", "TIMER", "UNCLAIMED", "UNDO",
     # values of GraphQL, and what stands for values in the help of the command line
-    "AGENT", "EXPRESSION", "FROZEN", "GRACE", "HEX", "KEY", "MOMENT", "N", "PLATFORM", "REVISION", "WORKFLOW",
+    "AGENT", "DOLLARS", "EXPRESSION", "FROZEN", "GRACE", "HEX", "ID", "KEY", "MOMENT", "N", "NAME", "PERCENT", "PLATFORM",
+    "REVISION", "RUN", "WORKFLOW",
 }
 ERRORS = "docs/errors/"
 RELIABILITY = "docs/reliability.md"

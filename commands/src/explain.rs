@@ -1,6 +1,6 @@
 use domain::run::{Activity, Asked, PauseClock, RunStatus, SlotsNeed, StepState, StepStatus};
 use domain::slots::Holder;
-use domain::task::TaskStatus;
+use domain::task::{PassedOver, TaskStatus};
 use domain::workflow::Work;
 use domain::{
     Actor, Definition, Key, Limit, LimitId, NodeId, Run, RunId, Slots, StepName, StreamId, Task, TaskId, Timestamp,
@@ -91,6 +91,15 @@ pub enum Cause {
         at: Timestamp,
         /// Why the last one failed.
         error: String,
+    },
+    /// Every platform that may be asked is resting after failures, or cannot do it.
+    Resting {
+        /// For which task.
+        task: TaskId,
+        /// Who is passed over, and why.
+        passed_over: Vec<PassedOver>,
+        /// When the first of them may be asked again.
+        at: Timestamp,
     },
     /// Elements of a list are being worked on.
     Items {
@@ -296,6 +305,9 @@ impl Commands {
             }
         }
         match (task.status(), task.retry_at()) {
+            (TaskStatus::Waiting, Some(at)) if !task.passed_over().is_empty() => {
+                Ok(Cause::Resting { task: id, passed_over: task.passed_over().to_vec(), at })
+            }
             (TaskStatus::Waiting, Some(at)) => Ok(Cause::Retry {
                 task: id,
                 attempts: u32::try_from(task.attempts().len()).unwrap_or(u32::MAX),

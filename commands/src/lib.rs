@@ -7,6 +7,7 @@
 
 mod agents;
 mod approvals;
+mod budgets;
 pub mod catalog;
 mod compat;
 mod control;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use journal::{Executor, Journal, Snapshots};
 
 pub use approvals::DecideApproval;
+pub use budgets::{BudgetStanding, PurseStanding};
 pub use compat::{Compatibility, Difference};
 pub use error::{Error, Refused};
 pub use explain::{Cause, Explanation, StepExplanation};

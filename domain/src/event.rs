@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    AgentEvent, AgentId, ExternalEvent, ExternalId, HoldEvent, HoldId, LimitEvent, LimitId, RunEvent, RunId,
-    SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent, TemplateId, TriggerEvent, TriggerId, WorkflowEvent,
-    WorkflowId,
+    AgentEvent, AgentId, BudgetEvent, ExternalEvent, ExternalId, HoldEvent, HoldId, LimitEvent, LimitId, PurseEvent,
+    PurseId, RunEvent, RunId, SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent, TemplateId, TriggerEvent,
+    TriggerId, WorkflowEvent, WorkflowId,
 };
 
 /// Everything that can happen, whichever aggregate it happened to.
@@ -33,6 +33,10 @@ pub enum Event {
     Trigger(TriggerEvent),
     /// Outside.
     External(ExternalEvent),
+    /// To the budgets.
+    Budget(BudgetEvent),
+    /// To what is spent of a budget.
+    Purse(PurseEvent),
 }
 
 impl Event {
@@ -50,6 +54,8 @@ impl Event {
             Self::Hold(event) => event.name(),
             Self::Trigger(event) => event.name(),
             Self::External(event) => event.name(),
+            Self::Budget(event) => event.name(),
+            Self::Purse(event) => event.name(),
         }
     }
 }
@@ -78,11 +84,15 @@ pub enum Category {
     Trigger,
     /// Streams of external events.
     External,
+    /// The stream of the budgets.
+    Budget,
+    /// Streams of what is spent of budgets.
+    Purse,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Workflow,
         Self::Run,
         Self::Task,
@@ -93,6 +103,8 @@ impl Category {
         Self::Hold,
         Self::Trigger,
         Self::External,
+        Self::Budget,
+        Self::Purse,
     ];
 
     /// The stable lower-case name, also the prefix of the category's event names.
@@ -109,6 +121,8 @@ impl Category {
             Self::Hold => "hold",
             Self::Trigger => "trigger",
             Self::External => "external",
+            Self::Budget => "budget",
+            Self::Purse => "purse",
         }
     }
 }
@@ -116,7 +130,7 @@ impl Category {
 /// The name of a category that does not exist.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger and external"
+    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget and purse"
 )]
 pub struct UnknownCategory(pub String);
 
@@ -154,4 +168,4 @@ macro_rules! stream_of {
 }
 stream_of!(WorkflowId => Workflow, RunId => Run, TaskId => Task, AgentId => Agent, TemplateId => Template,
     LimitId => Limit, SlotsId => Slots, HoldId => Hold, TriggerId => Trigger,
-    ExternalId => External);
+    ExternalId => External, PurseId => Purse);

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
+use crate::budget::{BudgetScope, Unit};
 use crate::limit::LimitScope;
 use crate::{Key, StepName};
 
@@ -67,6 +68,8 @@ ids! {
     SlotsId,
     /// A hold: everything, or one workflow, is paused. Follows from what it covers.
     HoldId,
+    /// What is spent of a budget, or by one run of it.
+    PurseId,
     /// A trigger, by its key.
     TriggerId,
     /// An external event, by the name and id that its poster gives it.
@@ -176,6 +179,22 @@ impl SlotsId {
         let (kind, key) = (scope.kind().as_bytes(), scope.key().as_str().as_bytes());
         let partition = partition.map_or(&[][..], str::as_bytes);
         Self(hashed("hishamos 2026 id of slots", &[limit.as_uuid().as_bytes(), kind, key, partition]))
+    }
+}
+
+impl PurseId {
+    /// The purse of a budget while it counts `unit` of `scope`; that of one run, when it counts each run by itself. A
+    /// budget that begins to count something else begins with an empty purse.
+    #[must_use]
+    pub fn of(budget: &Key, scope: &BudgetScope, unit: Unit, partition: Option<&str>) -> Self {
+        let unit: &[u8] = match unit {
+            Unit::Money => b"money",
+            Unit::Tokens => b"tokens",
+        };
+        let of = scope.of().map_or(&[][..], str::as_bytes);
+        let partition = partition.map_or(&[][..], str::as_bytes);
+        let parts = [budget.as_str().as_bytes(), scope.kind().as_bytes(), of, unit, partition];
+        Self(hashed("hishamos 2026 id of a purse", &parts))
     }
 }
 

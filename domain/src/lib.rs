@@ -8,6 +8,7 @@
 mod actor;
 pub mod agent;
 mod bilingual;
+pub mod budget;
 mod capability;
 mod decide;
 mod event;
@@ -17,6 +18,7 @@ pub mod hold;
 mod id;
 mod key;
 pub mod limit;
+pub mod purse;
 mod reply;
 mod retry;
 pub mod run;
@@ -31,6 +33,7 @@ pub mod workflow;
 pub use actor::{Actor, ActorKind};
 pub use agent::{Agent, AgentCommand, AgentEvent, AgentRefusal};
 pub use bilingual::{Bilingual, Language};
+pub use budget::{BudgetCommand, BudgetEvent, BudgetRefusal, Budgets};
 pub use capability::{Capability, UnknownCapability};
 pub use decide::{Decide, Refusal};
 pub use event::{Category, Event, StreamId, UnknownCategory};
@@ -38,11 +41,12 @@ pub use expression::{Expression, ExpressionError, Reference, Root};
 pub use external::{External, ExternalCommand, ExternalEvent, ExternalRefusal};
 pub use hold::{Hold, HoldCommand, HoldEvent, HoldRefusal};
 pub use id::{
-    AgentId, CommandId, EventId, ExternalId, HoldId, LimitId, NodeId, RunId, SlotsId, TaskId, TemplateId, TriggerId,
-    WorkflowId,
+    AgentId, CommandId, EventId, ExternalId, HoldId, LimitId, NodeId, PurseId, RunId, SlotsId, TaskId, TemplateId,
+    TriggerId, WorkflowId,
 };
 pub use key::{InvalidKey, Key, StepName};
 pub use limit::{Limit, LimitCommand, LimitEvent, LimitRefusal};
+pub use purse::{Purse, PurseCommand, PurseEvent, PurseRefusal};
 pub use reply::{AttemptError, ErrorKind, FinishReason, NanoUsd, Reply, Usage};
 pub use retry::RetryPolicy;
 pub use run::{Run, RunCommand, RunEvent, RunRefusal};

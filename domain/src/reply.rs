@@ -88,11 +88,13 @@ pub enum ErrorKind {
     Rejected,
     /// The workflow that ran as a step failed or was cancelled.
     RunFailed,
+    /// What the call may cost is not left in a budget.
+    BudgetExhausted,
 }
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Timeout,
         Self::Unreachable,
         Self::RateLimited,
@@ -108,6 +110,7 @@ impl ErrorKind {
         Self::Interrupted,
         Self::Rejected,
         Self::RunFailed,
+        Self::BudgetExhausted,
     ];
 
     /// Whether the same request may succeed later.
@@ -122,6 +125,28 @@ impl ErrorKind {
                 | Self::MalformedReply
                 | Self::Lost
                 | Self::Interrupted
+        )
+    }
+
+    /// Whether the platform may have done something that has to be paid for, although nobody was told.
+    #[must_use]
+    pub const fn may_have_cost(self) -> bool {
+        matches!(self, Self::Timeout | Self::MalformedReply | Self::Lost | Self::Interrupted | Self::InvalidInput)
+    }
+
+    /// Whether another platform may do what this one could not.
+    #[must_use]
+    pub const fn may_pass_elsewhere(self) -> bool {
+        matches!(
+            self,
+            Self::Timeout
+                | Self::Unreachable
+                | Self::RateLimited
+                | Self::PlatformFailure
+                | Self::MalformedReply
+                | Self::Unauthorized
+                | Self::ContextTooLong
+                | Self::ContentRefused
         )
     }
 
@@ -144,6 +169,7 @@ impl ErrorKind {
             Self::Interrupted => "interrupted",
             Self::Rejected => "rejected",
             Self::RunFailed => "run_failed",
+            Self::BudgetExhausted => "budget_exhausted",
         }
     }
 }

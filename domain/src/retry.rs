@@ -7,7 +7,8 @@ use crate::ErrorKind;
 /// When a failed attempt is followed by another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryPolicy {
-    /// How many attempts there may be in all, at least 1.
+    /// How many attempts there may be at one platform, at least 1. Fallbacks have attempts of their own, so this is how
+    /// often the list of platforms is gone through.
     pub max_attempts: u32,
     /// The pause after the first failure.
     pub first_backoff: Duration,

@@ -4,15 +4,19 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::task::Consumed;
 use domain::{AttemptError, ErrorKind, FinishReason, MAX_VALUE_BYTES, NanoUsd, Reply, TaskId, Usage};
 use futures_util::FutureExt;
-use providers::{FailureKind, Finish, Platform, Request};
+use providers::{Failure, FailureKind, Finish, Platform, Request};
+
+use crate::traffic::Permit;
 
 /// What is to be sent for an attempt.
 pub(crate) struct Call {
     pub(crate) platform: Arc<dyn Platform>,
     pub(crate) request: Request,
     pub(crate) timeout: Duration,
+    pub(crate) permit: Permit,
 }
 
 /// What became of an attempt.
@@ -20,6 +24,8 @@ pub(crate) struct Settled {
     pub(crate) task: TaskId,
     pub(crate) attempt: u32,
     pub(crate) outcome: Result<Reply, AttemptError>,
+    /// What a failed attempt had used, as far as the platform has told.
+    pub(crate) consumed: Option<Consumed>,
 }
 
 impl Call {
@@ -30,35 +36,38 @@ impl Call {
             Err(_) => {
                 let message = "the platform's adapter failed; the program's log has the reason".to_owned();
                 let error = AttemptError { kind: ErrorKind::PlatformFailure, message, retry_after: None };
-                Settled { task, attempt, outcome: Err(error) }
+                Settled { task, attempt, outcome: Err(error), consumed: None }
             }
         }
     }
 
     async fn ask(self, task: TaskId, attempt: u32) -> Settled {
-        let Self { platform, request, timeout } = self;
-        let outcome = match tokio::time::timeout(timeout, platform.execute(request)).await {
-            Ok(Ok(reply)) if reply.text.len() > MAX_VALUE_BYTES => Err(AttemptError {
-                kind: ErrorKind::MalformedReply,
-                message: format!("the answer has {} bytes; at most {MAX_VALUE_BYTES} are kept", reply.text.len()),
-                retry_after: None,
-            }),
-            Ok(Ok(reply)) => Ok(to_domain(reply)),
-            Ok(Err(failure)) => Err(AttemptError {
-                kind: error_kind(failure.kind),
-                message: failure.message,
-                retry_after: failure.retry_after,
-            }),
-            Err(_) => Err(AttemptError {
-                kind: ErrorKind::Timeout,
-                message: format!("platform `{}` did not answer within {timeout:?}", platform.key()),
-                retry_after: None,
-            }),
+        let Self { platform, request, timeout, mut permit } = self;
+        permit.turn().await;
+        let answered = tokio::time::timeout(timeout, platform.execute(request)).await.unwrap_or_else(|_| {
+            let message = format!("platform `{}` did not answer within {timeout:?}", platform.key());
+            Err(Failure::new(FailureKind::Timeout, message))
+        });
+        permit.settle(answered.as_ref().map(|reply| reply.limits));
+        let (outcome, consumed) = match answered {
+            Ok(reply) if reply.text.len() > MAX_VALUE_BYTES => {
+                let message = format!("the answer has {} bytes; at most {MAX_VALUE_BYTES} are kept", reply.text.len());
+                let consumed = Consumed { usage: usage(&reply.usage), cost: reply.cost.map(NanoUsd) };
+                let kind = ErrorKind::MalformedReply;
+                (Err(AttemptError { kind, message, retry_after: None }), Some(consumed))
+            }
+            Ok(reply) => (Ok(to_domain(reply)), None),
+            Err(failure) => {
+                let Failure { kind, message, retry_after, consumed, .. } = failure;
+                let consumed =
+                    consumed.map(|used| Consumed { usage: usage(&used.usage), cost: used.cost.map(NanoUsd) });
+                (Err(AttemptError { kind: error_kind(kind), message, retry_after }), consumed)
+            }
         };
         metrics::counter!("hishamos_attempts_total", "platform" => platform.key().to_owned(),
             "outcome" => outcome.as_ref().map_or_else(|error| error.kind.name(), |_| "succeeded"))
         .increment(1);
-        Settled { task, attempt, outcome }
+        Settled { task, attempt, outcome, consumed }
     }
 }
 
@@ -72,12 +81,7 @@ fn to_domain(reply: providers::Reply) -> Reply {
             Finish::Other(other) => FinishReason::Other(other),
         },
         model: reply.model,
-        usage: Usage {
-            input_tokens: reply.usage.input,
-            cached_input_tokens: reply.usage.cached_input,
-            output_tokens: reply.usage.output,
-            reasoning_tokens: reply.usage.reasoning,
-        },
+        usage: usage(&reply.usage),
         cost: reply.cost.map(NanoUsd),
         // Events keep microseconds, and what was recorded must equal what is read back.
         duration: Duration::from_micros(u64::try_from(reply.duration.as_micros()).unwrap_or(u64::MAX)),
@@ -85,7 +89,38 @@ fn to_domain(reply: providers::Reply) -> Reply {
     }
 }
 
-fn error_kind(kind: FailureKind) -> ErrorKind {
+fn usage(usage: &providers::Usage) -> Usage {
+    Usage {
+        input_tokens: usage.input,
+        cached_input_tokens: usage.cached_input,
+        output_tokens: usage.output,
+        reasoning_tokens: usage.reasoning,
+    }
+}
+
+/// What a recorded failure says about the platform; `None` for what was decided on this side.
+pub(crate) const fn failure_kind(kind: ErrorKind) -> Option<FailureKind> {
+    Some(match kind {
+        ErrorKind::Timeout => FailureKind::Timeout,
+        ErrorKind::Unreachable => FailureKind::Unreachable,
+        ErrorKind::RateLimited => FailureKind::RateLimited,
+        ErrorKind::PlatformFailure => FailureKind::PlatformFailure,
+        ErrorKind::MalformedReply => FailureKind::MalformedReply,
+        ErrorKind::Unauthorized => FailureKind::Unauthorized,
+        ErrorKind::InvalidRequest => FailureKind::InvalidRequest,
+        ErrorKind::ContextTooLong => FailureKind::ContextTooLong,
+        ErrorKind::ContentRefused => FailureKind::ContentRefused,
+        ErrorKind::UnknownPlatform
+        | ErrorKind::InvalidInput
+        | ErrorKind::Lost
+        | ErrorKind::Interrupted
+        | ErrorKind::Rejected
+        | ErrorKind::RunFailed
+        | ErrorKind::BudgetExhausted => return None,
+    })
+}
+
+pub(crate) const fn error_kind(kind: FailureKind) -> ErrorKind {
     match kind {
         FailureKind::Timeout => ErrorKind::Timeout,
         FailureKind::Unreachable => ErrorKind::Unreachable,

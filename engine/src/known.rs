@@ -1,16 +1,17 @@
-//! What the engine remembers between two events: the runs that have started and not ended, and the limits and holds
-//! that are in force. All of it follows from events; a copy is saved now and then so that a start is quick.
+//! What the engine remembers between two events: the runs that have started and not ended, and the limits,
+//! holds and budgets that are in force. All of it follows from events; a copy is saved now and then so that a start is quick.
 
 use std::collections::{BTreeMap, HashMap};
 
+use cqrs_es::Aggregate;
 use domain::hold::Placed;
 use domain::limit::LimitSettings;
-use domain::{Actor, Category, Event, HoldEvent, HoldId, Key, LimitEvent, NodeId, RunEvent, RunId};
+use domain::{Actor, Budgets, Category, Event, HoldEvent, HoldId, Key, LimitEvent, NodeId, RunEvent, RunId};
 use journal::{Checkpoint, Filter, Position, RecordedEvent};
 use serde::{Deserialize, Serialize};
 
 /// The events that tell the engine what there is to do.
-const TYPES: [&str; 15] = [
+const TYPES: [&str; 17] = [
     "run.started",
     "run.claimed",
     "run.approval_decided",
@@ -26,10 +27,12 @@ const TYPES: [&str; 15] = [
     "limit.removed",
     "hold.placed",
     "hold.lifted",
+    "budget.set",
+    "budget.removed",
 ];
 
 /// The first byte of a saved copy; one with another is not read.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// A run that has started and not ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,13 +52,14 @@ pub(crate) struct Known {
     pub(crate) holds: BTreeMap<HoldId, Placed>,
     /// Who lifted a hold last, for the runs that go on because of it.
     pub(crate) lifted: BTreeMap<HoldId, Actor>,
+    pub(crate) budgets: Budgets,
 }
 
 impl Known {
     /// What the engine wants to see of the journal.
     pub(crate) fn filter() -> Filter {
         Filter {
-            categories: vec![Category::Run, Category::Slots, Category::Limit, Category::Hold],
+            categories: vec![Category::Run, Category::Slots, Category::Limit, Category::Hold, Category::Budget],
             types: TYPES.iter().map(|name| (*name).to_owned()).collect(),
             stream: None,
         }
@@ -91,6 +95,7 @@ impl Known {
                 self.holds.remove(&id);
                 self.lifted.insert(id, by.clone());
             }
+            Ok(Event::Budget(event)) => self.budgets.apply(event.clone()),
             Ok(_) | Err(_) => {}
         }
     }

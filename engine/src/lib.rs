@@ -19,6 +19,8 @@ mod plan;
 mod service;
 mod stage;
 mod standing;
+mod traffic;
 pub mod triggers;
+mod way;
 
 pub use service::{Engine, Error, Handle, Options};

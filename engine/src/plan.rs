@@ -1,21 +1,24 @@
 //! From a step that may start to a task with its first attempt.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use commands::SchemaCache;
 use domain::agent::Profile;
 use domain::run::{Activity, Place};
-use domain::task::{Order, Prompt};
+use domain::task::{Choice, Order, PassedOver, Prompt, Reserved};
 use domain::template::TemplateBody;
 use domain::workflow::TaskWork;
 use domain::{
     Agent, AgentId, AttemptError, ErrorKind, Key, Run, RunId, Task, TaskCommand, Template, TemplateId, Timestamp,
 };
 use journal::{Executor, ReadError};
-use providers::{Platform, Registry, Request};
+use providers::{Registry, Request};
 use serde_json::Value;
 
 use crate::call::Call;
+use crate::traffic::Traffic;
+use crate::way::{Chosen, Most, Next, Way};
 
 /// What planning needs.
 #[derive(Clone)]
@@ -23,16 +26,46 @@ pub(crate) struct Planner {
     pub(crate) executor: Executor,
     pub(crate) schemas: SchemaCache,
     pub(crate) platforms: Registry,
+    pub(crate) traffic: Traffic,
 }
 
-/// A first or further attempt: the command that records it and the call that follows.
+/// What is next for a task.
+pub(crate) enum Planned {
+    /// An attempt.
+    Attempt(Box<PlannedAttempt>),
+    /// Nothing before whoever could be asked has rested.
+    Rest {
+        /// For so long.
+        pause: Duration,
+        /// Who rests, and who cannot do it at all.
+        passed_over: Vec<PassedOver>,
+    },
+}
+
+/// A first or further attempt: what is recorded of it and the call that follows.
 pub(crate) struct PlannedAttempt {
-    pub(crate) command: TaskCommand,
+    pub(crate) start: Start,
     pub(crate) call: Call,
     /// Whose it is.
     pub(crate) agent: Key,
-    /// Where it goes.
+    /// What it may use at most.
+    pub(crate) most: Most,
+}
+
+/// What is recorded when it starts.
+pub(crate) struct Start {
     pub(crate) platform: Key,
+    pub(crate) model: Option<String>,
+    pub(crate) request_hash: [u8; 32],
+    pub(crate) choice: Choice,
+}
+
+impl Start {
+    /// The command that records it, with what is set aside for it.
+    pub(crate) fn command(self, reserved: Vec<Reserved>) -> TaskCommand {
+        let Self { platform, model, request_hash, choice } = self;
+        TaskCommand::StartAttempt { platform, model, request_hash, choice, reserved }
+    }
 }
 
 /// Why something cannot be planned.
@@ -111,20 +144,55 @@ impl Planner {
         ])
     }
 
-    /// The next attempt of an assigned task.
-    pub(crate) async fn attempt(&self, task: &Task, run: &Run) -> Result<PlannedAttempt, Unplannable> {
+    /// The next attempt of an assigned task, or that it has to wait for a platform.
+    /// Platforms that budgets do not let it go to are left out, with the reasons.
+    pub(crate) async fn attempt(
+        &self,
+        task: &Task,
+        run: &Run,
+        unaffordable: &[(Key, String)],
+    ) -> Result<Planned, Unplannable> {
+        let (mut way, agent, timeout) = self.way(task, run).await?;
+        way.leave_out(unaffordable);
+        let chosen = match way.next(&self.traffic, task) {
+            Next::Call(chosen) => *chosen,
+            Next::Rest { pause, passed_over } => return Ok(Planned::Rest { pause, passed_over }),
+            Next::Nowhere(error) => return Err(Unplannable::Rejected(error)),
+        };
+        let Chosen { key, platform, model, choice, permit, most } = chosen;
+        let request = Request { model: model.asked, ..way.into_request() };
+        let (request_hash, model) = (request.hash(), model.recorded);
+        let start = Start { platform: key, model, request_hash, choice };
+        let call = Call { platform, request, timeout, permit };
+        Ok(Planned::Attempt(Box::new(PlannedAttempt { start, call, agent, most })))
+    }
+
+    /// Whether another platform can take over at once when the running attempt of a task has failed.
+    pub(crate) async fn can_take_over(
+        &self,
+        task: &Task,
+        run: &Run,
+        error: &AttemptError,
+    ) -> Result<bool, Unplannable> {
+        if !error.kind.may_pass_elsewhere() {
+            return Ok(false);
+        }
+        let (way, ..) = self.way(task, run).await?;
+        Ok(way.has_fallback(&self.traffic, task, error))
+    }
+
+    /// Where the attempts of a task can go, whose it is, and how long an attempt may take.
+    async fn way(&self, task: &Task, run: &Run) -> Result<(Way, Key, Duration), Unplannable> {
         let (Some(order), Some((agent_id, agent_version))) = (task.order(), task.agent()) else {
             return Err(rejected(ErrorKind::InvalidInput, "the task has no agent"));
         };
         let (profile, body) = self.at_versions(order, agent_id, agent_version).await?;
         let prompt = Prompt::assemble(&profile, &body, &order.parameters, None)
             .map_err(|error| rejected(ErrorKind::InvalidInput, error.to_string()))?;
-        let (key, platform) = self.platform(&profile)?;
         let asked = run.lineage().and_then(|lineage| lineage.overrides.model.clone());
-        let model = asked.or_else(|| profile.model.clone());
         let request = Request {
             system: Some(prompt.system),
-            model: model.clone(),
+            model: asked.or_else(|| profile.model.clone()),
             temperature_milli: profile.temperature_milli,
             max_tokens: profile.max_tokens,
             top_p_milli: profile.top_p_milli,
@@ -133,10 +201,8 @@ impl Planner {
             timeout: order.attempt_timeout,
             ..Request::new(prompt.user)
         };
-        let model = model.or_else(|| platform.default_model().map(str::to_owned));
-        let command = TaskCommand::StartAttempt { platform: key.clone(), model, request_hash: request.hash() };
-        let call = Call { platform, request, timeout: order.attempt_timeout };
-        Ok(PlannedAttempt { command, call, agent: profile.key.clone(), platform: key })
+        let way = Way::new(&self.platforms, &profile, request, order.retry.max_attempts);
+        Ok((way.map_err(Unplannable::Rejected)?, profile.key.clone(), order.attempt_timeout))
     }
 
     async fn at_versions(
@@ -157,41 +223,6 @@ impl Planner {
             (Some(profile), Some(body)) => Ok((Arc::clone(profile), Arc::clone(body))),
             _ => Err(rejected(ErrorKind::InvalidInput, "the version of the agent or template does not exist")),
         }
-    }
-
-    /// The platform that an agent prefers, or the first configured one of its fallbacks; the installation's default
-    /// when the agent names none.
-    fn platform(&self, profile: &Profile) -> Result<(Key, Arc<dyn Platform>), Unplannable> {
-        let Some(preferred) = &profile.platform else {
-            let platform = self.platforms.default().ok_or_else(|| self.no_default())?;
-            let key = platform.key().parse().map_err(|_| {
-                rejected(ErrorKind::UnknownPlatform, format!("platform `{}` has no valid key", platform.key()))
-            })?;
-            return Ok((key, Arc::clone(platform)));
-        };
-        std::iter::once(preferred)
-            .chain(&profile.fallback_platforms)
-            .find_map(|key| Some((key.clone(), Arc::clone(self.platforms.get(key.as_str())?))))
-            .ok_or_else(|| {
-                rejected(
-                    ErrorKind::UnknownPlatform,
-                    format!("agent `{}` wants platform `{preferred}`, which is not configured", profile.key),
-                )
-            })
-    }
-
-    fn no_default(&self) -> Unplannable {
-        let reasons: Vec<String> = self
-            .platforms
-            .defaults()
-            .filter_map(|platform| Some(format!("`{}`: {}", platform.key(), platform.unusable()?)))
-            .collect();
-        let message = if reasons.is_empty() {
-            "no AI platform is configured; configure one, or ask for simulated answers with --simulate".to_owned()
-        } else {
-            format!("no configured AI platform can be used: {}", reasons.join("; "))
-        };
-        rejected(ErrorKind::UnknownPlatform, message)
     }
 }
 

@@ -5,6 +5,7 @@ use commands::{Commands, Surroundings};
 use domain::{Event, HoldEvent, LimitEvent, NodeId, RunEvent, RunId, SlotsEvent};
 use journal::{AppendError, Checkpoints, Journal, Members, ReadError, RecordedEvent};
 use providers::Registry;
+use providers::router::{BreakerOptions, PaceOptions};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,7 @@ use crate::known::Known;
 use crate::launch::{Launching, Launchpad};
 use crate::plan::Planner;
 use crate::standing::Standing;
+use crate::traffic::Traffic;
 
 /// How the engine works.
 #[derive(Debug, Clone)]
@@ -26,17 +28,23 @@ pub struct Options {
     pub park_after: Duration,
     /// How long a run that another node should take may stay untaken before this node takes it.
     pub adopt_after: Duration,
+    /// When a platform that fails is left alone, and for how long.
+    pub breakers: BreakerOptions,
+    /// How much may be under way at a platform.
+    pub pace: PaceOptions,
 }
 
 impl Default for Options {
     /// 2 s of drain, a checkpoint every 5,000 events, runs put aside when they wait for more than 10 s, others' runs
-    /// taken after 3 s.
+    /// taken after 3 s, and what the router takes for platforms.
     fn default() -> Self {
         Self {
             drain: Duration::from_secs(2),
             checkpoint_every: 5000,
             park_after: Duration::from_secs(10),
             adopt_after: Duration::from_secs(3),
+            breakers: BreakerOptions::default(),
+            pace: PaceOptions::default(),
         }
     }
 }
@@ -119,6 +127,7 @@ impl Engine {
                 executor: self.commands.executor().clone(),
                 schemas: self.commands.schemas().clone(),
                 platforms: self.platforms.clone(),
+                traffic: Traffic::new(self.options.breakers, self.options.pace),
             },
             standing: Standing::default(),
             node,
@@ -274,6 +283,7 @@ impl Desk {
                 self.drivers.shared.standing.set(&self.known);
                 self.drivers.look_everywhere(true);
             }
+            Ok(Event::Budget(_)) => self.drivers.shared.standing.set(&self.known),
             Ok(Event::Hold(HoldEvent::Placed(_) | HoldEvent::Lifted { .. })) => {
                 self.drivers.shared.standing.set(&self.known);
                 self.drivers.look_everywhere(false);

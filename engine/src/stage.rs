@@ -8,8 +8,9 @@ use cqrs_es::Aggregate;
 use domain::run::{Place, SlotsNeed};
 use domain::slots::Holder;
 use domain::{
-    Decide, Event, Run, RunCommand, RunEvent, RunId, RunRefusal, Slots, SlotsCommand, SlotsEvent, SlotsId, StepName,
-    StreamId, Task, TaskCommand, TaskEvent, TaskId, TaskRefusal,
+    Decide, Event, Purse, PurseCommand, PurseEvent, PurseId, PurseRefusal, Run, RunCommand, RunEvent, RunId,
+    RunRefusal, Slots, SlotsCommand, SlotsEvent, SlotsId, StepName, StreamId, Task, TaskCommand, TaskEvent, TaskId,
+    TaskRefusal,
 };
 use journal::{Append, Appended, Context, Loaded, StreamAppend};
 use tokio::sync::OwnedMutexGuard;
@@ -43,6 +44,18 @@ impl StagedTask {
     }
 }
 
+struct StagedPurse {
+    loaded: Loaded<Purse>,
+    events: Vec<PurseEvent>,
+}
+
+/// An attempt that has ended, and what it has used of what was set aside for it; `None` when nobody knows.
+pub(crate) struct Unsettled {
+    pub(crate) task: TaskId,
+    pub(crate) attempt: u32,
+    pub(crate) shares: Vec<(PurseId, Option<u64>)>,
+}
+
 struct StagedSlots {
     loaded: Loaded<Slots>,
     events: Vec<SlotsEvent>,
@@ -56,10 +69,13 @@ pub(crate) struct Stage {
     /// Tasks in the order in which they were decided on, which is the order in which people read about them.
     order: Vec<TaskId>,
     slots: BTreeMap<SlotsId, StagedSlots>,
+    purses: BTreeMap<PurseId, StagedPurse>,
     others: Vec<StreamAppend>,
     /// Slots that tasks have given up within this stage, and that are still to be given back.
     released: Vec<(Holder, Vec<SlotsNeed>)>,
-    /// Held from the first look at slots until they are recorded, so that the drivers of one process do not run into
+    /// Attempts that have ended within this stage, and for which something is set aside.
+    unsettled: Vec<Unsettled>,
+    /// Held from the first look at slots or purses until they are recorded, so that the drivers of one process do not run into
     /// each other there.
     guard: Option<OwnedMutexGuard<()>>,
 }
@@ -69,6 +85,7 @@ pub(crate) struct Adopted {
     pub(crate) run: Loaded<Run>,
     pub(crate) tasks: BTreeMap<TaskId, Slot>,
     pub(crate) slots: Vec<(SlotsId, Loaded<Slots>)>,
+    pub(crate) purses: Vec<(PurseId, Loaded<Purse>)>,
     pub(crate) calls: Vec<(TaskId, u32, Call)>,
 }
 
@@ -81,8 +98,10 @@ impl Stage {
             tasks: BTreeMap::new(),
             order: Vec::new(),
             slots: BTreeMap::new(),
+            purses: BTreeMap::new(),
             others: Vec::new(),
             released: Vec::new(),
+            unsettled: Vec::new(),
             guard: None,
         }
     }
@@ -112,6 +131,7 @@ impl Stage {
             && self.others.is_empty()
             && self.tasks.values().all(|task| task.events.is_empty())
             && self.slots.values().all(|slots| slots.events.is_empty())
+            && self.purses.values().all(|purse| purse.events.is_empty())
     }
 
     /// Whether anything ended that may have had tasks under way.
@@ -160,11 +180,17 @@ impl Stage {
         });
         let events = staged.slot.task.state.decide(command)?;
         let held = staged.slot.task.state.slots().to_vec();
+        let running = staged.slot.task.state.running_attempt().map(|attempt| attempt.number);
         let state = Arc::make_mut(&mut staged.slot.task.state);
         events.iter().for_each(|event| state.apply(event.clone()));
         let dropped = dropped(&held, state.slots());
         if !dropped.is_empty() {
             self.released.push((Holder { run: self.id, task: Some(id) }, dropped));
+        }
+        let ended = state.attempts().last().filter(|attempt| Some(attempt.number) == running);
+        if let Some(attempt) = ended.filter(|attempt| attempt.has_ended() && !attempt.reserved.is_empty()) {
+            let shares = attempt.reserved.iter().map(|share| (share.purse, attempt.used(share.unit))).collect();
+            self.unsettled.push(Unsettled { task: id, attempt: attempt.number, shares });
         }
         staged.events.extend(events);
         if staged.slot.task.state.running_attempt().is_none() {
@@ -226,6 +252,34 @@ impl Stage {
         Some(&staged.loaded.state)
     }
 
+    /// A purse that is here, as the staged decisions leave it.
+    pub(crate) fn purse(&self, id: PurseId) -> Option<&Purse> {
+        self.purses.get(&id).map(|staged| &*staged.loaded.state)
+    }
+
+    pub(crate) fn purse_is_untouched(&self, id: PurseId) -> bool {
+        self.purses.get(&id).is_none_or(|staged| staged.events.is_empty())
+    }
+
+    pub(crate) fn put_purse(&mut self, id: PurseId, loaded: Loaded<Purse>) {
+        self.purses.insert(id, StagedPurse { loaded, events: Vec::new() });
+    }
+
+    /// Decides on a purse that was put here before.
+    pub(crate) fn decide_purse(&mut self, id: PurseId, command: PurseCommand) -> Result<(), PurseRefusal> {
+        let Some(staged) = self.purses.get_mut(&id) else { return Ok(()) };
+        let events = staged.loaded.state.decide(command)?;
+        let state = Arc::make_mut(&mut staged.loaded.state);
+        events.iter().for_each(|event| state.apply(event.clone()));
+        staged.events.extend(events);
+        Ok(())
+    }
+
+    /// Attempts that have ended since this was asked last, and for which something is set aside.
+    pub(crate) fn take_unsettled(&mut self) -> Vec<Unsettled> {
+        std::mem::take(&mut self.unsettled)
+    }
+
     /// Slots that tasks gave up since this was asked last.
     pub(crate) fn take_released(&mut self) -> Vec<(Holder, Vec<SlotsNeed>)> {
         std::mem::take(&mut self.released)
@@ -259,6 +313,9 @@ impl Stage {
         for (id, staged) in self.slots.iter().filter(|(_, staged)| !staged.events.is_empty()) {
             streams.push(stream((*id).into(), &staged.loaded, &staged.events));
         }
+        for (id, staged) in self.purses.iter().filter(|(_, staged)| !staged.events.is_empty()) {
+            streams.push(stream((*id).into(), &staged.loaded, &staged.events));
+        }
         streams.extend(self.others.iter().cloned());
         if !self.run_events.is_empty() {
             streams.push(stream(self.id.into(), &self.run, &self.run_events));
@@ -290,7 +347,13 @@ impl Stage {
             }
             (id, staged.loaded)
         });
-        Adopted { run: self.run, tasks, slots: slots.collect(), calls }
+        let purses = self.purses.into_iter().map(|(id, mut staged)| {
+            if let Some(at) = revision(id.into()) {
+                staged.loaded.revision = Some(at);
+            }
+            (id, staged.loaded)
+        });
+        Adopted { run: self.run, tasks, slots: slots.collect(), purses: purses.collect(), calls }
     }
 }
 

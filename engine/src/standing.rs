@@ -1,8 +1,9 @@
-//! The limits and holds that are in force, as drivers ask for them.
+//! The limits, holds and budgets that are in force, as drivers ask for them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use domain::budget::BudgetSettings;
 use domain::hold::Placed;
 use domain::limit::{LimitScope, LimitSettings};
 use domain::run::SlotsNeed;
@@ -23,6 +24,7 @@ struct Orders {
     capacities: BTreeMap<Key, Capacity>,
     holds: BTreeMap<HoldId, Placed>,
     lifted: BTreeMap<HoldId, Actor>,
+    budgets: Arc<[Arc<BudgetSettings>]>,
 }
 
 impl Standing {
@@ -34,7 +36,8 @@ impl Standing {
         }
         let capacities = known.limits.iter().map(|(key, settings)| (key.clone(), settings.capacity)).collect();
         let (holds, lifted) = (known.holds.clone(), known.lifted.clone());
-        *self.0.write() = Orders { limits, capacities, holds, lifted };
+        let budgets = known.budgets.iter().cloned().collect();
+        *self.0.write() = Orders { limits, capacities, holds, lifted, budgets };
     }
 
     /// The slots that a run needs before it begins.
@@ -59,6 +62,11 @@ impl Standing {
     /// How much a limit allows; `None` when it was removed, or set so lately that this node has not heard of it.
     pub(crate) fn capacity(&self, limit: &Key) -> Option<Capacity> {
         self.0.read().capacities.get(limit).copied()
+    }
+
+    /// Every budget.
+    pub(crate) fn budgets(&self) -> Arc<[Arc<BudgetSettings>]> {
+        Arc::clone(&self.0.read().budgets)
     }
 
     /// The hold that covers a workflow's runs, if one does.

@@ -146,6 +146,8 @@ pub(crate) fn category_of(event: &Event) -> Category {
         Event::Template(_) => Category::Template,
         Event::Limit(_) => Category::Limit,
         Event::Slots(_) => Category::Slots,
+        Event::Budget(_) => Category::Budget,
+        Event::Purse(_) => Category::Purse,
         Event::Hold(_) => Category::Hold,
         Event::Trigger(_) => Category::Trigger,
         Event::External(_) => Category::External,

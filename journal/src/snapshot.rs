@@ -6,7 +6,10 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use domain::{Agent, Category, Decide, External, Hold, Limit, Run, Slots, StreamId, Task, Template, Trigger, Workflow};
+use domain::{
+    Agent, Budgets, Category, Decide, External, Hold, Limit, Purse, Run, Slots, StreamId, Task, Template, Trigger,
+    Workflow,
+};
 use parking_lot::Mutex;
 
 use crate::{AppendError, Executor, Hash, ReadError};
@@ -99,6 +102,8 @@ pub async fn verify_snapshots(executor: &Executor, snapshots: &dyn Snapshots) ->
             Category::Task => compare::<Task>(executor, stream, &snapshot).await?,
             Category::Limit => compare::<Limit>(executor, stream, &snapshot).await?,
             Category::Slots => compare::<Slots>(executor, stream, &snapshot).await?,
+            Category::Budget => compare::<Budgets>(executor, stream, &snapshot).await?,
+            Category::Purse => compare::<Purse>(executor, stream, &snapshot).await?,
             Category::Hold => compare::<Hold>(executor, stream, &snapshot).await?,
             Category::Trigger => compare::<Trigger>(executor, stream, &snapshot).await?,
             Category::External => compare::<External>(executor, stream, &snapshot).await?,

@@ -19,6 +19,8 @@ pub struct Failure {
     pub consumed: Option<Box<Consumed>>,
     /// What the platform said about its limits.
     pub limits: Option<Box<RateLimits>>,
+    /// Whether it is about one key, and the platform has another that may be used now.
+    pub spare_key: bool,
 }
 
 /// What was used by a call that gave no reply.
@@ -94,7 +96,7 @@ impl Failure {
     /// A failure after which the platform names no pause.
     #[must_use]
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None, consumed: None, limits: None }
+        Self { kind, message: message.into(), retry_after: None, consumed: None, limits: None, spare_key: false }
     }
 
     /// The same with the pause that the platform asks for.

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 
-use crate::{Chunk, CostSource, Failure, Finish, Health, Platform, Reply, ReplyStream, Request, State, Usage};
+use crate::{
+    Capabilities, Chunk, CostSource, Failure, Finish, Health, Platform, Reply, ReplyStream, Request, State, Usage,
+};
 
 /// What a scripted simulator does with one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +41,7 @@ struct Shared {
     key: String,
     latency: Duration,
     json: bool,
+    capabilities: Capabilities,
     script: Option<Box<Script>>,
     calls: AtomicU64,
     calls_by_request: Mutex<HashMap<[u8; 32], u32>>,
@@ -49,6 +52,7 @@ pub struct SimulatorBuilder {
     key: String,
     latency: Duration,
     json: bool,
+    capabilities: Capabilities,
     script: Option<Box<Script>>,
 }
 
@@ -74,6 +78,13 @@ impl SimulatorBuilder {
         self
     }
 
+    /// Tells this of each of its models; nothing by default.
+    #[must_use]
+    pub fn capabilities(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = capabilities;
+        self
+    }
+
     /// Asks `script` what to do with each call; it sees the request and how often this same request has come,
     /// counted from 1. Remembers every request, so it is for tests.
     #[must_use]
@@ -85,9 +96,9 @@ impl SimulatorBuilder {
     /// The simulator.
     #[must_use]
     pub fn build(self) -> Simulator {
-        let Self { key, latency, json, script } = self;
+        let Self { key, latency, json, capabilities, script } = self;
         let (calls, calls_by_request) = (AtomicU64::new(0), Mutex::default());
-        Simulator { shared: Arc::new(Shared { key, latency, json, script, calls, calls_by_request }) }
+        Simulator { shared: Arc::new(Shared { key, latency, json, capabilities, script, calls, calls_by_request }) }
     }
 }
 
@@ -104,7 +115,13 @@ impl Simulator {
     /// A simulator to configure.
     #[must_use]
     pub fn builder() -> SimulatorBuilder {
-        SimulatorBuilder { key: "simulator".to_owned(), latency: Duration::ZERO, json: false, script: None }
+        SimulatorBuilder {
+            key: "simulator".to_owned(),
+            latency: Duration::ZERO,
+            json: false,
+            capabilities: Capabilities::default(),
+            script: None,
+        }
     }
 
     /// How many calls it has had, whatever became of them.
@@ -214,6 +231,10 @@ impl Platform for Simulator {
         let mut chunks: Vec<_> = reply.text.split_inclusive(' ').map(|word| Ok(Chunk::Text(word.to_owned()))).collect();
         chunks.push(Ok(Chunk::End(Box::new(reply))));
         Ok(stream::iter(chunks).boxed())
+    }
+
+    fn capabilities(&self, _model: &str) -> Capabilities {
+        self.shared.capabilities
     }
 
     fn cost(&self, _model: &str, _usage: &Usage) -> Option<i64> {

@@ -1,153 +1,173 @@
-//! Where a request goes when calls fail.
+//! Whom a request is taken to after calls have failed.
 
 use std::time::Duration;
 
 use proptest::prelude::*;
-use providers::router::{Exhausted, Fallbacks, Needs, Policy, Route, SkipReason, Step, Target};
-use providers::{Capabilities, Failure, FailureKind};
+use providers::router::{Needs, Rest, Route, SkipReason, Skipped, Step, Target, Tried, Why};
+use providers::{Capabilities, FailureKind};
 
 fn target(name: &str) -> Target {
-    Target { platform: name.into(), model: None, capabilities: Capabilities::default(), tags: vec!["eu".into()] }
+    Target {
+        platform: name.into(),
+        model: None,
+        capabilities: Capabilities::default(),
+        tags: vec!["eu".into()],
+        unusable: None,
+    }
 }
 
 fn holding(name: &str, tokens: u32) -> Target {
     Target { capabilities: Capabilities { max_input: Some(tokens), ..Capabilities::default() }, ..target(name) }
 }
 
-fn fails(kind: FailureKind) -> Failure {
-    Failure::new(kind, format!("{} happened", kind.name()))
+fn failed(platform: &str, kind: FailureKind) -> Tried {
+    Tried { platform: platform.into(), failure: Some(kind), counts: true }
 }
 
-fn nobody_rests(_: &Target) -> Option<Duration> {
+fn nobody_rests(_: &Target) -> Option<Rest> {
     None
 }
 
-fn called(step: &Step) -> (&str, u32, Duration) {
+fn route(targets: &[&str]) -> Route {
+    Route::new(targets.iter().map(|name| target(name)).collect(), Needs::default(), 3, false)
+}
+
+fn called<'a>(step: &'a Step<'_>) -> (&'a str, &'a Why) {
     match step {
-        Step::Call { target, attempt, after } => (&target.platform, *attempt, *after),
-        Step::GiveUp(exhausted) => panic!("gave up: {exhausted}"),
+        Step::Call { target, why, .. } => (&target.platform, why),
+        other => panic!("nobody is called: {other:?}"),
     }
 }
 
-fn gave_up(step: Step) -> Exhausted {
-    match step {
-        Step::GiveUp(exhausted) => exhausted,
-        Step::Call { target, .. } => panic!("calls {target}"),
-    }
+fn names(skipped: &[Skipped]) -> Vec<&str> {
+    skipped.iter().map(|skipped| &*skipped.platform).collect()
 }
 
-fn route(fallbacks: Fallbacks) -> Route {
-    Route::new(holding("first", 1000), fallbacks, Policy::default(), Needs::default())
+fn fallback(from: &str, kind: FailureKind) -> Why {
+    Why::Fallback { from: from.into(), kind }
 }
 
 #[test]
-fn what_may_pass_is_repeated_with_growing_pauses_and_then_taken_elsewhere() {
-    let general = vec![target("second"), target("third")];
-    let mut route = route(Fallbacks { general, ..Fallbacks::default() });
-    let failure = || fails(FailureKind::PlatformFailure);
-    assert_eq!(called(&route.begin(nobody_rests)), ("first", 1, Duration::ZERO));
-    assert_eq!(called(&route.failed(failure(), false, 0, nobody_rests)), ("first", 2, Duration::from_millis(500)));
-    // Chance shortens a pause by at most a half.
-    assert_eq!(called(&route.failed(failure(), false, 1000, nobody_rests)), ("first", 3, Duration::from_millis(500)));
-    assert_eq!(called(&route.failed(failure(), false, 0, nobody_rests)), ("second", 4, Duration::ZERO));
-    let unauthorized = fails(FailureKind::Unauthorized);
-    assert_eq!(called(&route.failed(unauthorized, false, 0, nobody_rests)), ("third", 5, Duration::ZERO));
-    let exhausted = gave_up(route.failed(fails(FailureKind::InvalidRequest), false, 0, nobody_rests));
-    assert_eq!(exhausted.original().unwrap().kind, FailureKind::PlatformFailure, "the original failure is reported");
-    let text = exhausted.to_string();
-    assert!(text.starts_with("platform_failure happened; attempt 1 at first: platform_failure"), "{text}");
-    assert!(text.contains("attempt 4 at second: unauthorized") && text.contains("attempt 5 at third"), "{text}");
+fn a_round_asks_everybody_once_and_the_next_begins_at_the_first() {
+    use FailureKind::{PlatformFailure, Timeout, Unauthorized};
+    let route = route(&["a", "b", "c"]);
+    let mut tried = Vec::new();
+    assert_eq!(called(&route.next(&tried, nobody_rests)), ("a", &Why::First));
+    tried.push(failed("a", PlatformFailure));
+    assert_eq!(called(&route.next(&tried, nobody_rests)), ("b", &fallback("a", PlatformFailure)));
+    assert_eq!(route.fallback(&tried, nobody_rests).unwrap().platform, "b");
+    tried.push(failed("b", Unauthorized));
+    assert_eq!(called(&route.next(&tried, nobody_rests)), ("c", &fallback("b", Unauthorized)));
+    tried.push(failed("c", Timeout));
+    assert_eq!(route.fallback(&tried, nobody_rests), None, "the round is over");
+    assert_eq!(called(&route.next(&tried, nobody_rests)), ("a", &Why::Again));
+    tried.push(failed("a", PlatformFailure));
+    assert_eq!(called(&route.next(&tried, nobody_rests)).0, "c", "who refused the key is not asked again");
+    tried.extend([failed("c", Timeout), failed("a", Timeout), failed("c", Timeout)]);
+    assert_eq!(route.next(&tried, nobody_rests), Step::Nowhere { skipped: vec![] }, "each has had its three attempts");
 }
 
 #[test]
-fn nothing_is_repeated_once_the_caller_has_seen_a_part() {
-    let mut route = route(Fallbacks { general: vec![target("second")], ..Fallbacks::default() });
-    let _ = route.begin(nobody_rests);
-    let exhausted = gave_up(route.failed(fails(FailureKind::MalformedReply), true, 0, nobody_rests));
-    assert_eq!(exhausted.tried.len(), 1);
+fn what_was_cut_short_here_is_asked_again_where_it_was() {
+    let route = route(&["a", "b"]);
+    let tried = [failed("a", FailureKind::Timeout), Tried { platform: "b".into(), failure: None, counts: false }];
+    assert_eq!(called(&route.next(&tried, nobody_rests)), ("b", &Why::Again));
+    let tired =
+        |target: &Target| (target.platform == "b").then_some(Rest { pause: Duration::from_secs(3), barred: false });
+    assert_eq!(called(&route.next(&tried, tired)), ("a", &Why::Again));
 }
 
 #[test]
 fn each_kind_has_its_own_way() {
-    let lists = || Fallbacks {
-        general: vec![holding("small", 500), target("general")],
-        context_too_long: vec![holding("same", 1000), holding("large", 200_000)],
-        content_refused: vec![target("tolerant")],
-        rate_limited: vec![target("roomy")],
-    };
-    let after = |kind, lists: Fallbacks| {
-        let mut route = route(lists);
-        let _ = route.begin(nobody_rests);
-        route.failed(fails(kind), false, 0, nobody_rests)
-    };
-    assert_eq!(called(&after(FailureKind::ContextTooLong, lists())).0, "large", "the same size would not do");
-    assert_eq!(called(&after(FailureKind::ContentRefused, lists())).0, "tolerant");
-    assert_eq!(called(&after(FailureKind::Unauthorized, lists())).0, "small");
-    assert_eq!(gave_up(after(FailureKind::InvalidRequest, lists())).tried.len(), 1);
-    let only_general = || Fallbacks { general: lists().general, ..Fallbacks::default() };
-    assert_eq!(called(&after(FailureKind::ContextTooLong, only_general())).0, "general");
-    assert_eq!(
-        gave_up(after(FailureKind::ContentRefused, only_general())).tried.len(),
-        1,
-        "only where somebody said so"
-    );
-}
-
-#[test]
-fn a_pause_that_the_platform_asks_for_is_kept_or_avoided() {
-    let mut first = route(Fallbacks { rate_limited: vec![target("roomy")], ..Fallbacks::default() });
-    let _ = first.begin(nobody_rests);
-    let asks = |seconds| fails(FailureKind::RateLimited).after(Some(Duration::from_secs(seconds)));
-    assert_eq!(called(&first.failed(asks(7), false, 500, nobody_rests)), ("first", 2, Duration::from_secs(7)));
-    assert_eq!(called(&first.failed(asks(600), false, 500, nobody_rests)), ("roomy", 3, Duration::ZERO));
+    let sizes = || vec![holding("a", 1000), holding("small", 500), holding("same", 1000), holding("large", 9000)];
+    let route = Route::new(sizes(), Needs::default(), 3, false);
+    let after = |kind| route.fallback(&[failed("a", kind)], nobody_rests).map(|target| &*target.platform);
+    assert_eq!(after(FailureKind::ContextTooLong), Some("large"), "the same size would not do");
+    assert_eq!(after(FailureKind::ContentRefused), None, "only where somebody said so");
+    assert_eq!(after(FailureKind::InvalidRequest), None);
+    for kind in FailureKind::ALL {
+        use FailureKind::{ContentRefused, ContextTooLong, InvalidRequest};
+        if !matches!(kind, ContentRefused | ContextTooLong | InvalidRequest) {
+            assert_eq!(after(kind), Some("small"), "{kind:?}");
+        }
+    }
+    let tolerant = Route::new(sizes(), Needs::default(), 3, true);
+    let refused = [failed("a", FailureKind::ContentRefused)];
+    assert_eq!(tolerant.fallback(&refused, nobody_rests).unwrap().platform, "small");
+    // Whoever was found too small stays so in later rounds.
+    let tried = [failed("large", FailureKind::Timeout), failed("a", FailureKind::ContextTooLong)];
+    assert_eq!(called(&route.next(&tried, nobody_rests)).0, "large");
 }
 
 #[test]
 fn who_cannot_or_rests_is_passed_over_and_named() {
-    let general = vec![Target { tags: Vec::new(), ..target("abroad") }, target("tired"), target("able")];
-    let fallbacks = Fallbacks { general, ..Fallbacks::default() };
+    let unable = Target { unusable: Some("it has no key".into()), ..target("keyless") };
+    let targets =
+        vec![target("tired"), Target { tags: Vec::new(), ..target("abroad") }, unable, target("able"), target("last")];
     let needs = Needs { tags: vec!["eu".into()], ..Needs::default() };
-    let mut route = Route::new(target("first"), fallbacks, Policy::default(), needs);
-    let rest = Duration::from_secs(9);
-    let resting = |target: &Target| (target.platform == "tired" || target.platform == "first").then_some(rest);
-    assert_eq!(called(&route.begin(resting)), ("able", 1, Duration::ZERO));
-    let exhausted = gave_up(route.failed(fails(FailureKind::Unauthorized), false, 0, resting));
-    let skipped: Vec<_> = exhausted.skipped.iter().map(|skipped| skipped.target.platform.as_str()).collect();
-    assert_eq!(skipped, ["first", "abroad", "tired"]);
-    assert_eq!(exhausted.skipped[0].why, SkipReason::Resting(rest));
-    assert!(exhausted.to_string().contains("abroad was not asked: it is not tagged `eu`"), "{exhausted}");
+    let route = Route::new(targets, needs, 3, false);
+    let rest = Rest { pause: Duration::from_millis(9_100), barred: false };
+    let resting = |target: &Target| (target.platform == "tired").then_some(rest);
+    let Step::Call { target, why, skipped } = route.next(&[], resting) else { panic!("nobody is called") };
+    assert_eq!((&*target.platform, why), ("able", Why::First));
+    assert_eq!(names(&skipped), ["tired", "abroad", "keyless"]);
+    assert_eq!(skipped[0].why, SkipReason::Resting(rest.pause));
+    let why: Vec<String> = skipped.iter().map(|skipped| skipped.why.to_string()).collect();
+    assert_eq!(why, ["it is resting after failures", "it is not tagged `eu`", "it has no key"]);
+}
 
-    let mut route = Route::new(target("first"), Fallbacks::default(), Policy::default(), Needs::default());
-    let exhausted = gave_up(route.begin(resting));
-    assert!(exhausted.original().is_none() && exhausted.to_string().starts_with("no platform could be asked"));
+#[test]
+fn when_everybody_rests_it_waits_for_the_first_but_not_for_who_is_barred() {
+    let rest = |seconds, barred| Some(Rest { pause: Duration::from_secs(seconds), barred });
+    let route = route(&["a", "b"]);
+    let step = route.next(&[], |target| rest(if target.platform == "a" { 20 } else { 7 }, false));
+    let Step::Rest { pause, skipped } = step else { panic!("{step:?}") };
+    assert_eq!((pause, names(&skipped)), (Duration::from_secs(7), vec!["a", "b"]));
+    let step = route.next(&[], |target| rest(20, target.platform == "a"));
+    assert!(matches!(step, Step::Rest { .. }), "b may work again");
+    let barred = |_: &Target| rest(300, true);
+    let step = route.next(&[], barred);
+    assert_eq!(called(&step), ("a", &Why::First), "its answer says what is wrong");
+    assert!(matches!(&step, Step::Call { skipped, .. } if names(skipped) == ["b"]));
+    let step = Route::new(vec![], Needs::default(), 3, false);
+    assert_eq!(step.next(&[], barred), Step::Nowhere { skipped: vec![] });
 }
 
 proptest! {
-    /// Every route ends within its attempts, asks nobody again after having left them, and numbers its attempts.
+    /// Within a round nobody is asked twice, nobody is asked again who said no for good, and whoever is called can be.
     #[test]
-    fn every_route_ends(kinds in prop::collection::vec(0_usize..9, 12), chances in prop::collection::vec(any::<u16>(), 12)) {
-        let general = vec![target("b"), holding("c", 2000)];
-        let fallbacks = Fallbacks {
-            context_too_long: vec![holding("large", 9000)],
-            content_refused: vec![target("b"), target("tolerant")],
-            rate_limited: vec![target("roomy")],
-            general,
-        };
-        let policy = Policy::default();
-        let mut route = Route::new(holding("a", 1000), fallbacks, policy, Needs::default());
-        let mut step = route.begin(nobody_rests);
-        let mut seen: Vec<String> = Vec::new();
-        for (number, (kind, chance)) in (1..).zip(kinds.into_iter().zip(chances)) {
-            let Step::Call { target, attempt, after } = &step else { break };
-            prop_assert_eq!(*attempt, number);
-            prop_assert!(*attempt <= policy.attempts && *after <= policy.longest_pause);
-            if seen.last() != Some(&target.platform) {
-                prop_assert!(!seen.contains(&target.platform), "{} again", target);
-                seen.push(target.platform.clone());
+    fn rounds_are_fair(
+        kinds in prop::collection::vec(prop::option::of(0_usize..9), 1..20),
+        resting in prop::collection::vec(0_u8..8, 20),
+        tolerant: bool,
+    ) {
+        let targets = vec![holding("a", 1000), target("b"), holding("c", 2000), target("d")];
+        let route = Route::new(targets, Needs::default(), 3, tolerant);
+        let mut tried: Vec<Tried> = Vec::new();
+        for (kind, asleep) in kinds.into_iter().zip(resting) {
+            let rests = |target: &Target| {
+                let index = u32::from(target.platform.as_bytes()[0] - b'a');
+                (asleep >> index & 1 == 1).then_some(Rest { pause: Duration::from_secs(1), barred: false })
+            };
+            let next = route.next(&tried, rests);
+            let Step::Call { target, why, .. } = next else { continue };
+            prop_assert!(rests(target).is_none());
+            let permanent = |kind: Option<FailureKind>| matches!(kind, Some(
+                FailureKind::Unauthorized | FailureKind::InvalidRequest
+                | FailureKind::ContextTooLong | FailureKind::ContentRefused));
+            prop_assert!(!tried.iter().any(|tried| tried.platform == target.platform && permanent(tried.failure)));
+            match &why {
+                Why::First => prop_assert!(!tried.iter().any(|tried| tried.platform == target.platform)),
+                Why::Again => prop_assert!(tried.iter().any(|tried| tried.platform == target.platform)),
+                Why::Fallback { from, .. } => {
+                    prop_assert_eq!(&tried.last().unwrap().platform, from);
+                    prop_assert_ne!(&target.platform, from);
+                }
             }
-            step = route.failed(fails(FailureKind::ALL[kind]), false, chance, nobody_rests);
+            let failure = kind.map(|kind| FailureKind::ALL[kind]);
+            tried.push(Tried { platform: target.platform.clone(), failure, counts: failure.is_some() });
+            let count = tried.iter().filter(|one| one.counts && one.platform == target.platform).count();
+            prop_assert!(count <= 3);
         }
-        let exhausted = gave_up(step);
-        prop_assert!(exhausted.original().is_some());
     }
 }

@@ -42,7 +42,8 @@ pub(crate) struct Cause {
     kind: CauseKind,
     /// Since when it is waited for, where that is known.
     since: Option<DateTime>,
-    /// When it goes on by itself: of a retry the next attempt, of a timer its end, of an approval its expiry, of a limit
+    /// When it goes on by itself: of a retry the next attempt, of resting platforms when
+    /// the first of them may be asked again, of a timer its end, of an approval its expiry, of a limit
     /// the next start that its rate allows, of a grace period the cut.
     at: Option<DateTime>,
     /// Of a step that waits: which one.
@@ -159,6 +160,13 @@ impl From<Reason> for Cause {
                 error: Some(error),
                 ..Self::plain(CauseKind::Retry)
             },
+            Reason::Resting { task, passed_over, at } => Self {
+                task_id: Some(task.as_uuid()),
+                at: Some(at.into()),
+                platform: passed_over.first().map(|first| first.platform.to_string()),
+                reason: Some(listed(&passed_over)),
+                ..Self::plain(CauseKind::Resting)
+            },
             Reason::Items { running, done, total, one } => Self {
                 running: Some(running),
                 done: Some(done),
@@ -249,6 +257,15 @@ impl From<domain::slots::Holder> for Holder {
     fn from(holder: domain::slots::Holder) -> Self {
         Self { run_id: holder.run.as_uuid(), task_id: holder.task.map(domain::TaskId::as_uuid) }
     }
+}
+
+/// Who was passed over and why, in one line.
+fn listed(passed_over: &[domain::task::PassedOver]) -> String {
+    let one = |one: &domain::task::PassedOver| match &one.model {
+        Some(model) => format!("{}/{model}: {}", one.platform, one.reason),
+        None => format!("{}: {}", one.platform, one.reason),
+    };
+    passed_over.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn count(number: usize) -> Count {

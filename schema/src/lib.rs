@@ -6,6 +6,7 @@
 
 mod agent;
 mod approval;
+mod budget;
 mod comparison;
 mod definition;
 mod event;

@@ -204,6 +204,8 @@ named! {
         Rejected = "rejected",
         /// A run that the step started did not complete.
         RunFailed = "run_failed",
+        /// What the call may cost is not left in a budget.
+        BudgetExhausted = "budget_exhausted",
     }
 
     /// The kind of aggregate that a stream belongs to.
@@ -228,6 +230,44 @@ named! {
         Trigger = "trigger",
         /// Streams of external events.
         External = "external",
+        /// The stream of the budgets.
+        Budget = "budget",
+        /// Streams of what is spent of budgets.
+        Purse = "purse",
+    }
+
+    /// Whose attempts a budget counts.
+    BudgetScope {
+        /// All of them.
+        Organisation = "organisation",
+        /// Those of the runs of a department's workflows.
+        Department = "department",
+        /// Those of the runs that a person has started.
+        Person = "person",
+        /// Those of the runs that a program with an API key has started.
+        ApiKey = "api_key",
+        /// Those of a workflow's runs, and of what these start.
+        Workflow = "workflow",
+        /// Those of each run of a workflow by itself; the runs that it starts get what remains.
+        EachRun = "each_run",
+        /// Those of an agent.
+        Agent = "agent",
+        /// Those on a platform.
+        Platform = "platform",
+    }
+
+    /// Within which time a budget holds. Windows begin at round moments in UTC.
+    BudgetWindow {
+        /// An hour, from minute 0.
+        Hour = "hour",
+        /// A day, from midnight.
+        Day = "day",
+        /// A week, from Monday.
+        Week = "week",
+        /// A calendar month.
+        Month = "month",
+        /// For ever.
+        Ever = "ever",
     }
 
     /// What something waits for.
@@ -242,6 +282,8 @@ named! {
         Attempt = "attempt",
         /// An attempt failed, and the next one waits for its time.
         Retry = "retry",
+        /// Every platform that may be asked is resting after failures, or cannot do it.
+        Resting = "resting",
         /// Elements of a list are being worked on.
         Items = "items",
         /// People are asked to decide.
@@ -357,6 +399,7 @@ impl ErrorKind {
             Self::Interrupted => domain::ErrorKind::Interrupted,
             Self::Rejected => domain::ErrorKind::Rejected,
             Self::RunFailed => domain::ErrorKind::RunFailed,
+            Self::BudgetExhausted => domain::ErrorKind::BudgetExhausted,
         }
     }
 
@@ -378,6 +421,7 @@ impl ErrorKind {
             domain::ErrorKind::Interrupted => Self::Interrupted,
             domain::ErrorKind::Rejected => Self::Rejected,
             domain::ErrorKind::RunFailed => Self::RunFailed,
+            domain::ErrorKind::BudgetExhausted => Self::BudgetExhausted,
         }
     }
 }
@@ -396,6 +440,8 @@ impl Category {
             Self::Hold => domain::Category::Hold,
             Self::Trigger => domain::Category::Trigger,
             Self::External => domain::Category::External,
+            Self::Budget => domain::Category::Budget,
+            Self::Purse => domain::Category::Purse,
         }
     }
 
@@ -412,6 +458,8 @@ impl Category {
             domain::Category::Hold => Self::Hold,
             domain::Category::Trigger => Self::Trigger,
             domain::Category::External => Self::External,
+            domain::Category::Budget => Self::Budget,
+            domain::Category::Purse => Self::Purse,
         }
     }
 }

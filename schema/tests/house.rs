@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_graphql::{Request, Variables};
 use commands::Commands;
 use domain::run::TaskEnd;
-use domain::task::Pacing;
+use domain::task::{Choice, Pacing};
 use domain::{
     Actor, AgentId, CommandId, FinishReason, NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunId, StepName,
     StreamId, Task, TaskCommand, TaskId, TemplateId, Usage,
@@ -177,7 +177,17 @@ impl House {
 
     pub(crate) async fn attempt(&self, task: TaskId) {
         let platform = "simulator".parse().unwrap();
-        self.on_task(task, TaskCommand::StartAttempt { platform, model: None, request_hash: [7; 32] }).await;
+        self.on_task(
+            task,
+            TaskCommand::StartAttempt {
+                platform,
+                model: None,
+                request_hash: [7; 32],
+                choice: Choice::first(),
+                reserved: vec![],
+            },
+        )
+        .await;
     }
 
     pub(crate) async fn fail(&self, task: TaskId, attempt: u32) {
@@ -187,7 +197,7 @@ impl House {
             retry_after: None,
         };
         let pacing = Pacing { now: commands::now(), jitter_milli: 0 };
-        self.on_task(task, TaskCommand::FailAttempt { attempt, error, pacing }).await;
+        self.on_task(task, TaskCommand::FailAttempt { attempt, error, consumed: None, fallback: false, pacing }).await;
     }
 
     pub(crate) async fn finish_step(&self, run: RunId, step: &str, attempt: u32) {

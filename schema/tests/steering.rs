@@ -237,6 +237,40 @@ async fn limits_and_holds_are_set_and_shown() {
 }
 
 #[tokio::test]
+async fn budgets_are_set_shown_and_removed() {
+    let house = house().await;
+    let all =
+        json!({ "key": "all", "scope": "ORGANISATION", "window": "MONTH", "limit": "25500000000", "warnMilli": 800 });
+    let set = house.mutate("setBudget", all.clone(), "changed budget { key limit purse { spent calls } }").await;
+    assert_eq!(set["changed"], json!(true));
+    assert_eq!(set["budget"]["purse"], json!({ "spent": "0", "calls": 0 }));
+    let again = house.mutate("setBudget", all, "changed").await;
+    assert_eq!(again["changed"], json!(false));
+    let each = json!({ "key": "each", "scope": "EACH_RUN", "of": "letter", "window": "EVER", "tokenLimit": 1_000_000 });
+    house.mutate("setBudget", each, "changed").await;
+    let _engine = house.engine();
+    let run = house.start().await;
+    house.until(run, "run.completed", 1).await;
+    let asked = "query($run: UUID!) { budgets { key scope of window limit tokenLimit resetsAt purse { calls } }
+        budget(key: \"each\", runId: $run) { purse { tokensSpent tokensReserved spent } } missing: budget(key: \"none\") { key } }";
+    let shown = house.data(asked, json!({ "run": run })).await;
+    assert_eq!(shown["budgets"][0]["limit"], json!("25500000000"));
+    assert!(shown["budgets"][0]["resetsAt"].is_string());
+    let each = json!({ "key": "each", "scope": "EACH_RUN", "of": "letter", "window": "EVER", "limit": null,
+        "tokenLimit": 1_000_000, "resetsAt": null, "purse": null });
+    assert_eq!(shown["budgets"][1], each);
+    let purse = &shown["budget"]["purse"];
+    assert!(purse["tokensSpent"].as_u64().is_some_and(|spent| spent > 0), "{purse}");
+    assert_eq!((&purse["tokensReserved"], &purse["spent"], &shown["missing"]), (&json!(0), &json!(null), &json!(null)));
+    let both = json!({ "key": "x", "scope": "ORGANISATION", "window": "DAY", "limit": "1", "tokenLimit": 1 });
+    assert_eq!(house.refuse("setBudget", both).await, "ARGUMENT_INVALID");
+    let nothing = json!({ "key": "x", "scope": "ORGANISATION", "window": "DAY", "limit": "0" });
+    assert_eq!(house.refuse("setBudget", nothing).await, "BUDGET_INVALID");
+    house.mutate("removeBudget", json!({ "key": "all", "reason": "no need" }), "changed").await;
+    assert_eq!(house.refuse("removeBudget", json!({ "key": "all" })).await, "BUDGET_NOT_FOUND");
+}
+
+#[tokio::test]
 async fn many_runs_are_steered_at_once_as_previewed() {
     let house = House::furnished().await;
     for _ in 0..5 {

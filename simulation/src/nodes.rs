@@ -12,6 +12,7 @@ use domain::NodeId;
 use engine::{Engine, Options};
 use journal::{Checkpoints, Journal, Members};
 use parking_lot::Mutex;
+use providers::router::{BreakerOptions, PaceOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -313,6 +314,8 @@ impl Nodes {
             checkpoint_every: usize::try_from(pick(&[1, 10, 100, 5_000])).unwrap_or(1),
             park_after: Duration::from_millis(pick(&[1, 100, 1_000, 10_000])),
             adopt_after: Duration::from_millis(pick(&[500, 3_000])),
+            breakers: BreakerOptions::default(),
+            pace: PaceOptions::default(),
         };
         self.alive.insert(id);
         let (view, views) = watch::channel(Arc::new(self.alive.clone()));

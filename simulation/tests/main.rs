@@ -21,7 +21,7 @@ const KINDS: &str = "run.started run.claimed run.queued run.admitted run.step_st
     run.child_abandoned run.step_skipped run.step_completed run.step_failed run.step_cancelled run.paused run.resumed \
     run.cancel_requested run.failing run.compensation_started run.compensation_completed run.compensation_failed \
     run.completed run.failed run.cancelled task.created task.assigned task.queued task.attempt_started \
-    task.attempt_succeeded task.attempt_failed task.attempt_lost task.deferred task.completed \
+    task.attempt_succeeded task.attempt_failed task.attempt_lost task.postponed task.deferred task.completed \
     task.failed task.cancelled slots.requested slots.granted slots.released limit.set limit.removed hold.placed \
     hold.lifted";
 

@@ -226,6 +226,8 @@ fn fields(event: &Event) -> Result<Value, Failure> {
         Event::Limit(event) => serde_json::to_value(event),
         Event::Slots(event) => serde_json::to_value(event),
         Event::Hold(event) => serde_json::to_value(event),
+        Event::Budget(event) => serde_json::to_value(event),
+        Event::Purse(event) => serde_json::to_value(event),
         Event::Trigger(event) => serde_json::to_value(event),
         Event::External(event) => serde_json::to_value(event),
     };

@@ -191,6 +191,10 @@ fn describe(cause: &Value) -> String {
             let error = printable(text(cause, "error"));
             format!("{} attempts failed, the next starts at {} ({error})", at(cause, "attempt"), text(cause, "at"))
         }
+        "RESTING" => {
+            let why = printable(text(cause, "reason"));
+            format!("platform `{}` is resting until {} ({why})", text(cause, "platform"), text(cause, "at"))
+        }
         "PAUSED" => {
             let reason = printable(text(cause, "reason"));
             let held = if at(cause, "held") == &Value::Bool(true) { " by a hold" } else { "" };

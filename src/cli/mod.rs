@@ -9,6 +9,7 @@ mod approve;
 mod attached;
 mod audit;
 mod branch;
+mod budget;
 mod catalog;
 mod client;
 mod compat;
@@ -245,6 +246,9 @@ enum Command {
     /// Limit how much runs at the same time, or starts within a time
     #[command(subcommand)]
     Limit(limit::Limit),
+    /// Limit how much is spent on AI platforms, and see how much has been
+    #[command(subcommand)]
+    Budget(budget::Budget),
     /// Say what would differ if runs had followed another version of their workflow; exit code 1 when something would
     CheckCompat {
         /// The key of the workflow
@@ -534,6 +538,10 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::Limit(limit) => {
             let client = run::running_server(&config, None).await?;
             limit::limit(&client, terminal, json, limit).await
+        }
+        Command::Budget(budget) => {
+            let client = run::running_server(&config, None).await?;
+            budget::budget(&client, terminal, json, budget).await
         }
         Command::CheckCompat { workflow, version, sample } => {
             compat::check(&config, terminal, json, &workflow, version, sample).await

@@ -306,15 +306,14 @@ fn near_copies_are_refused_by_our_own_catalogue() {
 fn an_own_catalogue_lies_over_ours() {
     let starter = Catalog::starter().unwrap();
     let before = starter.counts();
-    let translate =
-        "key: translate\ntitle: Ours\ndescription: Ours.\nparameters: { type: object }\ninstructions: Do.\n";
-    let own = Catalog::from_files([("templates/t.yaml", translate), ("templates/l.yaml", TEMPLATE)]).unwrap();
+    let ours = "key: weigh-settlement-offer\ntitle: Ours\ndescription: Ours.\nparameters: { type: object }\ninstructions: Do.\n";
+    let own = Catalog::from_files([("templates/t.yaml", ours), ("templates/l.yaml", TEMPLATE)]).unwrap();
     let whole = own.over(starter);
     assert_eq!(whole.counts().templates, before.templates + 1);
     let key = |text: &str| text.parse::<Key>().unwrap();
-    let found: Vec<_> = whole.templates.iter().filter(|body| body.key.as_str() == "translate").collect();
+    let found: Vec<_> = whole.templates.iter().filter(|body| body.key.as_str() == "weigh-settlement-offer").collect();
     assert_eq!(found.iter().map(|body| body.title.en.as_str()).collect::<Vec<_>>(), ["Ours"]);
-    assert_eq!(whole.layer(Kind::Template, &key("translate")), Layer::Own);
+    assert_eq!(whole.layer(Kind::Template, &key("weigh-settlement-offer")), Layer::Own);
     assert_eq!(whole.layer(Kind::Template, &key("improve-text")), Layer::Starter);
     assert_eq!(whole.check(), []);
 

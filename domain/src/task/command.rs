@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::choice::{Choice, Consumed, PassedOver, Reserved};
 use crate::run::SlotsNeed;
 use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
 
@@ -61,6 +62,19 @@ pub enum TaskCommand {
         model: Option<String>,
         /// BLAKE3 over the request as the port takes it: equal requests have equal hashes.
         request_hash: [u8; 32],
+        /// Why it goes there.
+        choice: Choice,
+        /// What is set aside for it, in the same append.
+        reserved: Vec<Reserved>,
+    },
+    /// Whoever could be asked rests: the next attempt waits until one of them may be asked again.
+    Postpone {
+        /// Until when.
+        until: Timestamp,
+        /// Who was passed over, and why.
+        passed_over: Vec<PassedOver>,
+        /// What it fails with when that is too late and no attempt has been made yet.
+        error: AttemptError,
     },
     /// The running attempt brought an answer.
     SucceedAttempt {
@@ -75,6 +89,10 @@ pub enum TaskCommand {
         attempt: u32,
         /// Why.
         error: AttemptError,
+        /// What had been used by then, as far as the platform has told.
+        consumed: Option<Consumed>,
+        /// Whether another platform is there that can take over at once.
+        fallback: bool,
         /// Clock and chance.
         pacing: Pacing,
     },

@@ -1,8 +1,7 @@
-use std::time::Duration;
-
-use super::command::Pacing;
+use super::choice::PassedOver;
+use super::failures::Failures;
 use super::state::TaskStatus;
-use crate::{AttemptError, ErrorKind, Refusal, Task, TaskCommand, TaskEvent, Timestamp};
+use crate::{AttemptError, Refusal, Task, TaskCommand, TaskEvent, Timestamp};
 
 /// Why a task refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,12 +89,17 @@ pub(super) fn decide(state: &Task, command: TaskCommand) -> Result<Vec<TaskEvent
             let later = |at: Option<Timestamp>| at.map(|at| at.plus(by));
             Ok(vec![TaskEvent::Deferred { retry_at: later(retry_at), start_by: later(start_by) }])
         }
-        TaskCommand::StartAttempt { platform, model, request_hash } => match status {
+        TaskCommand::StartAttempt { platform, model, request_hash, choice, reserved } => match status {
             TaskStatus::Assigned | TaskStatus::Waiting => {
                 let attempt = attempts(state) + 1;
-                Ok(vec![TaskEvent::AttemptStarted { attempt, platform, model, request_hash }])
+                let choice = Some(choice);
+                Ok(vec![TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved }])
             }
             _ => wrong("attempted"),
+        },
+        TaskCommand::Postpone { until, passed_over, error } => match status {
+            TaskStatus::Assigned | TaskStatus::Waiting => Ok(postpone(state, until, passed_over, error)),
+            _ => wrong("postponed"),
         },
         TaskCommand::SucceedAttempt { attempt, reply } => {
             let reply = Box::new(reply);
@@ -107,21 +111,22 @@ pub(super) fn decide(state: &Task, command: TaskCommand) -> Result<Vec<TaskEvent
                 Ok(vec![TaskEvent::AttemptLate { attempt, reply }])
             }
         }
-        TaskCommand::FailAttempt { attempt, error, pacing } => {
+        TaskCommand::FailAttempt { attempt, error, consumed, fallback, pacing } => {
             if !is_running(state, attempt)? {
                 return Ok(vec![]);
             }
-            let retry_at = retry_at(state, attempt, &error, pacing);
-            let failed = TaskEvent::AttemptFailed { attempt, error: error.clone(), retry_at };
-            Ok(with_end(failed, retry_at, error))
+            let failures = Failures::of(state, error.clone());
+            let retry_at = failures.next_at(state, fallback, pacing);
+            let failed = TaskEvent::AttemptFailed { attempt, error, retry_at, consumed };
+            Ok(with_end(failed, retry_at, failures))
         }
         TaskCommand::LoseAttempt { attempt, pacing } => {
             if !is_running(state, attempt)? {
                 return Ok(vec![]);
             }
-            let error = Task::lost();
-            let retry_at = retry_at(state, attempt, &error, pacing);
-            Ok(with_end(TaskEvent::AttemptLost { attempt, retry_at }, retry_at, error))
+            let failures = Failures::of(state, Task::lost());
+            let retry_at = failures.next_at(state, false, pacing);
+            Ok(with_end(TaskEvent::AttemptLost { attempt, retry_at }, retry_at, failures))
         }
         TaskCommand::Reject { error } => match status {
             TaskStatus::Created | TaskStatus::Assigned | TaskStatus::Waiting => Ok(vec![TaskEvent::Failed { error }]),
@@ -147,27 +152,27 @@ fn is_running(state: &Task, attempt: u32) -> Result<bool, TaskRefusal> {
     Ok(!state.status().is_terminal() && state.running_attempt().is_some_and(|running| running.number == attempt))
 }
 
-fn retry_at(state: &Task, attempt: u32, error: &AttemptError, pacing: Pacing) -> Option<Timestamp> {
-    let order = state.order()?;
-    let retry = &order.retry;
-    if error.kind == ErrorKind::Interrupted {
-        return Some(pacing.now);
+fn postpone(state: &Task, until: Timestamp, passed_over: Vec<PassedOver>, error: AttemptError) -> Vec<TaskEvent> {
+    if state.retry_at() == Some(until) && state.passed_over() == passed_over {
+        return vec![];
     }
-    // Attempts that HishamOS itself cut short do not use up the policy.
-    let interrupted = state.attempts().iter().filter(|attempt| attempt.was_interrupted()).count();
-    let counted = attempt.saturating_sub(u32::try_from(interrupted).unwrap_or(u32::MAX));
-    if !error.kind.retryable() || retry.never.contains(&error.kind) || counted >= retry.max_attempts {
-        return None;
+    let in_budget =
+        state.order().is_none_or(|order| order.retry.budget.is_none_or(|most| until <= order.at.plus(most)));
+    if !in_budget {
+        let error = match state.last_error() {
+            Some(last) => Failures::of(state, last).verdict(),
+            None => error,
+        };
+        return vec![TaskEvent::Failed { error }];
     }
-    let asked = error.retry_after.unwrap_or(Duration::ZERO);
-    let at = pacing.now.plus(retry.backoff(counted, pacing.jitter_milli).max(asked));
-    let in_budget = retry.budget.is_none_or(|budget| at <= order.at.plus(budget));
-    in_budget.then_some(at)
+    // Who rests lets others have the slots.
+    let gives_back = (!state.slots().is_empty()).then(|| TaskEvent::Queued { slots: vec![] });
+    gives_back.into_iter().chain([TaskEvent::Postponed { until, passed_over }]).collect()
 }
 
-fn with_end(event: TaskEvent, retry_at: Option<Timestamp>, error: AttemptError) -> Vec<TaskEvent> {
+fn with_end(event: TaskEvent, retry_at: Option<Timestamp>, failures: Failures<'_>) -> Vec<TaskEvent> {
     match retry_at {
         Some(_) => vec![event],
-        None => vec![event, TaskEvent::Failed { error }],
+        None => vec![event, TaskEvent::Failed { error: failures.verdict() }],
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::choice::{Choice, Consumed, PassedOver, Reserved};
 use crate::run::SlotsNeed;
 use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
 
@@ -56,6 +57,17 @@ pub enum TaskEvent {
         model: Option<String>,
         /// BLAKE3 over the request.
         request_hash: [u8; 32],
+        /// Why it goes there; `None` in what was recorded before that was said.
+        choice: Option<Choice>,
+        /// What is set aside for it until it ends.
+        reserved: Vec<Reserved>,
+    },
+    /// Whoever could be asked rests, so the next attempt waits.
+    Postponed {
+        /// Until when.
+        until: Timestamp,
+        /// Who was passed over, and why.
+        passed_over: Vec<PassedOver>,
     },
     /// The platform answered.
     AttemptSucceeded {
@@ -72,6 +84,8 @@ pub enum TaskEvent {
         error: AttemptError,
         /// When the next one starts; `None` when there is none.
         retry_at: Option<Timestamp>,
+        /// What had been used by then, as far as the platform has told.
+        consumed: Option<Consumed>,
     },
     /// The process died between calling and recording; the cost of the attempt is unknown.
     AttemptLost {
@@ -101,7 +115,7 @@ pub enum TaskEvent {
     },
     /// Failed for good.
     Failed {
-        /// The last error.
+        /// The last error; when several platforms were asked, that of the first, with every attempt in its message.
         error: AttemptError,
     },
     /// Stopped on request.
@@ -120,6 +134,7 @@ impl TaskEvent {
             Self::Assigned { .. } => "task.assigned",
             Self::Queued { .. } => "task.queued",
             Self::AttemptStarted { .. } => "task.attempt_started",
+            Self::Postponed { .. } => "task.postponed",
             Self::AttemptSucceeded { .. } => "task.attempt_succeeded",
             Self::AttemptFailed { .. } => "task.attempt_failed",
             Self::AttemptLost { .. } => "task.attempt_lost",

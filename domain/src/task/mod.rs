@@ -1,11 +1,14 @@
 //! Tasks: one unit of AI work done by an agent, for a step or on its own.
 
+mod choice;
 mod command;
 mod decide;
 mod event;
+mod failures;
 mod prompt;
 mod state;
 
+pub use choice::{Choice, Consumed, PassedOver, Reserved, Why};
 pub use command::{Pacing, TaskCommand};
 pub use decide::TaskRefusal;
 pub use event::TaskEvent;

@@ -4,6 +4,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::choice::{Consumed, PassedOver, Reserved};
+use crate::budget::Unit;
 use crate::run::SlotsNeed;
 use crate::{
     AgentId, AttemptError, ErrorKind, Key, Reply, RetryPolicy, RunId, StepName, TaskEvent, TemplateId, Timestamp,
@@ -22,7 +24,7 @@ pub enum TaskStatus {
     Assigned,
     /// A platform is being called.
     Running,
-    /// An attempt failed, and the next one waits for its time.
+    /// An attempt failed, or whoever could be asked rests, and the next one waits for its time.
     Waiting,
     /// Done.
     Completed,
@@ -81,9 +83,37 @@ pub struct Attempt {
     pub model: Option<String>,
     /// How it stands.
     pub status: AttemptStatus,
+    /// What was set aside for it; settled once it has ended.
+    pub reserved: Vec<Reserved>,
+    /// What it had used although it failed, as far as the platform has told.
+    pub consumed: Option<Consumed>,
 }
 
 impl Attempt {
+    /// Whether it is over.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.status != AttemptStatus::Running
+    }
+
+    /// How much of a unit it has used; `None` while it runs, and when nobody knows. What a platform refused before it
+    /// had done anything is nothing.
+    #[must_use]
+    pub fn used(&self, unit: Unit) -> Option<u64> {
+        let (usage, cost) = match &self.status {
+            AttemptStatus::Succeeded(reply) => (reply.usage, reply.cost),
+            AttemptStatus::Failed(error) => match self.consumed {
+                Some(Consumed { usage, cost }) => (usage, cost),
+                None => return (!error.kind.may_have_cost()).then_some(0),
+            },
+            AttemptStatus::Running | AttemptStatus::Lost | AttemptStatus::Cancelled => return None,
+        };
+        match unit {
+            Unit::Money => u64::try_from(cost?.0).ok(),
+            Unit::Tokens => Some(usage.input_tokens?.saturating_add(usage.output_tokens?)),
+        }
+    }
+
     /// Whether HishamOS itself cut it short because it was being stopped.
     #[must_use]
     pub fn was_interrupted(&self) -> bool {
@@ -122,6 +152,7 @@ pub struct Task {
     retry_at: Option<Timestamp>,
     start_by: Option<Timestamp>,
     slots: Vec<SlotsNeed>,
+    passed_over: Vec<PassedOver>,
     error: Option<AttemptError>,
 }
 
@@ -181,6 +212,12 @@ impl Task {
         &self.slots
     }
 
+    /// Who rests, when the next attempt waits for nothing but that; empty otherwise.
+    #[must_use]
+    pub fn passed_over(&self) -> &[PassedOver] {
+        &self.passed_over
+    }
+
     /// Why it failed, once failed.
     #[must_use]
     pub fn error(&self) -> Option<&AttemptError> {
@@ -233,20 +270,39 @@ impl Task {
                 self.retry_at = retry_at;
                 self.start_by = start_by;
             }
-            TaskEvent::AttemptStarted { attempt, platform, model, .. } => {
-                self.attempts.push(Attempt { number: attempt, platform, model, status: AttemptStatus::Running });
+            TaskEvent::Postponed { until, passed_over } => {
+                self.retry_at = Some(until);
+                self.passed_over = passed_over;
+                self.status = TaskStatus::Waiting;
+            }
+            TaskEvent::AttemptStarted { attempt, platform, model, reserved, .. } => {
+                self.passed_over.clear();
+                self.attempts.push(Attempt {
+                    number: attempt,
+                    platform,
+                    model,
+                    status: AttemptStatus::Running,
+                    reserved,
+                    consumed: None,
+                });
                 self.status = TaskStatus::Running;
                 self.retry_at = None;
                 self.start_by = None;
             }
             TaskEvent::AttemptSucceeded { reply, .. } => self.settle(AttemptStatus::Succeeded(Arc::from(reply)), None),
-            TaskEvent::AttemptFailed { error, retry_at, .. } => self.settle(AttemptStatus::Failed(error), retry_at),
+            TaskEvent::AttemptFailed { error, retry_at, consumed, .. } => {
+                if let Some(attempt) = self.attempts.last_mut() {
+                    attempt.consumed = consumed;
+                }
+                self.settle(AttemptStatus::Failed(error), retry_at);
+            }
             TaskEvent::AttemptLost { retry_at, .. } => self.settle(AttemptStatus::Lost, retry_at),
             TaskEvent::AttemptLate { .. } => {}
             TaskEvent::Completed { .. } => self.status = TaskStatus::Completed,
             TaskEvent::Failed { error } => {
                 self.status = TaskStatus::Failed;
                 self.error = Some(error);
+                self.passed_over.clear();
                 self.retry_at = None;
                 self.start_by = None;
                 self.slots.clear();
@@ -256,6 +312,7 @@ impl Task {
                     self.settle(AttemptStatus::Cancelled, None);
                 }
                 self.status = TaskStatus::Cancelled;
+                self.passed_over.clear();
                 self.retry_at = None;
                 self.start_by = None;
                 self.slots.clear();

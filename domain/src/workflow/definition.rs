@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::graph::Graph;
 use super::step::{Mapping, TaskWork, Wait, Work};
-use crate::{Bilingual, ExpressionError, Key, Step, StepName};
+use crate::{Bilingual, ErrorKind, ExpressionError, Key, Step, StepName};
 
 /// One version of a workflow, as its author wrote it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -196,6 +196,8 @@ impl TaskWork {
     fn check_ranges(&self, check: &mut impl FnMut(bool, &'static str)) {
         let retry = &self.retry;
         check((1..=100).contains(&retry.max_attempts), "retry.max_attempts must be 1 to 100");
+        let budget = retry.never.contains(&ErrorKind::BudgetExhausted);
+        check(!budget, "retry.never cannot name budget_exhausted; it is never repeated");
         check((1000..=10_000).contains(&retry.multiplier_milli), "retry.multiplier must be 1 to 10");
         check(retry.max_backoff <= DAY, "retry.max_backoff must be at most one day");
         check(retry.first_backoff <= retry.max_backoff, "retry.first_backoff must not exceed retry.max_backoff");

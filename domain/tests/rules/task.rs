@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_es::test::TestFramework;
-use domain::task::{AttemptStatus, Pacing, TaskStatus};
+use domain::task::{AttemptStatus, Choice, Pacing, TaskStatus};
 use domain::{
     AgentId, AttemptError, ErrorKind, Refusal, RetryPolicy, RunId, Task, TaskCommand, TaskEvent, TaskRefusal,
     TemplateId, Timestamp,
@@ -58,7 +58,17 @@ pub(crate) fn assigned() -> TaskEvent {
 }
 
 pub(crate) fn start() -> TaskCommand {
-    TaskCommand::StartAttempt { platform: "p".parse().unwrap(), model: Some("m".to_owned()), request_hash: [7; 32] }
+    start_at("p")
+}
+
+pub(crate) fn start_at(platform: &str) -> TaskCommand {
+    TaskCommand::StartAttempt {
+        platform: platform.parse().unwrap(),
+        model: Some("m".to_owned()),
+        request_hash: [7; 32],
+        choice: Choice::first(),
+        reserved: vec![],
+    }
 }
 
 pub(crate) fn started(attempt: u32) -> TaskEvent {
@@ -67,6 +77,8 @@ pub(crate) fn started(attempt: u32) -> TaskEvent {
         platform: "p".parse().unwrap(),
         model: Some("m".to_owned()),
         request_hash: [7; 32],
+        choice: Some(Choice::first()),
+        reserved: vec![],
     }
 }
 
@@ -83,11 +95,16 @@ fn late(attempt: u32) -> TaskEvent {
 }
 
 pub(crate) fn fail(attempt: u32, kind: ErrorKind) -> TaskCommand {
-    TaskCommand::FailAttempt { attempt, error: error(kind), pacing: PACING }
+    fail_with(attempt, error(kind), false)
+}
+
+pub(crate) fn fail_with(attempt: u32, error: AttemptError, fallback: bool) -> TaskCommand {
+    TaskCommand::FailAttempt { attempt, error, consumed: None, fallback, pacing: PACING }
 }
 
 pub(crate) fn failed(attempt: u32, kind: ErrorKind, retry_in: Option<Duration>) -> TaskEvent {
-    TaskEvent::AttemptFailed { attempt, error: error(kind), retry_at: retry_in.map(|pause| NOW.plus(pause)) }
+    let retry_at = retry_in.map(|pause| NOW.plus(pause));
+    TaskEvent::AttemptFailed { attempt, error: error(kind), retry_at, consumed: None }
 }
 
 pub(crate) fn cancel() -> TaskCommand {
@@ -293,10 +310,9 @@ fn a_platform_may_ask_for_a_longer_pause_but_not_for_a_shorter() {
             attempt: 1,
             error: error.clone(),
             retry_at: Some(NOW.plus(Duration::from_secs(granted))),
+            consumed: None,
         };
-        given(running())
-            .when(TaskCommand::FailAttempt { attempt: 1, error, pacing: PACING })
-            .then_expect_events(vec![expected]);
+        given(running()).when(fail_with(1, error, false)).then_expect_events(vec![expected]);
     }
 }
 

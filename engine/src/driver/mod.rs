@@ -4,6 +4,7 @@
 //! append; every append names the revision that it is based on, so a driver that was replaced is refused; a driver
 //! leaves only when its run has ended, belongs to another node, or waits for something that the engine will see.
 
+mod budgets;
 mod children;
 mod slots;
 mod tasks;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use commands::{Commands, Surroundings};
 use domain::run::{Activity, RunStatus, StepStatus};
+use domain::task::Consumed;
 use domain::{Actor, AttemptError, CommandId, ErrorKind, EventId, NodeId, Run, RunId, TaskId, Timestamp};
 use journal::{Context, Executor, Journal, Loaded, ReadError};
 use tokio::sync::{Mutex, mpsc};
@@ -165,7 +167,12 @@ impl Driver {
                 Err(Stop::Unrecordable(what)) if pending.iter().any(|settled| settled.outcome.is_ok()) => {
                     tracing::error!(run.id = %self.id, what, "answers cannot be recorded; their attempts fail");
                     let error = AttemptError { kind: ErrorKind::InvalidInput, message: what, retry_after: None };
-                    pending.iter_mut().for_each(|settled| settled.outcome = Err(error.clone()));
+                    for settled in &mut pending {
+                        if let Ok(reply) = &settled.outcome {
+                            settled.consumed = Some(Consumed { usage: reply.usage, cost: reply.cost });
+                        }
+                        settled.outcome = Err(error.clone());
+                    }
                     continue;
                 }
                 Err(Stop::Unrecordable(what)) => {

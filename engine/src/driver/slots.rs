@@ -81,12 +81,12 @@ impl Driver {
         }
     }
 
-    /// Gives back what tasks have given up in this turn.
+    /// Gives back what tasks have given up in this turn, slots and money.
     pub(super) async fn give_back(&mut self, stage: &mut Stage, now: Timestamp) -> Result<(), Stop> {
         for (holder, needs) in stage.take_released() {
             self.release(stage, holder, &needs, now).await?;
         }
-        Ok(())
+        self.settle_purses(stage).await
     }
 
     /// Gives slots back, or takes the wish for them back; whoever is next gets them in the same append.

@@ -3,14 +3,15 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use domain::run::{Place, TaskEnd};
-use domain::task::{Pacing, TaskStatus};
-use domain::{AttemptError, ErrorKind, RunCommand, Task, TaskCommand, TaskId, Timestamp};
+use domain::task::{Pacing, PassedOver, TaskStatus};
+use domain::{AttemptError, ErrorKind, Key, RunCommand, Task, TaskCommand, TaskId, Timestamp};
 use journal::Loaded;
 
 use super::{Driver, Stop, late};
 use crate::call::Settled;
-use crate::plan::Unplannable;
+use crate::plan::{Planned, PlannedAttempt, Unplannable};
 use crate::stage::{Begun, Slot, Stage};
+use crate::way;
 
 impl Driver {
     /// Attempts that a former owner left open are lost: nobody knows what became of them. Tasks that wait are kept from
@@ -49,7 +50,16 @@ impl Driver {
             };
             let command = match &settled.outcome {
                 Ok(reply) => TaskCommand::SucceedAttempt { attempt, reply: reply.clone() },
-                Err(error) => TaskCommand::FailAttempt { attempt, error: error.clone(), pacing: self.pacing(now) },
+                Err(error) => {
+                    let taken = self.shared.planner.can_take_over(&slot.task.state, stage.run(), error).await;
+                    let fallback = match taken {
+                        Ok(fallback) => fallback,
+                        Err(Unplannable::Unavailable(error)) => return Err(error.into()),
+                        Err(Unplannable::Rejected(_)) => false,
+                    };
+                    let (error, consumed) = (error.clone(), settled.consumed);
+                    TaskCommand::FailAttempt { attempt, error, consumed, fallback, pacing: self.pacing(now) }
+                }
             };
             late(stage.decide_task(settled.task, || slot, command).map(drop));
         }
@@ -71,7 +81,7 @@ impl Driver {
                         .to_owned(),
                     retry_after: None,
                 };
-                let fail = TaskCommand::FailAttempt { attempt: attempt.number, error, pacing: self.pacing(now) };
+                let fail = self.cut_short(attempt.number, error, now);
                 late(stage.decide_task(*id, || slot.clone(), fail).map(drop));
             }
         }
@@ -87,7 +97,7 @@ impl Driver {
                 message: "HishamOS was stopped while the platform was being called".to_owned(),
                 retry_after: None,
             };
-            let fail = TaskCommand::FailAttempt { attempt, error, pacing: self.pacing(now) };
+            let fail = self.cut_short(attempt, error, now);
             late(stage.decide_task(*id, || slot.clone(), fail).map(drop));
         }
     }
@@ -156,27 +166,45 @@ impl Driver {
         slot: &Slot,
         now: Timestamp,
     ) -> Result<Option<RunCommand>, Stop> {
-        let task = stage.task(id).unwrap_or(&slot.task.state).clone();
-        let planned = match self.shared.planner.attempt(&task, stage.run()).await {
-            Ok(planned) => planned,
-            Err(Unplannable::Unavailable(error)) => return Err(error.into()),
-            Err(Unplannable::Rejected(error)) => return Ok(self.reject(stage, id, slot, error, now)),
-        };
-        let needs = self.shared.standing.of_attempt(stage.run(), &planned.agent, &planned.platform);
-        if !needs.is_empty() || !task.slots().is_empty() {
-            late(stage.decide_task(id, || slot.clone(), TaskCommand::Queue { slots: needs.clone() }).map(drop));
-            if !task.slots().is_empty() && task.slots() != needs {
-                // Before it asks for those that it needs now.
-                self.give_back(stage, now).await?;
+        let mut unaffordable: Vec<(Key, String)> = Vec::new();
+        loop {
+            let task = stage.task(id).unwrap_or(&slot.task.state).clone();
+            let planned = match self.shared.planner.attempt(&task, stage.run(), &unaffordable).await {
+                Ok(Planned::Attempt(planned)) => *planned,
+                Ok(Planned::Rest { pause, passed_over }) => {
+                    let postponed = postpone(&task, now.plus(pause), passed_over);
+                    let task = late(stage.decide_task(id, || slot.clone(), postponed));
+                    return Ok(task.and_then(end_of).map(|end| RunCommand::SettleTask { task: id, end, now }));
+                }
+                Err(Unplannable::Unavailable(error)) => return Err(error.into()),
+                Err(Unplannable::Rejected(error)) => return Ok(self.reject(stage, id, slot, error, now)),
+            };
+            let needs = self.shared.standing.of_attempt(stage.run(), &planned.agent, &planned.start.platform);
+            if !needs.is_empty() || !task.slots().is_empty() {
+                late(stage.decide_task(id, || slot.clone(), TaskCommand::Queue { slots: needs.clone() }).map(drop));
+                if !task.slots().is_empty() && task.slots() != needs {
+                    // Before it asks for those that it needs now.
+                    self.give_back(stage, now).await?;
+                }
+                if !self.acquire(stage, Some(id), &needs, now).await? {
+                    return Ok(None);
+                }
             }
-            if !self.acquire(stage, Some(id), &needs, now).await? {
-                return Ok(None);
+            let attempt = u32::try_from(task.attempts().len()).unwrap_or(u32::MAX).saturating_add(1);
+            let reserved = match self.reserve(stage, id, attempt, &planned, now).await? {
+                Ok(reserved) => reserved,
+                Err(why) => {
+                    unaffordable.push((planned.start.platform, why));
+                    continue;
+                }
+            };
+            let PlannedAttempt { start, call, .. } = planned;
+            match late(stage.decide_task(id, || slot.clone(), start.command(reserved.clone())).map(drop)) {
+                Some(()) => stage.call_after(id, call),
+                None => Self::unreserve(stage, id, attempt, &reserved),
             }
+            return Ok(None);
         }
-        if late(stage.decide_task(id, || slot.clone(), planned.command).map(drop)).is_some() {
-            stage.call_after(id, planned.call);
-        }
-        Ok(None)
     }
 
     fn reject(
@@ -238,9 +266,25 @@ impl Driver {
         }
     }
 
+    /// An attempt that ends because of this side; no other platform would help.
+    fn cut_short(&self, attempt: u32, error: AttemptError, now: Timestamp) -> TaskCommand {
+        let pacing = self.pacing(now);
+        TaskCommand::FailAttempt { attempt, error, consumed: None, fallback: false, pacing }
+    }
+
     fn pacing(&self, now: Timestamp) -> Pacing {
         Pacing { now, jitter_milli: self.surroundings().chance_milli() }
     }
+}
+
+/// Whoever could be asked rests. Without any attempt it fails with that, should it be too late then.
+fn postpone(task: &Task, until: Timestamp, passed_over: Vec<PassedOver>) -> TaskCommand {
+    let error = task.last_error().unwrap_or_else(|| AttemptError {
+        kind: ErrorKind::PlatformFailure,
+        message: format!("no platform could be asked in time: {}", way::listed(&passed_over)),
+        retry_after: None,
+    });
+    TaskCommand::Postpone { until, passed_over, error }
 }
 
 /// How a task ended; `None` while it has not.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::run::{RunStatus, Start};
-use domain::{Category, Run, RunCommand, Slots, StreamId, Timestamp};
+use domain::{Category, Purse, Run, RunCommand, Slots, StreamId, Timestamp};
 use futures_util::FutureExt;
 use journal::{Append, AppendError, Appended, Context, Loaded};
 use tokio::sync::mpsc;
@@ -91,6 +91,9 @@ impl Driver {
         for (id, slots) in adopted.slots {
             self.executor().remember(id.into(), &slots);
         }
+        for (id, purse) in adopted.purses {
+            self.executor().remember(id.into(), &purse);
+        }
         for (task, attempt, call) in adopted.calls {
             // A platform that answers at once spares its caller a change of threads.
             let mut call = Box::pin(call.make(task, attempt));
@@ -115,6 +118,10 @@ impl Driver {
         match stream.category {
             Category::Slots => {
                 self.executor().load::<Slots>(stream).await?;
+                Ok(())
+            }
+            Category::Purse => {
+                self.executor().load::<Purse>(stream).await?;
                 Ok(())
             }
             Category::Run if stream.id != self.id.as_uuid() => {

@@ -7,8 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod budgets;
 mod compat;
 mod control;
+mod failover;
 mod flow;
 mod found;
 mod kinds;

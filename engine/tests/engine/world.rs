@@ -11,6 +11,7 @@ use domain::workflow::{TaskWork, Work};
 use domain::{Actor, Definition, Event, NodeId, RetryPolicy, Run, RunId, Step, StepName};
 use engine::{Engine, Options};
 use journal::{Checkpoints, Filter, Journal, Members, MemoryCheckpoints, MemoryJournal, Position};
+use providers::router::BreakerOptions;
 use providers::{Platform, Registry, Simulator};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -25,6 +26,22 @@ pub(crate) struct World {
     others: watch::Sender<Arc<BTreeSet<NodeId>>>,
     shutdown: CancellationToken,
     engine: Option<JoinHandle<()>>,
+    /// The node of the engine that runs, or ran last.
+    node: NodeId,
+}
+
+/// An engine beside the world's own.
+pub(crate) struct Second {
+    engine: JoinHandle<()>,
+    shutdown: CancellationToken,
+    _view: watch::Sender<Arc<BTreeSet<NodeId>>>,
+}
+
+impl Second {
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.engine.await.unwrap();
+    }
 }
 
 pub(crate) fn me() -> Request {
@@ -108,7 +125,7 @@ impl Called for Definition {
     }
 }
 
-fn worker() -> Profile {
+pub(crate) fn worker() -> Profile {
     Profile {
         timeout: Duration::from_secs(10),
         department: "engineering".to_owned(),
@@ -135,7 +152,39 @@ impl World {
         world
     }
 
-    async fn without_engine() -> Self {
+    /// The same as [`with`](Self::with), over several platforms whose breakers open as these options say.
+    pub(crate) async fn over(platforms: &[&Simulator], breakers: BreakerOptions) -> Self {
+        let mut world = Self::without_engine().await;
+        world.start_engine_with(platforms, breakers);
+        world
+    }
+
+    pub(crate) fn start_engine_with(&mut self, platforms: &[&Simulator], breakers: BreakerOptions) {
+        let platforms = platforms.iter().map(|platform| Arc::new((*platform).clone()) as Arc<dyn Platform>).collect();
+        self.start_engine_on(platforms, breakers);
+    }
+
+    pub(crate) fn start_engine_on(&mut self, platforms: Vec<Arc<dyn Platform>>, breakers: BreakerOptions) {
+        let options = Options { drain: Duration::ZERO, breakers, ..Options::default() };
+        self.engine_over(Commands::new(Arc::clone(&self.journal)), platforms, options);
+    }
+
+    /// One more engine, on a node that shares nothing with the first but the journal.
+    pub(crate) fn second_engine(&self, platforms: Vec<Arc<dyn Platform>>) -> Second {
+        let (node, shutdown) = (NodeId::from_uuid(uuid::Uuid::new_v4()), CancellationToken::new());
+        let view = watch::channel(Arc::new(BTreeSet::from([self.node]))).0;
+        let members = Members::simulated(node, view.subscribe());
+        let options = Options { drain: Duration::ZERO, ..Options::default() };
+        let registry = Registry::new(platforms, &[]).unwrap();
+        let (commands, checkpoints) = (Commands::new(Arc::clone(&self.journal)), MemoryCheckpoints::default());
+        let (engine, _) = Engine::new(options, commands, registry, Arc::new(checkpoints), members);
+        let until = shutdown.clone();
+        let engine = tokio::spawn(async move { engine.run(until).await.unwrap() });
+        self.join(node);
+        Second { engine, shutdown, _view: view }
+    }
+
+    pub(crate) async fn without_engine() -> Self {
         let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
         let commands = Commands::new(Arc::clone(&journal));
         commands.register_agent(me(), worker()).await.unwrap();
@@ -149,6 +198,7 @@ impl World {
             others: watch::channel(Arc::default()).0,
             shutdown: CancellationToken::new(),
             engine: None,
+            node: NodeId::from_uuid(uuid::Uuid::nil()),
         }
     }
 
@@ -165,10 +215,17 @@ impl World {
     }
 
     fn start_engine_over(&mut self, commands: Commands, platform: Arc<dyn Platform>) {
+        // A platform that asked for a pause is not left alone for longer than a test can wait.
+        let breakers = BreakerOptions { pause: Duration::from_millis(1), ..BreakerOptions::default() };
+        let options = Options { drain: Duration::ZERO, breakers, ..Options::default() };
+        self.engine_over(commands, vec![platform], options);
+    }
+
+    fn engine_over(&mut self, commands: Commands, platforms: Vec<Arc<dyn Platform>>, options: Options) {
         self.shutdown = CancellationToken::new();
-        let members = Members::simulated(NodeId::from_uuid(uuid::Uuid::new_v4()), self.others.subscribe());
-        let options = Options { drain: Duration::ZERO, ..Options::default() };
-        let registry = Registry::new(vec![platform], &[]).unwrap();
+        self.node = NodeId::from_uuid(uuid::Uuid::new_v4());
+        let members = Members::simulated(self.node, self.others.subscribe());
+        let registry = Registry::new(platforms, &[]).unwrap();
         let (engine, _) = Engine::new(options, commands, registry, Arc::clone(&self.checkpoints), members);
         let shutdown = self.shutdown.clone();
         self.engine = Some(tokio::spawn(async move { engine.run(shutdown).await.unwrap() }));

@@ -6,10 +6,13 @@
 //! docs/extend/events.md.
 
 mod agent;
+mod budget;
 mod definition;
 mod external;
+mod failure;
 mod hold;
 mod limit;
+mod purse;
 mod registry;
 mod run;
 mod slots;
@@ -136,6 +139,8 @@ pub fn encode(event: &Event) -> Result<Encoded, String> {
         Event::Template(event) => template::freeze(event),
         Event::Limit(event) => limit::freeze(event),
         Event::Slots(event) => slots::freeze(event),
+        Event::Budget(event) => budget::freeze(event),
+        Event::Purse(event) => purse::freeze(event),
         Event::Hold(event) => hold::freeze(event),
         Event::Trigger(event) => trigger::freeze(event),
         Event::External(event) => external::freeze(event),

@@ -1,7 +1,7 @@
 //! The closed list of event types and their versions. Adding an event is one struct and one line here.
 
 use super::run::{control, start, steps, waits};
-use super::{agent, external, hold, limit, slots, task, template, trigger, workflow};
+use super::{agent, budget, external, hold, limit, purse, slots, task, template, trigger, workflow};
 
 /// Makes the list of types, the dispatch of decoding, and each struct's [`Frozen`](super::Frozen) from one table.
 ///
@@ -88,7 +88,7 @@ registry! {
     "run.items_planned" { 1 => steps::ItemsPlannedV1<'_> }
     "run.item_started" { 1 => steps::ItemStartedV1<'_> }
     "run.item_completed" { 1 => steps::ItemCompletedV1<'_> }
-    "run.item_failed" { 1 => steps::ItemFailedV1<'_> }
+    "run.item_failed" { 1 => steps::ItemFailedV1<'_>, 2 => steps::ItemFailedV2<'_> }
     "run.approval_requested" { 1 => waits::ApprovalRequestedV1<'_> }
     "run.approval_decided" { 1 => waits::ApprovalDecidedV1<'_> }
     "run.approval_expired" { 1 => waits::ApprovalExpiredV1<'_> }
@@ -99,31 +99,38 @@ registry! {
     "run.child_abandoned" { 1 => waits::ChildAbandonedV1<'_> }
     "run.step_skipped" { 1 => steps::StepSkippedV1<'_> }
     "run.step_completed" { 1 => steps::StepCompletedV1<'_> }
-    "run.step_failed" { 1 => steps::StepFailedV1<'_>, 2 => steps::StepFailedV2<'_> }
+    "run.step_failed" {
+        1 => steps::StepFailedV1<'_>, 2 => steps::StepFailedV2<'_>, 3 => steps::StepFailedV3<'_>
+    }
     "run.step_cancelled" { 1 => steps::StepCancelledV1<'_> }
     "run.paused" { 1 => control::PausedV1<'_> }
     "run.resumed" { 1 => control::ResumedV1<'_> }
     "run.cancel_requested" { 1 => control::CancelRequestedV1<'_>, 2 => control::CancelRequestedV2<'_> }
-    "run.failing" { 1 => control::FailingV1<'_> }
+    "run.failing" { 1 => control::FailingV1<'_>, 2 => control::FailingV2<'_> }
     "run.stalled" { 1 => control::StalledV1<'_> }
     "run.compensation_started" { 1 => steps::CompensationStartedV1<'_> }
     "run.compensation_completed" { 1 => steps::CompensationCompletedV1<'_> }
-    "run.compensation_failed" { 1 => steps::CompensationFailedV1<'_> }
+    "run.compensation_failed" { 1 => steps::CompensationFailedV1<'_>, 2 => steps::CompensationFailedV2<'_> }
     "run.completed" { 1 => control::CompletedV1<'_> }
-    "run.failed" { 1 => control::FailedV1<'_>, 2 => control::FailedV2<'_> }
+    "run.failed" {
+        1 => control::FailedV1<'_>, 2 => control::FailedV2<'_>, 3 => control::FailedV3<'_>
+    }
     "run.cancelled" { 1 => control::CancelledV1<'_> }
 
     "task.created" { 1 => task::CreatedV1<'_>, 2 => task::CreatedV2<'_> }
     "task.assigned" { 1 => task::AssignedV1<'_> }
     "task.queued" { 1 => task::QueuedV1<'_> }
-    "task.attempt_started" { 1 => task::AttemptStartedV1<'_> }
+    "task.attempt_started" { 1 => task::AttemptStartedV1<'_>, 2 => task::AttemptStartedV2<'_> }
+    "task.postponed" { 1 => task::PostponedV1<'_> }
     "task.attempt_succeeded" { 1 => task::AttemptSucceededV1<'_> }
-    "task.attempt_failed" { 1 => task::AttemptFailedV1<'_>, 2 => task::AttemptFailedV2<'_> }
+    "task.attempt_failed" {
+        1 => task::AttemptFailedV1<'_>, 2 => task::AttemptFailedV2<'_>, 3 => task::AttemptFailedV3<'_>
+    }
     "task.attempt_lost" { 1 => task::AttemptLostV1 }
     "task.attempt_late" { 1 => task::AttemptLateV1<'_> }
     "task.deferred" { 1 => task::DeferredV1 }
     "task.completed" { 1 => task::CompletedV1 }
-    "task.failed" { 1 => task::FailedV1<'_>, 2 => task::FailedV2<'_> }
+    "task.failed" { 1 => task::FailedV1<'_>, 2 => task::FailedV2<'_>, 3 => task::FailedV3<'_> }
     "task.cancelled" { 1 => task::CancelledV1<'_> }
 
     "agent.registered" { 1 => agent::RegisteredV1<'_>, 2 => agent::RegisteredV2<'_> }
@@ -136,6 +143,13 @@ registry! {
 
     "limit.set" { 1 => limit::SetV1<'_> }
     "limit.removed" { 1 => limit::RemovedV1<'_> }
+
+    "budget.set" { 1 => budget::SetV1<'_> }
+    "budget.removed" { 1 => budget::RemovedV1<'_> }
+
+    "purse.reserved" { 1 => purse::ReservedV1<'_> }
+    "purse.settled" { 1 => purse::SettledV1 }
+    "purse.warned" { 1 => purse::WarnedV1 }
 
     "slots.requested" { 1 => slots::RequestedV1<'_> }
     "slots.granted" { 1 => slots::GrantedV1 }

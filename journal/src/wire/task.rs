@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{AgentId, Event, RunId, StepName, TaskEvent, TemplateId, Timestamp};
+use domain::task::{Choice, Consumed, PassedOver, Reserved, Why};
+use domain::{AgentId, Event, NanoUsd, PurseId, RunId, StepName, TaskEvent, TemplateId, Timestamp};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::budget::UnitV1;
+use super::failure::AttemptErrorV3;
 use super::values::{
-    AttemptErrorV1, AttemptErrorV2, Id, JsonV1, ReplyV1, RetryPolicyV1, RetryPolicyV2, SlotsNeedV1, checked, micros,
-    moment,
+    AttemptErrorV1, AttemptErrorV2, ErrorKindV2, Id, JsonV1, ReplyV1, RetryPolicyV1, RetryPolicyV2, SlotsNeedV1,
+    UsageV1, checked, micros, moment,
 };
 use super::{Encoded, Thaw, write};
 
@@ -81,6 +84,64 @@ pub(super) struct AttemptStartedV1<'a> {
     request_hash: [u8; 32],
 }
 
+/// Says why it goes there.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptStartedV2<'a> {
+    attempt: u32,
+    platform: &'a str,
+    #[serde(borrow)]
+    model: Option<&'a str>,
+    request_hash: [u8; 32],
+    #[serde(borrow)]
+    choice: Option<ChoiceV1<'a>>,
+    reserved: Vec<ReservedV1>,
+}
+
+/// What is set aside in a purse.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+struct ReservedV1 {
+    purse: Id,
+    unit: UnitV1,
+    amount: u64,
+}
+
+impl<'a> From<AttemptStartedV1<'a>> for AttemptStartedV2<'a> {
+    fn from(old: AttemptStartedV1<'a>) -> Self {
+        let AttemptStartedV1 { attempt, platform, model, request_hash } = old;
+        Self { attempt, platform, model, request_hash, choice: None, reserved: Vec::new() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+struct ChoiceV1<'a> {
+    #[serde(borrow)]
+    why: WhyV1<'a>,
+    #[serde(borrow)]
+    passed_over: Vec<PassedOverV1<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+enum WhyV1<'a> {
+    First,
+    Again,
+    Fallback { from: &'a str, after: ErrorKindV2 },
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+struct PassedOverV1<'a> {
+    platform: &'a str,
+    #[serde(borrow)]
+    model: Option<&'a str>,
+    reason: &'a str,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct PostponedV1<'a> {
+    until_micros: i64,
+    #[serde(borrow)]
+    passed_over: Vec<PassedOverV1<'a>>,
+}
+
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct AttemptSucceededV1<'a> {
     attempt: u32,
@@ -109,6 +170,28 @@ impl<'a> From<AttemptFailedV1<'a>> for AttemptFailedV2<'a> {
     fn from(old: AttemptFailedV1<'a>) -> Self {
         Self { attempt: old.attempt, error: old.error.into(), retry_at_micros: old.retry_at_micros }
     }
+}
+
+/// Says what had been used by then.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptFailedV3<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    error: AttemptErrorV3<'a>,
+    retry_at_micros: Option<i64>,
+    consumed: Option<ConsumedV1>,
+}
+
+impl<'a> From<AttemptFailedV2<'a>> for AttemptFailedV3<'a> {
+    fn from(old: AttemptFailedV2<'a>) -> Self {
+        Self { attempt: old.attempt, error: old.error.into(), retry_at_micros: old.retry_at_micros, consumed: None }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+struct ConsumedV1 {
+    usage: UsageV1,
+    cost_nano_usd: Option<i64>,
 }
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
@@ -146,6 +229,19 @@ pub(super) struct FailedV1<'a> {
 pub(super) struct FailedV2<'a> {
     #[serde(borrow)]
     error: AttemptErrorV2<'a>,
+}
+
+/// The error is of one of more kinds again.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct FailedV3<'a> {
+    #[serde(borrow)]
+    error: AttemptErrorV3<'a>,
+}
+
+impl<'a> From<FailedV2<'a>> for FailedV3<'a> {
+    fn from(old: FailedV2<'a>) -> Self {
+        Self { error: old.error.into() }
+    }
 }
 
 impl<'a> From<FailedV1<'a>> for FailedV2<'a> {
@@ -186,19 +282,37 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             write(&AssignedV1 { agent: agent.as_uuid().into_bytes(), agent_version: *agent_version, reason })
         }
         TaskEvent::Queued { slots } => write(&QueuedV1 { slots: SlotsNeedV1::freeze(slots) }),
-        TaskEvent::AttemptStarted { attempt, platform, model, request_hash } => write(&AttemptStartedV1 {
-            attempt: *attempt,
-            platform: platform.as_str(),
-            model: model.as_deref(),
-            request_hash: *request_hash,
-        }),
+        TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved } => {
+            write(&AttemptStartedV2 {
+                attempt: *attempt,
+                platform: platform.as_str(),
+                model: model.as_deref(),
+                request_hash: *request_hash,
+                choice: choice.as_ref().map(ChoiceV1::freeze).transpose()?,
+                reserved: reserved
+                    .iter()
+                    .map(|Reserved { purse, unit, amount }| ReservedV1 {
+                        purse: purse.as_uuid().into_bytes(),
+                        unit: UnitV1::freeze(*unit),
+                        amount: *amount,
+                    })
+                    .collect(),
+            })
+        }
+        TaskEvent::Postponed { until, passed_over } => {
+            write(&PostponedV1 { until_micros: until.as_micros(), passed_over: PassedOverV1::freeze(passed_over) })
+        }
         TaskEvent::AttemptSucceeded { attempt, reply } => {
             write(&AttemptSucceededV1 { attempt: *attempt, reply: ReplyV1::freeze(reply)? })
         }
-        TaskEvent::AttemptFailed { attempt, error, retry_at } => write(&AttemptFailedV2 {
+        TaskEvent::AttemptFailed { attempt, error, retry_at, consumed } => write(&AttemptFailedV3 {
             attempt: *attempt,
-            error: AttemptErrorV2::freeze(error)?,
+            error: AttemptErrorV3::freeze(error)?,
             retry_at_micros: retry_at.map(Timestamp::as_micros),
+            consumed: consumed.as_ref().map(|Consumed { usage, cost }| ConsumedV1 {
+                usage: UsageV1::freeze(usage),
+                cost_nano_usd: cost.map(|cost| cost.0),
+            }),
         }),
         TaskEvent::AttemptLost { attempt, retry_at } => {
             write(&AttemptLostV1 { attempt: *attempt, retry_at_micros: retry_at.map(Timestamp::as_micros) })
@@ -211,7 +325,7 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             start_by_micros: start_by.map(Timestamp::as_micros),
         }),
         TaskEvent::Completed { attempt } => write(&CompletedV1 { attempt: *attempt }),
-        TaskEvent::Failed { error } => write(&FailedV2 { error: AttemptErrorV2::freeze(error)? }),
+        TaskEvent::Failed { error } => write(&FailedV3 { error: AttemptErrorV3::freeze(error)? }),
         TaskEvent::Cancelled { reason } => write(&CancelledV1 { reason }),
     }
 }
@@ -247,15 +361,73 @@ impl Thaw for QueuedV1<'_> {
     }
 }
 
-impl Thaw for AttemptStartedV1<'_> {
+impl<'a> ChoiceV1<'a> {
+    fn freeze(choice: &'a Choice) -> Result<Self, String> {
+        let why = match &choice.why {
+            Why::First => WhyV1::First,
+            Why::Again => WhyV1::Again,
+            Why::Fallback { from, after } => {
+                WhyV1::Fallback { from: from.as_str(), after: ErrorKindV2::named(*after)? }
+            }
+        };
+        Ok(Self { why, passed_over: PassedOverV1::freeze(&choice.passed_over) })
+    }
+
+    fn thaw(self) -> Result<Choice, String> {
+        let why = match self.why {
+            WhyV1::First => Why::First,
+            WhyV1::Again => Why::Again,
+            WhyV1::Fallback { from, after } => Why::Fallback { from: checked(from)?, after: after.thaw() },
+        };
+        Ok(Choice { why, passed_over: PassedOverV1::thaw(&self.passed_over)? })
+    }
+}
+
+impl<'a> PassedOverV1<'a> {
+    fn freeze(passed_over: &'a [PassedOver]) -> Vec<Self> {
+        let freeze = |PassedOver { platform, model, reason }: &'a PassedOver| Self {
+            platform: platform.as_str(),
+            model: model.as_deref(),
+            reason,
+        };
+        passed_over.iter().map(freeze).collect()
+    }
+
+    fn thaw(passed_over: &[Self]) -> Result<Vec<PassedOver>, String> {
+        let thaw = |one: &Self| {
+            let (model, reason) = (one.model.map(str::to_owned), one.reason.to_owned());
+            Ok(PassedOver { platform: checked(one.platform)?, model, reason })
+        };
+        passed_over.iter().map(thaw).collect()
+    }
+}
+
+impl Thaw for AttemptStartedV2<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::AttemptStarted {
             attempt: self.attempt,
             platform: checked(self.platform)?,
             model: self.model.map(str::to_owned),
             request_hash: self.request_hash,
+            choice: self.choice.map(ChoiceV1::thaw).transpose()?,
+            reserved: self
+                .reserved
+                .into_iter()
+                .map(|reserved| Reserved {
+                    purse: PurseId::from_uuid(Uuid::from_bytes(reserved.purse)),
+                    unit: reserved.unit.thaw(),
+                    amount: reserved.amount,
+                })
+                .collect(),
         }
         .into())
+    }
+}
+
+impl Thaw for PostponedV1<'_> {
+    fn thaw(self) -> Result<Event, String> {
+        let passed_over = PassedOverV1::thaw(&self.passed_over)?;
+        Ok(TaskEvent::Postponed { until: moment(self.until_micros), passed_over }.into())
     }
 }
 
@@ -265,10 +437,13 @@ impl Thaw for AttemptSucceededV1<'_> {
     }
 }
 
-impl Thaw for AttemptFailedV2<'_> {
+impl Thaw for AttemptFailedV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         let retry_at = self.retry_at_micros.map(moment);
-        Ok(TaskEvent::AttemptFailed { attempt: self.attempt, error: self.error.thaw(), retry_at }.into())
+        let consumed = self
+            .consumed
+            .map(|consumed| Consumed { usage: consumed.usage.thaw(), cost: consumed.cost_nano_usd.map(NanoUsd) });
+        Ok(TaskEvent::AttemptFailed { attempt: self.attempt, error: self.error.thaw(), retry_at, consumed }.into())
     }
 }
 
@@ -298,7 +473,7 @@ impl Thaw for CompletedV1 {
     }
 }
 
-impl Thaw for FailedV2<'_> {
+impl Thaw for FailedV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::Failed { error: self.error.thaw() }.into())
     }

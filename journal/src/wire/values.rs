@@ -9,10 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use domain::run::{PauseClock, SlotsNeed};
-use domain::{
-    Actor, ActorKind, AttemptError, ErrorKind, FinishReason, Key, NanoUsd, Reply, RetryPolicy, SlotsId, Timestamp,
-    Usage,
-};
+use domain::{Actor, ActorKind, ErrorKind, FinishReason, Key, NanoUsd, Reply, RetryPolicy, SlotsId, Timestamp, Usage};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -122,7 +119,7 @@ impl RetryPolicyV2 {
             multiplier_milli: *multiplier_milli,
             max_backoff_micros: micros(*max_backoff)?,
             budget_micros: budget.map(micros).transpose()?,
-            never: never.iter().copied().map(ErrorKindV2::freeze).collect(),
+            never: never.iter().copied().map(ErrorKindV2::named).collect::<Result<_, _>>()?,
         })
     }
 
@@ -156,7 +153,7 @@ pub(super) enum ErrorKindV1 {
     Interrupted,
 }
 
-/// How an attempt can fail. A new kind is a new version, and so is every event that holds it.
+/// How an attempt could fail before there were budgets. It is all that a retry policy can name.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, Schema)]
 pub(super) enum ErrorKindV2 {
     Timeout,
@@ -197,8 +194,9 @@ impl From<ErrorKindV1> for ErrorKindV2 {
 }
 
 impl ErrorKindV2 {
-    fn freeze(kind: ErrorKind) -> Self {
-        match kind {
+    /// `None` for a kind that is newer.
+    pub(super) fn freeze(kind: ErrorKind) -> Option<Self> {
+        Some(match kind {
             ErrorKind::Timeout => Self::Timeout,
             ErrorKind::Unreachable => Self::Unreachable,
             ErrorKind::RateLimited => Self::RateLimited,
@@ -214,10 +212,16 @@ impl ErrorKindV2 {
             ErrorKind::Interrupted => Self::Interrupted,
             ErrorKind::Rejected => Self::Rejected,
             ErrorKind::RunFailed => Self::RunFailed,
-        }
+            ErrorKind::BudgetExhausted => return None,
+        })
     }
 
-    fn thaw(self) -> ErrorKind {
+    /// A kind where only those can be that were there from the beginning.
+    pub(super) fn named(kind: ErrorKind) -> Result<Self, String> {
+        Self::freeze(kind).ok_or_else(|| format!("`{}` cannot be named here", kind.name()))
+    }
+
+    pub(super) fn thaw(self) -> ErrorKind {
         match self {
             Self::Timeout => ErrorKind::Timeout,
             Self::Unreachable => ErrorKind::Unreachable,
@@ -246,33 +250,17 @@ pub(super) struct AttemptErrorV1<'a> {
     retry_after_micros: Option<u64>,
 }
 
-/// Why an attempt failed.
+/// An attempt's error with the second list of kinds.
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct AttemptErrorV2<'a> {
-    kind: ErrorKindV2,
-    message: &'a str,
-    retry_after_micros: Option<u64>,
+    pub(super) kind: ErrorKindV2,
+    pub(super) message: &'a str,
+    pub(super) retry_after_micros: Option<u64>,
 }
 
 impl<'a> From<AttemptErrorV1<'a>> for AttemptErrorV2<'a> {
     fn from(old: AttemptErrorV1<'a>) -> Self {
         Self { kind: old.kind.into(), message: old.message, retry_after_micros: old.retry_after_micros }
-    }
-}
-
-impl<'a> AttemptErrorV2<'a> {
-    pub(super) fn freeze(error: &'a AttemptError) -> Result<Self, String> {
-        let AttemptError { kind, message, retry_after } = error;
-        let retry_after_micros = retry_after.map(micros).transpose()?;
-        Ok(Self { kind: ErrorKindV2::freeze(*kind), message, retry_after_micros })
-    }
-
-    pub(super) fn thaw(&self) -> AttemptError {
-        AttemptError {
-            kind: self.kind.thaw(),
-            message: self.message.to_owned(),
-            retry_after: self.retry_after_micros.map(Duration::from_micros),
-        }
     }
 }
 
@@ -406,10 +394,21 @@ pub(super) struct ReplyV1<'a> {
     simulated: bool,
 }
 
+impl UsageV1 {
+    pub(super) fn freeze(usage: &Usage) -> Self {
+        let Usage { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens } = *usage;
+        Self { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens }
+    }
+
+    pub(super) fn thaw(self) -> Usage {
+        let Self { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens } = self;
+        Usage { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens }
+    }
+}
+
 impl<'a> ReplyV1<'a> {
     pub(super) fn freeze(reply: &'a Reply) -> Result<Self, String> {
         let Reply { text, finish, model, usage, cost, duration, simulated } = reply;
-        let Usage { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens } = *usage;
         Ok(Self {
             text,
             finish: match finish {
@@ -419,7 +418,7 @@ impl<'a> ReplyV1<'a> {
                 FinishReason::Other(words) => FinishReasonV1::Other(words),
             },
             model,
-            usage: UsageV1 { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens },
+            usage: UsageV1::freeze(usage),
             cost_nano_usd: cost.map(|cost| cost.0),
             duration_micros: micros(*duration)?,
             simulated: *simulated,
@@ -427,7 +426,6 @@ impl<'a> ReplyV1<'a> {
     }
 
     pub(super) fn thaw(self) -> Reply {
-        let UsageV1 { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens } = self.usage;
         Reply {
             text: self.text.to_owned(),
             finish: match self.finish {
@@ -437,7 +435,7 @@ impl<'a> ReplyV1<'a> {
                 FinishReasonV1::Other(words) => FinishReason::Other(words.to_owned()),
             },
             model: self.model.to_owned(),
-            usage: Usage { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens },
+            usage: self.usage.thaw(),
             cost: self.cost_nano_usd.map(NanoUsd),
             duration: Duration::from_micros(self.duration_micros),
             simulated: self.simulated,

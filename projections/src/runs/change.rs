@@ -94,8 +94,20 @@ pub(super) struct AttemptChange<'a> {
     pub(super) status: Option<&'static str>,
     pub(super) error: Failure<'a>,
     pub(super) answer: Option<Answer<'a>>,
+    /// Also known of some that failed.
+    pub(super) spent: Spent,
     pub(super) ended_at: Option<i64>,
     pub(super) late: bool,
+}
+
+/// What a platform has counted for an attempt, and what that costs.
+#[derive(Debug, Default)]
+pub(super) struct Spent {
+    pub(super) input_tokens: Option<i64>,
+    pub(super) cached_input_tokens: Option<i64>,
+    pub(super) output_tokens: Option<i64>,
+    pub(super) reasoning_tokens: Option<i64>,
+    pub(super) cost_nano_usd: Option<i64>,
 }
 
 /// What an attempt is from the start.
@@ -114,11 +126,6 @@ pub(super) struct Answer<'a> {
     pub(super) finish_reason: Cow<'a, str>,
     pub(super) text: Cow<'a, str>,
     pub(super) simulated: bool,
-    pub(super) input_tokens: Option<i64>,
-    pub(super) cached_input_tokens: Option<i64>,
-    pub(super) output_tokens: Option<i64>,
-    pub(super) reasoning_tokens: Option<i64>,
-    pub(super) cost_nano_usd: Option<i64>,
     pub(super) duration_ms: i64,
 }
 

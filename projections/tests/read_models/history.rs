@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::run::{
     Activity, Firing, Lineage, LineageKind, Overrides, Parent, Pause, PauseClock, Place, RunStatus, Start, TaskEnd,
 };
-use domain::task::{Pacing, TaskStatus};
+use domain::task::{Choice, Consumed, Pacing, TaskStatus};
 use domain::{
     Actor, Agent, AgentCommand, AgentId, AttemptError, CommandId, Decide, Definition, ErrorKind, Event, FinishReason,
     NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunEvent, RunId, StepName, StreamId, Task, TaskCommand,
@@ -470,9 +470,9 @@ impl History {
             if reliable || (matches!(place, Place::Undo(_)) && self.below(4) > 0) { 0 } else { self.below(92) };
         let command = match chance {
             0..60 => TaskCommand::SucceedAttempt { attempt, reply: self.reply() },
-            60..75 => TaskCommand::FailAttempt { attempt, error: error(ErrorKind::RateLimited), pacing },
+            60..75 => fail(attempt, ErrorKind::RateLimited, pacing),
             75..85 => TaskCommand::LoseAttempt { attempt, pacing },
-            _ => TaskCommand::FailAttempt { attempt, error: error(ErrorKind::Unauthorized), pacing },
+            _ => fail(attempt, ErrorKind::Unauthorized, pacing),
         };
         let task = live.tasks.get_mut(&id).unwrap();
         draft.add(id.into(), decide(task, command));
@@ -544,7 +544,15 @@ fn start_attempt() -> TaskCommand {
         platform: "simulator".parse().unwrap(),
         model: Some("m".to_owned()),
         request_hash: [7; 32],
+        choice: Choice::first(),
+        reserved: vec![],
     }
+}
+
+fn fail(attempt: u32, kind: ErrorKind, pacing: Pacing) -> TaskCommand {
+    let usage = Usage { input_tokens: Some(7), ..Usage::default() };
+    let consumed = (kind == ErrorKind::RateLimited).then_some(Consumed { usage, cost: Some(NanoUsd(70)) });
+    TaskCommand::FailAttempt { attempt, error: error(kind), consumed, fallback: false, pacing }
 }
 
 fn error(kind: ErrorKind) -> AttemptError {

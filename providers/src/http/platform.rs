@@ -102,7 +102,10 @@ impl<P: Protocol> Http<P> {
         }
         let mut failure = self.refused(response).await;
         failure.limits = limits.map(Box::new);
-        self.ring().settle(key, model, &failure, Instant::now());
+        let mut ring = self.ring();
+        ring.settle(key, model, &failure, Instant::now());
+        failure.spare_key = self.shared.headers.len() > 1 && ring.has_ready(model, Instant::now());
+        drop(ring);
         Err(failure)
     }
 

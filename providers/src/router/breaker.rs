@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
+use super::Rest;
 use crate::{Failure, FailureKind};
 
 /// When a breaker opens and for how long.
@@ -11,6 +12,8 @@ pub struct BreakerOptions {
     pub threshold: u32,
     /// How long it stays open the first time; each time that the probe fails, twice as long.
     pub cooldown: Duration,
+    /// The same after a platform asked for a pause without saying for how long.
+    pub pause: Duration,
     /// It never stays open longer, unless the platform asks for it.
     pub longest: Duration,
     /// A probe that has not come back by then is given up.
@@ -18,11 +21,12 @@ pub struct BreakerOptions {
 }
 
 impl Default for BreakerOptions {
-    /// 5 failures, 10 s to 5 min, 2 min for a probe.
+    /// 5 failures, 10 s (2 s after a platform asked for a pause) to 5 min, 2 min for a probe.
     fn default() -> Self {
         Self {
             threshold: 5,
             cooldown: Duration::from_secs(10),
+            pause: Duration::from_secs(2),
             longest: Duration::from_secs(300),
             probe_limit: Duration::from_secs(120),
         }
@@ -58,6 +62,8 @@ impl Verdict {
     #[must_use]
     pub fn of(failure: &Failure) -> Self {
         match failure.kind {
+            // The next call goes with the other key.
+            FailureKind::RateLimited | FailureKind::Unauthorized if failure.spare_key => Self::Well,
             FailureKind::RateLimited => Self::Pause(failure.retry_after),
             FailureKind::Unauthorized => Self::Barred,
             FailureKind::InvalidRequest | FailureKind::ContextTooLong | FailureKind::ContentRefused => Self::Well,
@@ -68,6 +74,17 @@ impl Verdict {
             | FailureKind::MalformedReply => Self::Ill,
         }
     }
+}
+
+/// How a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Calls go through.
+    Closed,
+    /// No call goes through until its rest is over.
+    Open,
+    /// One call goes through and decides about the others.
+    Probing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +101,8 @@ struct Breaker {
     failures: u32,
     /// How often it has opened in a row.
     trips: u32,
+    /// Whether it is open because somebody has to do something.
+    barred: bool,
 }
 
 /// The circuit breakers of whatever can fail by itself, such as (platform, model, key). What was never seen is closed.
@@ -119,12 +138,37 @@ impl<K: Eq + Hash + Clone> Breakers<K> {
         }
     }
 
-    /// How long it still rests; `None` when a call would be let through. Changes nothing.
+    /// How long it still rests; `None` when a call would be let through. Changes nothing. While a probe is under way
+    /// that is until the probe is given up, though it may be over any moment.
     #[must_use]
-    pub fn resting(&self, key: &K, now: Instant) -> Option<Duration> {
-        match self.breakers.get(key)?.state {
-            State::Open { until } => until.checked_duration_since(now).filter(|rest| !rest.is_zero()),
-            State::Closed | State::Probing { .. } => None,
+    pub fn resting(&self, key: &K, now: Instant) -> Option<Rest> {
+        let breaker = self.breakers.get(key)?;
+        let until = match breaker.state {
+            State::Closed => return None,
+            State::Open { until } => until,
+            State::Probing { since } => since + self.options.probe_limit,
+        };
+        let pause = until.checked_duration_since(now).filter(|rest| !rest.is_zero())?;
+        Some(Rest { pause, barred: breaker.barred })
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn phase(&self, key: &K) -> Phase {
+        match self.breakers.get(key).map(|breaker| breaker.state) {
+            None | Some(State::Closed) => Phase::Closed,
+            Some(State::Open { .. }) => Phase::Open,
+            Some(State::Probing { .. }) => Phase::Probing,
+        }
+    }
+
+    /// Tells that a call that was let through was not made, or was cut short on this side: it says nothing, and when it
+    /// was the probe, the next one is.
+    pub fn abandon(&mut self, key: &K, admission: Admission, now: Instant) {
+        if let (Admission::Probe, Some(breaker)) = (admission, self.breakers.get_mut(key))
+            && matches!(breaker.state, State::Probing { .. })
+        {
+            breaker.state = State::Open { until: now };
         }
     }
 
@@ -136,23 +180,24 @@ impl<K: Eq + Hash + Clone> Breakers<K> {
             self.breakers.remove(key);
             return;
         }
-        let fresh = Breaker { state: State::Closed, failures: 0, trips: 0 };
+        let fresh = Breaker { state: State::Closed, failures: 0, trips: 0, barred: false };
         let breaker = self.breakers.entry(key.clone()).or_insert(fresh);
         breaker.failures = breaker.failures.saturating_add(1);
         let probing = matches!(breaker.state, State::Probing { .. });
-        let doubled = options.cooldown.saturating_mul(1 << breaker.trips.min(16)).min(options.longest);
+        let doubled = |first: Duration| first.saturating_mul(1 << breaker.trips.min(16)).min(options.longest);
         let rest = match verdict {
             Verdict::Well => return,
             Verdict::Pause(Some(pause)) => pause,
-            Verdict::Pause(None) => doubled,
+            Verdict::Pause(None) => doubled(options.pause),
             Verdict::Barred => options.longest,
-            Verdict::Ill if probing || breaker.failures >= options.threshold => doubled,
+            Verdict::Ill if probing || breaker.failures >= options.threshold => doubled(options.cooldown),
             Verdict::Ill => return,
         };
         // What the platform asks for is no sign of illness, so it does not make the next rest longer.
         if !matches!(verdict, Verdict::Pause(Some(_))) {
             breaker.trips = breaker.trips.saturating_add(1);
         }
+        breaker.barred = verdict == Verdict::Barred;
         let until = now + rest;
         // A call that was under way before does not shorten the rest.
         breaker.state = match breaker.state {
@@ -163,7 +208,7 @@ impl<K: Eq + Hash + Clone> Breakers<K> {
 
     /// Everything that rests now, with how long it still does.
     pub fn open(&self, now: Instant) -> impl Iterator<Item = (&K, Duration)> {
-        self.breakers.keys().filter_map(move |key| Some((key, self.resting(key, now)?)))
+        self.breakers.keys().filter_map(move |key| Some((key, self.resting(key, now)?.pause)))
     }
 }
 
@@ -173,14 +218,24 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Admission, BreakerOptions, Breakers, Verdict};
+    use super::{Admission, BreakerOptions, Breakers, Phase, Rest, Verdict};
 
     const fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)
     }
 
+    const fn rest(count: u64) -> Option<Rest> {
+        Some(Rest { pause: seconds(count), barred: false })
+    }
+
     fn options() -> BreakerOptions {
-        BreakerOptions { threshold: 3, cooldown: seconds(10), longest: seconds(60), probe_limit: seconds(30) }
+        BreakerOptions {
+            threshold: 3,
+            cooldown: seconds(10),
+            pause: seconds(4),
+            longest: seconds(60),
+            probe_limit: seconds(30),
+        }
     }
 
     #[test]
@@ -196,7 +251,7 @@ mod tests {
         assert_eq!(breakers.admit(&"a", start + seconds(10)), Admission::Probe);
         assert_eq!(breakers.admit(&"a", start + seconds(11)), Admission::Rest(seconds(29)), "one probe at a time");
         breakers.settle(&"a", Verdict::Ill, start + seconds(12));
-        assert_eq!(breakers.resting(&"a", start + seconds(12)), Some(seconds(20)), "twice as long");
+        assert_eq!(breakers.resting(&"a", start + seconds(12)), rest(20), "twice as long");
         assert_eq!(breakers.admit(&"a", start + seconds(32)), Admission::Probe);
         breakers.settle(&"a", Verdict::Well, start + seconds(33));
         assert_eq!(breakers.admit(&"a", start + seconds(33)), Admission::Go);
@@ -213,14 +268,35 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_that_was_not_made_is_left_to_the_next() {
+        let (mut breakers, start) = (Breakers::new(options()), Instant::now());
+        breakers.settle(&1, Verdict::Pause(Some(seconds(5))), start);
+        assert_eq!(breakers.phase(&1), Phase::Open);
+        let now = start + seconds(5);
+        assert_eq!(breakers.resting(&1, now), None);
+        let admission = breakers.admit(&1, now);
+        assert_eq!((admission, breakers.phase(&1)), (Admission::Probe, Phase::Probing));
+        assert_eq!(breakers.resting(&1, now), rest(30), "one is under way");
+        breakers.abandon(&1, admission, now);
+        assert_eq!(breakers.admit(&1, now), Admission::Probe);
+        breakers.abandon(&1, Admission::Go, now);
+        assert_eq!(breakers.phase(&1), Phase::Probing, "one that was let through earlier was no probe");
+        breakers.settle(&1, Verdict::Well, now);
+        assert_eq!(breakers.phase(&1), Phase::Closed);
+    }
+
+    #[test]
     fn what_the_platform_asks_for_is_kept() {
         let (mut breakers, start) = (Breakers::new(options()), Instant::now());
         breakers.settle(&1, Verdict::Pause(Some(seconds(90))), start);
-        assert_eq!(breakers.resting(&1, start), Some(seconds(90)));
+        assert_eq!(breakers.resting(&1, start), rest(90));
         breakers.settle(&1, Verdict::Pause(Some(seconds(2))), start + seconds(1));
-        assert_eq!(breakers.resting(&1, start + seconds(1)), Some(seconds(89)), "a late answer shortens nothing");
+        assert_eq!(breakers.resting(&1, start + seconds(1)), rest(89), "a late answer shortens nothing");
         breakers.settle(&2, Verdict::Barred, start);
-        assert_eq!(breakers.resting(&2, start), Some(seconds(60)));
+        assert_eq!(breakers.resting(&2, start), Some(Rest { pause: seconds(60), barred: true }));
+        breakers.settle(&3, Verdict::Pause(None), start);
+        assert_eq!(breakers.resting(&3, start), rest(4), "nobody said for how long");
+        breakers.settle(&3, Verdict::Well, start);
         assert_eq!(breakers.open(start).count(), 2);
     }
 
@@ -239,7 +315,7 @@ mod tests {
                     _ => Verdict::Barred,
                 };
                 breakers.settle(&0, verdict, now);
-                if let Some(rest) = breakers.resting(&0, now) {
+                if let Some(Rest { pause: rest, .. }) = breakers.resting(&0, now) {
                     prop_assert!(rest <= seconds(60));
                     let mut later = breakers.clone();
                     prop_assert_eq!(later.admit(&0, now + rest), Admission::Probe);

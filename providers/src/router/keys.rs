@@ -30,7 +30,7 @@ impl KeyRing {
             return 0;
         }
         let rests: HashMap<usize, Duration> = (0..self.weights.len())
-            .filter_map(|index| Some((index, self.resting.resting(&(index, model.to_owned()), now)?)))
+            .filter_map(|index| Some((index, self.resting.resting(&(index, model.to_owned()), now)?.pause)))
             .collect();
         let ready = |index: &usize| !rests.contains_key(index);
         let weighted = self.weights.iter().enumerate().filter(|(_, weight)| **weight > 0).map(|(index, _)| index);
@@ -57,6 +57,12 @@ impl KeyRing {
             *balance -= total;
         }
         index
+    }
+
+    /// Whether a key is there that may be used for a model now.
+    #[must_use]
+    pub fn has_ready(&self, model: &str, now: Instant) -> bool {
+        (0..self.weights.len()).any(|index| self.resting.resting(&(index, model.to_owned()), now).is_none())
     }
 
     /// Tells that a call with a key failed.
@@ -96,7 +102,9 @@ mod tests {
         assert_eq!(ring.pick("other", now), 0);
         ring.settle(1, "m", &Failure::new(FailureKind::Unauthorized, "x"), now);
         assert_eq!(picks(&mut ring, 2, now), [2, 2], "the one that is kept for this");
+        assert!(ring.has_ready("m", now));
         ring.settle(2, "m", &limited, now + Duration::from_secs(1));
+        assert!(!ring.has_ready("m", now + Duration::from_secs(1)));
         assert_eq!(ring.pick("m", now + Duration::from_secs(1)), 0, "all rest, so the one that rests the least longer");
         ring.settle(0, "m", &Failure::new(FailureKind::Timeout, "x"), now);
         assert_eq!(ring.pick("m", now + Duration::from_secs(5)), 0, "time has passed");

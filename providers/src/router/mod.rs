@@ -1,9 +1,8 @@
-//! What decides where a call goes and whether it is repeated: pure state machines, without clock, chance or I/O.
+//! What decides where a call goes: pure state machines, without clock, chance or I/O.
 //!
-//! Whoever makes calls owns one [`Route`] per request, asks it for the next step and tells it what became of each. It
-//! is the only place that retries, so every attempt can be recorded. [`Breakers`] and [`Pace`] are shared among the
-//! requests of a process and say where not to go for a while and how much at once. Time and chance come in as
-//! arguments.
+//! Whoever makes calls asks the [`Route`] of a request whom to call after what was tried, and records every call: the
+//! route keeps nothing. [`Breakers`] and [`Pace`] are shared among the requests of a process and say where not to go
+//! for a while and how much at once. Time comes in as an argument. When to call again is decided by whoever calls.
 
 mod breaker;
 mod capability;
@@ -11,8 +10,8 @@ mod keys;
 mod pace;
 mod route;
 
-pub use breaker::{Admission, BreakerOptions, Breakers, Verdict};
+pub use breaker::{Admission, BreakerOptions, Breakers, Phase, Verdict};
 pub use capability::{Lack, Needs};
 pub use keys::KeyRing;
 pub use pace::{Pace, PaceOptions, Turn};
-pub use route::{Exhausted, Fallbacks, Policy, Route, SkipReason, Skipped, Step, Target, Tried};
+pub use route::{Rest, Route, SkipReason, Skipped, Step, Target, Tried, Why};

@@ -13,9 +13,9 @@ pub struct PaceOptions {
 }
 
 impl Default for PaceOptions {
-    /// 32 at first, 1024 at most.
+    /// 1024 at first and at most: nothing is held back before the platform has complained.
     fn default() -> Self {
-        Self { start: 32, most: 1024 }
+        Self { start: 1024, most: 1024 }
     }
 }
 
@@ -125,6 +125,22 @@ impl Pace {
         Turn::Now
     }
 
+    /// How long the platform itself wants nothing more to come; `None` when a call of about so many tokens fits what it
+    /// has told. Changes nothing.
+    #[must_use]
+    pub fn resting(&self, tokens: u64, now: Instant) -> Option<Duration> {
+        let held = self.hold_until.and_then(|until| until.checked_duration_since(now));
+        // Looking at copies, because looking at a window that is over renews it.
+        let (mut requests, mut windows) = (self.requests, self.tokens);
+        let waits = [held, requests.wait(1, now), windows.wait(tokens, now)];
+        waits.into_iter().flatten().max().filter(|wait| !wait.is_zero())
+    }
+
+    /// Tells that an admitted call was cut short on this side, so that it says nothing about the platform.
+    pub fn abandon(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
     /// Tells that a call is over, with what the platform said about its limits.
     pub fn settle(&mut self, outcome: Result<(), &Failure>, limits: Option<RateLimits>, now: Instant) {
         let busy = u64::from(self.in_flight) * 1000 * 5 >= self.limit_milli * 4;
@@ -203,13 +219,18 @@ mod tests {
         let (mut pace, now) = (Pace::new(PaceOptions::default()), Instant::now());
         let window =
             |limit, left| Window { limit: Some(limit), remaining: Some(left), reset: Some(Duration::from_secs(30)) };
+        assert_eq!(pace.resting(1_000_000, now), None);
         assert_eq!(pace.admit(1_000_000, now), Turn::Now, "nothing is known");
         let limits = RateLimits { requests: window(10, 2), tokens: window(1000, 500) };
         pace.settle(Ok(()), Some(limits), now);
         assert_eq!(pace.admit(400, now), Turn::Now);
         assert_eq!(pace.admit(101, now), Turn::After(Duration::from_secs(30)), "only 100 tokens are left");
+        assert_eq!(pace.resting(101, now), Some(Duration::from_secs(30)));
+        assert_eq!(pace.resting(100, now), None);
         assert_eq!(pace.admit(100, now), Turn::Now);
         assert_eq!(pace.admit(0, now), Turn::After(Duration::from_secs(30)), "no call is left");
+        assert_eq!(pace.resting(900, now + Duration::from_secs(30)), None, "looking changes nothing");
+        assert_eq!(pace.resting(0, now), Some(Duration::from_secs(30)));
         assert_eq!(pace.admit(900, now + Duration::from_secs(30)), Turn::Now, "the window is full again");
     }
 

@@ -1,9 +1,8 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
 use super::{Lack, Needs};
-use crate::{Capabilities, Failure, FailureKind};
+use crate::{Capabilities, FailureKind};
 
 /// Where a call can go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +15,8 @@ pub struct Target {
     pub capabilities: Capabilities,
     /// Tags of the platform, such as regions.
     pub tags: Vec<String>,
+    /// Why it cannot be asked at all, such as a missing key.
+    pub unusable: Option<String>,
 }
 
 impl fmt::Display for Target {
@@ -27,258 +28,263 @@ impl fmt::Display for Target {
     }
 }
 
-/// Where to go when the first target cannot, by what stands in the way. An empty special list means the general one,
-/// except for refused content: what one platform refuses on principle is not taken to another unless somebody said so.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Fallbacks {
-    /// For everything without a list of its own, most wanted first.
-    pub general: Vec<Target>,
-    /// When prompt and answer do not fit.
-    pub context_too_long: Vec<Target>,
-    /// When the content was refused.
-    pub content_refused: Vec<Target>,
-    /// When the platform asks for a pause that is longer than anybody will wait.
-    pub rate_limited: Vec<Target>,
-}
-
-/// How often and how patiently.
+/// That a target is not to be called for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
-    /// Attempts at one target, 1 or more.
-    pub attempts_per_target: u32,
-    /// Attempts altogether.
-    pub attempts: u32,
-    /// The pause before the second attempt; it doubles with each further one.
-    pub first_pause: Duration,
-    /// No pause of ours is longer.
-    pub longest_pause: Duration,
-    /// A pause that a platform asks for is waited for up to here; for a longer one another target is taken.
-    pub patience: Duration,
-    /// By how much chance shortens a pause of ours at most, in thousandths.
-    pub jitter_milli: u16,
+pub struct Rest {
+    /// For how long.
+    pub pause: Duration,
+    /// Whether it rests because somebody has to do something: a key is wrong, an account is empty.
+    pub barred: bool,
 }
 
-impl Default for Policy {
-    /// 3 attempts at a target and 6 in all, 500 ms to 30 s, a minute of patience, half of a pause by chance.
-    fn default() -> Self {
-        Self {
-            attempts_per_target: 3,
-            attempts: 6,
-            first_pause: Duration::from_millis(500),
-            longest_pause: Duration::from_secs(30),
-            patience: Duration::from_secs(60),
-            jitter_milli: 500,
-        }
-    }
-}
-
-/// What to do next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Call this target.
-    Call {
-        /// Whom.
-        target: Target,
-        /// Which attempt of the whole request this is, from 1.
-        attempt: u32,
-        /// After this pause.
-        after: Duration,
-    },
-    /// It cannot be done.
-    GiveUp(Exhausted),
-}
-
-/// One attempt that failed.
+/// A call that was made before for the same request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
-    /// Where.
-    pub target: Target,
-    /// Why it failed.
-    pub failure: Failure,
+    /// The platform's key.
+    pub platform: String,
+    /// How it failed; `None` when nobody knows, or it was cut short on this side. That is not held against the target.
+    pub failure: Option<FailureKind>,
+    /// Whether it is one of the attempts that there may be at one target.
+    pub counts: bool,
 }
 
-/// A target that was not asked.
+/// A target that was passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
-    /// Which.
-    pub target: Target,
+    /// The platform's key.
+    pub platform: String,
+    /// The model.
+    pub model: Option<String>,
     /// Why.
     pub why: SkipReason,
 }
 
-/// Why a target was not asked.
+/// Why a target was passed over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SkipReason {
+    /// It cannot be asked at all.
+    #[error("{0}")]
+    Unusable(String),
     /// It cannot do what the request needs.
     #[error(transparent)]
     Lacking(#[from] Lack),
     /// Its circuit breaker is open.
-    #[error("it rests for another {0:?} after failures")]
+    #[error("it is resting after failures")]
     Resting(Duration),
 }
 
-/// All that was tried in vain. It counts as its [`original`](Self::original) failure.
+/// Why a target is the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exhausted {
-    /// Every attempt, in order.
-    pub tried: Vec<Tried>,
-    /// Every target that was passed over, in order.
-    pub skipped: Vec<Skipped>,
+pub enum Why {
+    /// It is the first that can be asked.
+    First,
+    /// It is asked once more.
+    Again,
+    /// It stands in for the one that failed before.
+    Fallback {
+        /// The platform that failed.
+        from: String,
+        /// How.
+        kind: FailureKind,
+    },
 }
 
-impl Exhausted {
-    /// The failure that made it leave its first target: the one to report, because the later ones may only be about
-    /// substitutes. `None` when nobody could be asked.
-    #[must_use]
-    pub fn original(&self) -> Option<&Failure> {
-        let first = self.tried.first()?;
-        self.tried.iter().take_while(|tried| tried.target == first.target).last().map(|tried| &tried.failure)
-    }
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// Call this target.
+    Call {
+        /// Which one.
+        target: &'a Target,
+        /// Why this one.
+        why: Why,
+        /// Who was passed over for it.
+        skipped: Vec<Skipped>,
+    },
+    /// Whoever could be called rests.
+    Rest {
+        /// For how long at least.
+        pause: Duration,
+        /// Who was passed over.
+        skipped: Vec<Skipped>,
+    },
+    /// Nobody is left who could be called.
+    Nowhere {
+        /// Who was passed over.
+        skipped: Vec<Skipped>,
+    },
 }
 
-impl fmt::Display for Exhausted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.original() {
-            Some(failure) => write!(f, "{failure}")?,
-            None => f.write_str("no platform could be asked")?,
-        }
-        for (number, tried) in (1..).zip(&self.tried) {
-            write!(f, "; attempt {number} at {}: {} ({})", tried.target, tried.failure.kind.name(), tried.failure)?;
-        }
-        for skipped in &self.skipped {
-            write!(f, "; {} was not asked: {}", skipped.target, skipped.why)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Exhausted {}
-
-/// The way of one request through its targets. The one place that repeats calls.
+/// The targets of one request, and who of them is next after what was tried.
+///
+/// It keeps nothing: the calls that were made are what whoever makes them has recorded, so the same record leads to the
+/// same next step in whatever process it is read. When to call again is not decided here, only whom.
+///
+/// Targets are asked in *rounds*. Within a round nobody is asked twice; a failure that may not happen elsewhere sends
+/// the request to the next who can take it. When nobody is left, the next round begins with the first again, without
+/// those that have said no for good.
 #[derive(Debug, Clone)]
 pub struct Route {
-    policy: Policy,
+    targets: Vec<Target>,
     needs: Needs,
-    fallbacks: Fallbacks,
-    current: Option<(Target, u32)>,
-    /// What is still to come of the list that is being worked through.
-    coming: VecDeque<Target>,
-    tried: Vec<Tried>,
-    skipped: Vec<Skipped>,
+    /// How many attempts there may be at one target.
+    attempts: u32,
+    /// Whether content that one platform has refused may be taken to the next.
+    refused_content_goes_on: bool,
 }
 
 impl Route {
-    /// A route that begins at `first`.
+    /// A route over targets, most wanted first, with so many attempts at each. What one platform refuses on principle is taken to another only when
+    /// `refused_content_goes_on`: somebody has to have said so.
     #[must_use]
-    pub fn new(first: Target, fallbacks: Fallbacks, policy: Policy, needs: Needs) -> Self {
-        let coming = VecDeque::from([first]);
-        Self { policy, needs, fallbacks, current: None, coming, tried: Vec::new(), skipped: Vec::new() }
+    pub fn new(targets: Vec<Target>, needs: Needs, attempts: u32, refused_content_goes_on: bool) -> Self {
+        Self { targets, needs, attempts, refused_content_goes_on }
     }
 
-    /// The first step. `resting` says how long a target's breaker is still open.
-    pub fn begin(&mut self, resting: impl Fn(&Target) -> Option<Duration>) -> Step {
-        match self.advance(&resting) {
-            Some(step) => step,
-            None => {
-                // The first target is out of the question, so whatever can do it will do.
-                self.coming = self.fallbacks.general.clone().into();
-                self.advance(&resting).unwrap_or_else(|| self.give_up())
+    /// Leaves a target out, for a reason that is no fault of its own.
+    pub fn leave_out(&mut self, platform: &str, reason: &str) {
+        for target in self.targets.iter_mut().filter(|target| target.platform == platform) {
+            target.unusable = Some(reason.to_owned());
+        }
+    }
+
+    /// Whom to call after what was tried. `resting` says whether a target rests; who is barred is called all the same
+    /// when there is nobody else, because the answer says at once what is wrong.
+    #[must_use]
+    pub fn next(&self, tried: &[Tried], resting: impl Fn(&Target) -> Option<Rest>) -> Step<'_> {
+        let mut skipped = Vec::new();
+        if let Some(last) = tried.last() {
+            // What was cut short here is asked again where it was asked.
+            let same = last.failure.is_none().then(|| self.target(&last.platform)).flatten();
+            let can = |target: &&Target| {
+                self.obstacle(target, &resting).is_none() && !self.gone(tried).contains(&&*target.platform)
+            };
+            if let Some(target) = same.filter(can) {
+                return Step::Call { target, why: Why::Again, skipped };
+            }
+            if let Some(target) = self.fallback_noting(tried, &resting, &mut skipped) {
+                let why = match last.failure {
+                    Some(kind) => Why::Fallback { from: last.platform.clone(), kind },
+                    None => first_or_again(target, tried),
+                };
+                return Step::Call { target, why, skipped };
             }
         }
-    }
-
-    /// The step after a failure. `delivered` says whether any part of an answer has reached the caller: then nothing
-    /// is repeated, because the caller would see two beginnings. `chance` is any number; 0 to 1000 are all there are.
-    pub fn failed(
-        &mut self,
-        failure: Failure,
-        delivered: bool,
-        chance: u16,
-        resting: impl Fn(&Target) -> Option<Duration>,
-    ) -> Step {
-        let Some((target, attempts)) = self.current.take() else {
-            return self.give_up();
-        };
-        let kind = failure.kind;
-        let asked = failure.retry_after;
-        self.tried.push(Tried { target: target.clone(), failure });
-        let total = u32::try_from(self.tried.len()).unwrap_or(u32::MAX);
-        if delivered || total >= self.policy.attempts {
-            return self.give_up();
-        }
-        let patient = asked.is_none_or(|pause| pause <= self.policy.patience);
-        if may_pass(kind) && patient && attempts < self.policy.attempts_per_target {
-            let after = asked.unwrap_or_else(|| self.pause(attempts, chance));
-            self.current = Some((target.clone(), attempts + 1));
-            return Step::Call { target, attempt: total + 1, after };
-        }
-        if !self.turn_to(kind, &target) {
-            return self.give_up();
-        }
-        self.advance(&resting).unwrap_or_else(|| self.give_up())
-    }
-
-    /// Takes up the list for a kind of failure; `false` when there is none and the way ends.
-    fn turn_to(&mut self, kind: FailureKind, failed: &Target) -> bool {
-        let Fallbacks { general, context_too_long, content_refused, rate_limited } = &self.fallbacks;
-        let or_general = |special: &Vec<Target>| if special.is_empty() { general.clone() } else { special.clone() };
-        let mut list = match kind {
-            // The request itself is wrong; it would be so everywhere.
-            FailureKind::InvalidRequest => return false,
-            FailureKind::ContentRefused => content_refused.clone(),
-            FailureKind::RateLimited => or_general(rate_limited),
-            FailureKind::ContextTooLong => {
-                let known = failed.capabilities.max_input;
-                let mut list = or_general(context_too_long);
-                // Who is known to hold no more than the one that failed would fail as well.
-                list.retain(|target| match (target.capabilities.max_input, known) {
-                    (Some(limit), Some(known)) => limit > known,
-                    _ => true,
-                });
-                list
-            }
-            FailureKind::Timeout
-            | FailureKind::Unreachable
-            | FailureKind::PlatformFailure
-            | FailureKind::MalformedReply
-            | FailureKind::Unauthorized => general.clone(),
-        };
-        // Nobody is asked again who had their turn.
-        list.retain(|target| {
-            !self.tried.iter().any(|tried| tried.target == *target)
-                && !self.skipped.iter().any(|skipped| skipped.target == *target)
-        });
-        self.coming = list.into();
-        true
-    }
-
-    /// The next target that can be asked.
-    fn advance(&mut self, resting: &impl Fn(&Target) -> Option<Duration>) -> Option<Step> {
-        while let Some(target) = self.coming.pop_front() {
-            let lacking = self.needs.lacking(&target.capabilities, &target.tags).map(SkipReason::Lacking);
-            match lacking.or_else(|| resting(&target).map(SkipReason::Resting)) {
-                Some(why) => self.skipped.push(Skipped { target, why }),
+        // A round begins.
+        skipped.clear();
+        let out = self.gone(tried);
+        let (mut soonest, mut barred): (Option<Duration>, Option<&Target>) = (None, None);
+        let left = |target: &&Target| !out.contains(&&*target.platform) && !self.is_too_small(target, tried);
+        for target in self.targets.iter().filter(left) {
+            match self.obstacle(target, &resting) {
                 None => {
-                    self.current = Some((target.clone(), 1));
-                    let attempt = u32::try_from(self.tried.len()).unwrap_or(u32::MAX).saturating_add(1);
-                    return Some(Step::Call { target, attempt, after: Duration::ZERO });
+                    return Step::Call { target, why: first_or_again(target, tried), skipped };
                 }
+                Some((why, rest)) => {
+                    match rest {
+                        Some(rest) if rest.barred => barred = barred.or(Some(target)),
+                        Some(rest) => soonest = Some(soonest.map_or(rest.pause, |pause| pause.min(rest.pause))),
+                        None => {}
+                    }
+                    skipped.push(skip(target, why));
+                }
+            }
+        }
+        match (soonest, barred) {
+            (Some(pause), _) => Step::Rest { pause, skipped },
+            (None, Some(target)) => {
+                skipped.retain(|skipped| skipped.platform != target.platform);
+                Step::Call { target, why: first_or_again(target, tried), skipped }
+            }
+            (None, None) => Step::Nowhere { skipped },
+        }
+    }
+
+    /// Who takes over at once after the last failure, if anybody can.
+    #[must_use]
+    pub fn fallback(&self, tried: &[Tried], resting: impl Fn(&Target) -> Option<Rest>) -> Option<&Target> {
+        self.fallback_noting(tried, &resting, &mut Vec::new())
+    }
+
+    fn fallback_noting(
+        &self,
+        tried: &[Tried],
+        resting: &impl Fn(&Target) -> Option<Rest>,
+        skipped: &mut Vec<Skipped>,
+    ) -> Option<&Target> {
+        let refused = tried.iter().any(|tried| tried.failure == Some(FailureKind::ContentRefused));
+        // A request that is wrong would be so everywhere.
+        if tried.last()?.failure == Some(FailureKind::InvalidRequest) || (refused && !self.refused_content_goes_on) {
+            return None;
+        }
+        let (asked, out) = (this_round(tried), self.gone(tried));
+        for target in &self.targets {
+            let platform = &*target.platform;
+            if asked.contains(&platform) || out.contains(&platform) || self.is_too_small(target, tried) {
+                continue;
+            }
+            match self.obstacle(target, resting) {
+                None => return Some(target),
+                Some((why, _)) => skipped.push(skip(target, why)),
             }
         }
         None
     }
 
-    fn give_up(&mut self) -> Step {
-        Step::GiveUp(Exhausted { tried: std::mem::take(&mut self.tried), skipped: std::mem::take(&mut self.skipped) })
+    /// Who has said no for good, or has had all its attempts.
+    fn gone<'t>(&self, tried: &'t [Tried]) -> Vec<&'t str> {
+        let count = |platform: &str| tried.iter().filter(|tried| tried.counts && tried.platform == platform).count();
+        let most = usize::try_from(self.attempts).unwrap_or(usize::MAX);
+        let is_gone =
+            |tried: &&Tried| tried.failure.is_some_and(|kind| !may_pass(kind)) || count(&tried.platform) >= most;
+        tried.iter().filter(is_gone).map(|tried| &*tried.platform).collect()
     }
 
-    /// The pause before the attempt that follows `attempts` at the same target.
-    fn pause(&self, attempts: u32, chance: u16) -> Duration {
-        let doubled = self.policy.first_pause.saturating_mul(1 << attempts.saturating_sub(1).min(20));
-        let whole = doubled.min(self.policy.longest_pause);
-        let cut = u32::from(self.policy.jitter_milli.min(1000)) * u32::from(chance.min(1000)) / 1000;
-        whole.saturating_sub(whole.saturating_mul(cut) / 1000)
+    fn target(&self, platform: &str) -> Option<&Target> {
+        self.targets.iter().find(|target| target.platform == platform)
     }
+
+    /// Whether a target holds no more than one that was too small, as far as is known of both.
+    fn is_too_small(&self, target: &Target, tried: &[Tried]) -> bool {
+        let failed = tried.iter().filter(|tried| tried.failure == Some(FailureKind::ContextTooLong));
+        let known = failed.filter_map(|tried| self.target(&tried.platform)?.capabilities.max_input).max();
+        matches!((target.capabilities.max_input, known), (Some(limit), Some(known)) if limit <= known)
+    }
+
+    /// What stands in the way of asking a target now.
+    fn obstacle(
+        &self,
+        target: &Target,
+        resting: &impl Fn(&Target) -> Option<Rest>,
+    ) -> Option<(SkipReason, Option<Rest>)> {
+        if let Some(reason) = &target.unusable {
+            return Some((SkipReason::Unusable(reason.clone()), None));
+        }
+        if let Some(lack) = self.needs.lacking(&target.capabilities, &target.tags) {
+            return Some((lack.into(), None));
+        }
+        resting(target).map(|rest| (SkipReason::Resting(rest.pause), Some(rest)))
+    }
+}
+
+fn first_or_again(target: &Target, tried: &[Tried]) -> Why {
+    if tried.iter().any(|tried| tried.platform == target.platform) { Why::Again } else { Why::First }
+}
+
+/// Who has been asked in the round of the last attempt. A platform that is asked again begins a round.
+fn this_round(tried: &[Tried]) -> Vec<&str> {
+    let mut asked: Vec<&str> = Vec::new();
+    for tried in tried.iter().filter(|tried| tried.failure.is_some()) {
+        if asked.contains(&&*tried.platform) {
+            asked.clear();
+        }
+        asked.push(&tried.platform);
+    }
+    asked
+}
+
+fn skip(target: &Target, why: SkipReason) -> Skipped {
+    Skipped { platform: target.platform.clone(), model: target.model.clone(), why }
 }
 
 /// Whether the same call can succeed at another time.

@@ -1,5 +1,6 @@
 //! Asking the system to do something; each mutation is one command, those on many runs excepted.
 
+mod budgets;
 mod bulk;
 mod catalog;
 mod flow;
@@ -24,7 +25,14 @@ use crate::workflow::Workflow;
 /// The commands of HishamOS. Each answer says where its effect stands in the journal; a query with that position as
 /// `minPosition` sees the effect.
 #[derive(Default, MergedObject)]
-pub struct Mutation(catalog::Catalog, runs::Runs, flow::Flow, bulk::Bulk, triggers::TriggerCommands);
+pub struct Mutation(
+    catalog::Catalog,
+    runs::Runs,
+    flow::Flow,
+    bulk::Bulk,
+    triggers::TriggerCommands,
+    budgets::BudgetCommands,
+);
 
 fn commands<'a>(context: &Context<'a>) -> Result<&'a Commands> {
     context.data::<Commands>()

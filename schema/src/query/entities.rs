@@ -129,7 +129,9 @@ impl Entities {
             | domain::Category::Slots
             | domain::Category::Hold
             | domain::Category::Trigger
-            | domain::Category::External => None,
+            | domain::Category::External
+            | domain::Category::Budget
+            | domain::Category::Purse => None,
         })
     }
 

@@ -3,6 +3,7 @@
 //! Every such question takes `minPosition`: the answer then reflects at least that position, or is refused as stale
 //! after [`Limits::wait`].
 
+mod budgets;
 mod entities;
 mod filter;
 mod steering;
@@ -25,7 +26,7 @@ pub(crate) use filter::RunFilter;
 /// What can be asked of HishamOS. Wherever `minPosition` is given, the answer reflects at least that position: give it
 /// the position that a mutation answered with to see its effect.
 #[derive(Default, MergedObject)]
-pub struct Query(entities::Entities, steering::Steering, triggers::Triggers);
+pub struct Query(entities::Entities, steering::Steering, triggers::Triggers, budgets::Budgets);
 
 pub(super) fn journal<'a>(context: &Context<'a>) -> Result<&'a Arc<dyn Journal>> {
     context.data::<Arc<dyn Journal>>()

@@ -164,13 +164,15 @@ impl Checker {
                 heard.insert(slots);
             }
             Event::Limit(event) => self.limits.take(event),
-            // Triggers are not in this world.
+            // Triggers and budgets are not in this world.
             Event::Hold(_)
             | Event::Agent(_)
             | Event::Template(_)
             | Event::Workflow(_)
             | Event::Trigger(_)
-            | Event::External(_) => {}
+            | Event::External(_)
+            | Event::Budget(_)
+            | Event::Purse(_) => {}
         }
     }
 

@@ -140,6 +140,10 @@ impl TaskView {
                 self.wants_slots = !slots.is_empty();
                 Ok(())
             }
+            TaskEvent::Postponed { .. } => match self.open() {
+                Some(open) => Err(format!("it waits for platforms while attempt {open} is open")),
+                None => Ok(()),
+            },
             TaskEvent::Assigned { .. } | TaskEvent::Deferred { .. } => Ok(()),
         }
     }

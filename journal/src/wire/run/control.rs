@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::wire::Thaw;
+use crate::wire::failure::AttemptErrorV3;
 use crate::wire::values::{
     ActorV1, AttemptErrorV1, AttemptErrorV2, Id, JsonV1, PauseClockV1, SlotsNeedV1, checked, moment,
 };
@@ -132,7 +133,20 @@ impl Thaw for StalledV1<'_> {
     }
 }
 
-impl Thaw for FailingV1<'_> {
+/// The error is of one of more kinds.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct FailingV2<'a> {
+    #[serde(borrow)]
+    pub(super) error: AttemptErrorV3<'a>,
+}
+
+impl<'a> From<FailingV1<'a>> for FailingV2<'a> {
+    fn from(old: FailingV1<'a>) -> Self {
+        Self { error: old.error.into() }
+    }
+}
+
+impl Thaw for FailingV2<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::Failing { error: self.error.thaw() }.into())
     }
@@ -174,7 +188,22 @@ impl<'a> From<FailedV1<'a>> for FailedV2<'a> {
     }
 }
 
-impl Thaw for FailedV2<'_> {
+/// The error is of one of more kinds.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct FailedV3<'a> {
+    #[serde(borrow)]
+    pub(super) step: Option<&'a str>,
+    #[serde(borrow)]
+    pub(super) error: AttemptErrorV3<'a>,
+}
+
+impl<'a> From<FailedV2<'a>> for FailedV3<'a> {
+    fn from(old: FailedV2<'a>) -> Self {
+        Self { step: old.step, error: old.error.into() }
+    }
+}
+
+impl Thaw for FailedV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::Failed { step: self.step.map(checked).transpose()?, error: self.error.thaw() }.into())
     }

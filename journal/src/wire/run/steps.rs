@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::wire::Thaw;
+use crate::wire::failure::AttemptErrorV3;
 use crate::wire::values::{AttemptErrorV1, AttemptErrorV2, Id, JsonV1, checked, moment};
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
@@ -111,7 +112,22 @@ pub(in crate::wire) struct ItemFailedV1<'a> {
     pub(super) error: AttemptErrorV2<'a>,
 }
 
-impl Thaw for ItemFailedV1<'_> {
+/// The error is of one of more kinds.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct ItemFailedV2<'a> {
+    pub(super) step: &'a str,
+    pub(super) item: u32,
+    #[serde(borrow)]
+    pub(super) error: AttemptErrorV3<'a>,
+}
+
+impl<'a> From<ItemFailedV1<'a>> for ItemFailedV2<'a> {
+    fn from(old: ItemFailedV1<'a>) -> Self {
+        Self { step: old.step, item: old.item, error: old.error.into() }
+    }
+}
+
+impl Thaw for ItemFailedV2<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::ItemFailed { step: checked(self.step)?, item: self.item, error: self.error.thaw() }.into())
     }
@@ -169,7 +185,21 @@ impl<'a> From<StepFailedV1<'a>> for StepFailedV2<'a> {
     }
 }
 
-impl Thaw for StepFailedV2<'_> {
+/// The error is of one of more kinds.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct StepFailedV3<'a> {
+    pub(super) step: &'a str,
+    #[serde(borrow)]
+    pub(super) error: AttemptErrorV3<'a>,
+}
+
+impl<'a> From<StepFailedV2<'a>> for StepFailedV3<'a> {
+    fn from(old: StepFailedV2<'a>) -> Self {
+        Self { step: old.step, error: old.error.into() }
+    }
+}
+
+impl Thaw for StepFailedV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::StepFailed { step: checked(self.step)?, error: self.error.thaw() }.into())
     }
@@ -223,7 +253,21 @@ pub(in crate::wire) struct CompensationFailedV1<'a> {
     pub(super) error: AttemptErrorV2<'a>,
 }
 
-impl Thaw for CompensationFailedV1<'_> {
+/// The error is of one of more kinds.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct CompensationFailedV2<'a> {
+    pub(super) step: &'a str,
+    #[serde(borrow)]
+    pub(super) error: AttemptErrorV3<'a>,
+}
+
+impl<'a> From<CompensationFailedV1<'a>> for CompensationFailedV2<'a> {
+    fn from(old: CompensationFailedV1<'a>) -> Self {
+        Self { step: old.step, error: old.error.into() }
+    }
+}
+
+impl Thaw for CompensationFailedV2<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::CompensationFailed { step: checked(self.step)?, error: self.error.thaw() }.into())
     }

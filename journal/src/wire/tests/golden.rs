@@ -129,6 +129,8 @@ fn meaning(event: &Event) -> String {
         Event::Template(event) => serde_json::to_string_pretty(event),
         Event::Limit(event) => serde_json::to_string_pretty(event),
         Event::Slots(event) => serde_json::to_string_pretty(event),
+        Event::Budget(event) => serde_json::to_string_pretty(event),
+        Event::Purse(event) => serde_json::to_string_pretty(event),
         Event::Hold(event) => serde_json::to_string_pretty(event),
         Event::Trigger(event) => serde_json::to_string_pretty(event),
         Event::External(event) => serde_json::to_string_pretty(event),

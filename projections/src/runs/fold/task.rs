@@ -1,12 +1,12 @@
 //! What happens to tasks and their attempts.
 
 use domain::task::TaskStatus;
-use domain::{ErrorKind, FinishReason, Reply, RunId, StepName, TaskEvent, Timestamp};
+use domain::{ErrorKind, FinishReason, NanoUsd, Reply, RunId, StepName, TaskEvent, Timestamp, Usage};
 use journal::RecordedEvent;
 
 use super::{Fold, clamp, counter, json};
 use crate::projector::{ApplyError, number, storable};
-use crate::runs::change::{Answer, AttemptBirth, Failure, TaskBirth};
+use crate::runs::change::{Answer, AttemptBirth, Failure, Spent, TaskBirth};
 
 /// What a lost attempt has for an error; its event carries none.
 const LOST: &str = "the process ended while the platform was being called; whether it answered is unknown";
@@ -50,7 +50,8 @@ impl<'a> Fold<'a> {
                 change.retry_moved = Some(retry_at.map(Timestamp::as_micros));
                 change.start_moved = Some(start_by.map(Timestamp::as_micros));
             }
-            TaskEvent::AttemptStarted { attempt, platform, model, request_hash } => {
+            TaskEvent::Postponed { until, .. } => stand(TaskStatus::Waiting, Some(*until)),
+            TaskEvent::AttemptStarted { attempt, platform, model, request_hash, .. } => {
                 stand(TaskStatus::Running, None);
                 change.attempts = counter(*attempt)?;
                 let attempt = self.attempts.entry((id, counter(*attempt)?)).or_default();
@@ -66,15 +67,19 @@ impl<'a> Fold<'a> {
                 let attempt = self.attempts.entry((id, counter(*attempt)?)).or_default();
                 attempt.status = Some("succeeded");
                 attempt.answer = Some(answer(reply));
+                attempt.spent = spent(&reply.usage, reply.cost);
                 attempt.ended_at = Some(at);
             }
-            TaskEvent::AttemptFailed { attempt, error, retry_at } => {
+            TaskEvent::AttemptFailed { attempt, error, retry_at, consumed } => {
                 if retry_at.is_some() {
                     stand(TaskStatus::Waiting, *retry_at);
                 }
                 let attempt = self.attempts.entry((id, counter(*attempt)?)).or_default();
                 attempt.status = Some("failed");
                 attempt.error = Failure::from(error);
+                if let Some(consumed) = consumed {
+                    attempt.spent = spent(&consumed.usage, consumed.cost);
+                }
                 attempt.ended_at = Some(at);
             }
             TaskEvent::AttemptLost { attempt, retry_at } => {
@@ -89,6 +94,7 @@ impl<'a> Fold<'a> {
             TaskEvent::AttemptLate { attempt, reply } => {
                 let attempt = self.attempts.entry((id, counter(*attempt)?)).or_default();
                 attempt.answer = Some(answer(reply));
+                attempt.spent = spent(&reply.usage, reply.cost);
                 attempt.late = true;
             }
             TaskEvent::Completed { .. } => stand(TaskStatus::Completed, None),
@@ -118,7 +124,6 @@ impl<'a> Fold<'a> {
 }
 
 fn answer(reply: &Reply) -> Answer<'_> {
-    let tokens = |count: Option<u64>| count.map(clamp);
     Answer {
         answered_by: storable(&reply.model),
         finish_reason: match &reply.finish {
@@ -129,11 +134,17 @@ fn answer(reply: &Reply) -> Answer<'_> {
         },
         text: storable(&reply.text),
         simulated: reply.simulated,
-        input_tokens: tokens(reply.usage.input_tokens),
-        cached_input_tokens: tokens(reply.usage.cached_input_tokens),
-        output_tokens: tokens(reply.usage.output_tokens),
-        reasoning_tokens: tokens(reply.usage.reasoning_tokens),
-        cost_nano_usd: reply.cost.map(|cost| cost.0),
         duration_ms: i64::try_from(reply.duration.as_millis()).unwrap_or(i64::MAX),
+    }
+}
+
+fn spent(usage: &Usage, cost: Option<NanoUsd>) -> Spent {
+    let tokens = |count: Option<u64>| count.map(clamp);
+    Spent {
+        input_tokens: tokens(usage.input_tokens),
+        cached_input_tokens: tokens(usage.cached_input_tokens),
+        output_tokens: tokens(usage.output_tokens),
+        reasoning_tokens: tokens(usage.reasoning_tokens),
+        cost_nano_usd: cost.map(|cost| cost.0),
     }
 }

@@ -104,6 +104,7 @@ pub(super) async fn insert_attempts(
     }
     let births: Vec<_> = rows.iter().filter_map(|(_, attempt)| attempt.born.as_ref()).collect();
     let answers: Vec<_> = rows.iter().map(|(_, attempt)| attempt.answer.as_ref()).collect();
+    let spent: Vec<_> = rows.iter().map(|(_, attempt)| &attempt.spent).collect();
     sqlx::query!(
         "INSERT INTO attempts (task_id, number, platform, model, answered_by, status, error_kind, error_message,
             finish_reason, text, simulated, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens,
@@ -122,11 +123,11 @@ pub(super) async fn insert_attempts(
         column!(answers, answer => answer.map(|answer| &*answer.finish_reason)) as _,
         column!(answers, answer => answer.map(|answer| &*answer.text)) as _,
         column!(answers, answer => answer.is_some_and(|answer| answer.simulated)) as _,
-        column!(answers, answer => answer.and_then(|answer| answer.input_tokens)) as _,
-        column!(answers, answer => answer.and_then(|answer| answer.cached_input_tokens)) as _,
-        column!(answers, answer => answer.and_then(|answer| answer.output_tokens)) as _,
-        column!(answers, answer => answer.and_then(|answer| answer.reasoning_tokens)) as _,
-        column!(answers, answer => answer.and_then(|answer| answer.cost_nano_usd)) as _,
+        column!(spent, spent => spent.input_tokens) as _,
+        column!(spent, spent => spent.cached_input_tokens) as _,
+        column!(spent, spent => spent.output_tokens) as _,
+        column!(spent, spent => spent.reasoning_tokens) as _,
+        column!(spent, spent => spent.cost_nano_usd) as _,
         column!(answers, answer => answer.map(|answer| answer.duration_ms)) as _,
         column!(births, birth => birth.request_hash) as _,
         column!(births, birth => birth.started_at) as _,
@@ -146,6 +147,7 @@ pub(super) async fn update_attempts(
         return Ok(());
     }
     let answers: Vec<_> = rows.iter().map(|(_, attempt)| attempt.answer.as_ref()).collect();
+    let spent: Vec<_> = rows.iter().map(|(_, attempt)| &attempt.spent).collect();
     let done = sqlx::query!(
         "UPDATE attempts a SET answered_by = coalesce(u.answered_by, a.answered_by),
             status = coalesce(u.status, a.status), error_kind = coalesce(u.error_kind, a.error_kind),
@@ -174,11 +176,11 @@ pub(super) async fn update_attempts(
         column!(answers, answer => answer.map(|answer| &*answer.finish_reason)) as _,
         column!(answers, answer => answer.map(|answer| &*answer.text)) as _,
         column!(answers, answer => answer.is_some_and(|answer| answer.simulated)) as _,
-        column!(answers, answer => answer.and_then(|answer| answer.input_tokens)) as _,
-        column!(answers, answer => answer.and_then(|answer| answer.cached_input_tokens)) as _,
-        column!(answers, answer => answer.and_then(|answer| answer.output_tokens)) as _,
-        column!(answers, answer => answer.and_then(|answer| answer.reasoning_tokens)) as _,
-        column!(answers, answer => answer.and_then(|answer| answer.cost_nano_usd)) as _,
+        column!(spent, spent => spent.input_tokens) as _,
+        column!(spent, spent => spent.cached_input_tokens) as _,
+        column!(spent, spent => spent.output_tokens) as _,
+        column!(spent, spent => spent.reasoning_tokens) as _,
+        column!(spent, spent => spent.cost_nano_usd) as _,
         column!(answers, answer => answer.map(|answer| answer.duration_ms)) as _,
         column!(rows, (_, attempt) => attempt.ended_at) as _,
         column!(rows, (_, attempt) => attempt.late) as _

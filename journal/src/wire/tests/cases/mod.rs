@@ -8,15 +8,18 @@ mod workflow;
 use std::time::Duration;
 
 use domain::agent::Profile;
+use domain::budget::{BudgetScope, BudgetSettings, Unit, Window};
 use domain::hold::{HoldScope, Placed};
 use domain::limit::{LimitScope, LimitSettings};
+use domain::purse::Payer;
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
+use domain::task::{Choice, Consumed, PassedOver, Reserved, Why};
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
-    Actor, AgentEvent, AgentId, AttemptError, Bilingual, Capability, ErrorKind, Event, Expression, FinishReason,
-    HoldEvent, LimitEvent, NanoUsd, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent,
-    TemplateId, Timestamp, Usage, WorkflowEvent,
+    Actor, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, ErrorKind, Event, Expression,
+    FinishReason, HoldEvent, LimitEvent, NanoUsd, PurseEvent, PurseId, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId,
+    TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage, WorkflowEvent,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -37,9 +40,24 @@ pub(super) fn all() -> Vec<(String, Event)> {
         let name = format!("of_{}", scope.kind());
         cases.push((name, LimitEvent::Set { settings: Box::new(LimitSettings { scope, ..limit() }) }.into()));
     }
+    let text = || "Büro 3".to_owned();
+    let scopes = [
+        BudgetScope::Department(text()),
+        BudgetScope::Person(text()),
+        BudgetScope::ApiKey(text()),
+        BudgetScope::Workflow(key()),
+        BudgetScope::EachRun(key()),
+        BudgetScope::Agent(key()),
+        BudgetScope::Platform(key()),
+    ];
+    for (scope, window) in scopes.into_iter().zip(Window::ALL.into_iter().cycle()) {
+        let name = format!("of_{}", scope.kind());
+        let settings = BudgetSettings { scope, window, unit: Unit::Tokens, unpriced: None, ..budget() };
+        cases.push((name, BudgetEvent::Set { settings: Box::new(settings) }.into()));
+    }
     for kind in ErrorKind::ALL {
         let error = AttemptError { kind, message: "it failed".to_owned(), retry_after: None };
-        let failed = TaskEvent::AttemptFailed { attempt: 1, error, retry_at: None };
+        let failed = TaskEvent::AttemptFailed { attempt: 1, error, retry_at: None, consumed: None };
         cases.push((kind.name().to_owned(), failed.into()));
     }
     let reasons = [FinishReason::Stop, FinishReason::Length, FinishReason::ContentFilter];
@@ -78,13 +96,36 @@ fn full() -> Vec<Event> {
             platform: "openai".parse().unwrap(),
             model: Some("gpt-x".to_owned()),
             request_hash: std::array::from_fn(|place| u8::try_from(place).unwrap()),
+            choice: Some(Choice {
+                why: Why::Fallback { from: "anthropic".parse().unwrap(), after: ErrorKind::RateLimited },
+                passed_over: passed_over(),
+            }),
+            reserved: vec![
+                Reserved { purse: PurseId::from_uuid(id(11)), unit: Unit::Money, amount: u64::MAX },
+                Reserved { purse: PurseId::from_uuid(id(12)), unit: Unit::Tokens, amount: 900 },
+            ],
         }
         .into(),
+        BudgetEvent::Set { settings: Box::new(budget()) }.into(),
+        BudgetEvent::Removed { key: "all".parse().unwrap(), reason: reason() }.into(),
+        PurseEvent::Reserved {
+            payer: payer(),
+            amount: 12_345,
+            budget: "all".parse().unwrap(),
+            partition: Some("run 7".to_owned()),
+            window: moment(12),
+            at: moment(13),
+        }
+        .into(),
+        PurseEvent::Settled { payer: payer(), amount: 12_000, known: true }.into(),
+        PurseEvent::Warned { used: 80, limit: 100 }.into(),
+        TaskEvent::Postponed { until: moment(11), passed_over: passed_over() }.into(),
         TaskEvent::AttemptSucceeded { attempt: 2, reply: Box::new(reply()) }.into(),
         TaskEvent::AttemptFailed {
             attempt: 2,
             error: error(),
             retry_at: Some(Timestamp::from_micros(1_800_000_000_000_001)),
+            consumed: Some(Consumed { usage: reply().usage, cost: Some(NanoUsd(7_500)) }),
         }
         .into(),
         TaskEvent::AttemptLost { attempt: 2, retry_at: Some(Timestamp::from_micros(-1)) }.into(),
@@ -184,8 +225,34 @@ fn bare() -> Vec<Event> {
             start_by: None,
         }
         .into(),
-        TaskEvent::AttemptStarted { attempt: 1, platform: "p".parse().unwrap(), model: None, request_hash: [0; 32] }
-            .into(),
+        TaskEvent::AttemptStarted {
+            attempt: 1,
+            platform: "p".parse().unwrap(),
+            model: None,
+            request_hash: [0; 32],
+            choice: None,
+            reserved: vec![],
+        }
+        .into(),
+        BudgetEvent::Set {
+            settings: Box::new(BudgetSettings {
+                description: String::new(),
+                warn_milli: None,
+                unpriced: None,
+                ..budget()
+            }),
+        }
+        .into(),
+        PurseEvent::Reserved {
+            payer: payer(),
+            amount: 0,
+            budget: "all".parse().unwrap(),
+            partition: None,
+            window: Timestamp::from_micros(0),
+            at: Timestamp::from_micros(0),
+        }
+        .into(),
+        TaskEvent::AttemptFailed { attempt: 1, error: error(), retry_at: None, consumed: None }.into(),
         TaskEvent::AttemptSucceeded { attempt: 1, reply: Box::new(bare_reply()) }.into(),
         TaskEvent::AttemptLost { attempt: 1, retry_at: None }.into(),
         TaskEvent::Queued { slots: vec![] }.into(),
@@ -253,6 +320,32 @@ fn slots() -> Vec<SlotsNeed> {
         fairness: fairness.to_owned(),
     };
     vec![need(7, "gpu", "anna"), need(8, "writers", "")]
+}
+
+fn budget() -> BudgetSettings {
+    BudgetSettings {
+        key: "all".parse().unwrap(),
+        description: "what we may spend".to_owned(),
+        scope: BudgetScope::Organisation,
+        unit: Unit::Money,
+        limit: 250_000_000_000,
+        window: Window::Month,
+        warn_milli: Some(800),
+        unpriced: Some(10_000_000),
+    }
+}
+
+fn payer() -> Payer {
+    Payer { task: TaskId::from_uuid(id(4)), attempt: 2 }
+}
+
+fn passed_over() -> Vec<PassedOver> {
+    let one = |platform: &str, model: Option<&str>, reason: &str| PassedOver {
+        platform: platform.parse().unwrap(),
+        model: model.map(str::to_owned),
+        reason: reason.to_owned(),
+    };
+    vec![one("gemini", Some("flash"), "it is resting after failures"), one("ollama", None, "it cannot call tools")]
 }
 
 fn holder() -> Holder {

@@ -8,15 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::agent::Profile;
+use domain::budget::{BudgetScope, BudgetSettings, Unit, Window};
 use domain::hold::{HoldScope, Placed};
 use domain::limit::{LimitScope, LimitSettings};
+use domain::purse::Payer;
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
+use domain::task::{Choice, Consumed, PassedOver, Reserved, Why};
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
-    Actor, ActorKind, AgentEvent, AgentId, AttemptError, Bilingual, Capability, ErrorKind, Event, Expression,
-    FinishReason, HoldEvent, Key, LimitEvent, NanoUsd, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId, StepName,
-    TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage,
+    Actor, ActorKind, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, ErrorKind, Event,
+    Expression, FinishReason, HoldEvent, Key, LimitEvent, NanoUsd, PurseEvent, PurseId, Reply, RetryPolicy, RunId,
+    SlotsEvent, SlotsId, StepName, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -33,6 +36,8 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         template_event(),
         limit_event(),
         slots_event(),
+        budget_event(),
+        purse_event(),
         hold_event(),
         trigger::event(),
         trigger::external()
@@ -65,18 +70,22 @@ fn task_event() -> BoxedStrategy<Event> {
             agent_version,
             reason
         }),
-        (any::<u32>(), key(), option::of(text()), any::<[u8; 32]>()).prop_map(
-            |(attempt, platform, model, request_hash)| TaskEvent::AttemptStarted {
+        (any::<u32>(), key(), option::of(text()), any::<[u8; 32]>(), option::of(choice()), reserved()).prop_map(
+            |(attempt, platform, model, request_hash, choice, reserved)| TaskEvent::AttemptStarted {
                 attempt,
                 platform,
                 model,
-                request_hash
+                request_hash,
+                choice,
+                reserved
             }
         ),
+        (timestamp(), passed_over()).prop_map(|(until, passed_over)| TaskEvent::Postponed { until, passed_over }),
         (any::<u32>(), reply())
             .prop_map(|(attempt, reply)| TaskEvent::AttemptSucceeded { attempt, reply: Box::new(reply) }),
-        (any::<u32>(), error(), option::of(timestamp()))
-            .prop_map(|(attempt, error, retry_at)| { TaskEvent::AttemptFailed { attempt, error, retry_at } }),
+        (any::<u32>(), error(), option::of(timestamp()), option::of(consumed())).prop_map(
+            |(attempt, error, retry_at, consumed)| TaskEvent::AttemptFailed { attempt, error, retry_at, consumed }
+        ),
         (any::<u32>(), option::of(timestamp()))
             .prop_map(|(attempt, retry_at)| TaskEvent::AttemptLost { attempt, retry_at }),
         (any::<u32>(), reply()).prop_map(|(attempt, reply)| TaskEvent::AttemptLate { attempt, reply: Box::new(reply) }),
@@ -86,6 +95,101 @@ fn task_event() -> BoxedStrategy<Event> {
     ]
     .prop_map(Event::from)
     .boxed()
+}
+
+fn choice() -> impl Strategy<Value = Choice> {
+    let why = prop_oneof![
+        Just(Why::First),
+        Just(Why::Again),
+        (key(), nameable()).prop_map(|(from, after)| Why::Fallback { from, after }),
+    ];
+    (why, passed_over()).prop_map(|(why, passed_over)| Choice { why, passed_over })
+}
+
+fn passed_over() -> impl Strategy<Value = Vec<PassedOver>> {
+    let one = (key(), option::of(text()), text()).prop_map(|(platform, model, reason)| PassedOver {
+        platform,
+        model,
+        reason,
+    });
+    vec(one, 0..3)
+}
+
+fn unit() -> impl Strategy<Value = Unit> {
+    prop_oneof![Just(Unit::Money), Just(Unit::Tokens)]
+}
+
+fn reserved() -> impl Strategy<Value = Vec<Reserved>> {
+    let one = (uuid(), unit(), any::<u64>()).prop_map(|(purse, unit, amount)| Reserved {
+        purse: PurseId::from_uuid(purse),
+        unit,
+        amount,
+    });
+    vec(one, 0..3)
+}
+
+fn budget_event() -> BoxedStrategy<Event> {
+    let scope = prop_oneof![
+        Just(BudgetScope::Organisation),
+        text().prop_map(BudgetScope::Department),
+        text().prop_map(BudgetScope::Person),
+        text().prop_map(BudgetScope::ApiKey),
+        key().prop_map(BudgetScope::Workflow),
+        key().prop_map(BudgetScope::EachRun),
+        key().prop_map(BudgetScope::Agent),
+        key().prop_map(BudgetScope::Platform),
+    ];
+    let window = proptest::sample::select(Window::ALL.as_slice());
+    let more = (option::of(any::<u16>()), option::of(any::<u64>()));
+    prop_oneof![
+        (key(), text(), scope, unit(), any::<u64>(), window, more).prop_map(
+            |(key, description, scope, unit, limit, window, (warn_milli, unpriced))| {
+                let settings = BudgetSettings { key, description, scope, unit, limit, window, warn_milli, unpriced };
+                BudgetEvent::Set { settings: Box::new(settings) }
+            }
+        ),
+        (key(), text()).prop_map(|(key, reason)| BudgetEvent::Removed { key, reason }),
+    ]
+    .prop_map(Event::from)
+    .boxed()
+}
+
+fn purse_event() -> BoxedStrategy<Event> {
+    let payer = || (uuid(), any::<u32>()).prop_map(|(task, attempt)| Payer { task: TaskId::from_uuid(task), attempt });
+    prop_oneof![
+        (payer(), any::<u64>(), key(), option::of(text()), timestamp(), timestamp()).prop_map(
+            |(payer, amount, budget, partition, window, at)| PurseEvent::Reserved {
+                payer,
+                amount,
+                budget,
+                partition,
+                window,
+                at
+            }
+        ),
+        (payer(), any::<u64>(), any::<bool>()).prop_map(|(payer, amount, known)| PurseEvent::Settled {
+            payer,
+            amount,
+            known
+        }),
+        (any::<u64>(), any::<u64>()).prop_map(|(used, limit)| PurseEvent::Warned { used, limit }),
+    ]
+    .prop_map(Event::from)
+    .boxed()
+}
+
+fn consumed() -> impl Strategy<Value = Consumed> {
+    (usage(), option::of(any::<i64>())).prop_map(|(usage, cost)| Consumed { usage, cost: cost.map(NanoUsd) })
+}
+
+fn usage() -> impl Strategy<Value = Usage> {
+    let count = || option::of(any::<u64>());
+    (count(), count(), count(), count()).prop_map(|(input, cached, output, reasoning)| Usage {
+        input_tokens: input,
+        cached_input_tokens: cached,
+        output_tokens: output,
+        reasoning_tokens: reasoning,
+    })
 }
 
 fn agent_event() -> BoxedStrategy<Event> {
@@ -272,20 +376,13 @@ fn capabilities() -> impl Strategy<Value = Vec<Capability>> {
 }
 
 fn reply() -> BoxedStrategy<Reply> {
-    let count = || option::of(any::<u64>());
-    let usage = (count(), count(), count(), count()).prop_map(|(input, cached, output, reasoning)| Usage {
-        input_tokens: input,
-        cached_input_tokens: cached,
-        output_tokens: output,
-        reasoning_tokens: reasoning,
-    });
     let finish = prop_oneof![
         Just(FinishReason::Stop),
         Just(FinishReason::Length),
         Just(FinishReason::ContentFilter),
         text().prop_map(FinishReason::Other),
     ];
-    (text(), finish, text(), usage, option::of(any::<i64>()), duration(), any::<bool>())
+    (text(), finish, text(), usage(), option::of(any::<i64>()), duration(), any::<bool>())
         .prop_map(|(text, finish, model, usage, cost, duration, simulated)| Reply {
             text,
             finish,
@@ -303,9 +400,15 @@ fn error() -> impl Strategy<Value = AttemptError> {
         .prop_map(|(kind, message, retry_after)| AttemptError { kind, message, retry_after })
 }
 
+/// The kinds that can be named where no newer ones can.
+fn nameable() -> impl Strategy<Value = ErrorKind> {
+    proptest::sample::select(ErrorKind::ALL.as_slice())
+        .prop_filter("it is newer", |kind| *kind != ErrorKind::BudgetExhausted)
+}
+
 fn retry() -> impl Strategy<Value = RetryPolicy> {
     let pause = (duration(), any::<u32>(), duration());
-    let never = vec(proptest::sample::select(ErrorKind::ALL.as_slice()), 0..3);
+    let never = vec(nameable(), 0..3);
     (any::<u32>(), pause, option::of(duration()), never).prop_map(|(max_attempts, pause, budget, never)| {
         let (first_backoff, multiplier_milli, max_backoff) = pause;
         RetryPolicy { max_attempts, first_backoff, multiplier_milli, max_backoff, budget, never }

@@ -1,0 +1,69 @@
+use serde::{Deserialize, Serialize};
+
+use crate::budget::Unit;
+use crate::{ErrorKind, Key, NanoUsd, PurseId, Usage};
+
+/// Why an attempt goes to its platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// What made it this one.
+    pub why: Why,
+    /// Who would have come before it and was passed over.
+    pub passed_over: Vec<PassedOver>,
+}
+
+impl Choice {
+    /// The first of those who may be asked, and nobody was passed over for it.
+    #[must_use]
+    pub const fn first() -> Self {
+        Self { why: Why::First, passed_over: Vec::new() }
+    }
+}
+
+/// What made a platform the next one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Why {
+    /// It is the first of those who can be asked.
+    First,
+    /// It is asked once more.
+    Again,
+    /// It stands in for the one that failed before.
+    Fallback {
+        /// The platform that failed.
+        from: Key,
+        /// How.
+        after: ErrorKind,
+    },
+}
+
+/// What is set aside in a purse for an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserved {
+    /// Where.
+    pub purse: PurseId,
+    /// What the purse counts.
+    pub unit: Unit,
+    /// How much.
+    pub amount: u64,
+}
+
+/// A platform that was not asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// Which one.
+    pub platform: Key,
+    /// Which model of it; `None` is the platform's default.
+    pub model: Option<String>,
+    /// Why, for a person.
+    pub reason: String,
+}
+
+/// What a platform had done for an attempt that failed: it has to be paid for all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Consumed {
+    /// The tokens that it reported before it broke off; it may charge more.
+    pub usage: Usage,
+    /// What that costs; `None` means unknown, which is not free.
+    pub cost: Option<NanoUsd>,
+}

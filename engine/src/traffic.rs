@@ -1,0 +1,193 @@
+//! How the platforms are doing, as this process sees it: who rests, and how much may be under way.
+//!
+//! All drivers of an engine share it. It is no record: a process that starts knows nothing, and finds out. Whoever may
+//! call gets a [`Permit`], which tells what became of the call; one that is dropped before was never made.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use providers::Failure;
+use providers::router::{Admission, BreakerOptions, Breakers, Pace, PaceOptions, Phase, Rest, Target, Turn, Verdict};
+use providers::wire::rate_limit::RateLimits;
+use tokio::sync::Notify;
+
+/// A call waits within its attempt for its turn no longer than this; who has to wait longer rests.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Whoever waits for the outcome of a probe looks again after this.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Cheap to clone; all clones share what they know.
+#[derive(Clone)]
+pub(crate) struct Traffic(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// A call has ended.
+    ended: Notify,
+}
+
+struct State {
+    breakers: Breakers<Line>,
+    paces: HashMap<Line, Pace>,
+    pace: PaceOptions,
+}
+
+/// What rests or is paced by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Line {
+    platform: String,
+    model: String,
+}
+
+impl Line {
+    fn of(target: &Target) -> Self {
+        Self { platform: target.platform.clone(), model: target.model.clone().unwrap_or_default() }
+    }
+}
+
+/// Tokio's clock, which a test can hold.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+impl Traffic {
+    pub(crate) fn new(breakers: BreakerOptions, pace: PaceOptions) -> Self {
+        let state = State { breakers: Breakers::new(breakers), paces: HashMap::new(), pace };
+        Self(Arc::new(Shared { state: Mutex::new(state), ended: Notify::new() }))
+    }
+
+    /// Whether a target is not to be called now with so many tokens.
+    pub(crate) fn resting(&self, target: &Target, tokens: u64) -> Option<Rest> {
+        let (line, now) = (Line::of(target), now());
+        let state = self.0.state.lock();
+        if let Some(rest) = state.breakers.resting(&line, now) {
+            let probing = state.breakers.phase(&line) == Phase::Probing;
+            let pause = if probing { rest.pause.min(LOOK_AGAIN) } else { rest.pause };
+            return Some(Rest { pause, ..rest });
+        }
+        let pause = state.paces.get(&line)?.resting(tokens, now).filter(|pause| *pause > PATIENCE)?;
+        Some(Rest { pause, barred: false })
+    }
+
+    /// Lets a call through; `None` when the target has begun to rest meanwhile. Whoever is barred is let through.
+    pub(crate) fn permit(&self, target: &Target, tokens: u64) -> Option<Permit> {
+        let (line, now) = (Line::of(target), now());
+        let mut state = self.0.state.lock();
+        let barred = state.breakers.resting(&line, now).is_some_and(|rest| rest.barred);
+        let admission = if barred { Admission::Go } else { state.breakers.admit(&line, now) };
+        if matches!(admission, Admission::Rest(_)) {
+            return None;
+        }
+        if admission == Admission::Probe {
+            report(&line, Phase::Probing);
+        }
+        drop(state);
+        Some(Permit { traffic: self.clone(), line, admission, tokens, under_way: false, settled: false })
+    }
+}
+
+/// Leave to make one call.
+pub(crate) struct Permit {
+    traffic: Traffic,
+    line: Line,
+    admission: Admission,
+    tokens: u64,
+    /// Whether its turn has come.
+    under_way: bool,
+    settled: bool,
+}
+
+impl Permit {
+    /// Waits until one more call may be under way.
+    pub(crate) async fn turn(&mut self) {
+        loop {
+            let ended = self.traffic.0.ended.notified();
+            tokio::pin!(ended);
+            // From here on no end is missed.
+            ended.as_mut().enable();
+            let turn = {
+                let mut state = self.traffic.0.state.lock();
+                let options = state.pace;
+                let pace = state.paces.entry(self.line.clone()).or_insert_with(|| Pace::new(options));
+                pace.admit(self.tokens, now())
+            };
+            match turn {
+                Turn::Now => {
+                    self.under_way = true;
+                    return;
+                }
+                Turn::WhenOneEnds => ended.await,
+                Turn::After(pause) => tokio::time::sleep(pause).await,
+            }
+        }
+    }
+
+    /// Tells what became of the call, and what the platform said about its limits.
+    pub(crate) fn settle(mut self, outcome: Result<Option<RateLimits>, &Failure>) {
+        self.settled = true;
+        let now = now();
+        let mut state = self.traffic.0.state.lock();
+        let (before, verdict) = (state.breakers.phase(&self.line), outcome.map_or_else(Verdict::of, |_| Verdict::Well));
+        state.breakers.settle(&self.line, verdict, now);
+        let after = state.breakers.phase(&self.line);
+        let rest = state.breakers.resting(&self.line, now);
+        if self.under_way
+            && let Some(pace) = state.paces.get_mut(&self.line)
+        {
+            let limits = match outcome {
+                Ok(limits) => limits,
+                Err(failure) => failure.limits.as_deref().copied(),
+            };
+            pace.settle(outcome.map(drop), limits, now);
+        }
+        drop(state);
+        self.traffic.0.ended.notify_waiters();
+        if before != after {
+            report(&self.line, after);
+            let Line { platform, model } = &self.line;
+            match rest {
+                Some(Rest { pause, barred }) => {
+                    tracing::warn!(platform, model, ?pause, barred, "a platform is resting after failures");
+                }
+                None => tracing::info!(platform, model, "a platform works again"),
+            }
+        }
+    }
+}
+
+impl Drop for Permit {
+    /// The call was not made, or was cut on this side.
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let mut state = self.traffic.0.state.lock();
+        state.breakers.abandon(&self.line, self.admission, now());
+        let phase = state.breakers.phase(&self.line);
+        if self.under_way
+            && let Some(pace) = state.paces.get_mut(&self.line)
+        {
+            pace.abandon();
+        }
+        drop(state);
+        if self.admission == Admission::Probe {
+            report(&self.line, phase);
+        }
+        if self.under_way {
+            self.traffic.0.ended.notify_waiters();
+        }
+    }
+}
+
+/// 0 lets calls through, 1 rests, 2 tries whether it works again. What rests is tried when somebody next needs it.
+fn report(line: &Line, phase: Phase) {
+    let value = match phase {
+        Phase::Closed => 0.0,
+        Phase::Open => 1.0,
+        Phase::Probing => 2.0,
+    };
+    let (platform, model) = (line.platform.clone(), line.model.clone());
+    metrics::gauge!("hishamos_breaker_state", "platform" => platform, "model" => model).set(value);
+}

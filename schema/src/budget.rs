@@ -1,0 +1,166 @@
+//! How much may be spent on AI platforms, and how much has been.
+
+use async_graphql::{InputObject, Result, SimpleObject};
+use commands::BudgetStanding;
+use domain::budget::{BudgetScope as Scope, BudgetSettings, Unit, Window};
+use uuid::Uuid;
+
+use crate::failure;
+use crate::input::parse;
+use crate::scalar::{Count, DateTime, NanoUsd};
+use crate::status::{BudgetScope, BudgetWindow};
+
+/// How much may be spent on AI platforms within a time, and how much has been. Of money and tokens the one that it
+/// counts is not null.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct Budget {
+    /// The key.
+    key: String,
+    /// What it is for.
+    description: String,
+    /// Whose attempts it counts.
+    scope: BudgetScope,
+    /// The department, person, API key, workflow, agent or platform; null for the whole organisation.
+    of: Option<String>,
+    /// Within which time.
+    window: BudgetWindow,
+    /// How much money there may be within a window.
+    limit: Option<NanoUsd>,
+    /// How many tokens there may be within a window.
+    token_limit: Option<Count>,
+    /// From how much on it is told that it comes to its end, in thousandths of the limit.
+    warn_milli: Option<u16>,
+    /// What a call without a known price counts as; null lets no such call through.
+    unpriced: Option<NanoUsd>,
+    /// How it stands now; null for a budget of each run, when no run was asked about.
+    purse: Option<Purse>,
+    /// When the next window begins; null when there is none.
+    resets_at: Option<DateTime>,
+}
+
+/// What is used of a budget in its window.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct Purse {
+    /// How much money is spent.
+    spent: Option<NanoUsd>,
+    /// How many tokens are.
+    tokens_spent: Option<Count>,
+    /// How much money is set aside for calls under way.
+    reserved: Option<NanoUsd>,
+    /// How many tokens are.
+    tokens_reserved: Option<Count>,
+    /// How many calls these are.
+    calls: Count,
+}
+
+/// A budget to set; one with this key is changed.
+#[derive(Debug, InputObject)]
+pub(crate) struct SetBudgetInput {
+    /// The command's own id: a repetition gets the first answer. Without one, every call is a new command.
+    pub(crate) client_mutation_id: Option<Uuid>,
+    /// The budget's key: 1 to 64 of a-z, 0-9, `-`, `_` and `.`, starting with a letter or digit.
+    key: String,
+    /// What it is for.
+    #[graphql(default)]
+    description: String,
+    /// Whose attempts it counts.
+    scope: BudgetScope,
+    /// The department, person, API key, workflow, agent or platform; null for the whole organisation.
+    of: Option<String>,
+    /// Within which time.
+    window: BudgetWindow,
+    /// How much money there may be within a window; either this or `tokenLimit`.
+    limit: Option<NanoUsd>,
+    /// How many tokens there may be within a window.
+    token_limit: Option<Count>,
+    /// From how much on it is told that it comes to its end, in thousandths of the limit.
+    warn_milli: Option<u16>,
+    /// What a call without a known price counts as; null lets no such call through. Only for money.
+    unpriced: Option<NanoUsd>,
+}
+
+/// A budget to take away.
+#[derive(Debug, InputObject)]
+pub(crate) struct RemoveBudgetInput {
+    /// The command's own id: a repetition gets the first answer. Without one, every call is a new command.
+    pub(crate) client_mutation_id: Option<Uuid>,
+    /// Which budget.
+    pub(crate) key: String,
+    /// Why.
+    #[graphql(default)]
+    pub(crate) reason: String,
+}
+
+impl SetBudgetInput {
+    pub(crate) fn into_settings(self) -> Result<BudgetSettings> {
+        let money = |field: &str, money: NanoUsd| {
+            u64::try_from(money.0).map_err(|_| failure::invalid(format!("`{field}` must not be less than nothing")))
+        };
+        let (unit, limit) = match (self.limit, self.token_limit) {
+            (Some(limit), None) => (Unit::Money, money("limit", limit)?),
+            (None, Some(limit)) => (Unit::Tokens, limit.0),
+            _ => return Err(failure::invalid("give either `limit` or `tokenLimit`")),
+        };
+        let of = self.of.unwrap_or_default();
+        Ok(BudgetSettings {
+            key: parse("key", &self.key)?,
+            description: self.description,
+            scope: match self.scope {
+                BudgetScope::Organisation if of.is_empty() => Scope::Organisation,
+                BudgetScope::Organisation => {
+                    return Err(failure::invalid("`of`: a budget of the whole organisation is of nobody else"));
+                }
+                BudgetScope::Department => Scope::Department(of),
+                BudgetScope::Person => Scope::Person(of),
+                BudgetScope::ApiKey => Scope::ApiKey(of),
+                BudgetScope::Workflow => Scope::Workflow(parse("of", &of)?),
+                BudgetScope::EachRun => Scope::EachRun(parse("of", &of)?),
+                BudgetScope::Agent => Scope::Agent(parse("of", &of)?),
+                BudgetScope::Platform => Scope::Platform(parse("of", &of)?),
+            },
+            unit,
+            limit,
+            window: match self.window {
+                BudgetWindow::Hour => Window::Hour,
+                BudgetWindow::Day => Window::Day,
+                BudgetWindow::Week => Window::Week,
+                BudgetWindow::Month => Window::Month,
+                BudgetWindow::Ever => Window::Ever,
+            },
+            warn_milli: self.warn_milli,
+            unpriced: self.unpriced.map(|unpriced| money("unpriced", unpriced)).transpose()?,
+        })
+    }
+}
+
+impl Budget {
+    pub(crate) fn standing(standing: BudgetStanding) -> Result<Self> {
+        let BudgetStanding { settings, purse, resets_at } = standing;
+        let unit = settings.unit;
+        let money = |amount: u64| (unit == Unit::Money).then(|| nano(amount));
+        let tokens = |amount: u64| (unit == Unit::Tokens).then_some(Count(amount));
+        Ok(Self {
+            key: settings.key.to_string(),
+            description: settings.description.clone(),
+            scope: BudgetScope::of(settings.scope.kind())?,
+            of: settings.scope.of().map(str::to_owned),
+            window: BudgetWindow::of(settings.window.name())?,
+            limit: money(settings.limit),
+            token_limit: tokens(settings.limit),
+            warn_milli: settings.warn_milli,
+            unpriced: settings.unpriced.map(nano),
+            purse: purse.map(|purse| Purse {
+                spent: money(purse.spent),
+                tokens_spent: tokens(purse.spent),
+                reserved: money(purse.reserved),
+                tokens_reserved: tokens(purse.reserved),
+                calls: Count(u64::try_from(purse.calls).unwrap_or(u64::MAX)),
+            }),
+            resets_at: resets_at.map(DateTime::from),
+        })
+    }
+}
+
+fn nano(amount: u64) -> NanoUsd {
+    NanoUsd(i64::try_from(amount).unwrap_or(i64::MAX))
+}
