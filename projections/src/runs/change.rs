@@ -110,6 +110,19 @@ pub(super) struct Spent {
     pub(super) cost_nano_usd: Option<i64>,
 }
 
+impl Spent {
+    /// Takes over what is known better; what is not known any more stays, as it does in the row.
+    pub(super) fn learn(&mut self, later: Self) {
+        *self = Self {
+            input_tokens: later.input_tokens.or(self.input_tokens),
+            cached_input_tokens: later.cached_input_tokens.or(self.cached_input_tokens),
+            output_tokens: later.output_tokens.or(self.output_tokens),
+            reasoning_tokens: later.reasoning_tokens.or(self.reasoning_tokens),
+            cost_nano_usd: later.cost_nano_usd.or(self.cost_nano_usd),
+        };
+    }
+}
+
 /// What an attempt is from the start.
 #[derive(Debug)]
 pub(super) struct AttemptBirth<'a> {

@@ -67,7 +67,7 @@ impl<'a> Fold<'a> {
                 let attempt = self.attempts.entry((id, counter(*attempt)?)).or_default();
                 attempt.status = Some("succeeded");
                 attempt.answer = Some(answer(reply));
-                attempt.spent = spent(&reply.usage, reply.cost);
+                attempt.spent.learn(spent(&reply.usage, reply.cost));
                 attempt.ended_at = Some(at);
             }
             TaskEvent::AttemptFailed { attempt, error, retry_at, consumed } => {
@@ -78,7 +78,7 @@ impl<'a> Fold<'a> {
                 attempt.status = Some("failed");
                 attempt.error = Failure::from(error);
                 if let Some(consumed) = consumed {
-                    attempt.spent = spent(&consumed.usage, consumed.cost);
+                    attempt.spent.learn(spent(&consumed.usage, consumed.cost));
                 }
                 attempt.ended_at = Some(at);
             }
@@ -94,7 +94,7 @@ impl<'a> Fold<'a> {
             TaskEvent::AttemptLate { attempt, reply } => {
                 let attempt = self.attempts.entry((id, counter(*attempt)?)).or_default();
                 attempt.answer = Some(answer(reply));
-                attempt.spent = spent(&reply.usage, reply.cost);
+                attempt.spent.learn(spent(&reply.usage, reply.cost));
                 attempt.late = true;
             }
             TaskEvent::Completed { .. } => stand(TaskStatus::Completed, None),
