@@ -10,6 +10,7 @@
 mod agents;
 mod bm25;
 mod encoder;
+mod evaluation;
 mod library;
 mod meaning;
 mod parameters;
@@ -19,6 +20,7 @@ pub use agents::{
     Average, Candidate, Choice, Considered, Exclusion, Factors, History, Policy, Reason, State, Task, choose,
 };
 pub use encoder::{Encoder, EncoderError};
+pub use evaluation::{Question, QuestionError};
 pub use library::{Found, Library, Match, Request, Weights, field_names};
 pub use meaning::{Meaning, MeaningError, Vector};
 pub use parameters::{Missing, missing};
