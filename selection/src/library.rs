@@ -43,7 +43,7 @@ pub struct Weights {
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            fields: [3.0, 2.0, 1.5, 1.5, 0.7, 0.4, 0.5, 0.2],
+            fields: [2.25, 2.0, 1.5, 2.1, 0.525, 0.8, 0.5, 0.15],
             pairs: 0.5,
             grams: 0.3,
             meaning: 0.4,

@@ -121,3 +121,18 @@ fn misses() {
         }
     }
 }
+
+#[test]
+#[ignore = "measures the half of the questions that is not for tuning"]
+fn held_out() {
+    let catalog = Catalog::starter().expect("the catalogue");
+    let model = Remembering(encoder().expect("HISHAMOS_MEANING"), Mutex::default());
+    let questions: Vec<Question> =
+        questions().into_iter().filter(|question| !question.is_for_tuning()).collect();
+    let (arabic, english): (Vec<_>, Vec<_>) = questions.iter().cloned().partition(Question::is_arabic);
+    for (name, questions) in [("all", &questions), ("English", &english), ("Arabic", &arabic)] {
+        println!("{name}: {} questions", questions.len());
+        show("words", measure(&catalog, &Weights::default(), None, questions));
+        show("words and meaning", measure(&catalog, &Weights::default(), Some(&model), questions));
+    }
+}
