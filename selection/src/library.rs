@@ -32,6 +32,8 @@ pub struct Weights {
     pub fields: [f32; 8],
     /// Of pairs of neighbouring stems, where stems count 1.
     pub pairs: f32,
+    /// Of what words stand for in either language, where stems count 1.
+    pub concepts: f32,
     /// Of parts of words, where stems count 1.
     pub grams: f32,
     /// The share of meaning in the whole, 0 to 1; the words have the rest.
@@ -45,6 +47,7 @@ impl Default for Weights {
         Self {
             fields: [2.25, 2.0, 1.5, 2.1, 0.525, 0.8, 0.5, 0.15],
             pairs: 0.5,
+            concepts: 0.5,
             grams: 0.3,
             meaning: 0.4,
             texts: [0.3, 0.4, 0.3],
@@ -111,6 +114,7 @@ pub struct Library {
     entries: Vec<Entry>,
     stems: Index,
     pairs: Index,
+    concepts: Index,
     grams: Index,
 }
 
@@ -120,7 +124,7 @@ impl Library {
     pub fn new<'a>(templates: impl IntoIterator<Item = &'a TemplateBody>, weights: Weights) -> Self {
         let analyser = Analyser::new();
         let mut entries = Vec::new();
-        let [mut stems, mut pairs, mut grams] = [const { Vec::new() }; 3];
+        let [mut stems, mut pairs, mut concepts, mut grams] = [const { Vec::new() }; 4];
         for template in templates {
             let analysed: Vec<Vec<Analysed>> = fields(template)
                 .into_iter()
@@ -138,10 +142,11 @@ impl Library {
             });
             stems.push(of_entry(&analysed, &weights, |text| &text.stems));
             pairs.push(of_entry(&analysed, &weights, |text| &text.pairs));
+            concepts.push(of_entry(&analysed, &weights, |text| &text.concepts));
             grams.push(of_entry(&analysed, &weights, |text| &text.grams));
         }
-        let [stems, pairs, grams] = [stems, pairs, grams].map(Index::new);
-        Self { analyser, weights, entries, stems, pairs, grams }
+        let [stems, pairs, concepts, grams] = [stems, pairs, concepts, grams].map(Index::new);
+        Self { analyser, weights, entries, stems, pairs, concepts, grams }
     }
 
     /// Makes the same templates ready for search by meaning as well.
@@ -257,6 +262,7 @@ impl Library {
         let kinds = [
             (&self.stems, &request.stems, 1.0),
             (&self.pairs, &request.pairs, self.weights.pairs),
+            (&self.concepts, &request.concepts, self.weights.concepts),
             (&self.grams, &request.grams, self.weights.grams),
         ];
         for (index, terms, weight) in kinds {

