@@ -4,6 +4,7 @@
 //! where there is a reference; standard error carries a table for people. Names and meanings: docs/benchmarks.md.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
 
+mod choice;
 mod cpu;
 mod engine;
 mod journal;
@@ -39,6 +40,9 @@ struct Arguments {
     /// Where the private PostgreSQL puts its data; a directory on the disk that is to be measured.
     #[arg(long, default_value = "target/bench")]
     data: PathBuf,
+    /// The folder of the model of meaning.
+    #[arg(long, default_value = "data/models/meaning")]
+    meaning: PathBuf,
 }
 
 #[tokio::main]
@@ -63,6 +67,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if report.wants_any(&["idle.", "start."]) {
         program::measure(&arguments.program, &data, &mut report).await?;
+    }
+    if report.wants_any(&["catalogue."]) {
+        choice::measure(&arguments.meaning, &mut report)?;
     }
     report.table();
     Ok(())

@@ -14,6 +14,7 @@ mod catalog;
 mod client;
 mod compat;
 mod failure;
+mod find;
 mod input;
 mod inspect;
 mod journal;
@@ -280,6 +281,8 @@ enum Command {
     /// Manage the catalogue of agents, templates and workflows
     #[command(subcommand)]
     Catalog(Catalog),
+    /// Find the template for what you want done, what has to be asked back, and the agent for it; needs no database
+    Find(find::Find),
     /// See, check and try the AI platforms of the configuration
     #[command(subcommand)]
     Platforms(Platforms),
@@ -556,6 +559,7 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::Rebuild { name, .. } => admin::rebuild(&config, terminal, json, name.as_deref()).await,
         Command::Trigger(command) => triggers::trigger(&config, terminal, json, command).await,
         Command::Catalog(command) => catalog(command, &config, terminal, json).await,
+        Command::Find(asked) => find::find(&config, terminal, json, &asked),
         Command::Platforms(Platforms::List) => platforms::list(&config, terminal, json),
         Command::Platforms(Platforms::Health) => platforms::health(&config, terminal, json).await,
         Command::Platforms(Platforms::Models { key }) => platforms::models(&config, terminal, json, &key).await,

@@ -1,0 +1,176 @@
+//! `hishamos find`: the template for a request, what has to be asked back, and the agent that would do it.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use commands::catalog::{Catalog, DEPARTMENTS};
+use domain::Timestamp;
+use domain::agent::Profile;
+use selection::{
+    Candidate, Choice, Considered, Encoder, Found, Library, Meaning, Missing, Policy, Reason, Request, Task, Weights,
+    choose, missing,
+};
+use serde_json::{Map, Value, json};
+
+use super::failure::Failure;
+use super::terminal::{Style, Terminal};
+use crate::catalogue;
+use crate::config::Config;
+
+/// How many agents are shown to people.
+const AGENTS: usize = 3;
+
+/// What `hishamos find` was asked.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Find {
+    /// What you want done, in your own words, in English or Arabic
+    #[arg(required = true, num_args = 1..)]
+    request: Vec<String>,
+    /// How many templates at most
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50))]
+    top: u8,
+    /// Only templates of this department
+    #[arg(long)]
+    department: Option<String>,
+    /// The directory of the catalogue (default: the starter catalogue with your own over it)
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// Finds; changes nothing and needs no database.
+pub(crate) fn find(config: &Config, terminal: &mut Terminal, as_json: bool, asked: &Find) -> Result<(), Failure> {
+    let catalog = catalogue::read(config, asked.dir.as_deref()).map_err(|errors| Failure::catalog(&errors))?;
+    if let Some(department) = &asked.department {
+        known_department(&catalog, department)?;
+    }
+    let text = asked.request.join(" ");
+    let model = meaning(&config.data_dir)?;
+    let model = model.as_ref().map(|model| model as &dyn Meaning);
+    let mut library = Library::new(&catalog.templates, Weights::default());
+    if let Some(model) = model {
+        library = library.with_meaning(&catalog.templates, model).context("the templates cannot be compared")?;
+    }
+    let request = Request { text, department: asked.department.clone() };
+    let found = library.find(&request, model, usize::from(asked.top)).context("the request cannot be compared")?;
+    let best = found.first().and_then(|found| catalog.templates.iter().find(|body| body.key == found.key));
+    let questions = best.map(|body| missing(body, &Map::new())).unwrap_or_default();
+    let needs = match best.and_then(|body| body.capability) {
+        Some(capability) => vec![(capability, 1.0)],
+        None => library.classify(&found),
+    };
+    let task = Task { needs, language: None, department: best.map(|body| body.department.clone()) };
+    let candidates: Vec<Candidate> = catalog.agents.iter().map(candidate).collect();
+    let policy = Policy { general_purpose: "generalist".parse().ok(), ..Policy::default() };
+    let choice = choose(&task, &candidates, &policy, now());
+    if as_json {
+        terminal.json(&json!({
+            "request": request.text,
+            "meaning": model.is_some(),
+            "templates": found.iter().map(|found| template_json(&catalog, found)).collect::<Vec<Value>>(),
+            "missing": questions,
+            "agent": choice,
+        }));
+        return Ok(());
+    }
+    show(terminal, &catalog, &found, &questions, &choice);
+    if model.is_none() {
+        terminal.line(terminal.paint(
+            Style::Dim,
+            "compared by words alone: there is no model of meaning in the data directory; `./dev meaning` fetches one",
+        ));
+    }
+    Ok(())
+}
+
+fn known_department(catalog: &Catalog, department: &str) -> Result<(), Failure> {
+    if catalog.templates.iter().any(|body| body.department == department) {
+        return Ok(());
+    }
+    let known = DEPARTMENTS.join(", ");
+    Err(Failure::usage(format!("no template is of the department `{department}`; ours are {known}")))
+}
+
+/// The model of meaning in the data directory, when there is one.
+fn meaning(data_dir: &Path) -> Result<Option<Encoder>, Failure> {
+    let folder = data_dir.join("models").join("meaning");
+    let weights = match File::open(folder.join("weights.npz")) {
+        Ok(file) => BufReader::new(file),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(anyhow::Error::new(error).context("the model of meaning cannot be opened").into()),
+    };
+    let damaged = || format!("the model of meaning in {} is damaged; delete it to do without", folder.display());
+    let pieces = std::fs::read(folder.join("sp.model")).with_context(damaged)?;
+    Ok(Some(Encoder::read(weights, &pieces).with_context(damaged)?))
+}
+
+/// An agent of the catalogue, of whose work nothing is known.
+fn candidate(profile: &Profile) -> Candidate {
+    Candidate {
+        languages: profile.languages.clone(),
+        department: profile.department.clone(),
+        ..Candidate::new(profile.key.clone(), profile.capabilities.clone())
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+fn template_json(catalog: &Catalog, found: &Found) -> Value {
+    let body = catalog.templates.iter().find(|body| body.key == found.key);
+    let mut value = json!(found);
+    if let (Some(value), Some(body)) = (value.as_object_mut(), body) {
+        value.insert("title".to_owned(), json!(body.title));
+        value.insert("department".to_owned(), json!(body.department));
+    }
+    value
+}
+
+fn show(terminal: &mut Terminal, catalog: &Catalog, found: &[Found], questions: &[Missing], choice: &Choice) {
+    if found.is_empty() {
+        terminal.line("no template has anything in common with this request");
+    }
+    for found in found {
+        let title = catalog.templates.iter().find(|body| body.key == found.key).map(|body| body.title.to_string());
+        let key = terminal.paint(Style::Strong, found.key.as_str());
+        terminal.line(format!("{:.2}  {key}  {}", found.score, title.unwrap_or_default()));
+        let words: Vec<&str> = found.matches.iter().map(|word| word.word.as_str()).collect();
+        let meaning = found.meaning.map(|share| format!("; meaning {share:.2}")).unwrap_or_default();
+        let why = format!("      words {:.2} ({}){meaning}", found.words, words.join(", "));
+        terminal.line(terminal.paint(Style::Dim, &why));
+    }
+    if !questions.is_empty() {
+        terminal.line(terminal.paint(Style::Strong, "to be asked back for the first one"));
+    }
+    for Missing { name, kind, title, .. } in questions {
+        let arabic = title.ar.as_ref().map(|title| format!(" / {title}")).unwrap_or_default();
+        terminal.line(format!("  {name} ({kind})  {title}{arabic}"));
+    }
+    let agent = choice.agent.as_ref().map_or("nobody", |key| key.as_str());
+    terminal.line(format!("{} {agent}: {}", terminal.paint(Style::Strong, "agent"), reason(&choice.reason)));
+    let shown = choice.candidates.iter().filter(|candidate| candidate.excluded.is_none()).take(AGENTS);
+    for Considered { key, score, factors, experience, .. } in shown {
+        let new = if *experience > 0.0 { "" } else { "; its work is not known here, so what is expected counts" };
+        terminal.line(format!(
+            "  {score:.2}  {key}  capability {:.2}, quality {:.2}, availability {:.2}, cost {:.2}, speed {:.2}{new}",
+            factors.capability, factors.quality, factors.availability, factors.cost, factors.speed
+        ));
+    }
+}
+
+fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::Best => "has the best score".to_owned(),
+        Reason::AmongEquals { equals } => format!("comes first among {equals} equals"),
+        Reason::BelowMinimum { best, minimum } => {
+            format!("general purpose, because the best specialist scores {best:.2}, less than {minimum:.2}")
+        }
+        Reason::NoSpecialist => "general purpose, because there is no specialist for it".to_owned(),
+        Reason::AnybodyWill => "general purpose, because no specialist is needed".to_owned(),
+        Reason::Nobody => "there is no agent for it".to_owned(),
+    }
+}
