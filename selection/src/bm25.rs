@@ -82,6 +82,7 @@ fn average_lengths(entries: &[Vec<Field>]) -> Vec<f32> {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

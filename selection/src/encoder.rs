@@ -343,6 +343,7 @@ impl<R: Read + Seek> Arrays<R> {
 }
 
 #[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test fails by panicking")]
 mod tests {
     use std::io::Cursor;
 

@@ -420,6 +420,7 @@ fn arabic_trade(name: &str) -> &'static str {
 }
 
 #[cfg(test)]
+#[expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
     use domain::template::Example;
     use proptest::prelude::*;

@@ -36,13 +36,13 @@ pub(crate) struct Find {
     #[arg(long)]
     department: Option<String>,
     /// The directory of the catalogue (default: the starter catalogue with your own over it)
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
+    #[arg(long = "dir")]
+    directory: Option<PathBuf>,
 }
 
 /// Finds; changes nothing and needs no database.
 pub(crate) fn find(config: &Config, terminal: &mut Terminal, as_json: bool, asked: &Find) -> Result<(), Failure> {
-    let catalog = catalogue::read(config, asked.dir.as_deref()).map_err(|errors| Failure::catalog(&errors))?;
+    let catalog = catalogue::read(config, asked.directory.as_deref()).map_err(|errors| Failure::catalog(&errors))?;
     if let Some(department) = &asked.department {
         known_department(&catalog, department)?;
     }

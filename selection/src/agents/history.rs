@@ -84,6 +84,7 @@ pub struct History {
 }
 
 #[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test fails by panicking")]
 mod tests {
     use proptest::prelude::*;
 

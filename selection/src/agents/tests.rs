@@ -1,3 +1,5 @@
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
 use std::collections::BTreeMap;
 
 use domain::{Capability, Key, Timestamp};
@@ -116,7 +118,7 @@ fn among_equals_the_own_department_and_the_narrower_specialist_come_first() {
     let task = Task { department: Some("legal".to_owned()), ..legal() };
     let own = Candidate { department: "legal".to_owned(), ..specialist("z", &[Capability::Legal, Capability::Hr]) };
     let elsewhere = specialist("a", &[Capability::Legal]);
-    assert_eq!(chosen(&task, &[elsewhere.clone(), own]).as_deref(), Some("z"));
+    assert_eq!(chosen(&task, &[elsewhere, own]).as_deref(), Some("z"));
     let wide = specialist("a", &[Capability::Legal, Capability::Hr]);
     let narrow = specialist("b", &[Capability::Legal]);
     assert_eq!(chosen(&legal(), &[wide, narrow]).as_deref(), Some("b"));
