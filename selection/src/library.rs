@@ -45,9 +45,9 @@ pub struct Weights {
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            fields: [2.25, 2.0, 1.5, 2.1, 0.525, 0.8, 0.5, 0.15],
-            pairs: 0.5,
-            concepts: 0.5,
+            fields: [3.15, 1.5, 1.5, 2.1, 0.525, 0.8, 0.5, 0.15],
+            pairs: 0.7,
+            concepts: 0.7,
             grams: 0.3,
             meaning: 0.4,
             texts: [0.3, 0.4, 0.3],

@@ -77,8 +77,8 @@ pub(crate) struct Analyser {
     concepts: HashMap<String, Vec<usize>>,
 }
 
-/// Words that mean much the same, in both languages. They are those of business at large; none is there for a question
-/// of the evaluation.
+/// Words that mean much the same, in both languages. Whoever wrote them had also written the questions
+/// of the evaluation (docs/benchmarks.md).
 const CONCEPTS: &str = include_str!("concepts.txt");
 
 /// A text taken apart.
