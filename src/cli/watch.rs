@@ -153,11 +153,12 @@ impl View<'_> {
         for step in payload.pointer("/definition/steps").and_then(Value::as_array).into_iter().flatten() {
             let field = |name: &str| step.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             self.width = self.width.max(field("name").chars().count());
-            self.steps.insert(field("name"), StepView { title: field("title"), ..StepView::default() });
+            let title = step.pointer("/title/en").and_then(Value::as_str).unwrap_or_default().to_owned();
+            self.steps.insert(field("name"), StepView { title, ..StepView::default() });
         }
         let heading = format!(
             "● {} (workflow {}, version {}), run {}",
-            printable(&text("/definition/name")),
+            printable(&text("/definition/name/en")),
             text("/definition/key"),
             payload.get("version").unwrap_or(&Value::Null),
             text("/id")

@@ -7,7 +7,20 @@ fn up_runs_the_welcome_workflow_and_a_second_up_goes_on() {
     let home = Home::new();
     let first = home.run(&["up", "--simulate", "--once", "--port", "0"]).expect(0);
     let out = first.out();
-    for part in ["21 added", "✓ key_points", "✓ briefing", "completed in", "[simulated]", "\nbriefing\n"] {
+    let counts = home.run(&["catalog", "check", "--json"]).expect(0).json()["counts"].take();
+    let count = |kind: &str| counts[kind].as_u64().unwrap();
+    let entries = count("agents") + count("templates") + count("workflows");
+    let added = format!("catalogue: {entries} added");
+    for part in [
+        &added,
+        "● Welcome (workflow welcome",
+        "Find the key points",
+        "✓ key_points",
+        "✓ briefing",
+        "completed in",
+        "[simulated]",
+        "\nbriefing\n",
+    ] {
         assert!(out.contains(part), "`{part}` is missing: {}", first.all());
     }
     assert!(!out.contains('\x1b'), "no colours where nobody looks: {out}");
@@ -15,7 +28,7 @@ fn up_runs_the_welcome_workflow_and_a_second_up_goes_on() {
     assert!(!home.data().join("server.json").exists());
 
     let second = home.run(&["up", "--simulate", "--once", "--port", "0"]).expect(0);
-    assert!(second.out().contains("catalogue: 21 unchanged"), "{}", second.all());
+    assert!(second.out().contains(&format!("catalogue: {entries} unchanged")), "{}", second.all());
 
     let verified = home.run(&["audit", "verify", "--json"]).expect(0).json();
     assert_eq!(verified["sound"], true);
