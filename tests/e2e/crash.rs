@@ -201,6 +201,12 @@ impl World {
 
     /// What a finished run has to look like, whatever happened on the way.
     fn final_state(&self) -> Value {
+        // The read model may not have taken it in yet.
+        until("the read model", || {
+            let runs = self.json(&["runs", "--json"]);
+            let status = runs["nodes"].as_array()?.last()?["status"].as_str()?.to_owned();
+            ["COMPLETED", "FAILED", "CANCELLED"].contains(&status.as_str()).then_some(())
+        });
         let runs = self.json(&["runs", "--json"]);
         let run = runs["nodes"].as_array().unwrap_or_else(|| panic!("{runs}"));
         let id = run.last().unwrap_or_else(|| panic!("{runs}"))["runId"].as_str().unwrap_or_else(|| panic!("{runs}"));
