@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, Enum, ID, Result, SimpleObject};
 use commands::Commands;
-use domain::Category;
 use domain::trigger::{Overlap as DomainOverlap, Schedule, TriggerKind as Kind};
+use domain::{Category, Key};
 
 use crate::agent::milliseconds;
 use crate::definition::{Mapping, mappings};
@@ -152,6 +152,15 @@ impl From<(domain::Timestamp, domain::Timestamp)> for NextFiring {
 }
 
 impl Trigger {
+    /// The trigger of a key as it is now; nothing when it does not exist.
+    pub(crate) async fn find(context: &Context<'_>, key: &Key) -> Result<Option<Self>> {
+        match context.data::<Commands>()?.trigger(key).await {
+            Ok(trigger) => Ok(Self::of(&trigger)),
+            Err(error) if error.code() == "TRIGGER_NOT_FOUND" => Ok(None),
+            Err(error) => Err(failure::command(context, error)),
+        }
+    }
+
     /// Nothing when it does not exist.
     pub(crate) fn of(trigger: &domain::Trigger) -> Option<Self> {
         let settings = trigger.settings().map(Arc::clone)?;

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::program::{Home, Server, send, until, wait};
+use crate::program::{Home, Server, install_crypto, send, until, wait};
 
 const LETTER: &str = "key: write-letter\ntitle: { en: Write a letter, ar: كتابة خطاب }\ndescription: A letter.\n\
                       parameters:\n  type: object\n  required: [to]\n  properties:\n    to: { type: string }\n\
@@ -12,8 +12,7 @@ const LETTER: &str = "key: write-letter\ntitle: { en: Write a letter, ar: كتا
 
 /// Asks the server, as a person does through the API.
 fn ask(server: &Server, query: &str, variables: Value) -> Value {
-    // Only the first call of the process counts.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    install_crypto();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();

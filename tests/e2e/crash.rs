@@ -9,7 +9,7 @@ use serde_json::Value;
 use sqlx::{Connection, PgConnection, Row};
 use testkit::Database;
 
-use crate::program::{Home, Server, send, until};
+use crate::program::{Home, Server, send, until, until_shown_ended};
 
 /// The advisory lock that holds an append back.
 const HOLD: i64 = 4_242;
@@ -201,12 +201,7 @@ impl World {
 
     /// What a finished run has to look like, whatever happened on the way.
     fn final_state(&self) -> Value {
-        // The read model may not have taken it in yet.
-        until("the read model", || {
-            let runs = self.json(&["runs", "--json"]);
-            let status = runs["nodes"].as_array()?.last()?["status"].as_str()?.to_owned();
-            ["COMPLETED", "FAILED", "CANCELLED"].contains(&status.as_str()).then_some(())
-        });
+        until_shown_ended(|| self.json(&["runs", "--json"]));
         let runs = self.json(&["runs", "--json"]);
         let run = runs["nodes"].as_array().unwrap_or_else(|| panic!("{runs}"));
         let id = run.last().unwrap_or_else(|| panic!("{runs}"))["runId"].as_str().unwrap_or_else(|| panic!("{runs}"));

@@ -10,7 +10,7 @@ use serde_json::Value;
 use testkit::Database;
 use testkit::kurrent::KurrentDouble;
 
-use crate::program::{Home, Server, until};
+use crate::program::{Home, Server, until, until_shown_ended};
 
 /// A home whose program keeps its journal in a double and its read models in a database of the test server.
 struct World {
@@ -58,12 +58,7 @@ impl World {
 
     /// What a finished run has to look like, whatever happened on the way.
     fn final_state(&self) -> Value {
-        // The read model may not have taken it in yet.
-        until("the read model", || {
-            let runs = self.json(&["runs", "--json"]);
-            let status = runs["nodes"].as_array()?.last()?["status"].as_str()?.to_owned();
-            ["COMPLETED", "FAILED", "CANCELLED"].contains(&status.as_str()).then_some(())
-        });
+        until_shown_ended(|| self.json(&["runs", "--json"]));
         let runs = self.json(&["runs", "--json"]);
         let run = runs["nodes"].as_array().unwrap_or_else(|| panic!("{runs}"));
         assert_eq!(run.len(), 1, "{runs}");

@@ -1,5 +1,6 @@
-//! The ready-made workflows of the company library, all of them with all their sample inputs, on the real program against a
-//! platform that answers over real HTTP. People decide, signals come, and what has to be waited for has come already.
+//! The ready-made workflows of the company library with all their sample inputs, on the real program against a platform that
+//! answers over real HTTP. People decide, signals come, and moments that are waited for are past; only the few workflows that
+//! wait for days are left out.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use testkit::openai::{Behaviour, OpenAiServer, Received};
 
-use crate::program::{Home, Server};
+use crate::program::{Home, Server, install_crypto};
 
 /// What has been.
 const PAST: &str = "2026-01-05T08:00:00Z";
@@ -51,8 +52,7 @@ struct House {
 
 impl House {
     fn open() -> Self {
-        // Another test of this process may have done it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_crypto();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let platform = runtime.block_on(OpenAiServer::start([])).unwrap();
         platform.set_default(Behaviour::Of(answer));

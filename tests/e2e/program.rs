@@ -145,6 +145,20 @@ pub(crate) fn wait(child: &mut Child) -> std::process::ExitStatus {
     }
 }
 
+/// Reqwest wants to know its crypto, also where only plain HTTP is spoken. Only the first call of the process counts.
+pub(crate) fn install_crypto() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Waits until the read model has taken in the end of the oldest run that `hishamos runs --json` lists.
+pub(crate) fn until_shown_ended(mut list: impl FnMut() -> Value) {
+    until("the read model", || {
+        let runs = list();
+        let status = runs["nodes"].as_array()?.last()?["status"].as_str()?;
+        ["COMPLETED", "FAILED", "CANCELLED"].contains(&status).then_some(())
+    });
+}
+
 /// Asks again until the answer is there.
 pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::program::{Home, Server, send, until};
+use crate::program::{Home, Server, install_crypto, send, until};
 
 fn ask(server: &Server, query: &str, variables: Value) -> Option<Value> {
     let body = json!({ "query": query, "variables": variables });
@@ -111,9 +111,4 @@ fn runs_survive_that_program_and_postgresql_are_killed_together() {
     assert_eq!(status.code(), Some(0), "{log}");
     let verified = home.run(&["audit", "verify", "--json"]).expect(0).json();
     assert_eq!(verified["sound"], true, "{verified}");
-}
-
-fn install_crypto() {
-    // Another test of this process may have done it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -1,7 +1,7 @@
 //! Triggers, and what is posted for them.
 
+use ::commands::Outcome;
 use async_graphql::{Context, Object, Result, SimpleObject};
-use commands::Outcome;
 use domain::{CommandId, Key};
 use uuid::Uuid;
 
@@ -77,19 +77,20 @@ pub(crate) struct PostEventPayload {
 }
 
 impl TriggerPayload {
-    async fn of(context: &Context<'_>, command: Option<CommandId>, key: &Key, outcome: Outcome) -> Result<Self> {
-        let trigger = match commands(context)?.trigger(key).await {
-            Ok(trigger) => Trigger::of(&trigger),
-            Err(error) if error.code() == "TRIGGER_NOT_FOUND" => None,
-            Err(error) => return Err(failure::command(context, error)),
-        };
+    async fn of(
+        context: &Context<'_>,
+        command: Option<CommandId>,
+        key: &Key,
+        outcome: Result<Outcome, ::commands::Error>,
+    ) -> Result<Self> {
+        let outcome = outcome.map_err(|error| failure::command(context, error))?;
         Ok(Self {
             client_mutation_id: command.map(CommandId::as_uuid),
             position: outcome.position.into(),
             revision: outcome.revision.map(Count),
             repeated: outcome.repeated,
             changed: outcome.changed,
-            trigger,
+            trigger: Trigger::find(context, key).await?,
         })
     }
 }
@@ -102,7 +103,7 @@ impl TriggerCommands {
         let settings = input.into_settings()?;
         let (command, key) = (request.command, settings.key.clone());
         let outcome = commands(context)?.set_trigger(request, settings).await;
-        TriggerPayload::of(context, command, &key, outcome.map_err(|error| failure::command(context, error))?).await
+        TriggerPayload::of(context, command, &key, outcome).await
     }
 
     /// Takes a trigger away. The runs that it started go on; what waited does not start.
@@ -110,7 +111,7 @@ impl TriggerCommands {
         let (request, key) = (request(context, input.client_mutation_id)?, key(&input.key)?);
         let command = request.command;
         let outcome = commands(context)?.remove_trigger(request, &key, input.reason).await;
-        TriggerPayload::of(context, command, &key, outcome.map_err(|error| failure::command(context, error))?).await
+        TriggerPayload::of(context, command, &key, outcome).await
     }
 
     /// Lets a trigger fire no more until it is resumed. The runs that it started go on.
@@ -118,7 +119,7 @@ impl TriggerCommands {
         let (request, key) = (request(context, input.client_mutation_id)?, key(&input.key)?);
         let command = request.command;
         let outcome = commands(context)?.pause_trigger(request, &key, input.reason).await;
-        TriggerPayload::of(context, command, &key, outcome.map_err(|error| failure::command(context, error))?).await
+        TriggerPayload::of(context, command, &key, outcome).await
     }
 
     /// Lets a paused trigger fire again, from now on.
@@ -126,7 +127,7 @@ impl TriggerCommands {
         let (request, key) = (request(context, input.client_mutation_id)?, key(&input.key)?);
         let command = request.command;
         let outcome = commands(context)?.resume_trigger(request, &key).await;
-        TriggerPayload::of(context, command, &key, outcome.map_err(|error| failure::command(context, error))?).await
+        TriggerPayload::of(context, command, &key, outcome).await
     }
 
     /// Starts a run of a trigger at once, whatever else is going on and even when it is paused.

@@ -15,11 +15,7 @@ pub(super) struct Triggers;
 impl Triggers {
     /// A trigger by its key.
     async fn trigger(&self, context: &Context<'_>, #[graphql(name = "key")] wanted: String) -> Result<Option<Trigger>> {
-        match context.data::<Commands>()?.trigger(&key(&wanted)?).await {
-            Ok(trigger) => Ok(Trigger::of(&trigger)),
-            Err(error) if error.code() == "TRIGGER_NOT_FOUND" => Ok(None),
-            Err(error) => Err(failure::command(context, error)),
-        }
+        Trigger::find(context, &key(&wanted)?).await
     }
 
     /// Every trigger, by key.
