@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::{Actor, CommandId, Event, TaskEvent, TaskId, Timestamp};
+use domain::{Actor, CommandId, Event, StreamId, TaskEvent, TaskId, Timestamp};
 use journal::{Append, Context, Expected, Filter, Journal, Position, StreamAppend};
 use uuid::Uuid;
 
@@ -13,10 +13,22 @@ use crate::store::Store;
 
 /// One event of ordinary size for a stream of its own.
 pub(crate) fn append() -> Append {
-    let task = TaskId::from_uuid(Uuid::now_v7());
+    of(vec![events(stream(), None, 1)])
+}
+
+fn stream() -> StreamId {
+    TaskId::from_uuid(Uuid::now_v7()).into()
+}
+
+fn events(stream: StreamId, last: Option<u64>, count: usize) -> StreamAppend {
     let event = Event::Task(TaskEvent::Cancelled { reason: "x".repeat(180) });
+    let expected = last.map_or(Expected::NoStream, Expected::Exact);
+    StreamAppend { stream, expected, events: vec![event; count] }
+}
+
+fn of(streams: Vec<StreamAppend>) -> Append {
     Append {
-        streams: vec![StreamAppend { stream: task.into(), expected: Expected::NoStream, events: vec![event] }],
+        streams,
         context: Context {
             command: CommandId::from_uuid(Uuid::now_v7()),
             at: Timestamp::from_micros(1_800_000_000_000_000),
@@ -35,6 +47,9 @@ pub(crate) async fn measure(store: &Store, report: &mut Report) -> anyhow::Resul
     }
     if report.wants("journal.append.c1") {
         one(store, report).await?;
+    }
+    if report.wants("journal.append.step") {
+        steps(store, report).await?;
     }
     Ok(())
 }
@@ -118,7 +133,33 @@ async fn one(store: &Store, report: &mut Report) -> anyhow::Result<()> {
         }
     }
     open.close().await?;
-    let reference = raw::commit_ms(&database, rounds).await?;
+    let reference = raw::commit_ms(&database, rounds, 1).await?;
     report.add("journal.append.c1", quantile_ms(&mut times, 0.5), "ms", Some(reference));
+    Ok(())
+}
+
+/// One caller that appends what a step of a run does: two events end a task, three begin another, two are the run's.
+async fn steps(store: &Store, report: &mut Report) -> anyhow::Result<()> {
+    const STEP: usize = 7;
+    let database = store.database("step").await?;
+    let open = database.open().await?;
+    let rounds = report.rounds(2000);
+    let mut times = Vec::with_capacity(rounds);
+    let (run, mut task) = (stream(), stream());
+    open.journal.append(of(vec![events(task, None, 3), events(run, None, 2)])).await?;
+    for round in 0..rounds + 200 {
+        let next = stream();
+        let last = u64::try_from(round * 2 + 1)?;
+        let append = of(vec![events(task, Some(2), 2), events(next, None, 3), events(run, Some(last), 2)]);
+        let started = Instant::now();
+        open.journal.append(append).await?;
+        if round >= 200 {
+            times.push(started.elapsed());
+        }
+        task = next;
+    }
+    open.close().await?;
+    let reference = raw::commit_ms(&database, rounds, STEP).await?;
+    report.add("journal.append.step", quantile_ms(&mut times, 0.5), "ms", Some(reference));
     Ok(())
 }

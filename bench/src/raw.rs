@@ -38,18 +38,21 @@ pub(crate) async fn inserts_per_second(database: &Database, batch: usize, limit:
     Ok(per_second(done, took))
 }
 
-/// The median time of a commit of one row, in milliseconds.
-pub(crate) async fn commit_ms(database: &Database, rounds: usize) -> anyhow::Result<f64> {
+/// The median time of a commit of so many rows of the journal, in milliseconds.
+pub(crate) async fn commit_ms(database: &Database, rounds: usize, batch: usize) -> anyhow::Result<f64> {
     table(&database.pool).await?;
     let mut reader = PgConnection::connect(&database.url).await?;
     let mut writer = PgConnection::connect(&database.url).await?;
     let mut times = Vec::with_capacity(rounds);
     for round in 0..rounds {
-        let after = i64::try_from(round)?;
-        let rows = Rows::read(&mut reader, after, 1).await?;
+        let rows = Rows::read(&mut reader, i64::try_from(round * batch)?, batch).await?;
         anyhow::ensure!(!rows.position.is_empty(), "the journal of the bench has too few events");
         let started = Instant::now();
-        rows.insert_one(&mut writer).await?;
+        if batch == 1 {
+            rows.insert_one(&mut writer).await?;
+        } else {
+            rows.insert(&mut writer).await?;
+        }
         times.push(started.elapsed());
     }
     Ok(quantile_ms(&mut times, 0.5))
