@@ -29,15 +29,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Error, Options, Parts, Server, health};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-struct House {
+pub(super) struct House {
     address: SocketAddr,
-    journal: Arc<dyn Journal>,
+    pub(super) journal: Arc<dyn Journal>,
     well: Arc<AtomicBool>,
     shutdown: CancellationToken,
     server: JoinHandle<Result<(), Error>>,
-    http: reqwest::Client,
+    pub(super) http: reqwest::Client,
+}
+
+/// Has an agent registered, by the write side alone.
+pub(super) async fn register(commands: &Commands, key: &str, prompt: &str) {
+    let profile = domain::agent::Profile::new(key.parse().unwrap(), "A", prompt);
+    commands.register_agent(commands::Request::by(Actor::person("tester")), profile).await.unwrap();
 }
 
 fn options(port: u16) -> Options {
@@ -59,25 +65,39 @@ fn parts(journal: &Arc<dyn Journal>, well: &Arc<AtomicBool>) -> Parts {
         }),
     ];
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
-    Parts { schema, checks, metrics: Some(metrics) }
+    Parts { schema, documents: super::Documents::default(), checks, metrics: Some(metrics) }
 }
 
 impl House {
-    async fn open(change: impl FnOnce(&mut Options)) -> Self {
+    pub(super) async fn open(change: impl FnOnce(&mut Options)) -> Self {
+        Self::open_on(Arc::new(MemoryJournal::new()), change).await
+    }
+
+    /// On a journal that others may use too.
+    pub(super) async fn open_on(journal: Arc<dyn Journal>, change: impl FnOnce(&mut Options)) -> Self {
+        Self::open_with(journal, super::Documents::default(), change).await
+    }
+
+    /// With documents that requests may name.
+    pub(super) async fn open_with(
+        journal: Arc<dyn Journal>,
+        documents: super::Documents,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
         // Only plain HTTP is spoken here, but the client wants to know its crypto all the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
         let well = Arc::new(AtomicBool::new(true));
         let mut options = options(0);
         change(&mut options);
-        let server = Server::bind(options, parts(&journal, &well)).unwrap();
+        let parts = Parts { documents, ..parts(&journal, &well) };
+        let server = Server::bind(options, parts).unwrap();
         let address = server.address();
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(server.run(shutdown.clone()));
         Self { address, journal, well, shutdown, server, http: reqwest::Client::new() }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
@@ -87,7 +107,7 @@ impl House {
         answer.json().await.unwrap()
     }
 
-    async fn code(&self, request: reqwest::RequestBuilder) -> (u16, String) {
+    pub(super) async fn code(&self, request: reqwest::RequestBuilder) -> (u16, String) {
         let answer = request.send().await.unwrap();
         assert!(answer.headers().get("access-control-allow-origin").is_none());
         let status = answer.status().as_u16();
@@ -112,7 +132,7 @@ impl House {
         tokio_tungstenite::connect_async(self.handshake()).await.unwrap().0
     }
 
-    async fn session(&self) -> Socket {
+    pub(super) async fn session(&self) -> Socket {
         let mut socket = self.socket().await;
         say(&mut socket, json!({ "type": "connection_init" })).await;
         assert_eq!(hear(&mut socket).await, json!({ "type": "connection_ack" }));
@@ -127,15 +147,15 @@ impl House {
     }
 }
 
-async fn say(socket: &mut Socket, message: Value) {
+pub(super) async fn say(socket: &mut Socket, message: Value) {
     socket.send(Message::text(message.to_string())).await.unwrap();
 }
 
-async fn next(socket: &mut Socket) -> Message {
+pub(super) async fn next(socket: &mut Socket) -> Message {
     tokio::time::timeout(Duration::from_secs(10), socket.next()).await.expect("a message comes").unwrap().unwrap()
 }
 
-async fn hear(socket: &mut Socket) -> Value {
+pub(super) async fn hear(socket: &mut Socket) -> Value {
     loop {
         match next(socket).await {
             Message::Text(text) => return serde_json::from_str(&text).unwrap(),

@@ -58,7 +58,7 @@ pub struct Page<R> {
 
 impl<R> Page<R> {
     /// From what [`Window::probe`] brought; rows taken from the end come in reverse.
-    pub(super) fn cut<K>(mut rows: Vec<R>, window: &Window<K>) -> Self {
+    pub(crate) fn cut<K>(mut rows: Vec<R>, window: &Window<K>) -> Self {
         let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
         let has_more = rows.len() > limit;
         rows.truncate(limit);
