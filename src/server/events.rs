@@ -6,6 +6,7 @@
 //! the operation wait. When its patience is used up it is told in a last answer after which position to go on, and the
 //! stream ends; so is everybody when the server stops.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -53,7 +54,7 @@ pub(super) fn stream(state: &Data<State>, caller: Caller, mut operation: Request
     state.tracker.spawn_on(work.in_current_span(), &state.runtime);
     let body = futures_util::stream::unfold(inbox, |mut inbox| async move {
         let bytes: Bytes = inbox.recv().await?;
-        Some((Ok::<_, actix_web::Error>(bytes), inbox))
+        Some((Ok::<_, Infallible>(bytes), inbox))
     });
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream; charset=utf-8"))

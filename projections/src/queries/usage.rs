@@ -8,7 +8,6 @@ const DAY: i64 = 86_400_000_000;
 
 /// By what usage is rolled up; everything that is not named is summed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each says whether one dimension is told apart")]
 pub struct UsageGroups {
     /// The day in UTC on which the attempt started.
     pub day: bool,

@@ -39,8 +39,9 @@ impl Insight {
         let queries = queries(context)?;
         let dearest = order == UsageOrder::Cost;
         let mut rows = queries.usage(groups(&by), &filter, dearest, MAX_GROUPS + 1).await.map_err(failed)?;
-        let has_more = rows.len() > MAX_GROUPS as usize;
-        rows.truncate(MAX_GROUPS as usize);
+        let most = usize::try_from(MAX_GROUPS).unwrap_or(usize::MAX);
+        let has_more = rows.len() > most;
+        rows.truncate(most);
         let total = queries.usage(groups(&[]), &filter, false, 1).await.map_err(failed)?;
         Ok(UsageReport {
             groups: rows.into_iter().map(UsageGroup::of).collect::<Result<_>>()?,
