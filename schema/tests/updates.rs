@@ -162,7 +162,8 @@ async fn what_waits_for_people_is_told_until_it_no_longer_waits() {
     let asked = some(&house, APPROVALS, ada.clone(), 1).await;
     let change = &asked[0]["data"]["approvals"]["changes"][0];
     assert_eq!((&change["waiting"], &change["approval"]["step"]), (&json!(true), &json!("ask")));
-    let list = "query($at: Position) { approvals(filter: { person: \"ada\" }, minPosition: $at) { nodes { contentHash } } }";
+    let list =
+        "query($at: Position) { approvals(filter: { person: \"ada\" }, minPosition: $at) { nodes { contentHash } } }";
     let list = house.data(list, json!({ "at": house.head().await })).await;
     let hash = list["approvals"]["nodes"][0]["contentHash"].clone();
     let decide = "mutation($input: DecideApprovalInput!) { decideApproval(input: $input) { changed } }";

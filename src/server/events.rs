@@ -26,6 +26,8 @@ use super::{State, graphql, metrics};
 
 /// How many answers wait for the client.
 const OUTBOX: usize = 16;
+/// How many more places are kept for how a stream ends, so that whoever begins to read again finds it.
+const LAST_WORDS: usize = 2;
 /// What keeps a quiet stream open.
 const PULSE: &[u8] = b":\n\n";
 const COMPLETE: &[u8] = b"event: complete\ndata:\n\n";
@@ -41,10 +43,10 @@ pub(super) fn stream(state: &Data<State>, caller: Caller, mut operation: Request
     };
     let kind = graphql::word(graphql::kind(&mut operation));
     let (operation, progress) = caller.follows(operation);
-    let (outbox, inbox) = mpsc::channel(OUTBOX);
+    let (outbox, inbox) = mpsc::channel(OUTBOX + LAST_WORDS);
     let work = {
         let state = Data::clone(state);
-        let counted = (Underway::connection(), Underway::operation(), permit);
+        let counted = (Underway::connection(), Underway::operation());
         async move {
             let failed = answer(&state, operation, &progress, &outbox).await;
             metrics::operation(kind, failed);
@@ -52,9 +54,10 @@ pub(super) fn stream(state: &Data<State>, caller: Caller, mut operation: Request
         }
     };
     state.tracker.spawn_on(work.in_current_span(), &state.runtime);
-    let body = futures_util::stream::unfold(inbox, |mut inbox| async move {
+    // It counts as long as there is anything to read, also when nothing more is said.
+    let body = futures_util::stream::unfold((inbox, permit), |(mut inbox, permit)| async move {
         let bytes: Bytes = inbox.recv().await?;
-        Some((Ok::<_, Infallible>(bytes), inbox))
+        Some((Ok::<_, Infallible>(bytes), (inbox, permit)))
     });
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream; charset=utf-8"))
@@ -75,6 +78,7 @@ enum End {
 
 /// Executes the operation and sends what comes of it; true when something failed.
 async fn answer(state: &State, operation: Request, progress: &Progress, outbox: &mpsc::Sender<Bytes>) -> bool {
+    let Ok(mut places) = outbox.reserve_many(LAST_WORDS).await else { return false };
     let mut responses = state.schema.execute_stream(operation);
     let mut failed = false;
     // The last answer that was handed over, not the one that is waiting.
@@ -105,17 +109,12 @@ async fn answer(state: &State, operation: Request, progress: &Progress, outbox: 
         Some(End::Slow) => ("SLOW_CLIENT", "the client reads too slowly"),
         Some(End::Closing) => ("SHUTTING_DOWN", "the server is shutting down"),
         None => {
-            let _ = hand_over(state, outbox, Bytes::from_static(COMPLETE)).await;
+            places.next().into_iter().for_each(|place| place.send(Bytes::from_static(COMPLETE)));
             return failed;
         }
     };
-    let last = last_words(code, message, told);
-    // Once more as long: who begins to read again finds where to go on.
-    let _ = timeout(state.options.patience, async {
-        outbox.send(last).await.ok();
-        outbox.send(Bytes::from_static(COMPLETE)).await.ok();
-    })
-    .await;
+    let ending = [last_words(code, message, told), Bytes::from_static(COMPLETE)];
+    places.zip(ending).for_each(|(place, bytes)| place.send(bytes));
     true
 }
 

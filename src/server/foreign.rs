@@ -7,7 +7,6 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use journal::Journal;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 

@@ -30,6 +30,8 @@ const PROTOCOL: &str = "graphql-transport-ws";
 
 /// How many messages of all operations of a connection wait for the client.
 const OUTBOX: usize = 16;
+/// For how many times its patience the reason of a close waits for a client that does not read.
+const LAST_PATIENCE: u32 = 12;
 /// How many bytes the reason in a close frame may have.
 const CLOSE_REASON: usize = 123;
 
@@ -66,7 +68,7 @@ pub(super) async fn upgrade(request: HttpRequest, body: Payload, state: Data<Sta
         let reason = Connection::new(state, session.clone(), caller).run(messages).await;
         tracing::debug!(code = reason.as_ref().map(|reason| u16::from(reason.code)), "socket closed");
         // The client may be gone; then there is nobody to tell.
-        let _ = tokio::time::timeout(patience, session.close(reason)).await;
+        let _ = tokio::time::timeout(patience * LAST_PATIENCE, session.close(reason)).await;
         drop((permit, counted));
     };
     // The worker drives the connection until it ends; the tracker lets shutdown wait for it.

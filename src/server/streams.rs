@@ -20,9 +20,12 @@ use super::Documents;
 use super::tests::{House, hear, next, register, say};
 
 const FOLLOW: &str = "subscription($after: Position) { journal(afterPosition: $after) { position payload } }";
-/// How long the texts are that a slow client does not read; sockets have buffers of several megabytes.
-const LONG: usize = 100_000;
-const MANY: u64 = 200;
+/// How long the texts are that a slow client does not read, and how many; sockets have buffers of several megabytes.
+const LONG: usize = 40_000;
+const MANY: u64 = 600;
+/// How long a client is waited for, and how long a slow one does not read.
+const PATIENCE: Duration = Duration::from_millis(500);
+const SLEEP: Duration = Duration::from_secs(4);
 
 async fn full_journal() -> Arc<dyn Journal> {
     let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
@@ -103,9 +106,9 @@ async fn subscriptions_run_over_server_sent_events() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_of_a_stream_is_told_where_to_go_on() {
     let journal = full_journal().await;
-    let house = House::open_on(Arc::clone(&journal), |options| options.patience = Duration::from_millis(700)).await;
+    let house = House::open_on(Arc::clone(&journal), |options| options.patience = PATIENCE).await;
     let stream = open_stream(&house, FOLLOW, json!({ "after": "0" })).await;
-    tokio::time::sleep(Duration::from_millis(1000)).await;
+    tokio::time::sleep(SLEEP).await;
     let (mut answers, complete) = read_stream(stream, usize::MAX).await;
     assert!(complete);
     let end = answers.pop().unwrap();
@@ -123,7 +126,7 @@ async fn a_slow_reader_of_a_stream_is_told_where_to_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_of_a_websocket_is_told_where_to_go_on() {
     let journal = full_journal().await;
-    let house = House::open_on(Arc::clone(&journal), |options| options.patience = Duration::from_millis(700)).await;
+    let house = House::open_on(Arc::clone(&journal), |options| options.patience = PATIENCE).await;
     let mut seen: Vec<u64> = Vec::new();
     let mut after = "0".to_owned();
     let mut slow = true;
@@ -132,7 +135,7 @@ async fn a_slow_reader_of_a_websocket_is_told_where_to_go_on() {
         let payload = json!({ "query": FOLLOW, "variables": { "after": after } });
         say(&mut socket, json!({ "type": "subscribe", "id": "s", "payload": payload })).await;
         if std::mem::take(&mut slow) {
-            tokio::time::sleep(Duration::from_millis(1000)).await;
+            tokio::time::sleep(SLEEP).await;
         }
         while seen.len() < all_positions(&journal).await.len() {
             match next(&mut socket).await {

@@ -2,10 +2,11 @@
 // with the other client. Arguments: where they are installed, the URLs of the nodes, and how many events to read from
 // each. Prints the positions as JSON.
 import { createRequire } from "node:module";
+import { resolve } from "node:path";
 
 const [home, ...rest] = process.argv.slice(2);
 const count = Number(rest.pop());
-const require = createRequire(`${home}/node_modules/`);
+const require = createRequire(`${resolve(home)}/node_modules/`);
 const sockets = require("graphql-ws");
 const streams = require("graphql-sse");
 const WebSocket = require("ws");
