@@ -9,16 +9,12 @@ mod documents;
 mod error;
 mod events;
 mod explorer;
-#[cfg(test)]
-mod foreign;
 mod graphql;
 mod guard;
 pub(crate) mod health;
 pub(crate) mod metrics;
 mod reply;
 mod socket;
-#[cfg(test)]
-mod streams;
 #[cfg(test)]
 mod tests;
 mod trace;

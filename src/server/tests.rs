@@ -7,6 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod foreign;
+mod streams;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,19 +32,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Error, Options, Parts, Server, health};
 
-pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-pub(super) struct House {
+struct House {
     address: SocketAddr,
-    pub(super) journal: Arc<dyn Journal>,
+    journal: Arc<dyn Journal>,
     well: Arc<AtomicBool>,
     shutdown: CancellationToken,
     server: JoinHandle<Result<(), Error>>,
-    pub(super) http: reqwest::Client,
+    http: reqwest::Client,
 }
 
 /// Has an agent registered, by the write side alone.
-pub(super) async fn register(commands: &Commands, key: &str, prompt: &str) {
+async fn register(commands: &Commands, key: &str, prompt: &str) {
     let profile = domain::agent::Profile::new(key.parse().unwrap(), "A", prompt);
     commands.register_agent(commands::Request::by(Actor::person("tester")), profile).await.unwrap();
 }
@@ -69,17 +72,17 @@ fn parts(journal: &Arc<dyn Journal>, well: &Arc<AtomicBool>) -> Parts {
 }
 
 impl House {
-    pub(super) async fn open(change: impl FnOnce(&mut Options)) -> Self {
+    async fn open(change: impl FnOnce(&mut Options)) -> Self {
         Self::open_on(Arc::new(MemoryJournal::new()), change).await
     }
 
     /// On a journal that others may use too.
-    pub(super) async fn open_on(journal: Arc<dyn Journal>, change: impl FnOnce(&mut Options)) -> Self {
+    async fn open_on(journal: Arc<dyn Journal>, change: impl FnOnce(&mut Options)) -> Self {
         Self::open_with(journal, super::Documents::default(), change).await
     }
 
     /// With documents that requests may name.
-    pub(super) async fn open_with(
+    async fn open_with(
         journal: Arc<dyn Journal>,
         documents: super::Documents,
         change: impl FnOnce(&mut Options),
@@ -97,7 +100,7 @@ impl House {
         Self { address, journal, well, shutdown, server, http: reqwest::Client::new() }
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
@@ -107,7 +110,7 @@ impl House {
         answer.json().await.unwrap()
     }
 
-    pub(super) async fn code(&self, request: reqwest::RequestBuilder) -> (u16, String) {
+    async fn code(&self, request: reqwest::RequestBuilder) -> (u16, String) {
         let answer = request.send().await.unwrap();
         assert!(answer.headers().get("access-control-allow-origin").is_none());
         let status = answer.status().as_u16();
@@ -132,7 +135,7 @@ impl House {
         tokio_tungstenite::connect_async(self.handshake()).await.unwrap().0
     }
 
-    pub(super) async fn session(&self) -> Socket {
+    async fn session(&self) -> Socket {
         let mut socket = self.socket().await;
         say(&mut socket, json!({ "type": "connection_init" })).await;
         assert_eq!(hear(&mut socket).await, json!({ "type": "connection_ack" }));
@@ -147,15 +150,15 @@ impl House {
     }
 }
 
-pub(super) async fn say(socket: &mut Socket, message: Value) {
+async fn say(socket: &mut Socket, message: Value) {
     socket.send(Message::text(message.to_string())).await.unwrap();
 }
 
-pub(super) async fn next(socket: &mut Socket) -> Message {
+async fn next(socket: &mut Socket) -> Message {
     tokio::time::timeout(Duration::from_secs(10), socket.next()).await.expect("a message comes").unwrap().unwrap()
 }
 
-pub(super) async fn hear(socket: &mut Socket) -> Value {
+async fn hear(socket: &mut Socket) -> Value {
     loop {
         match next(socket).await {
             Message::Text(text) => return serde_json::from_str(&text).unwrap(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::tests::House;
+use super::{House, register};
 
 const PYTHON: [&str; 1] = ["gql[websockets]==4.4.0"];
 const NODE: [&str; 4] = ["graphql@17.1.0", "graphql-ws@6.4.2", "graphql-sse@2.6.1", "ws@8.23.0"];
@@ -37,7 +37,7 @@ impl Nodes {
                 if stop.is_cancelled() {
                     return;
                 }
-                super::tests::register(&commands, &format!("agent-{number}"), "Work.").await;
+                register(&commands, &format!("agent-{number}"), "Work.").await;
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             }
         });
@@ -62,7 +62,7 @@ impl Nodes {
 }
 
 fn script(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/foreign").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/tests/foreign").join(name)
 }
 
 #[tokio::test(flavor = "multi_thread")]

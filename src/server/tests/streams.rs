@@ -16,8 +16,8 @@ use reqwest::header::ACCEPT;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::Documents;
-use super::tests::{House, hear, next, register, say};
+use super::super::Documents;
+use super::{House, hear, next, register, say};
 
 const FOLLOW: &str = "subscription($after: Position) { journal(afterPosition: $after) { position payload } }";
 /// How long the texts are that a slow client does not read, and how many; sockets have buffers of several megabytes.
