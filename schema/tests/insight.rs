@@ -1,6 +1,6 @@
 //! Usage, search, differences between versions, timelines, and how far read models are.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::house::{DRAFT, House, workflow};
 
@@ -90,4 +90,45 @@ async fn versions_runs_and_read_models_tell_their_history() {
     let projectors = data["projectors"].as_array().unwrap();
     assert_eq!(projectors.len(), 6);
     assert!(projectors.iter().all(|projector| projector["lag"].is_u64()), "{projectors:?}");
+}
+
+#[tokio::test]
+async fn lists_are_read_in_the_opposite_order_too() {
+    let house = House::furnished().await;
+    for _ in 0..5 {
+        house.start().await;
+    }
+    let at = house.head().await;
+    let query = "query($after: String, $before: String, $first: Int, $last: Int, $reversed: Boolean!, $at: Position, $asOf: AsOf) {
+        runs(after: $after, before: $before, first: $first, last: $last, reversed: $reversed, minPosition: $at, asOf: $asOf) {
+            nodes { runId } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }";
+    for past in [json!(null), json!({ "position": at })] {
+        let ask = async |variables: Value| {
+            let mut variables = variables;
+            variables["at"] = json!(at);
+            variables["asOf"] = past.clone();
+            house.data(query, variables).await["runs"].take()
+        };
+        let ids = |page: &Value| -> Vec<String> {
+            page["nodes"].as_array().unwrap().iter().map(|run| run["runId"].to_string()).collect()
+        };
+        let usual = ids(&ask(json!({ "first": 10, "reversed": false })).await);
+        let mut expected = usual.clone();
+        expected.reverse();
+        assert_eq!(ids(&ask(json!({ "first": 10, "reversed": true })).await), expected);
+        let first = ask(json!({ "first": 2, "reversed": true })).await;
+        assert_eq!((ids(&first), &first["pageInfo"]["hasNextPage"]), (expected[..2].to_vec(), &json!(true)));
+        let after = &first["pageInfo"]["endCursor"];
+        let rest = ask(json!({ "first": 10, "after": after, "reversed": true })).await;
+        assert_eq!((ids(&rest), &rest["pageInfo"]["hasNextPage"]), (expected[2..].to_vec(), &json!(false)));
+        let last = ask(json!({ "last": 2, "reversed": true })).await;
+        assert_eq!((ids(&last), &last["pageInfo"]["hasPreviousPage"]), (expected[3..].to_vec(), &json!(true)));
+        let before = &last["pageInfo"]["startCursor"];
+        let front = ask(json!({ "last": 2, "before": before, "reversed": true })).await;
+        assert_eq!(ids(&front), expected[1..3]);
+    }
+    let agents = "{ a: templates { nodes { key } } b: templates(reversed: true) { nodes { key } } }";
+    let agents = house.data(agents, json!({})).await;
+    assert_eq!(agents["b"]["nodes"], json!([{ "key": "outline" }, { "key": "draft" }]));
+    assert_eq!(agents["a"]["nodes"], json!([{ "key": "draft" }, { "key": "outline" }]));
 }

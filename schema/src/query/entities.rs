@@ -174,18 +174,20 @@ impl Entities {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
         #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<(i64, Uuid), Run>> {
         let window: Window<(i64, Uuid)> = Arguments { after, before, first, last }.window()?;
+        let asked = window.turned(reversed);
         let view = open(context, min_position, as_of).await?;
         let filter = filter.unwrap_or_default().into();
         let page = match view.past() {
-            Some(past) => past.runs(&filter, &window).await,
-            None => queries(context)?.runs(&filter, &window).await,
+            Some(past) => past.runs(&filter, &asked).await,
+            None => queries(context)?.runs(&filter, &asked).await,
         };
         let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page, &window, view.position, |row| Ok(((row.started_at, row.id), Run::of(row)?)))
+        connection(page.turned(reversed), &window, view.position, |row| Ok(((row.started_at, row.id), Run::of(row)?)))
     }
 
     /// How many runs stand at each status; a status without runs is left out.
@@ -232,18 +234,20 @@ impl Entities {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
         #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<String, Workflow>> {
         let window = Arguments { after, before, first, last }.window()?;
+        let asked = window.turned(reversed);
         let view = open(context, min_position, as_of).await?;
         let filter = filter.unwrap_or_default().into();
         let page = match view.past() {
-            Some(past) => past.workflows(&filter, &window).await,
-            None => queries(context)?.workflows(&filter, &window).await,
+            Some(past) => past.workflows(&filter, &asked).await,
+            None => queries(context)?.workflows(&filter, &asked).await,
         };
         let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page, &window, view.position, |row| Ok((row.key.clone(), Workflow::of(row)?)))
+        connection(page.turned(reversed), &window, view.position, |row| Ok((row.key.clone(), Workflow::of(row)?)))
     }
 
     /// One agent.
@@ -268,18 +272,20 @@ impl Entities {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
         #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<String, Agent>> {
         let window = Arguments { after, before, first, last }.window()?;
+        let asked = window.turned(reversed);
         let view = open(context, min_position, as_of).await?;
         let filter = filter.unwrap_or_default().into();
         let page = match view.past() {
-            Some(past) => past.agents(&filter, &window).await,
-            None => queries(context)?.agents(&filter, &window).await,
+            Some(past) => past.agents(&filter, &asked).await,
+            None => queries(context)?.agents(&filter, &asked).await,
         };
         let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page, &window, view.position, |row| Ok((row.key.clone(), Agent::from(row))))
+        connection(page.turned(reversed), &window, view.position, |row| Ok((row.key.clone(), Agent::from(row))))
     }
 
     /// One template.
@@ -304,18 +310,20 @@ impl Entities {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
         #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<String, Template>> {
         let window = Arguments { after, before, first, last }.window()?;
+        let asked = window.turned(reversed);
         let view = open(context, min_position, as_of).await?;
         let filter = filter.unwrap_or_default().into();
         let page = match view.past() {
-            Some(past) => past.templates(&filter, &window).await,
-            None => queries(context)?.templates(&filter, &window).await,
+            Some(past) => past.templates(&filter, &asked).await,
+            None => queries(context)?.templates(&filter, &asked).await,
         };
         let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page, &window, view.position, |row| Ok((row.key.clone(), Template::from(row))))
+        connection(page.turned(reversed), &window, view.position, |row| Ok((row.key.clone(), Template::from(row))))
     }
 
     /// The recorded events after a position, for audit: straight from the journal.
