@@ -44,7 +44,7 @@ def error_pages(texts: dict[str, str]) -> list[str]:
     """Every code has a page and every page a code, and the index says the same as the pages."""
     words = {}
     for name, text in texts.items():
-        if CODE_PLACES.match(name) and not name.endswith("/tests.rs"):
+        if CODE_PLACES.match(name) and not name.endswith("/tests.rs") and "/tests/" not in name:
             words |= dict.fromkeys(CODE.findall(TESTS.sub("", text)), name)
     pages = {
         name.removeprefix(ERRORS).removesuffix(".md"): text.splitlines()

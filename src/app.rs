@@ -171,7 +171,10 @@ impl App {
             }
         });
         let checks = vec![Check::journal(Arc::clone(&journal)), Check::projections(queries, journal), following];
-        let parts = server::Parts { schema: schema::build(parts, &schema::Limits::default()), checks, metrics };
+        let documents = &config.graphql;
+        let documents = server::Documents::load(documents.documents.as_deref(), documents.only_listed)?;
+        let schema = schema::build(parts, &schema::Limits::default());
+        let parts = server::Parts { schema, documents, checks, metrics };
         let server = Server::bind(server::Options::new(config.listen, Actor::person(&config.person)), parts)?;
         let url = format!("http://{}", server.address());
         rooms.push(Room::open("server", |stop| async move { Ok(server.run(stop).await?) }));

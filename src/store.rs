@@ -25,6 +25,8 @@ use crate::config::Config;
 const CONNECTIONS: u32 = 10;
 /// How long a free connection may be waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a statement may take before PostgreSQL gives it up: as long as the question that it is for.
+const LONGEST_STATEMENT: Duration = Duration::from_secs(30);
 /// Under which name the checkpoints say which journal they follow.
 const SOURCE: &str = "journal.source";
 /// The source of whatever follows the journal in its own PostgreSQL.
@@ -219,15 +221,24 @@ struct Opened {
 
 async fn connect(config: &Config, url: &str, shown: &str) -> anyhow::Result<Opened> {
     let connect = PgConnectOptions::from_str(url).with_context(|| format!("{shown} is no PostgreSQL URL"))?;
+    let settings = connect.clone().application_name("hishamos");
+    // On a connection of its own, which may take its time.
+    let migrating = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(PATIENCE)
+        .connect_with(settings.clone())
+        .await
+        .with_context(|| format!("cannot connect to {shown}"))?;
+    let migrated = journal::postgres::migrate(&migrating).await;
+    migrating.close().await;
+    migrated.with_context(|| format!("cannot bring the schema of {shown} up to date"))?;
+    let longest = LONGEST_STATEMENT.as_millis().to_string();
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(PATIENCE)
-        .connect_with(connect.clone().application_name("hishamos"))
+        .connect_with(settings.options([("statement_timeout", longest)]))
         .await
         .with_context(|| format!("cannot connect to {shown}"))?;
-    journal::postgres::migrate(&pool)
-        .await
-        .with_context(|| format!("cannot bring the schema of {shown} up to date"))?;
     let patience = Duration::from_secs(config.journal.patience_seconds);
     let mut nodes = postgres::Options::new(connect);
     nodes.readers = config.journal.readers;

@@ -6,6 +6,9 @@ use domain::{CommandId, StreamId};
 use crate::chain::Entry;
 use crate::{Append, AppendError, Appended, Filter, Position, RecordedEvent, Subscription};
 
+/// How many events of a stream are read at a time where several streams cannot be read at once.
+const STREAM_PAGE: usize = 1000;
+
 /// The event store, whatever keeps it.
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
@@ -25,6 +28,37 @@ pub trait Journal: Send + Sync + 'static {
         from: u64,
         limit: usize,
     ) -> Result<Vec<Arc<RecordedEvent>>, ReadError>;
+
+    /// Everything that some streams held as of a position, in the order of the journal; nothing when that is more than
+    /// `limit` events.
+    ///
+    /// # Errors
+    /// When the store fails or what it holds cannot be read.
+    async fn read_streams(
+        &self,
+        streams: &[StreamId],
+        until: Position,
+        limit: usize,
+    ) -> Result<Option<Vec<Arc<RecordedEvent>>>, ReadError> {
+        let mut events = Vec::new();
+        for stream in streams {
+            let mut next = 0;
+            loop {
+                let page = self.read_stream(*stream, next, STREAM_PAGE).await?;
+                let (read, before) = (page.len(), events.len());
+                events.extend(page.into_iter().take_while(|event| event.position <= until));
+                if events.len() > limit {
+                    return Ok(None);
+                }
+                if read < STREAM_PAGE || events.len() - before < read {
+                    break;
+                }
+                next += u64::try_from(read).unwrap_or(u64::MAX);
+            }
+        }
+        events.sort_unstable_by_key(|event| event.position);
+        Ok(Some(events))
+    }
 
     /// Events of all streams after a position, in the order of the journal.
     ///

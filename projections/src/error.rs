@@ -43,6 +43,22 @@ pub enum Error {
         /// What there is.
         known: Vec<&'static str>,
     },
+    /// More would have to be folded from the journal than one question may cost.
+    #[error("as of position {position} this takes more than can be folded for one answer: {what}")]
+    TooMuchPast {
+        /// As of where.
+        position: Position,
+        /// What is too much of it.
+        what: String,
+    },
+    /// An event that should have been there cannot be folded.
+    #[error("what was true as of position {position} cannot be told: {what}")]
+    UnreadablePast {
+        /// As of where.
+        position: Position,
+        /// What is wrong.
+        what: String,
+    },
     /// Another process is rebuilding it.
     #[error("read model `{projector}` is being rebuilt already")]
     RebuildRunning {
@@ -58,16 +74,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the database gave a statement up because it took too long.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("57014")
+    }
+
     /// The stable code; every code has a page in docs/errors.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Database(_) if self.is_timeout() => "TIMEOUT",
             Self::Database(_) => "READ_MODEL_UNAVAILABLE",
             Self::Journal(_) => "JOURNAL_UNAVAILABLE",
             Self::Stale { .. } => "READ_MODEL_STALE",
             Self::Poisoned { .. } => "READ_MODEL_POISONED",
             Self::Fenced { .. } => "READ_MODEL_FENCED",
             Self::Unknown { .. } => "READ_MODEL_UNKNOWN",
+            Self::TooMuchPast { .. } => "AS_OF_TOO_MUCH",
+            Self::UnreadablePast { .. } => "JOURNAL_DAMAGED",
             Self::RebuildRunning { .. } => "REBUILD_RUNNING",
             Self::Interrupted { .. } => "REBUILD_INTERRUPTED",
         }

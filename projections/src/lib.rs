@@ -8,6 +8,8 @@ mod catalog;
 mod compare;
 mod error;
 mod flow;
+mod moments;
+mod past;
 mod progress;
 mod projector;
 mod queries;
@@ -15,16 +17,19 @@ mod rebuild;
 mod rows;
 mod runner;
 mod runs;
+mod search;
 mod service;
 mod tables;
+mod usage;
 
 use std::sync::Arc;
 
 pub use compare::{Comparison, TableComparison};
 pub use error::Error;
+pub use past::Past;
 pub use queries::{
-    ApprovalFilter, CatalogFilter, Effort, Page, Queries, RunComparison, RunFilter, RunSide, StepComparison, StepSide,
-    Window,
+    ApprovalFilter, CatalogFilter, DefinitionDiff, Effort, FieldDiff, FoundRow, Page, Queries, RunComparison,
+    RunFilter, RunSide, StepChange, StepComparison, StepDiff, StepSide, UsageFilter, UsageGroups, UsageRow, Window,
 };
 pub use rebuild::Rebuilding;
 pub use rows::{
@@ -36,5 +41,12 @@ pub use service::{Handle, Options, Service, compare, create_tables, forget, is_u
 
 /// Every projector.
 fn projectors() -> Vec<Arc<dyn projector::Projector>> {
-    vec![Arc::new(catalog::Catalog), Arc::new(flow::Flow), Arc::new(runs::Runs)]
+    vec![
+        Arc::new(catalog::Catalog),
+        Arc::new(flow::Flow),
+        Arc::new(moments::Moments),
+        Arc::new(runs::Runs),
+        Arc::new(search::Search),
+        Arc::new(usage::UsageModel),
+    ]
 }

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::Error;
+use crate::projector::Projector;
 
 /// Where a projector stands, as far as this process knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(crate) enum Standing {
 #[derive(Debug)]
 pub(crate) struct Progress {
     pub(crate) name: &'static str,
+    /// Whether it answers for itself alone.
+    pub(crate) apart: bool,
     standing: watch::Sender<Standing>,
     /// The furthest position ever published here.
     furthest: AtomicU64,
@@ -42,9 +45,10 @@ impl Progress {
     /// How often a waiter looks at the checkpoint row when another process runs the projector.
     const LOOK: Duration = Duration::from_millis(20);
 
-    pub(crate) fn new(name: &'static str) -> Self {
+    pub(crate) fn new(projector: &dyn Projector) -> Self {
         Self {
-            name,
+            name: projector.name(),
+            apart: projector.apart(),
             standing: watch::Sender::new(Standing::Elsewhere),
             furthest: AtomicU64::new(0),
             waiting: watch::Sender::new(0),

@@ -27,6 +27,11 @@ pub(crate) trait Projector: Send + Sync + 'static {
     /// The events that it wants.
     fn categories(&self) -> &'static [Category];
 
+    /// Whether it answers only questions that name it, so that nobody else waits for it.
+    fn apart(&self) -> bool {
+        false
+    }
+
     /// SQL that makes the tables in the first schema of the search path, with their primary keys.
     fn tables(&self) -> &'static str;
 

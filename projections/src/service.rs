@@ -51,7 +51,7 @@ impl Service {
             .map(|projector| Runner {
                 pool: pool.clone(),
                 journal: Arc::clone(&journal),
-                progress: Arc::new(Progress::new(projector.name())),
+                progress: Arc::new(Progress::new(&*projector)),
                 projector,
                 options: options.clone(),
                 members: None,

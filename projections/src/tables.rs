@@ -40,7 +40,9 @@ async fn connect_as(pool: &PgPool, schema: &str, name: &str) -> Result<PgConnect
         .options([("search_path", schema), ("synchronous_commit", "off")])
         // Every row is found by its primary key. A plan made while a table was small must not scan it later.
         .options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")])
-        .options([("enable_hashjoin", "off"), ("enable_mergejoin", "off")]);
+        .options([("enable_hashjoin", "off"), ("enable_mergejoin", "off")])
+        // A limit that the pool sets for questions does not hold for this.
+        .options([("statement_timeout", "0")]);
     PgConnection::connect_with(&options).await
 }
 

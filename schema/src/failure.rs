@@ -5,7 +5,7 @@
 
 use std::error::Error as StdError;
 
-use async_graphql::{Context, Error, ErrorExtensions};
+use async_graphql::{Context, Error, ErrorExtensions, Response, ServerError};
 use uuid::Uuid;
 
 /// For whom a request is carried out; the server puts one into every request.
@@ -30,6 +30,33 @@ fn coded(kind: &'static str, code: &str, message: impl Into<String>) -> Error {
     })
 }
 
+/// Gives every error that GraphQL itself has raised a stable code, so that none is without one.
+pub fn label(response: &mut Response) {
+    for error in &mut response.errors {
+        let code = match error.message.as_str() {
+            "Query is nested too deep." => "QUERY_TOO_DEEP",
+            message if message.starts_with("The recursion depth of the query") => "QUERY_TOO_DEEP",
+            "Query is too complex." => "QUERY_TOO_COMPLEX",
+            _ if error.path.is_empty() => "QUERY_INVALID",
+            _ => "ARGUMENT_INVALID",
+        };
+        label_one(error, code);
+    }
+}
+
+/// Gives every error without a code this one.
+pub fn label_as(response: &mut Response, code: &str) {
+    response.errors.iter_mut().for_each(|error| label_one(error, code));
+}
+
+fn label_one(error: &mut ServerError, code: &str) {
+    let extensions = error.extensions.get_or_insert_default();
+    if extensions.get("code").is_none() {
+        extensions.set("code", code);
+        extensions.set("kind", "REFUSAL");
+    }
+}
+
 /// The rules say no.
 pub(crate) fn refused(code: &str, message: impl Into<String>) -> Error {
     coded("REFUSAL", code, message)
@@ -38,6 +65,12 @@ pub(crate) fn refused(code: &str, message: impl Into<String>) -> Error {
 /// An argument that cannot be right in any state of the system.
 pub(crate) fn invalid(message: impl Into<String>) -> Error {
     coded("REFUSAL", "ARGUMENT_INVALID", message)
+}
+
+/// Something that cannot be told of the past.
+pub(crate) fn now_only(what: &str) -> Error {
+    let message = format!("`{what}` can be told of the present only; leave it out, or leave out `asOf`");
+    refused("AS_OF_UNSUPPORTED", message)
 }
 
 /// A command that was not carried out.
@@ -60,9 +93,17 @@ pub(crate) fn query(context: &Context<'_>, error: &projections::Error) -> Error 
     match error {
         // Both say nothing about the inside, and what the caller can do differs.
         projections::Error::Stale { .. } => coded("CONFLICT", error.code(), error.to_string()),
+        error if error.is_timeout() => too_slow(),
+        projections::Error::TooMuchPast { .. } => refused(error.code(), error.to_string()),
         projections::Error::Poisoned { .. } => coded("INFRASTRUCTURE", error.code(), error.to_string()),
         other => internal(context, other),
     }
+}
+
+/// A question that the database was told to give up.
+pub(crate) fn too_slow() -> Error {
+    let message = "the question took too long and was given up; ask for less at a time";
+    coded("INFRASTRUCTURE", "TIMEOUT", message)
 }
 
 /// Something failed that the client can do nothing about.

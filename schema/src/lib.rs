@@ -6,6 +6,7 @@
 
 mod agent;
 mod approval;
+mod as_of;
 mod budget;
 mod comparison;
 mod definition;
@@ -17,15 +18,19 @@ mod input;
 mod loader;
 mod mutation;
 mod page;
+mod progress;
 mod query;
 mod run;
 mod scalar;
+mod search;
 mod status;
 mod step;
 mod subscription;
 mod task;
 mod template;
 mod trigger;
+mod usage;
+mod versions;
 mod words;
 mod workflow;
 
@@ -37,8 +42,9 @@ use commands::Commands;
 use journal::Journal;
 use projections::Queries;
 
-pub use failure::Caller;
+pub use failure::{Caller, label, label_as};
 pub use mutation::Mutation;
+pub use progress::{Progress, Reached};
 pub use query::Query;
 pub use subscription::Subscription;
 
@@ -101,7 +107,7 @@ pub fn sdl() -> String {
 }
 
 fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
-    Schema::build(Query::default(), Mutation::default(), Subscription)
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
         .register_output_type::<query::Node>()
         .validation_mode(ValidationMode::Strict)
         .limit_directives(16)

@@ -8,7 +8,7 @@ use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::{Context, Result};
 use domain::Key;
 use projections::{
-    AgentMetricsRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow,
+    AgentMetricsRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, Past,
     PauseRow, Queries, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
     TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
@@ -25,17 +25,48 @@ use crate::task::{Attempt, Task};
 use crate::template::{Template, TemplateVersion};
 use crate::workflow::{Workflow, WorkflowVersion};
 
-/// A failed batch. It was logged once under this id, however many fields wait for it.
+/// Why a batch failed, for all fields that wait for it.
 #[derive(Debug, Clone)]
-pub(crate) struct Failed(Uuid);
+pub(crate) enum Failed {
+    /// It was logged once under this id, however many fields wait for it.
+    Inside(Uuid),
+    /// It asks for too much.
+    TooMuch(&'static str, String),
+    /// It took too long.
+    TooSlow,
+    /// It cannot be told of the past.
+    NowOnly(&'static str),
+}
 
+/// Reads rows: of the present from the read models, of the past from the journal.
 struct Reader {
-    queries: Queries,
+    source: Source,
+}
+
+enum Source {
+    Now(Queries),
+    Then(Arc<Past>),
+}
+
+/// Reads rows from whatever there is to read from.
+macro_rules! read {
+    ($reader:ident.$read:ident($($argument:expr),*)) => {
+        match &$reader.source {
+            Source::Now(queries) => queries.$read($($argument),*).await.map_err(logged),
+            Source::Then(past) => past.$read($($argument),*).await.map_err(logged),
+        }
+    };
+    ($reader:ident.$read:ident($($argument:expr),*), $what:literal) => {
+        match &$reader.source {
+            Source::Now(queries) => queries.$read($($argument),*).await.map_err(logged),
+            Source::Then(_) => Err(Failed::NowOnly($what)),
+        }
+    };
 }
 
 /// Declares a key, and how the rows behind many of them are read and sorted to their keys.
 macro_rules! one {
-    ($key:ident => $row:ty, $read:ident by $field:ident) => {
+    ($key:ident => $row:ty, $read:ident by $field:ident $(, $what:literal)?) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         struct $key(Uuid);
 
@@ -45,7 +76,7 @@ macro_rules! one {
 
             async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>, Self::Error> {
                 let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
-                let rows = self.queries.$read(&ids).await.map_err(logged)?;
+                let rows = read!(self.$read(&ids) $(, $what)?)?;
                 Ok(rows.into_iter().map(|row| ($key(row.$field), row)).collect())
             }
         }
@@ -53,7 +84,7 @@ macro_rules! one {
 }
 
 macro_rules! many {
-    ($key:ident => $row:ty, $read:ident by $field:ident) => {
+    ($key:ident => $row:ty, $read:ident by $field:ident $(, $what:literal)?) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         struct $key(Uuid);
 
@@ -64,7 +95,7 @@ macro_rules! many {
             async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>, Self::Error> {
                 let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
                 let mut groups: HashMap<$key, Vec<$row>> = HashMap::new();
-                for row in self.queries.$read(&ids).await.map_err(logged)? {
+                for row in read!(self.$read(&ids) $(, $what)?)? {
                     groups.entry($key(row.$field)).or_default().push(row);
                 }
                 Ok(groups.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect())
@@ -78,7 +109,7 @@ one!(TaskById => TaskRow, tasks_by_ids by id);
 one!(AgentById => AgentRow, agents_by_ids by id);
 one!(TemplateById => TemplateRow, templates_by_ids by id);
 one!(WorkflowById => WorkflowRow, workflows_by_ids by id);
-one!(MetricsOfAgent => AgentMetricsRow, agent_metrics by agent_id);
+one!(MetricsOfAgent => AgentMetricsRow, agent_metrics by agent_id, "metrics");
 one!(LimitById => LimitRow, limits_by_ids by id);
 many!(StepsOfRun => StepRow, steps_of_runs by run_id);
 many!(ApprovalsOfRun => ApprovalRow, approvals_of_runs by run_id);
@@ -86,7 +117,7 @@ many!(DecisionsOfRun => DecisionRow, decisions_of_runs by run_id);
 many!(PausesOfRun => PauseRow, pauses_of_runs by run_id);
 many!(SignalsOfRun => SignalRow, signals_of_runs by run_id);
 many!(StallsOfRun => StallRow, stalls_of_runs by run_id);
-many!(SeatsOfRun => SeatRow, seats_of_runs by run_id);
+many!(SeatsOfRun => SeatRow, seats_of_runs by run_id, "seats");
 many!(AttemptsOfTask => AttemptRow, attempts_of_tasks by task_id);
 many!(VersionsOfAgent => AgentVersionRow, agent_versions by agent_id);
 many!(VersionsOfTemplate => TemplateVersionRow, template_versions by template_id);
@@ -103,7 +134,7 @@ impl Loader<SlotsOfLimit> for Reader {
     async fn load(&self, keys: &[SlotsOfLimit]) -> Result<HashMap<SlotsOfLimit, Self::Value>, Self::Error> {
         let wanted: Vec<String> = keys.iter().map(|key| key.0.clone()).collect();
         let mut groups: HashMap<SlotsOfLimit, Vec<SlotsRow>> = HashMap::new();
-        for row in self.queries.slots_of_limits(&wanted).await.map_err(logged)? {
+        for row in read!(self.slots_of_limits(&wanted), "slots")? {
             groups.entry(SlotsOfLimit(row.limit_key.clone())).or_default().push(row);
         }
         Ok(groups.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect())
@@ -124,7 +155,7 @@ impl Loader<SeatsOfSlots> for Reader {
     async fn load(&self, keys: &[SeatsOfSlots]) -> Result<HashMap<SeatsOfSlots, Self::Value>, Self::Error> {
         let wanted: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
         let mut groups: HashMap<SeatsOfSlots, Vec<SeatRow>> = HashMap::new();
-        for row in self.queries.seats_of_slots(&wanted, SEATS).await.map_err(logged)? {
+        for row in read!(self.seats_of_slots(&wanted, SEATS), "seats")? {
             groups.entry(SeatsOfSlots(row.slots_id)).or_default().push(row);
         }
         Ok(groups.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect())
@@ -150,7 +181,7 @@ impl Loader<ItemsOfStep> for Reader {
         }
         let mut groups: HashMap<ItemsOfStep, Vec<ItemRow>> = HashMap::new();
         for ((from, limit), steps) in parts {
-            for row in self.queries.items_of_steps(&steps, from, limit).await.map_err(logged)? {
+            for row in read!(self.items_of_steps(&steps, from, limit))? {
                 let key = ItemsOfStep { step: (row.run_id, row.step.clone()), from, limit };
                 groups.entry(key).or_default().push(row);
             }
@@ -160,24 +191,51 @@ impl Loader<ItemsOfStep> for Reader {
 }
 
 fn logged(error: Error) -> Failed {
+    if error.is_timeout() {
+        return Failed::TooSlow;
+    }
+    if let Error::TooMuchPast { .. } = &error {
+        return Failed::TooMuch(error.code(), error.to_string());
+    }
     let id = Uuid::now_v7();
     tracing::error!(correlation = %id, error = &error as &dyn std::error::Error, "a read model could not be read");
-    Failed(id)
+    Failed::Inside(id)
 }
 
-/// The batched reads of the whole schema. Nothing is cached: each answer reads the rows anew.
+/// The batched reads of the whole schema. Nothing is cached: each answer reads the rows anew. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Loaders {
-    loader: DataLoader<Reader>,
+    loader: Arc<DataLoader<Reader>>,
 }
 
 impl Loaders {
     pub(crate) fn new(queries: Queries) -> Self {
-        let tracker = TaskTracker::new();
-        Self { loader: DataLoader::new(Reader { queries }, move |batch| tracker.spawn(batch)) }
+        Self::over(Source::Now(queries))
     }
 
-    pub(crate) fn of<'a>(context: &Context<'a>) -> Result<&'a Self> {
-        context.data::<Self>()
+    pub(crate) fn of_past(past: Arc<Past>) -> Self {
+        Self::over(Source::Then(past))
+    }
+
+    fn over(source: Source) -> Self {
+        let tracker = TaskTracker::new();
+        Self { loader: Arc::new(DataLoader::new(Reader { source }, move |batch| tracker.spawn(batch))) }
+    }
+
+    /// Those of the moment that the question is about.
+    pub(crate) fn of(context: &Context<'_>) -> Result<Self> {
+        match crate::as_of::above(context) {
+            Some(loaders) => Ok(loaders),
+            None => Ok(context.data::<Self>()?.clone()),
+        }
+    }
+
+    /// The past, when they are of the past.
+    pub(crate) fn past(&self) -> Option<&Arc<Past>> {
+        match &self.loader.loader().source {
+            Source::Now(_) => None,
+            Source::Then(past) => Some(past),
+        }
     }
 
     async fn one<K>(&self, key: K) -> Result<Option<<Reader as Loader<K>>::Value>>
@@ -185,7 +243,12 @@ impl Loaders {
         K: Send + Sync + Hash + Eq + Clone + 'static,
         Reader: Loader<K, Error = Failed>,
     {
-        self.loader.load_one(key).await.map_err(|Failed(id)| failure::opaque(id))
+        self.loader.load_one(key).await.map_err(|failed| match failed {
+            Failed::Inside(id) => failure::opaque(id),
+            Failed::TooMuch(code, message) => failure::refused(code, message),
+            Failed::TooSlow => failure::too_slow(),
+            Failed::NowOnly(what) => failure::now_only(what),
+        })
     }
 
     pub(crate) async fn run(&self, id: Uuid) -> Result<Option<Run>> {
@@ -291,6 +354,11 @@ impl Loaders {
 
     pub(crate) async fn workflow_by_id(&self, id: Uuid) -> Result<Option<Workflow>> {
         self.one(WorkflowById(id)).await?.map(Workflow::of).transpose()
+    }
+
+    /// The versions of a workflow as they are in the read model.
+    pub(crate) async fn workflow_definitions(&self, workflow: Uuid) -> Result<Vec<WorkflowVersionRow>> {
+        Ok(rows(self.one(VersionsOfWorkflow(workflow)).await?).collect())
     }
 
     pub(crate) async fn workflow_versions(&self, workflow: Uuid) -> Result<Vec<WorkflowVersion>> {

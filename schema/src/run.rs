@@ -10,6 +10,7 @@ use crate::loader::Loaders;
 use crate::scalar::{Count, DateTime, Json, Position};
 use crate::status::{ErrorKind, LineageKind, PauseClock, RunStatus};
 use crate::step::Step;
+use crate::subscription::{Timeline, timeline};
 use crate::workflow::Workflow;
 
 /// Why something failed.
@@ -128,7 +129,7 @@ impl Run {
 
 #[ComplexObject]
 impl Run {
-    /// The workflow as it is now; what the run follows is its `version`.
+    /// The workflow as it is now, or was; what the run follows is its `version`.
     async fn workflow(&self, context: &Context<'_>) -> Result<Option<Workflow>> {
         Loaders::of(context)?.workflow(&self.workflow_key).await
     }
@@ -176,6 +177,18 @@ impl Run {
         Ok(Loaders::of(context)?.steps(self.run_id).await?.into_iter().find(|step| step.name == name))
     }
 
+    /// Everything that happened to it and to its tasks, in order, straight from the journal; as of the past, up to then.
+    #[graphql(complexity = "crate::page::cost(first, None, child_complexity)")]
+    async fn timeline(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only what comes after this.")] after: Option<Position>,
+        #[graphql(desc = "At most so many, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+    ) -> Result<Timeline> {
+        let limit = usize::try_from(crate::page::limit("first", first)?).unwrap_or(usize::MAX);
+        timeline(context, domain::RunId::from_uuid(self.run_id), after, limit).await
+    }
+
     /// From start to end in milliseconds; null while it is under way.
     async fn duration_ms(&self) -> Option<Count> {
         between(self.started_at, self.ended_at)
@@ -184,6 +197,7 @@ impl Run {
     /// Why the run stands where it stands, straight from the journal.
     #[graphql(complexity = "10 + child_complexity")]
     async fn explain(&self, context: &Context<'_>) -> Result<Explanation> {
+        crate::as_of::now_only(context, "explain")?;
         Explanation::of_run(context, domain::RunId::from_uuid(self.run_id)).await
     }
 }

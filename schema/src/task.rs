@@ -130,13 +130,13 @@ impl Task {
 #[derive(Debug, Clone, SimpleObject)]
 pub(crate) struct Usage {
     /// Tokens of the prompt, cached ones included.
-    input_tokens: Option<Count>,
+    pub(crate) input_tokens: Option<Count>,
     /// Of these, read from the platform's cache.
-    cached_input_tokens: Option<Count>,
+    pub(crate) cached_input_tokens: Option<Count>,
     /// Tokens of the answer, reasoning included.
-    output_tokens: Option<Count>,
+    pub(crate) output_tokens: Option<Count>,
     /// Of these, spent on reasoning.
-    reasoning_tokens: Option<Count>,
+    pub(crate) reasoning_tokens: Option<Count>,
 }
 
 /// One call to a platform for a task.

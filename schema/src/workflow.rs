@@ -2,14 +2,16 @@
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
 use domain::Bilingual;
-use projections::{WorkflowRow, WorkflowVersionRow};
+use projections::{DefinitionDiff, WorkflowRow, WorkflowVersionRow};
 use uuid::Uuid;
 
 use crate::definition::WorkflowDefinition;
+use crate::failure;
 use crate::loader::Loaders;
 use crate::run::{global_id, moment, position};
 use crate::scalar::{DateTime, Position};
 use crate::status::WorkflowStatus;
+use crate::versions::WorkflowDiff;
 use crate::words::Language;
 
 /// A versioned definition of a directed acyclic graph of steps.
@@ -80,6 +82,21 @@ impl Workflow {
     #[graphql(complexity = "10 * child_complexity")]
     async fn versions(&self, context: &Context<'_>) -> Result<Vec<WorkflowVersion>> {
         Loaders::of(context)?.workflow_versions(self.workflow_id).await
+    }
+
+    /// What is different between two of its versions; null when it has no such version.
+    #[graphql(complexity = "50 + 5 * child_complexity")]
+    async fn diff(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "One version.")] from: i32,
+        #[graphql(desc = "The version to compare with it.")] to: i32,
+    ) -> Result<Option<WorkflowDiff>> {
+        let versions = Loaders::of(context)?.workflow_definitions(self.workflow_id).await?;
+        let of = |version: i32| versions.iter().find(|row| row.version == version).map(|row| &row.definition);
+        let (Some(before), Some(after)) = (of(from), of(to)) else { return Ok(None) };
+        let diff = DefinitionDiff::between(before, after).map_err(|error| failure::internal(context, &error))?;
+        Ok(Some(WorkflowDiff::of(from, to, diff)))
     }
 
     /// The version that new runs use.

@@ -61,13 +61,13 @@ impl House {
 
     pub(crate) fn request(query: &str, variables: Value) -> Request {
         let caller = Caller { actor: Actor::person("tester"), correlation: Uuid::now_v7() };
-        Request::new(query).variables(Variables::from_json(variables)).data(caller)
+        caller.asks(Request::new(query).variables(Variables::from_json(variables)))
     }
 
     /// The whole answer to somebody else.
     pub(crate) async fn ask_as(&self, person: &str, query: &str, variables: Value) -> Value {
         let caller = Caller { actor: Actor::person(person), correlation: Uuid::now_v7() };
-        let request = Request::new(query).variables(Variables::from_json(variables)).data(caller);
+        let request = caller.asks(Request::new(query).variables(Variables::from_json(variables)));
         serde_json::to_value(self.schema.execute(request).await).unwrap()
     }
 

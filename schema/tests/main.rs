@@ -7,11 +7,14 @@
     reason = "a test fails by panicking"
 )]
 
+mod as_of;
 mod catalog;
 mod house;
+mod insight;
 mod limits;
 mod live;
 mod runs;
 mod sdl;
 mod steering;
 mod triggers;
+mod updates;

@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) postgres: Postgres,
     /// The catalogue.
     pub(crate) catalog: Catalog,
+    /// GraphQL.
+    pub(crate) graphql: Graphql,
 }
 
 impl Default for Config {
@@ -60,6 +62,7 @@ impl Default for Config {
             engine: Engine::default(),
             postgres: Postgres::default(),
             catalog: Catalog::default(),
+            graphql: Graphql::default(),
         }
     }
 }
@@ -298,4 +301,14 @@ pub(crate) struct Postgres {
 pub(crate) struct Catalog {
     /// The directory of one's own catalogue, which lies over the starter catalogue.
     pub(crate) dir: Option<PathBuf>,
+}
+
+/// What GraphQL carries out.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Graphql {
+    /// A folder of `.graphql` files with documents that requests may name by their SHA-256.
+    pub(crate) documents: Option<PathBuf>,
+    /// Whether nothing but these documents is carried out.
+    pub(crate) only_listed: bool,
 }

@@ -12,10 +12,12 @@ use schema::Caller;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::documents::Refusal;
 use super::reply::refuse;
-use super::{PERSON, State, explorer, metrics, trace};
+use super::{PERSON, State, events, explorer, metrics, trace};
 
 const RESPONSE_TYPE: &str = "application/graphql-response+json";
+const EVENT_STREAM: &str = "text/event-stream";
 
 /// `POST /graphql`.
 pub(super) async fn post(
@@ -55,10 +57,14 @@ pub(super) async fn get(request: HttpRequest, state: Data<State>) -> HttpRespons
         return explorer::page();
     }
     match async_graphql::http::parse_query_string(request.query_string()) {
-        Ok(mut operation) => match kind(&mut operation) {
+        Ok(mut operation) => match kind_of_named(&state, &mut operation) {
             Some(OperationType::Query) | None => answer(&request, &state, operation).await,
+            Some(OperationType::Subscription) if accepts(&request, EVENT_STREAM) => {
+                answer(&request, &state, operation).await
+            }
             Some(_) => {
-                let message = "GET takes queries only; send mutations by POST, subscriptions over WebSocket";
+                let message = "GET takes queries, and subscriptions from whoever accepts text/event-stream; send \
+                               mutations by POST";
                 refuse(StatusCode::METHOD_NOT_ALLOWED, "QUERY_ONLY", message)
             }
         },
@@ -69,27 +75,49 @@ pub(super) async fn get(request: HttpRequest, state: Data<State>) -> HttpRespons
     }
 }
 
-async fn answer(request: &HttpRequest, state: &State, mut operation: Request) -> HttpResponse {
-    let correlation = trace::correlation(request);
-    let kind = kind(&mut operation);
-    if kind == Some(OperationType::Subscription) {
-        let message = "subscriptions run over WebSocket, at /graphql/ws with subprotocol graphql-transport-ws";
-        return refuse(StatusCode::BAD_REQUEST, "SUBSCRIPTION_OVER_HTTP", message);
+/// What an operation does whose document may only be named; nothing when that cannot be told.
+fn kind_of_named(state: &State, operation: &mut Request) -> Option<OperationType> {
+    if operation.query.is_empty() {
+        // What is wrong with the name is said when it is answered.
+        let name = operation.extensions.get("persistedQuery").cloned();
+        state.documents.resolve(operation).ok()?;
+        if let Some(name) = name {
+            operation.extensions.insert("persistedQuery".to_owned(), name);
+        }
     }
+    kind(operation)
+}
+
+async fn answer(request: &HttpRequest, state: &Data<State>, mut operation: Request) -> HttpResponse {
+    let correlation = trace::correlation(request);
+    if let Err(Refusal { status, code, message }) = state.documents.resolve(&mut operation) {
+        return refuse(status, code, message);
+    }
+    let kind = kind(&mut operation);
     let caller = match caller(request, state, correlation) {
         Ok(caller) => caller,
         Err(message) => return refuse(StatusCode::BAD_REQUEST, "ARGUMENT_INVALID", message),
     };
-    let operation = operation.data(caller);
+    // A mutation is carried out whatever becomes of the connection, so it is never streamed.
+    if kind != Some(OperationType::Mutation) && accepts(request, EVENT_STREAM) {
+        return events::stream(state, caller, operation);
+    }
+    if kind == Some(OperationType::Subscription) {
+        let message = "subscriptions run over WebSocket, at /graphql/ws with subprotocol graphql-transport-ws, or over \
+                       server-sent events, here for whoever accepts text/event-stream";
+        return refuse(StatusCode::BAD_REQUEST, "SUBSCRIPTION_OVER_HTTP", message);
+    }
+    let operation = caller.asks(operation);
     let limit = state.options.timeout;
     let (schema, mutates) = (state.schema.clone(), kind == Some(OperationType::Mutation));
     let work = async move {
         // A command that was begun is finished, whatever becomes of the connection.
-        let response = if mutates {
+        let mut response = if mutates {
             schema.execute(operation).await
         } else {
             tokio::time::timeout(limit, schema.execute(operation)).await.ok()?
         };
+        schema::label(&mut response);
         metrics::operation(if mutates { "mutation" } else { "query" }, response.is_err());
         Some((is_request_error(&response), serde_json::to_vec(&response)))
     };
@@ -156,6 +184,15 @@ pub(super) fn kind(request: &mut Request) -> Option<OperationType> {
             operations.get(name.as_str()).map(|operation| operation.node.ty)
         }
         (DocumentOperations::Multiple(_), None) => None,
+    }
+}
+
+/// The name of an operation's kind in the metrics.
+pub(super) fn word(kind: Option<OperationType>) -> &'static str {
+    match kind {
+        Some(OperationType::Mutation) => "mutation",
+        Some(OperationType::Subscription) => "subscription",
+        Some(OperationType::Query) | None => "query",
     }
 }
 

@@ -5,7 +5,9 @@
 //! answered. Workers only move bytes: GraphQL runs on the runtime that the server was bound on, because connections to
 //! the database belong to that runtime and must outlive the workers.
 
+mod documents;
 mod error;
+mod events;
 mod explorer;
 mod graphql;
 mod guard;
@@ -31,6 +33,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use documents::Documents;
 pub(crate) use error::Error;
 
 /// The header in which a request says in whose name it comes, as long as there is no access control.
@@ -49,7 +52,7 @@ pub(crate) struct Options {
     pub(crate) workers: usize,
     /// The largest request body and WebSocket message, in bytes.
     pub(crate) max_body: usize,
-    /// How many WebSocket connections there may be at once.
+    /// How many WebSocket connections and event streams there may be at once.
     pub(crate) max_sockets: usize,
     /// How many operations one WebSocket connection may have under way.
     pub(crate) max_operations: usize,
@@ -85,6 +88,8 @@ impl Options {
 pub(crate) struct Parts {
     /// The API.
     pub(crate) schema: Schema,
+    /// The documents that requests may name.
+    pub(crate) documents: Documents,
     /// What has to hold for the program to be ready.
     pub(crate) checks: Vec<health::Check>,
     /// The recorder's handle; without one, `/metrics` says that there are none.
@@ -95,6 +100,7 @@ pub(crate) struct Parts {
 pub(crate) struct State {
     options: Options,
     schema: Schema,
+    documents: Documents,
     checks: Vec<health::Check>,
     metrics: Option<PrometheusHandle>,
     /// The values of `Host` that mean this server.
@@ -130,6 +136,7 @@ impl Server {
         let address = listener.local_addr().map_err(|error| Error::of_bind(asked, error))?;
         let state = State {
             schema: parts.schema,
+            documents: parts.documents,
             checks: parts.checks,
             metrics: parts.metrics,
             hosts: guard::hosts(address),

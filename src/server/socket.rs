@@ -30,6 +30,10 @@ const PROTOCOL: &str = "graphql-transport-ws";
 
 /// How many messages of all operations of a connection wait for the client.
 const OUTBOX: usize = 16;
+/// For how many times its patience the reason of a close waits for a client that does not read.
+const LAST_PATIENCE: u32 = 12;
+/// How many bytes the reason in a close frame may have.
+const CLOSE_REASON: usize = 123;
 
 /// `GET /graphql/ws`.
 pub(super) async fn upgrade(request: HttpRequest, body: Payload, state: Data<State>) -> HttpResponse {
@@ -59,11 +63,12 @@ pub(super) async fn upgrade(request: HttpRequest, body: Payload, state: Data<Sta
     let span = tracing::info_span!("socket", %correlation);
     let counted = Underway::connection();
     let tracker = state.tracker.clone();
+    let patience = state.options.patience;
     let connection = async move {
         let reason = Connection::new(state, session.clone(), caller).run(messages).await;
         tracing::debug!(code = reason.as_ref().map(|reason| u16::from(reason.code)), "socket closed");
         // The client may be gone; then there is nobody to tell.
-        let _ = session.close(reason).await;
+        let _ = tokio::time::timeout(patience * LAST_PATIENCE, session.close(reason)).await;
         drop((permit, counted));
     };
     // The worker drives the connection until it ends; the tracker lets shutdown wait for it.
@@ -110,6 +115,8 @@ struct Outgoing {
     /// Tells operations apart that used the same id one after the other.
     operation: u64,
     text: String,
+    /// How far the operation is with it, when it is a subscription.
+    position: Option<schema::Reached>,
     /// Whether the operation ends with it.
     last: bool,
 }
@@ -117,6 +124,8 @@ struct Outgoing {
 struct Operation {
     number: u64,
     task: AbortHandle,
+    /// How far what the client was sent reaches.
+    told: Option<schema::Reached>,
 }
 
 struct Connection {
@@ -227,14 +236,16 @@ impl Connection {
             let error = async_graphql::ServerError::new(message, None);
             return self.say(&ServerMessage::Error { id: &id, payload: &[error] }).await;
         }
+        if let Err(refusal) = self.state.documents.resolve(&mut request) {
+            let error = async_graphql::ServerError::new(refusal.message, None);
+            let mut response = Response::from_errors(vec![error]);
+            schema::label_as(&mut response, refusal.code);
+            return self.say(&ServerMessage::Error { id: &id, payload: &response.errors }).await;
+        }
         self.started += 1;
         let number = self.started;
-        let kind = match graphql::kind(&mut request) {
-            Some(async_graphql::parser::types::OperationType::Mutation) => "mutation",
-            Some(async_graphql::parser::types::OperationType::Subscription) => "subscription",
-            _ => "query",
-        };
-        let request = request.data(self.caller.clone());
+        let kind = graphql::word(graphql::kind(&mut request));
+        let (request, progress) = self.caller.clone().follows(request);
         let mut responses = self.state.schema.execute_stream(request);
         let outbox = self.outbox.clone();
         let name = id.clone();
@@ -242,7 +253,8 @@ impl Connection {
         let work = async move {
             let mut failed = false;
             let mut first = true;
-            while let Some(response) = responses.next().await {
+            while let Some(mut response) = responses.next().await {
+                schema::label(&mut response);
                 failed |= response.is_err();
                 // What never began ends with `error`; what failed on the way is a `next` with errors in it.
                 let refused = first && graphql::is_request_error(&response);
@@ -252,7 +264,8 @@ impl Connection {
                 } else {
                     ServerMessage::Next { id: &name, payload: &response }
                 });
-                let outgoing = Outgoing { id: name.clone(), operation: number, text, last: refused };
+                let position = progress.position();
+                let outgoing = Outgoing { id: name.clone(), operation: number, text, position, last: refused };
                 if outbox.send(outgoing).await.is_err() || refused {
                     metrics::operation(kind, failed);
                     return;
@@ -261,11 +274,11 @@ impl Connection {
             metrics::operation(kind, failed);
             let text = write(&ServerMessage::Complete { id: &name });
             // Nobody listens any more when the connection has just ended.
-            let _ = outbox.send(Outgoing { id: name, operation: number, text, last: true }).await;
+            let _ = outbox.send(Outgoing { id: name, operation: number, text, position: None, last: true }).await;
             drop(counted);
         };
         let task = self.state.tracker.spawn_on(work.in_current_span(), &self.state.runtime).abort_handle();
-        self.operations.insert(id, Operation { number, task });
+        self.operations.insert(id, Operation { number, task, told: None });
         Ok(())
     }
 
@@ -277,7 +290,34 @@ impl Connection {
         if outgoing.last {
             self.operations.remove(&outgoing.id);
         }
-        self.send(outgoing.text).await
+        self.send(outgoing.text).await?;
+        if let Some(operation) = self.operations.get_mut(&outgoing.id)
+            && outgoing.position.is_some()
+        {
+            operation.told = outgoing.position;
+        }
+        Ok(())
+    }
+
+    /// What a client is told that reads too slowly: after which position each of its subscriptions goes on, as far as
+    /// there is room in a close frame. What is left out, the client has seen itself.
+    fn too_slow(&self) -> End {
+        let mut reason = "the client reads too slowly".to_owned();
+        let mut told: Vec<_> = self.operations.iter().filter_map(|(id, of)| Some((id, of.told?))).collect();
+        told.sort();
+        let alone = told.len() == 1;
+        for (id, position) in told {
+            let part = if alone {
+                format!("; subscribe again after position {position}")
+            } else {
+                format!("; {id}: subscribe again after position {position}")
+            };
+            if reason.len() + part.len() > CLOSE_REASON {
+                break;
+            }
+            reason.push_str(&part);
+        }
+        close(1008, reason)
     }
 
     async fn check_pulse(&mut self, keepalive: Duration) -> Result<(), End> {
@@ -303,7 +343,7 @@ impl Connection {
         match tokio::time::timeout(self.state.options.patience, sending).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(None),
-            Err(_) => Err(close(1008, "the client reads too slowly")),
+            Err(_) => Err(self.too_slow()),
         }
     }
 }

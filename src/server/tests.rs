@@ -7,6 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod foreign;
+mod streams;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +43,12 @@ struct House {
     http: reqwest::Client,
 }
 
+/// Has an agent registered, by the write side alone.
+async fn register(commands: &Commands, key: &str, prompt: &str) {
+    let profile = domain::agent::Profile::new(key.parse().unwrap(), "A", prompt);
+    commands.register_agent(commands::Request::by(Actor::person("tester")), profile).await.unwrap();
+}
+
 fn options(port: u16) -> Options {
     Options::new(SocketAddr::from(([127, 0, 0, 1], port)), Actor::person("tester"))
 }
@@ -59,18 +68,32 @@ fn parts(journal: &Arc<dyn Journal>, well: &Arc<AtomicBool>) -> Parts {
         }),
     ];
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
-    Parts { schema, checks, metrics: Some(metrics) }
+    Parts { schema, documents: super::Documents::default(), checks, metrics: Some(metrics) }
 }
 
 impl House {
     async fn open(change: impl FnOnce(&mut Options)) -> Self {
+        Self::open_on(Arc::new(MemoryJournal::new()), change).await
+    }
+
+    /// On a journal that others may use too.
+    async fn open_on(journal: Arc<dyn Journal>, change: impl FnOnce(&mut Options)) -> Self {
+        Self::open_with(journal, super::Documents::default(), change).await
+    }
+
+    /// With documents that requests may name.
+    async fn open_with(
+        journal: Arc<dyn Journal>,
+        documents: super::Documents,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
         // Only plain HTTP is spoken here, but the client wants to know its crypto all the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
         let well = Arc::new(AtomicBool::new(true));
         let mut options = options(0);
         change(&mut options);
-        let server = Server::bind(options, parts(&journal, &well)).unwrap();
+        let parts = Parts { documents, ..parts(&journal, &well) };
+        let server = Server::bind(options, parts).unwrap();
         let address = server.address();
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(server.run(shutdown.clone()));

@@ -10,5 +10,5 @@ mod peers;
 mod server;
 
 pub use database::Database;
-pub use peers::Peer;
+pub use peers::{Peer, node_with, python_with};
 pub use server::PostgresServer;

@@ -1,5 +1,6 @@
 //! Independent implementations of the platforms' wire formats, which tests install and start by themselves: aimock
-//! (npm) and LiteLLM's proxy (PyPI). They are kept in `peers` of the target directory.
+//! (npm) and LiteLLM's proxy (PyPI); and other packages that tests want. They are kept in `peers` of the target
+//! directory.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -154,6 +155,40 @@ fn installed(name: &str, install: impl Fn(&Path)) -> PathBuf {
         File::create(done).expect("the installation can be marked");
     }
     home
+}
+
+/// Installs packages from PyPI into an environment of their own, once, and answers its `python`.
+///
+/// # Panics
+/// When they cannot be installed.
+#[must_use]
+pub fn python_with(name: &str, packages: &[&str]) -> PathBuf {
+    let home = installed(name, |home| {
+        let mut venv = Command::new("python3");
+        venv.args(["-m", "venv"]).arg(home);
+        run(venv, "python3 with venv");
+        let mut pip = Command::new(home.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages);
+        run(pip, "pip");
+    });
+    home.join("bin/python")
+}
+
+/// Installs packages from npm into a folder of their own, once, and answers Node.js and that folder.
+///
+/// # Panics
+/// When they cannot be installed.
+#[must_use]
+pub fn node_with(name: &str, packages: &[&str]) -> (PathBuf, PathBuf) {
+    let home = installed(name, |home| {
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix"]).arg(home).args(packages);
+        if node_version().is_none_or(|version| version < NODE_MIN) {
+            npm.arg(format!("node@{NODE}"));
+        }
+        run(npm, "npm (it comes with Node.js; `./dev test` installs it)");
+    });
+    (node(&home), home)
 }
 
 fn install_aimock() -> PathBuf {

@@ -155,6 +155,17 @@ impl Journal for PostgresJournal {
         self.feed.read(|mut connection| async move { rows::stream(&mut connection, stream, from, limit).await }).await
     }
 
+    async fn read_streams(
+        &self,
+        streams: &[StreamId],
+        until: Position,
+        limit: usize,
+    ) -> Result<Option<Vec<Arc<RecordedEvent>>>, ReadError> {
+        self.feed
+            .read(|mut connection| async move { rows::streams(&mut connection, streams, until, limit).await })
+            .await
+    }
+
     async fn read_all(&self, after: Position, filter: &Filter, limit: usize) -> Result<Page, ReadError> {
         let mut until = self.feed.head();
         if after >= until {

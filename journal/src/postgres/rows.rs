@@ -175,6 +175,49 @@ pub(super) async fn stream(
     rows.into_iter().map(|row| row.read().map(Arc::new)).collect()
 }
 
+/// How many bytes of events of several streams are read at most.
+const STREAMS_BYTES: usize = 256 * 1024 * 1024;
+
+/// Everything that some streams held as of a position; nothing when that is too much.
+pub(super) async fn streams(
+    connection: &mut PgConnection,
+    streams: &[StreamId],
+    until: Position,
+    limit: usize,
+) -> Result<Option<Vec<Arc<RecordedEvent>>>, ReadError> {
+    let ids: Vec<Uuid> = streams.iter().map(|stream| stream.id).collect();
+    let categories: Vec<String> = streams.iter().map(|stream| stream.category.name().to_owned()).collect();
+    let mut rows = sqlx::query_as!(
+        Row,
+        r#"SELECT event.position AS "position!", event.revision AS "revision!", event.recorded_at AS "recorded_at!",
+            event.stream AS "stream!", event.event_id AS "event_id!", event.schema_version AS "schema_version!",
+            event.codec AS "codec!", event.category AS "category!", event.event_type AS "event_type!",
+            event.previous_hash AS "previous_hash!: [u8; 32]", event.hash AS "hash!: [u8; 32]",
+            event.metadata AS "metadata!", event.payload AS "payload!"
+        FROM unnest($1::uuid[], $2::text[]) AS wanted (stream, category)
+        CROSS JOIN LATERAL (
+            SELECT * FROM journal.events
+            WHERE events.stream = wanted.stream AND events.category = wanted.category COLLATE "C"
+                AND events.position <= $3
+            ORDER BY events.revision
+        ) AS event ORDER BY event.position LIMIT $4"#,
+        &ids,
+        &categories,
+        signed(until.as_u64()),
+        i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+    )
+    .fetch(connection);
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.try_next().await? {
+        bytes += row.payload.len() + row.metadata.len();
+        if events.len() >= limit || bytes > STREAMS_BYTES {
+            return Ok(None);
+        }
+        events.push(Arc::new(row.read()?));
+    }
+    Ok(Some(events))
+}
+
 /// The bytes of events as they are.
 pub(super) async fn entries(
     connection: &mut PgConnection,

@@ -6,7 +6,12 @@ use journal::{Expected, Filter, Journal, Position};
 use super::{conformance, everything, positions};
 use crate::sample::{agent, append, task};
 
-conformance!(reads_strictly_after, reads_what_a_filter_wants, reads_streams_in_part);
+conformance!(
+    reads_strictly_after,
+    reads_what_a_filter_wants,
+    reads_streams_in_part,
+    reads_streams_together_as_of_a_position
+);
 
 async fn fill(journal: &dyn Journal) {
     let streams = [agent(), task(), agent()];
@@ -98,4 +103,23 @@ async fn reads_streams_in_part(journal: Arc<dyn Journal>) {
         }
     }
     assert!(journal.read_stream(agent(), 0, 10).await.unwrap().is_empty());
+}
+
+async fn reads_streams_together_as_of_a_position(journal: Arc<dyn Journal>) {
+    fill(&*journal).await;
+    let all = everything(&*journal).await;
+    let wanted = [all[0].stream, all[1].stream, agent()];
+    for until in all.iter().map(|event| event.position).chain([Position::START, Position::from_u64(u64::MAX >> 1)]) {
+        let expected: Vec<u64> = all
+            .iter()
+            .filter(|event| wanted.contains(&event.stream) && event.position <= until)
+            .map(|event| event.position.as_u64())
+            .collect();
+        let read = journal.read_streams(&wanted, until, 24).await.unwrap().unwrap();
+        assert_eq!(positions(&read), expected, "up to {until}");
+        // What is more than wanted is not given in part.
+        let fits = journal.read_streams(&wanted, until, 10).await.unwrap();
+        assert_eq!(fits.is_some(), expected.len() <= 10, "up to {until}");
+    }
+    assert!(journal.read_streams(&[], all[35].position, 10).await.unwrap().unwrap().is_empty());
 }

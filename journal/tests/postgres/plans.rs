@@ -26,6 +26,7 @@ async fn plans_of_a_small_table_do_no_harm_when_it_grows() {
             node.journal.append(wish.clone()).await.unwrap();
             assert!(node.journal.append(wish).await.unwrap().repeated);
             node.journal.read_stream(*stream, 0, 10).await.unwrap();
+            node.journal.read_streams(&[*stream, agent()], Position::from_u64(1 << 40), 10).await.unwrap();
             let filter = Filter { stream: Some(*stream), ..Filter::default() };
             node.journal.read_all(Position::START, &filter, 10).await.unwrap();
             // The way under the lock as well.

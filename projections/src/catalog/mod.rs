@@ -4,6 +4,7 @@
 //! of state.
 
 mod fold;
+mod past;
 mod write;
 
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use journal::RecordedEvent;
 use sqlx::PgConnection;
 
 use crate::projector::{ApplyError, Projector};
+
+pub(crate) use past::Entries;
 
 /// Keeps `read_catalog`.
 pub(crate) struct Catalog;

@@ -3,6 +3,7 @@
 //! Invariant: `seats` has a row for everybody who has a slot or waits for one now, and for nobody else.
 
 mod fold;
+mod past;
 mod write;
 
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use journal::RecordedEvent;
 use sqlx::PgConnection;
 
 use crate::projector::{ApplyError, Projector};
+
+pub(crate) use past::limits;
 
 /// Keeps `read_flow`.
 pub(crate) struct Flow;

@@ -174,6 +174,6 @@ async fn placed(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), Ap
     Ok(())
 }
 
-fn micros(duration: std::time::Duration) -> i64 {
+pub(super) fn micros(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

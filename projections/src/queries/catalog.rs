@@ -27,6 +27,40 @@ impl CatalogFilter {
     fn text(&self) -> Option<String> {
         self.text.as_ref().map(|text| text.to_lowercase())
     }
+
+    /// Whether the text is part of the key, or of a name in any language, whatever the case.
+    fn is_in(&self, key: &str, names: &[Option<&str>]) -> bool {
+        self.text().is_none_or(|text| {
+            key.contains(&text) || names.iter().flatten().any(|name| name.to_lowercase().contains(&text))
+        })
+    }
+
+    fn is_of(&self, department: &str, tags: &[String]) -> bool {
+        self.department.as_ref().is_none_or(|wanted| wanted == department)
+            && self.tag.as_ref().is_none_or(|tag| tags.contains(tag))
+    }
+
+    /// Whether a workflow is wanted; the same as the conditions in SQL.
+    pub(crate) fn wants_workflow(&self, row: &WorkflowRow) -> bool {
+        self.is_in(&row.key, &[Some(&row.name), row.name_ar.as_deref()])
+            && self.is_of(&row.department, &row.tags)
+            && self.active.is_none_or(|active| row.active_version.is_some() == active)
+    }
+
+    /// Whether an agent is wanted; the same as the conditions in SQL.
+    pub(crate) fn wants_agent(&self, row: &AgentRow) -> bool {
+        self.is_in(&row.key, &[Some(&row.name), row.profile.name.ar.as_deref()])
+            && self.is_of(&row.department, &row.profile.tags)
+            && self.active.is_none_or(|active| row.enabled == active)
+            && self.capability.is_none_or(|wanted| row.profile.capabilities.contains(&wanted))
+    }
+
+    /// Whether a template is wanted; the same as the conditions in SQL.
+    pub(crate) fn wants_template(&self, row: &TemplateRow) -> bool {
+        self.is_in(&row.key, &[Some(&row.title), row.body.title.ar.as_deref()])
+            && self.is_of(&row.department, &row.body.tags)
+            && self.capability.is_none_or(|wanted| row.body.capability == Some(wanted))
+    }
 }
 
 /// Binds the window and the filter that all lists of the catalogue share to `$1` to `$6`.

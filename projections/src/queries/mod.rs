@@ -6,10 +6,14 @@
 mod catalog;
 mod comparison;
 mod flow;
+mod moments;
 mod page;
 mod relatives;
 mod runs;
+mod search;
 mod steps;
+mod usage;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +26,13 @@ use crate::{CheckpointRow, Error};
 
 pub use catalog::CatalogFilter;
 pub use comparison::{Effort, RunComparison, RunSide, StepComparison, StepSide};
+pub(crate) use moments::Shelf;
 pub use page::{Page, Window};
 pub use runs::RunFilter;
+pub use search::FoundRow;
 pub use steps::ApprovalFilter;
+pub use usage::{UsageFilter, UsageGroups, UsageRow};
+pub use versions::{DefinitionDiff, FieldDiff, StepChange, StepDiff};
 
 /// Asks the read models. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -38,7 +46,7 @@ impl Queries {
     /// [`crate::Handle::queries`]: it knows their progress from memory.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        let progress = crate::projectors().into_iter().map(|projector| Arc::new(Progress::new(projector.name())));
+        let progress = crate::projectors().into_iter().map(|projector| Arc::new(Progress::new(&*projector)));
         Self { pool, progress: progress.collect() }
     }
 
@@ -46,28 +54,51 @@ impl Queries {
         Self { pool, progress }
     }
 
-    /// The position that all read models reflect at least. Ask before reading rows: what is read afterwards is as
-    /// new or newer.
+    /// The position that all read models reflect at least, save those that answer for themselves. Ask before reading
+    /// rows: what is read afterwards is as new or newer.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn position(&self) -> Result<Position, Error> {
         let mut least: Option<Position> = None;
-        for progress in &*self.progress {
+        for progress in self.progress.iter().filter(|progress| !progress.apart) {
             let position = progress.position(&self.pool).await?;
             least = Some(least.map_or(position, |least| least.min(position)));
         }
         Ok(least.unwrap_or(Position::START))
     }
 
-    /// Waits until every read model reflects `position`; the projectors of this process hurry because of it.
+    /// Waits until every read model reflects `position`, save those that answer for themselves; the projectors of this
+    /// process hurry because of it.
     ///
     /// # Errors
     /// [`Error::Stale`] when it takes longer than `timeout`; [`Error::Poisoned`] when it can never come; or the
     /// database's failure.
     pub async fn wait_for(&self, position: Position, timeout: Duration) -> Result<(), Error> {
-        let waits = self.progress.iter().map(|progress| progress.wait(&self.pool, position, timeout));
+        let together = self.progress.iter().filter(|progress| !progress.apart);
+        let waits = together.map(|progress| progress.wait(&self.pool, position, timeout));
         futures_util::future::try_join_all(waits).await.map(|_| ())
+    }
+
+    /// The position that one read model reflects at least.
+    ///
+    /// # Errors
+    /// When there is none of that name, or the database fails.
+    pub async fn position_of(&self, name: &str) -> Result<Position, Error> {
+        self.one(name)?.position(&self.pool).await
+    }
+
+    /// Waits until one read model reflects `position`.
+    ///
+    /// # Errors
+    /// When there is none of that name; else as [`Self::wait_for`].
+    pub async fn wait_for_one(&self, name: &str, position: Position, timeout: Duration) -> Result<(), Error> {
+        self.one(name)?.wait(&self.pool, position, timeout).await
+    }
+
+    fn one(&self, name: &str) -> Result<&Progress, Error> {
+        let found = self.progress.iter().find(|progress| progress.name == name);
+        found.map(Arc::as_ref).ok_or_else(|| Error::Unknown { name: name.to_owned(), known: crate::names() })
     }
 
     /// How far every projector is, as last written down: an idle or quiet projector may be ahead of its row.

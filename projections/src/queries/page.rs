@@ -40,6 +40,21 @@ impl<K> Window<K> {
         self
     }
 
+    /// The window of the list in its usual order that holds the same rows as this window of the reversed list; the same
+    /// window when nothing is reversed. [`Page::turned`] brings its rows into the reversed order.
+    #[must_use]
+    pub fn turned(&self, reversed: bool) -> Self
+    where
+        K: Clone,
+    {
+        let (after, before) = (self.after.clone(), self.before.clone());
+        if reversed {
+            Self { after: before, before: after, limit: self.limit, from_end: !self.from_end }
+        } else {
+            Self { after, before, limit: self.limit, from_end: self.from_end }
+        }
+    }
+
     /// How many rows to ask the database for: one more than wanted shows whether there are more.
     pub(super) fn probe(&self) -> i64 {
         i64::from(self.limit) + 1
@@ -57,8 +72,17 @@ pub struct Page<R> {
 }
 
 impl<R> Page<R> {
+    /// The rows in the opposite order, when they are wanted so.
+    #[must_use]
+    pub fn turned(mut self, reversed: bool) -> Self {
+        if reversed {
+            self.rows.reverse();
+        }
+        self
+    }
+
     /// From what [`Window::probe`] brought; rows taken from the end come in reverse.
-    pub(super) fn cut<K>(mut rows: Vec<R>, window: &Window<K>) -> Self {
+    pub(crate) fn cut<K>(mut rows: Vec<R>, window: &Window<K>) -> Self {
         let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
         let has_more = rows.len() > limit;
         rows.truncate(limit);

@@ -1,7 +1,8 @@
+use journal::Position;
 use uuid::Uuid;
 
 use super::{Page, Queries, Window};
-use crate::{AgentMetricsRow, Error, RunRow, StatusCountRow};
+use crate::{AgentMetricsRow, Error, RunRow, StatusCountRow, projector};
 
 /// Which runs are wanted; the default wants all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,6 +25,29 @@ pub struct RunFilter {
     pub source_id: Option<Uuid>,
     /// Only those that this trigger started.
     pub trigger_id: Option<Uuid>,
+}
+
+impl RunFilter {
+    /// Whether a run is wanted; the same as the conditions in SQL.
+    #[must_use]
+    pub fn wants(&self, run: &RunRow) -> bool {
+        fn is<T: PartialEq>(wanted: Option<&T>, has: Option<&T>) -> bool {
+            wanted.is_none() || wanted == has
+        }
+        let within = |text: &String| {
+            let text = text.to_lowercase();
+            run.id.to_string().contains(&text) || run.workflow_key.contains(&text)
+        };
+        is(self.workflow_key.as_ref(), Some(&run.workflow_key))
+            && (self.statuses.is_empty() || self.statuses.contains(&run.status))
+            && is(self.actor.as_ref(), Some(&run.actor))
+            && self.started_from.is_none_or(|from| run.started_at >= from)
+            && self.started_before.is_none_or(|before| run.started_at < before)
+            && self.text.as_ref().is_none_or(within)
+            && is(self.parent_id.as_ref(), run.parent_id.as_ref())
+            && is(self.source_id.as_ref(), run.source_id.as_ref())
+            && is(self.trigger_id.as_ref(), run.trigger_id.as_ref())
+    }
 }
 
 /// Reads runs with a tail of SQL behind the columns. A step's events do not touch the run's row, so the run's
@@ -91,6 +115,12 @@ macro_rules! ids {
     };
 }
 
+macro_rules! places {
+    ($tail:literal $(+ $more:literal)*, $($arg:expr),*) => {
+        sqlx::query!("SELECT r.started_at, r.id FROM read_runs.runs r WHERE " + $tail $(+ $more)*, $($arg),*)
+    };
+}
+
 macro_rules! counts {
     ($tail:literal $(+ $more:literal)*, $($arg:expr),*) => {
         sqlx::query_as!(
@@ -145,6 +175,45 @@ impl Queries {
         let text = filter.text.as_ref().map(|text| text.to_lowercase());
         let tail = filtered!(ids, filter, text.as_deref(), "ORDER BY r.started_at, r.id LIMIT $10", i64::from(limit));
         Ok(tail.fetch_all(&self.pool).await?)
+    }
+
+    /// The places in the list of the runs that had started by a position, in the list's order, or from its end
+    /// backwards; whatever their status.
+    pub(crate) async fn runs_started_by(
+        &self,
+        position: Position,
+        filter: &RunFilter,
+        window: &Window<(i64, Uuid)>,
+    ) -> Result<Vec<(i64, Uuid)>, Error> {
+        let filter = &RunFilter { statuses: vec![], ..filter.clone() };
+        let text = filter.text.as_ref().map(|text| text.to_lowercase());
+        let (upper, upper_id) = window.after.unwrap_or((i64::MAX, Uuid::max()));
+        let (lower, lower_id) = window.before.unwrap_or((i64::MIN, Uuid::nil()));
+        macro_rules! page {
+            ($order:literal) => {
+                filtered!(
+                    places,
+                    filter,
+                    text.as_deref(),
+                    "AND (r.started_at, r.id) < ($10::bigint, $11::uuid) AND (r.started_at, r.id) > ($12::bigint, $13::uuid)
+                     AND r.started_position <= $14 ORDER BY "
+                        + $order
+                        + " LIMIT $15",
+                    upper,
+                    upper_id,
+                    lower,
+                    lower_id,
+                    projector::number(position),
+                    i64::from(window.limit)
+                )
+                .fetch_all(&self.pool)
+                .await?
+                .into_iter()
+                .map(|row| (row.started_at, row.id))
+                .collect()
+            };
+        }
+        Ok(if window.from_end { page!("r.started_at, r.id") } else { page!("r.started_at DESC, r.id DESC") })
     }
 
     /// How many of the runs that a filter hits stand at each status; a status without runs is left out.

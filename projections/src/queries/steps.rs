@@ -1,6 +1,7 @@
 //! Steps, and everything that happens in them.
 
 use domain::Step;
+use domain::workflow::Work;
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -16,6 +17,25 @@ pub struct ApprovalFilter {
     pub workflow_key: Option<String>,
     /// Only in this run.
     pub run_id: Option<Uuid>,
+}
+
+impl ApprovalFilter {
+    /// Whether an approval is wanted; the same as the conditions in SQL, whether or not it still waits.
+    #[must_use]
+    pub fn wants(&self, row: &ApprovalRow) -> bool {
+        let Work::Approval(asked) = &row.definition.work else { return false };
+        (self.approvers.is_empty() || asked.approvers.iter().any(|one| self.approvers.contains(&one.to_string())))
+            && self.workflow_key.as_ref().is_none_or(|key| *key == row.workflow_key)
+            && self.run_id.is_none_or(|run| run == row.run_id)
+    }
+}
+
+impl ApprovalRow {
+    /// Whether decisions are waited for.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.status == "running" && !self.expired && matches!(self.run_status.as_str(), "running" | "paused")
+    }
 }
 
 macro_rules! tasks {

@@ -38,6 +38,7 @@ pub(super) struct RunBirth<'a> {
     pub(super) priority: i32,
     pub(super) deadline: Option<i64>,
     pub(super) started_at: i64,
+    pub(super) position: i64,
 }
 
 /// To a step's row. Every event of a step says where it stands.

@@ -7,6 +7,7 @@
 mod change;
 mod fold;
 mod rare;
+mod story;
 mod write;
 
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use sqlx::PgConnection;
 
 use crate::projector::{ApplyError, Projector};
 
+pub(crate) use story::{Story, TaskStory};
+
 /// Keeps `read_runs`.
 pub(crate) struct Runs;
 
@@ -28,7 +31,7 @@ impl Projector for Runs {
     }
 
     fn version(&self) -> i32 {
-        3
+        4
     }
 
     fn schema(&self) -> &'static str {

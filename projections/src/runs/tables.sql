@@ -42,6 +42,8 @@ CREATE TABLE runs (
     correlation uuid NOT NULL,
     priority integer NOT NULL,
     started_at bigint NOT NULL,
+    -- Of its first event: whether there was such a run as of some position.
+    started_position bigint NOT NULL,
     ended_at bigint,
     -- When it fails if it has not ended.
     deadline bigint,

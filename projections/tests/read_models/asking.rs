@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use domain::{AgentCommand, AgentId, Capability, WorkflowId};
-use projections::{CatalogFilter, Options, RunFilter, RunRow, Window};
+use projections::{CatalogFilter, Options, Queries, RunFilter, RunRow, Window};
+use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
 
 use crate::fixtures;
@@ -213,4 +214,23 @@ async fn what_an_agent_has_done_is_summed_up() {
     let known = queries.runs_by_status().await.unwrap();
     assert_eq!(known.iter().map(|row| row.count).sum::<i64>(), i64::try_from(runs.len()).unwrap());
     assert_eq!(queries.runs_by_ids(&runs).await.unwrap().len(), runs.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_takes_too_long_is_given_up() {
+    let world = World::new().await;
+    let _running = world.start(Options::default()).await;
+    let options = world.database.pool().connect_options().as_ref().clone().options([("statement_timeout", "200")]);
+    let queries = Queries::new(PgPoolOptions::new().connect_with(options).await.unwrap());
+    let mut holder = world.database.pool().begin().await.unwrap();
+    sqlx::query("LOCK TABLE read_runs.runs IN ACCESS EXCLUSIVE MODE").execute(&mut *holder).await.unwrap();
+    let error = queries.runs(&RunFilter::default(), &Window::first(1)).await.unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+    assert_eq!(error.code(), "TIMEOUT");
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%ORDER BY r.started_at%'";
+    let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut *holder).await.unwrap();
+    assert_eq!(waiting, 0, "PostgreSQL goes on with nothing");
+    holder.rollback().await.unwrap();
+    queries.runs(&RunFilter::default(), &Window::first(1)).await.unwrap();
 }

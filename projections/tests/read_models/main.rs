@@ -6,6 +6,8 @@ mod fixtures;
 mod flow;
 mod following;
 mod history;
+mod insight;
+mod past;
 mod rebuilding;
 mod steering;
 mod world;

@@ -7,9 +7,9 @@ use uuid::Uuid;
 use super::filter::{AgentFilter, RunFilter, TemplateFilter, WorkflowFilter};
 use super::{correlation, fresh, journal, queries};
 use crate::agent::Agent;
+use crate::as_of::{AsOf, open};
 use crate::event::{EventFilter, EventPage, stream_id};
 use crate::failure;
-use crate::loader::Loaders;
 use crate::page::{Arguments, Pages, connection, cost, limit};
 use crate::run::{Run, moment, position};
 use crate::scalar::{Count, DateTime, Position};
@@ -66,11 +66,15 @@ pub(crate) struct Projector {
     error: Option<String>,
     /// When this was written down.
     updated_at: DateTime,
+    /// How many positions of the journal it has not looked at yet, as far as this node knows; null for a read model that
+    /// is being rebuilt.
+    lag: Option<Count>,
 }
 
-impl From<CheckpointRow> for Projector {
-    fn from(row: CheckpointRow) -> Self {
+impl Projector {
+    fn of(row: CheckpointRow, lag: Option<u64>) -> Self {
         Self {
+            lag: lag.map(Count),
             name: row.name,
             slot: row.slot,
             position: position(row.position),
@@ -105,8 +109,21 @@ impl Entities {
 
     /// How far every projector is.
     async fn projectors(&self, context: &Context<'_>) -> Result<Vec<Projector>> {
-        let rows = queries(context)?.checkpoints().await.map_err(|error| failure::query(context, &error))?;
-        Ok(rows.into_iter().map(Projector::from).collect())
+        let failed = |error: projections::Error| failure::query(context, &error);
+        let head = journal(context)?.head().await.map_err(|error| failure::read(correlation(context), &error))?;
+        let queries = queries(context)?;
+        let mut projectors = Vec::new();
+        for row in queries.checkpoints().await.map_err(failed)? {
+            let lag = match row.slot.as_str() {
+                "live" => {
+                    let reached = queries.position_of(&row.name).await.map_err(failed)?;
+                    Some(head.as_u64().saturating_sub(reached.as_u64()))
+                }
+                _ => None,
+            };
+            projectors.push(Projector::of(row, lag));
+        }
+        Ok(projectors)
     }
 
     /// Anything by its global id: the name of its stream, such as `run-0198c2f0-0000-7000-8000-000000000000`.
@@ -115,10 +132,10 @@ impl Entities {
         context: &Context<'_>,
         id: ID,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Option<Node>> {
         let stream = stream_id(&id)?;
-        fresh(context, min_position).await?;
-        let loaders = Loaders::of(context)?;
+        let loaders = open(context, min_position, as_of).await?.loaders;
         Ok(match stream.category {
             domain::Category::Run => loaders.run(stream.id).await?.map(Node::Run),
             domain::Category::Task => loaders.task(stream.id).await?.map(Node::Task),
@@ -141,9 +158,9 @@ impl Entities {
         context: &Context<'_>,
         id: Uuid,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Option<Run>> {
-        fresh(context, min_position).await?;
-        Loaders::of(context)?.run(id).await
+        open(context, min_position, as_of).await?.loaders.run(id).await
     }
 
     /// Runs, newest first.
@@ -157,13 +174,20 @@ impl Entities {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<(i64, Uuid), Run>> {
         let window: Window<(i64, Uuid)> = Arguments { after, before, first, last }.window()?;
-        let position = fresh(context, min_position).await?;
-        let page = queries(context)?.runs(&filter.unwrap_or_default().into(), &window).await;
+        let asked = window.turned(reversed);
+        let view = open(context, min_position, as_of).await?;
+        let filter = filter.unwrap_or_default().into();
+        let page = match view.past() {
+            Some(past) => past.runs(&filter, &asked).await,
+            None => queries(context)?.runs(&filter, &asked).await,
+        };
         let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page, &window, position, |row| Ok(((row.started_at, row.id), Run::of(row)?)))
+        connection(page.turned(reversed), &window, view.position, |row| Ok(((row.started_at, row.id), Run::of(row)?)))
     }
 
     /// How many runs stand at each status; a status without runs is left out.
@@ -183,9 +207,9 @@ impl Entities {
         context: &Context<'_>,
         id: Uuid,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Option<Task>> {
-        fresh(context, min_position).await?;
-        Loaders::of(context)?.task(id).await
+        open(context, min_position, as_of).await?.loaders.task(id).await
     }
 
     /// One workflow.
@@ -194,9 +218,9 @@ impl Entities {
         context: &Context<'_>,
         key: String,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Option<Workflow>> {
-        fresh(context, min_position).await?;
-        Loaders::of(context)?.workflow(&key).await
+        open(context, min_position, as_of).await?.loaders.workflow(&key).await
     }
 
     /// Workflows, by key.
@@ -210,13 +234,20 @@ impl Entities {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<String, Workflow>> {
         let window = Arguments { after, before, first, last }.window()?;
-        let position = fresh(context, min_position).await?;
-        let page = queries(context)?.workflows(&filter.unwrap_or_default().into(), &window).await;
+        let asked = window.turned(reversed);
+        let view = open(context, min_position, as_of).await?;
+        let filter = filter.unwrap_or_default().into();
+        let page = match view.past() {
+            Some(past) => past.workflows(&filter, &asked).await,
+            None => queries(context)?.workflows(&filter, &asked).await,
+        };
         let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page, &window, position, |row| Ok((row.key.clone(), Workflow::of(row)?)))
+        connection(page.turned(reversed), &window, view.position, |row| Ok((row.key.clone(), Workflow::of(row)?)))
     }
 
     /// One agent.
@@ -225,9 +256,9 @@ impl Entities {
         context: &Context<'_>,
         key: String,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Option<Agent>> {
-        fresh(context, min_position).await?;
-        Loaders::of(context)?.agent(&key).await
+        open(context, min_position, as_of).await?.loaders.agent(&key).await
     }
 
     /// Agents, by key.
@@ -241,13 +272,20 @@ impl Entities {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<String, Agent>> {
         let window = Arguments { after, before, first, last }.window()?;
-        let position = fresh(context, min_position).await?;
-        let page = queries(context)?.agents(&filter.unwrap_or_default().into(), &window).await;
+        let asked = window.turned(reversed);
+        let view = open(context, min_position, as_of).await?;
+        let filter = filter.unwrap_or_default().into();
+        let page = match view.past() {
+            Some(past) => past.agents(&filter, &asked).await,
+            None => queries(context)?.agents(&filter, &asked).await,
+        };
         let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page, &window, position, |row| Ok((row.key.clone(), Agent::from(row))))
+        connection(page.turned(reversed), &window, view.position, |row| Ok((row.key.clone(), Agent::from(row))))
     }
 
     /// One template.
@@ -256,9 +294,9 @@ impl Entities {
         context: &Context<'_>,
         key: String,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Option<Template>> {
-        fresh(context, min_position).await?;
-        Loaders::of(context)?.template(&key).await
+        open(context, min_position, as_of).await?.loaders.template(&key).await
     }
 
     /// Templates, by key.
@@ -272,13 +310,20 @@ impl Entities {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<String, Template>> {
         let window = Arguments { after, before, first, last }.window()?;
-        let position = fresh(context, min_position).await?;
-        let page = queries(context)?.templates(&filter.unwrap_or_default().into(), &window).await;
+        let asked = window.turned(reversed);
+        let view = open(context, min_position, as_of).await?;
+        let filter = filter.unwrap_or_default().into();
+        let page = match view.past() {
+            Some(past) => past.templates(&filter, &asked).await,
+            None => queries(context)?.templates(&filter, &asked).await,
+        };
         let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page, &window, position, |row| Ok((row.key.clone(), Template::from(row))))
+        connection(page.turned(reversed), &window, view.position, |row| Ok((row.key.clone(), Template::from(row))))
     }
 
     /// The recorded events after a position, for audit: straight from the journal.

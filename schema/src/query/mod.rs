@@ -6,6 +6,7 @@
 mod budgets;
 mod entities;
 mod filter;
+mod insight;
 mod steering;
 mod triggers;
 
@@ -26,9 +27,9 @@ pub(crate) use filter::RunFilter;
 /// What can be asked of HishamOS. Wherever `minPosition` is given, the answer reflects at least that position: give it
 /// the position that a mutation answered with to see its effect.
 #[derive(Default, MergedObject)]
-pub struct Query(entities::Entities, steering::Steering, triggers::Triggers, budgets::Budgets);
+pub struct Query(entities::Entities, steering::Steering, triggers::Triggers, budgets::Budgets, insight::Insight);
 
-pub(super) fn journal<'a>(context: &Context<'a>) -> Result<&'a Arc<dyn Journal>> {
+pub(crate) fn journal<'a>(context: &Context<'a>) -> Result<&'a Arc<dyn Journal>> {
     context.data::<Arc<dyn Journal>>()
 }
 
@@ -36,7 +37,7 @@ pub(crate) fn queries<'a>(context: &Context<'a>) -> Result<&'a Queries> {
     context.data::<Queries>()
 }
 
-pub(super) fn correlation(context: &Context<'_>) -> Uuid {
+pub(crate) fn correlation(context: &Context<'_>) -> Uuid {
     Caller::of(context).map_or(Uuid::nil(), |caller| caller.correlation)
 }
 
@@ -54,4 +55,14 @@ pub(crate) async fn wait_for(context: &Context<'_>, position: journal::Position)
         .wait_for(position, context.data::<Limits>()?.wait)
         .await
         .map_err(|error| failure::query(context, &error))
+}
+
+/// The same for one read model that answers for itself.
+pub(crate) async fn reach(context: &Context<'_>, name: &str, wanted: Option<Position>) -> Result<journal::Position> {
+    let queries = queries(context)?;
+    let failed = |error: projections::Error| failure::query(context, &error);
+    if let Some(wanted) = wanted {
+        queries.wait_for_one(name, wanted.0, context.data::<Limits>()?.wait).await.map_err(failed)?;
+    }
+    queries.position_of(name).await.map_err(failed)
 }

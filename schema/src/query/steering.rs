@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use super::{RunCount, RunFilter, fresh, queries};
 use crate::approval::{Approval, ApprovalFilter};
+use crate::as_of::{AsOf, open};
 use crate::comparison::RunComparison;
 use crate::explanation::Explanation;
 use crate::failure;
 use crate::flow::{Hold, Limit};
-use crate::loader::Loaders;
 use crate::page::{Arguments, Pages, connection, cost};
 use crate::run::{RelatedRun, Run};
 use crate::scalar::{Count, Position};
@@ -96,13 +96,15 @@ impl Steering {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
     ) -> Result<Pages<(i64, Uuid, String), Approval>> {
         let window: Window<(i64, Uuid, String)> = Arguments { after, before, first, last }.window()?;
+        let asked = window.turned(reversed);
         let position = fresh(context, min_position).await?;
-        let page = queries(context)?.open_approvals(&filter.unwrap_or_default().into(), &window).await;
+        let page = queries(context)?.open_approvals(&filter.unwrap_or_default().into(), &asked).await;
         let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page, &window, position, |row| {
+        connection(page.turned(reversed), &window, position, |row| {
             Ok(((row.requested_at, row.run_id, row.step.clone()), Approval::of(row)?))
         })
     }
@@ -113,12 +115,13 @@ impl Steering {
         context: &Context<'_>,
         key: String,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Option<Limit>> {
-        fresh(context, min_position).await?;
-        Loaders::of(context)?.limit(&key).await
+        open(context, min_position, as_of).await?.loaders.limit(&key).await
     }
 
     /// Limits in force, by key.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn limits(
         &self,
@@ -127,12 +130,19 @@ impl Steering {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<String, Limit>> {
         let window = Arguments { after, before, first, last }.window()?;
-        let position = fresh(context, min_position).await?;
-        let page = queries(context)?.limits(&window).await.map_err(|error| failure::query(context, &error))?;
-        connection(page, &window, position, |row| Ok((row.key.clone(), Limit::of(row)?)))
+        let asked = window.turned(reversed);
+        let view = open(context, min_position, as_of).await?;
+        let page = match view.past() {
+            Some(past) => past.limits(&asked).await,
+            None => queries(context)?.limits(&asked).await,
+        };
+        let page = page.map_err(|error| failure::query(context, &error))?;
+        connection(page.turned(reversed), &window, view.position, |row| Ok((row.key.clone(), Limit::of(row)?)))
     }
 
     /// Times during which everything or a workflow was held, the latest first.
@@ -146,13 +156,17 @@ impl Steering {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
     ) -> Result<Pages<(i64, Uuid, i64), Hold>> {
         let window: Window<(i64, Uuid, i64)> = Arguments { after, before, first, last }.window()?;
+        let asked = window.turned(reversed);
         let position = fresh(context, min_position).await?;
-        let page = queries(context)?.holds(placed, &window).await;
+        let page = queries(context)?.holds(placed, &asked).await;
         let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page, &window, position, |row| Ok(((row.placed_at, row.hold_id, row.number), Hold::of(row)?)))
+        connection(page.turned(reversed), &window, position, |row| {
+            Ok(((row.placed_at, row.hold_id, row.number), Hold::of(row)?))
+        })
     }
 
     /// Which runs a bulk command with this filter would act on.

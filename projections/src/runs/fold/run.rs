@@ -104,6 +104,7 @@ impl<'a> Fold<'a> {
             priority: start.priority,
             deadline: micros(start.deadline),
             started_at: recorded.recorded_at.as_micros(),
+            position: number(recorded.position),
         });
         if let Some(parent) = &start.parent {
             self.rare.parents.push(rare::Parent {

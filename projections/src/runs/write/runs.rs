@@ -64,16 +64,17 @@ pub(super) async fn insert_runs(
     sqlx::query!(
         "INSERT INTO runs (id, workflow_id, workflow_key, version, status, input, output, simulated, error_kind,
             error_message, failed_step, cancel_reason, node, epoch, actor, correlation, priority, started_at, ended_at, deadline,
-            cut_at, position)
+            cut_at, position, started_position)
         SELECT id, workflow_id, workflow_key, version, status, input::json, output::json, simulated, error_kind,
             error_message, failed_step, cancel_reason, node, epoch, actor, correlation, priority, started_at, ended_at, deadline,
-            cut_at, position
+            cut_at, position, started_position
         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[],
             $8::boolean[], $9::text[], $10::text[], $11::text[], $12::text[], $13::uuid[], $14::bigint[], $15::text[],
-            $16::uuid[], $17::integer[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[])
+            $16::uuid[], $17::integer[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[],
+            $23::bigint[])
             AS u (id, workflow_id, workflow_key, version, status, input, output, simulated, error_kind, error_message,
                 failed_step, cancel_reason, node, epoch, actor, correlation, priority, started_at, ended_at, deadline,
-                cut_at, position)",
+                cut_at, position, started_position)",
         column!(rows, (id, _) => **id) as _,
         column!(births, birth => birth.workflow_id) as _,
         column!(births, birth => birth.workflow_key) as _,
@@ -95,7 +96,8 @@ pub(super) async fn insert_runs(
         column!(rows, (_, run) => run.ended_at) as _,
         column!(births, birth => birth.deadline) as _,
         column!(rows, (_, run) => run.cut_at) as _,
-        column!(rows, (_, run) => run.position) as _
+        column!(rows, (_, run) => run.position) as _,
+        column!(births, birth => birth.position) as _
     )
     .execute(connection)
     .await?;

@@ -1,7 +1,4 @@
 //! Live events, straight from the journal.
-//!
-//! Every item carries its position; subscribing again after the last position that was seen goes on without gap or
-//! repetition. A slow client slows only itself: events are pulled from the journal as the client takes them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,32 +12,31 @@ use futures_util::stream::try_unfold;
 use journal::{Filter, Journal, RecordedEvent};
 use uuid::Uuid;
 
+use super::BATCH;
 use crate::event::{Event, EventFilter};
 use crate::failure::{self, Caller};
+use crate::progress::Progress;
 use crate::scalar::Position;
-
-/// How many events are pulled at a time; what a slow client makes wait in memory.
-const BATCH: usize = 100;
 
 /// An event of a run or of one of its tasks.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct RunEvent {
     /// Its place in the whole journal; subscribe with it as `afterPosition` to go on after it.
-    position: Position,
+    pub(super) position: Position,
     /// The step that it is about, when it is about one.
     step: Option<String>,
     /// Whether nothing happens to the run after this; the subscription then ends.
-    terminal: bool,
+    pub(super) terminal: bool,
     /// The event itself.
     event: Event,
 }
 
-/// What HishamOS tells as it happens.
-pub struct Subscription;
+/// Events.
+#[derive(Default)]
+pub(super) struct FollowedEvents;
 
-/// What HishamOS tells as it happens.
 #[Subscription]
-impl Subscription {
+impl FollowedEvents {
     /// The events of a run and its tasks: what is recorded already, then what comes, each exactly once. Ends after
     /// the event that ends the run.
     async fn run_events(
@@ -62,17 +58,22 @@ impl Subscription {
         let over = followed.ended.is_some_and(|ended| ended <= after);
         let filter = Filter::categories([Category::Run, Category::Task]);
         let cursor = Cursor::new(&*journal, after.max(before_start), filter);
-        Ok(try_unfold((cursor, followed, over), move |(mut cursor, mut followed, over)| async move {
-            if over {
-                return Ok(None);
-            }
-            loop {
-                let recorded = cursor.next().await.map_err(|error| failure::read(correlation, &error))?;
-                if let Some(item) =
-                    followed.item(recorded).map_err(|error| failure::internal_for(correlation, &error))?
-                {
-                    let terminal = item.terminal;
-                    return Ok(Some((item, (cursor, followed, terminal))));
+        let progress = Progress::of(context);
+        Ok(try_unfold((cursor, followed, over), move |(mut cursor, mut followed, over)| {
+            let progress = progress.clone();
+            async move {
+                if over {
+                    return Ok(None);
+                }
+                loop {
+                    let recorded = cursor.next().await.map_err(|error| failure::read(correlation, &error))?;
+                    if let Some(item) =
+                        followed.item(recorded).map_err(|error| failure::internal_for(correlation, &error))?
+                    {
+                        let terminal = item.terminal;
+                        progress.reach(item.position.0);
+                        return Ok(Some((item, (cursor, followed, terminal))));
+                    }
                 }
             }
         }))
@@ -93,9 +94,14 @@ impl Subscription {
             Some(position) => position.0,
             None => journal.head().await.map_err(|error| failure::read(correlation, &error))?,
         };
-        Ok(try_unfold(Cursor::new(&*journal, after, filter), move |mut cursor| async move {
-            let recorded = cursor.next().await.map_err(|error| failure::read(correlation, &error))?;
-            Ok::<_, Error>(Some((Event::from(recorded), cursor)))
+        let progress = Progress::of(context);
+        Ok(try_unfold(Cursor::new(&*journal, after, filter), move |mut cursor| {
+            let progress = progress.clone();
+            async move {
+                let recorded = cursor.next().await.map_err(|error| failure::read(correlation, &error))?;
+                progress.reach(recorded.position);
+                Ok::<_, Error>(Some((Event::from(recorded), cursor)))
+            }
         }))
     }
 }
@@ -122,13 +128,13 @@ impl Cursor {
 }
 
 /// A run whose events are told.
-struct Followed {
+pub(super) struct Followed {
     run: RunId,
     /// The tasks that were created for the run, and their steps.
     tasks: HashMap<StreamId, String>,
     /// Where its first event stands. Tasks that start with the run stand before its start.
-    first: journal::Position,
-    ended: Option<journal::Position>,
+    pub(super) first: journal::Position,
+    pub(super) ended: Option<journal::Position>,
 }
 
 impl Followed {
@@ -136,7 +142,7 @@ impl Followed {
     const PAGE: usize = 1000;
 
     /// Reads what is known of a run; nothing when there is no such run.
-    async fn of(journal: &dyn Journal, run: RunId) -> Result<Option<Self>, journal::ReadError> {
+    pub(super) async fn of(journal: &dyn Journal, run: RunId) -> Result<Option<Self>, journal::ReadError> {
         let stream = StreamId::from(run);
         let mut found: Option<Self> = None;
         let mut start = None;
@@ -176,7 +182,7 @@ impl Followed {
     }
 
     /// What is told of an event; nothing when it belongs to another run.
-    fn item(&mut self, recorded: Arc<RecordedEvent>) -> Result<Option<RunEvent>, journal::ReadError> {
+    pub(super) fn item(&mut self, recorded: Arc<RecordedEvent>) -> Result<Option<RunEvent>, journal::ReadError> {
         if recorded.stream == StreamId::from(self.run) {
             let (step, terminal) = match decoded(&recorded)? {
                 DomainEvent::Run(event) => (step_of(event).map(|step| step.as_str().to_owned()), event.is_terminal()),
@@ -196,6 +202,53 @@ impl Followed {
         let position = recorded.position.into();
         Ok(Some(RunEvent { position, step: Some(step), terminal: false, event: recorded.into() }))
     }
+}
+
+/// Part of what happened to a run.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct Timeline {
+    /// What happened, in order.
+    entries: Vec<RunEvent>,
+    /// Whether there is more; ask on after the position of the last entry.
+    has_more: bool,
+}
+
+/// How many events of a run and its tasks are looked through for its timeline at most.
+const LONGEST_TIMELINE: usize = 200_000;
+
+/// What happened to a run and its tasks after a position, up to the moment that the question is about.
+pub(crate) async fn timeline(
+    context: &Context<'_>,
+    run: RunId,
+    after: Option<Position>,
+    limit: usize,
+) -> Result<Timeline> {
+    let correlation = Caller::of(context)?.correlation;
+    let journal = crate::query::journal(context)?;
+    let failed = |error: journal::ReadError| failure::read(correlation, &error);
+    let until = match crate::as_of::above(context).and_then(|loaders| loaders.past().map(|past| past.position())) {
+        Some(position) => position,
+        None => journal.head().await.map_err(failed)?,
+    };
+    let after = after.map_or(journal::Position::START, |after| after.0);
+    let Some(mut followed) = Followed::of(&**journal, run).await.map_err(failed)? else {
+        return Ok(Timeline { entries: vec![], has_more: false });
+    };
+    let mut streams: Vec<StreamId> = followed.tasks.keys().copied().collect();
+    streams.push(run.into());
+    let events = journal.read_streams(&streams, until, LONGEST_TIMELINE).await.map_err(failed)?;
+    let Some(events) = events else {
+        let message = format!("the run has more than {LONGEST_TIMELINE} events; ask `journal` for them by stream");
+        return Err(failure::refused("AS_OF_TOO_MUCH", message));
+    };
+    let mut entries = Vec::new();
+    for event in events.into_iter().filter(|event| event.position > after) {
+        if entries.len() == limit {
+            return Ok(Timeline { entries, has_more: true });
+        }
+        entries.extend(followed.item(event).map_err(failed)?);
+    }
+    Ok(Timeline { entries, has_more: false })
 }
 
 fn decoded(recorded: &RecordedEvent) -> Result<&DomainEvent, journal::ReadError> {

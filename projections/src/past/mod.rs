@@ -1,0 +1,80 @@
+//! What was true as of a position, folded from the journal.
+//!
+//! The read models say which entities there are and in which order lists show them, because neither ever changes
+//! once something is there; everything else comes from the streams of the entities, up to the position.
+//!
+//! Invariants: what is told here for a position is what the read models told when they stood there; no answer is cut:
+//! a question that would cost too much is refused.
+
+mod catalog;
+mod runs;
+mod steps;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use domain::StreamId;
+use journal::{Journal, Position, RecordedEvent};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::projector::ApplyError;
+use crate::runs::{Story, TaskStory};
+use crate::{Error, Queries};
+
+/// The read models as they were. What was read once is kept, so one of these is for one question.
+pub struct Past {
+    journal: Arc<dyn Journal>,
+    queries: Queries,
+    position: Position,
+    /// Runs whose stories were told, by id and the position that they were told up to; a run that there was not yet
+    /// has an empty one.
+    stories: Mutex<HashMap<(Uuid, Position), Arc<Story>>>,
+    tasks: Mutex<HashMap<Uuid, Option<Arc<TaskStory>>>>,
+}
+
+impl Past {
+    /// How many events are folded for one part of an answer at most.
+    pub const MAX_EVENTS: usize = 200_000;
+    /// How many entries of a list are looked at for one page at most.
+    pub const MAX_ENTRIES: usize = 5000;
+    /// How many entries of a list are looked at at a time.
+    const CHUNK: u32 = 200;
+
+    /// As of a position, which the read models must have reached.
+    #[must_use]
+    pub fn new(journal: Arc<dyn Journal>, queries: Queries, position: Position) -> Self {
+        Self { journal, queries, position, stories: Mutex::default(), tasks: Mutex::default() }
+    }
+
+    /// As of which position.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    fn too_much(&self, what: impl Into<String>) -> Error {
+        Error::TooMuchPast { position: self.position, what: what.into() }
+    }
+
+    fn unreadable(&self, error: &ApplyError) -> Error {
+        Error::UnreadablePast { position: self.position, what: error.to_string() }
+    }
+
+    async fn read(&self, streams: &[StreamId], until: Position) -> Result<Vec<Arc<RecordedEvent>>, Error> {
+        if streams.is_empty() {
+            return Ok(vec![]);
+        }
+        let events = self.journal.read_streams(streams, until, Self::MAX_EVENTS).await?;
+        events.ok_or_else(|| self.too_much(format!("more than {} events", Self::MAX_EVENTS)))
+    }
+}
+
+/// Events by the entity that they happened to, in order.
+fn by_stream(events: Vec<Arc<RecordedEvent>>) -> HashMap<Uuid, Vec<Arc<RecordedEvent>>> {
+    let mut streams: HashMap<Uuid, Vec<Arc<RecordedEvent>>> = HashMap::new();
+    for event in events {
+        streams.entry(event.stream.id).or_default().push(event);
+    }
+    streams
+}

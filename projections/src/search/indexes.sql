@@ -1,0 +1,1 @@
+CREATE INDEX documents_by_words ON documents USING gin (words);

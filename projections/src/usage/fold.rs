@@ -1,0 +1,152 @@
+//! Folds a batch of events into the changes of rows.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::{AgentEvent, Event, NanoUsd, RunEvent, RunId, TaskEvent, TemplateEvent, Usage};
+use journal::RecordedEvent;
+use uuid::Uuid;
+
+use crate::projector::{ApplyError, storable};
+
+/// What a batch does.
+#[derive(Debug, Default)]
+pub(super) struct Fold<'a> {
+    pub(super) names: BTreeMap<Uuid, &'a str>,
+    pub(super) runs: BTreeMap<Uuid, Started<'a>>,
+    pub(super) tasks: BTreeMap<Uuid, Created>,
+    /// Tasks that were given to an agent.
+    pub(super) assigned: BTreeMap<Uuid, Uuid>,
+    pub(super) attempts: BTreeMap<(Uuid, i32), Attempt<'a>>,
+    /// Tasks that were cancelled: an attempt of theirs that still runs ends with them.
+    pub(super) cut: Vec<Uuid>,
+}
+
+/// A run.
+#[derive(Debug)]
+pub(super) struct Started<'a> {
+    pub(super) workflow: &'a str,
+    pub(super) department: Cow<'a, str>,
+    pub(super) person: String,
+}
+
+/// A task.
+#[derive(Debug)]
+pub(super) struct Created {
+    pub(super) run: Option<Uuid>,
+    pub(super) template: Uuid,
+}
+
+/// What happened to an attempt; `None` leaves a column as it is.
+#[derive(Debug, Default)]
+pub(super) struct Attempt<'a> {
+    pub(super) platform: Option<&'a str>,
+    pub(super) model: Option<Cow<'a, str>>,
+    pub(super) started_at: Option<i64>,
+    pub(super) status: Option<&'static str>,
+    pub(super) simulated: bool,
+    pub(super) cost: Option<i64>,
+    pub(super) input_tokens: Option<i64>,
+    pub(super) cached_input_tokens: Option<i64>,
+    pub(super) output_tokens: Option<i64>,
+    pub(super) reasoning_tokens: Option<i64>,
+}
+
+impl Attempt<'_> {
+    fn spend(&mut self, usage: &Usage, cost: Option<NanoUsd>) {
+        let tokens = |count: Option<u64>, known| count.map(|count| i64::try_from(count).unwrap_or(i64::MAX)).or(known);
+        self.cost = cost.map(|cost| cost.0).or(self.cost);
+        self.input_tokens = tokens(usage.input_tokens, self.input_tokens);
+        self.cached_input_tokens = tokens(usage.cached_input_tokens, self.cached_input_tokens);
+        self.output_tokens = tokens(usage.output_tokens, self.output_tokens);
+        self.reasoning_tokens = tokens(usage.reasoning_tokens, self.reasoning_tokens);
+    }
+}
+
+/// Folds events in the order of the journal.
+pub(super) fn fold(events: &[Arc<RecordedEvent>]) -> Result<Fold<'_>, ApplyError> {
+    let mut fold = Fold::default();
+    for recorded in events {
+        let id = recorded.stream.id;
+        match recorded.event().map_err(|error| ApplyError::Indigestible(error.to_string()))? {
+            Event::Agent(AgentEvent::Registered { profile }) => {
+                fold.names.insert(id, profile.key.as_str());
+            }
+            Event::Template(TemplateEvent::Registered { body }) => {
+                fold.names.insert(id, body.key.as_str());
+            }
+            Event::Run(RunEvent::Started(start)) => {
+                let started = Started {
+                    workflow: start.definition.key.as_str(),
+                    department: storable(&start.definition.department),
+                    person: storable(&start.by.to_string()).into_owned(),
+                };
+                fold.runs.insert(id, started);
+            }
+            Event::Task(event) => fold.task(recorded, event)?,
+            _ => {}
+        }
+    }
+    Ok(fold)
+}
+
+impl<'a> Fold<'a> {
+    fn attempt(&mut self, task: Uuid, number: u32) -> Result<&mut Attempt<'a>, ApplyError> {
+        let number = i32::try_from(number)
+            .map_err(|_| ApplyError::Indigestible(format!("{number} is too large a number for an attempt")))?;
+        Ok(self.attempts.entry((task, number)).or_default())
+    }
+
+    fn task(&mut self, recorded: &'a RecordedEvent, event: &'a TaskEvent) -> Result<(), ApplyError> {
+        let id = recorded.stream.id;
+        match event {
+            TaskEvent::Created { run, template, .. } => {
+                let created = Created { run: run.map(RunId::as_uuid), template: template.as_uuid() };
+                self.tasks.insert(id, created);
+            }
+            TaskEvent::Assigned { agent, .. } => {
+                self.assigned.insert(id, agent.as_uuid());
+            }
+            TaskEvent::AttemptStarted { attempt, platform, model, .. } => {
+                let at = recorded.recorded_at.as_micros();
+                let attempt = self.attempt(id, *attempt)?;
+                attempt.platform = Some(platform.as_str());
+                attempt.model = Some(model.as_deref().map(storable).unwrap_or_default());
+                attempt.started_at = Some(at);
+                attempt.status = Some("running");
+            }
+            TaskEvent::AttemptSucceeded { attempt, reply } => {
+                let attempt = self.attempt(id, *attempt)?;
+                attempt.status = Some("succeeded");
+                attempt.model = Some(storable(&reply.model));
+                attempt.simulated |= reply.simulated;
+                attempt.spend(&reply.usage, reply.cost);
+            }
+            TaskEvent::AttemptFailed { attempt, consumed, .. } => {
+                let attempt = self.attempt(id, *attempt)?;
+                attempt.status = Some("failed");
+                if let Some(consumed) = consumed {
+                    attempt.spend(&consumed.usage, consumed.cost);
+                }
+            }
+            TaskEvent::AttemptLost { attempt, .. } => self.attempt(id, *attempt)?.status = Some("lost"),
+            TaskEvent::AttemptLate { attempt, reply } => {
+                let attempt = self.attempt(id, *attempt)?;
+                attempt.model = Some(storable(&reply.model));
+                attempt.simulated |= reply.simulated;
+                attempt.spend(&reply.usage, reply.cost);
+            }
+            TaskEvent::Cancelled { .. } => {
+                match self.attempts.range_mut((id, 0)..=(id, i32::MAX)).next_back() {
+                    Some((_, attempt)) if attempt.status == Some("running") => attempt.status = Some("cancelled"),
+                    // Its last attempt had ended within this batch.
+                    Some((_, attempt)) if attempt.status.is_some() => {}
+                    _ => self.cut.push(id),
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

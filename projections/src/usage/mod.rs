@@ -1,0 +1,54 @@
+//! The projector of usage: what attempts have cost, and by what it is rolled up.
+//!
+//! Invariants: an attempt counts once, on the day on which it started, whatever is learnt of it later; what is not known
+//! of its cost is not zero.
+
+mod fold;
+mod write;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::Category;
+use journal::RecordedEvent;
+use sqlx::PgConnection;
+
+use crate::projector::{ApplyError, Projector};
+
+/// Keeps `read_usage`.
+pub(crate) struct UsageModel;
+
+#[async_trait]
+impl Projector for UsageModel {
+    fn name(&self) -> &'static str {
+        "usage"
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn schema(&self) -> &'static str {
+        "read_usage"
+    }
+
+    fn categories(&self) -> &'static [Category] {
+        &[Category::Run, Category::Task, Category::Agent, Category::Template]
+    }
+
+    fn apart(&self) -> bool {
+        true
+    }
+
+    fn tables(&self) -> &'static str {
+        include_str!("tables.sql")
+    }
+
+    fn indexes(&self) -> &'static str {
+        include_str!("indexes.sql")
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[Arc<RecordedEvent>]) -> Result<(), ApplyError> {
+        write::write(connection, &fold::fold(events)?).await
+    }
+}

@@ -1,0 +1,155 @@
+//! Writes the changes of a batch. Columns are bound `as _` for the reason given in the projector of runs.
+
+use sqlx::PgConnection;
+
+use super::fold::Fold;
+use crate::projector::ApplyError;
+
+macro_rules! column {
+    ($rows:expr, $row:pat => $value:expr) => {
+        &$rows.iter().map(|$row| $value).collect::<Vec<_>>()
+    };
+}
+
+pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    origins(connection, fold).await?;
+    tasks(connection, fold).await?;
+    begun(connection, fold).await?;
+    settled(connection, fold).await?;
+    cut(connection, fold).await
+}
+
+async fn origins(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    if !fold.names.is_empty() {
+        sqlx::query!(
+            "INSERT INTO names (id, key) SELECT * FROM unnest($1::uuid[], $2::text[])",
+            column!(fold.names, (id, _) => *id) as _,
+            column!(fold.names, (_, key) => *key) as _
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
+    if !fold.runs.is_empty() {
+        sqlx::query!(
+            "INSERT INTO run_origins (id, workflow_key, department, person)
+            SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])",
+            column!(fold.runs, (id, _) => *id) as _,
+            column!(fold.runs, (_, run) => run.workflow) as _,
+            column!(fold.runs, (_, run) => &*run.department) as _,
+            column!(fold.runs, (_, run) => run.person.as_str()) as _
+        )
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn tasks(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    if !fold.tasks.is_empty() {
+        sqlx::query!(
+            "INSERT INTO task_origins (id, run_id, template_id, agent_id)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[])",
+            column!(fold.tasks, (id, _) => *id) as _,
+            column!(fold.tasks, (_, task) => task.run) as _,
+            column!(fold.tasks, (_, task) => task.template) as _,
+            column!(fold.tasks, (id, _) => fold.assigned.get(id).copied()) as _
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
+    let assigned: Vec<_> = fold.assigned.iter().filter(|(id, _)| !fold.tasks.contains_key(id)).collect();
+    if assigned.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "UPDATE task_origins t SET agent_id = u.agent_id FROM unnest($1::uuid[], $2::uuid[]) AS u (id, agent_id)
+        WHERE t.id = u.id",
+        column!(assigned, (id, _) => **id) as _,
+        column!(assigned, (_, agent) => **agent) as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Attempts that were started in this batch, with all that was learnt of them in it.
+async fn begun(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    let rows: Vec<_> = fold.attempts.iter().filter(|(_, attempt)| attempt.started_at.is_some()).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO costs (task_id, number, platform, model, started_at, status, simulated, cost_nano_usd,
+            input_tokens, cached_input_tokens, output_tokens, reasoning_tokens)
+        SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::text[],
+            $7::boolean[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])",
+        column!(rows, ((task, _), _) => *task) as _,
+        column!(rows, ((_, number), _) => *number) as _,
+        column!(rows, (_, attempt) => attempt.platform) as _,
+        column!(rows, (_, attempt) => attempt.model.as_deref()) as _,
+        column!(rows, (_, attempt) => attempt.started_at) as _,
+        column!(rows, (_, attempt) => attempt.status) as _,
+        column!(rows, (_, attempt) => attempt.simulated) as _,
+        column!(rows, (_, attempt) => attempt.cost) as _,
+        column!(rows, (_, attempt) => attempt.input_tokens) as _,
+        column!(rows, (_, attempt) => attempt.cached_input_tokens) as _,
+        column!(rows, (_, attempt) => attempt.output_tokens) as _,
+        column!(rows, (_, attempt) => attempt.reasoning_tokens) as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// What was learnt of attempts that had started before.
+async fn settled(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    let rows: Vec<_> = fold.attempts.iter().filter(|(_, attempt)| attempt.started_at.is_none()).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let done = sqlx::query!(
+        "UPDATE costs a SET model = coalesce(u.model, a.model), status = coalesce(u.status, a.status),
+            simulated = a.simulated OR u.simulated, cost_nano_usd = coalesce(u.cost, a.cost_nano_usd),
+            input_tokens = coalesce(u.input_tokens, a.input_tokens),
+            cached_input_tokens = coalesce(u.cached_input_tokens, a.cached_input_tokens),
+            output_tokens = coalesce(u.output_tokens, a.output_tokens),
+            reasoning_tokens = coalesce(u.reasoning_tokens, a.reasoning_tokens)
+        FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::boolean[], $6::bigint[], $7::bigint[],
+            $8::bigint[], $9::bigint[], $10::bigint[])
+            AS u (task_id, number, model, status, simulated, cost, input_tokens, cached_input_tokens, output_tokens,
+                reasoning_tokens)
+        WHERE a.task_id = u.task_id AND a.number = u.number",
+        column!(rows, ((task, _), _) => *task) as _,
+        column!(rows, ((_, number), _) => *number) as _,
+        column!(rows, (_, attempt) => attempt.model.as_deref()) as _,
+        column!(rows, (_, attempt) => attempt.status) as _,
+        column!(rows, (_, attempt) => attempt.simulated) as _,
+        column!(rows, (_, attempt) => attempt.cost) as _,
+        column!(rows, (_, attempt) => attempt.input_tokens) as _,
+        column!(rows, (_, attempt) => attempt.cached_input_tokens) as _,
+        column!(rows, (_, attempt) => attempt.output_tokens) as _,
+        column!(rows, (_, attempt) => attempt.reasoning_tokens) as _
+    )
+    .execute(connection)
+    .await?;
+    let found = usize::try_from(done.rows_affected()).unwrap_or(usize::MAX);
+    if found == rows.len() {
+        return Ok(());
+    }
+    let message = format!("{} attempts changed, but only {found} of them have been started", rows.len());
+    Err(ApplyError::Indigestible(message))
+}
+
+async fn cut(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    if fold.cut.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "UPDATE costs a SET status = 'cancelled' FROM unnest($1::uuid[]) AS u (task_id)
+        WHERE a.task_id = u.task_id AND a.status = 'running'",
+        column!(fold.cut, task => *task) as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! What was true as of a position, folded from the journal, against what the read models said when they stood there.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use domain::Timestamp;
+use journal::{Filter, Position};
+use projections::{CatalogFilter, Error, Options, Past, Queries, RunFilter, Window};
+use uuid::Uuid;
+
+use crate::fixtures;
+use crate::world::World;
+
+/// Everything that can be asked, of the present or of the past.
+macro_rules! everything {
+    ($source:expr, $runs:expr, $tasks:expr, $steps:expr) => {{
+        let source = $source;
+        let (all, few) = (Window::first(200), Window::last(3));
+        let failed = RunFilter { statuses: vec!["failed".to_owned(), "paused".to_owned()], ..RunFilter::default() };
+        let some = CatalogFilter { text: Some("ENTRY-1".to_owned()), ..CatalogFilter::default() };
+        let on = CatalogFilter { active: Some(true), ..CatalogFilter::default() };
+        let agents = source.agents(&CatalogFilter::default(), &Window::first(50)).await.unwrap();
+        let agent_ids: Vec<Uuid> = agents.rows.iter().map(|row| row.id).collect();
+        let workflows = source.workflows(&CatalogFilter::default(), &Window::first(50)).await.unwrap();
+        let workflow_ids: Vec<Uuid> = workflows.rows.iter().map(|row| row.id).collect();
+        let templates = source.templates(&CatalogFilter::default(), &Window::first(50)).await.unwrap();
+        let template_ids: Vec<Uuid> = templates.rows.iter().map(|row| row.id).collect();
+        let limits = source.limits(&Window::first(50)).await.unwrap();
+        let limit_ids: Vec<Uuid> = limits.rows.iter().map(|row| row.id).collect();
+        let mut all_of_it = vec![
+            shown(source.runs(&RunFilter::default(), &all).await.unwrap().rows),
+            shown(source.runs(&failed, &few).await.unwrap()),
+            shown(source.runs(&failed, &Window::first(2)).await.unwrap()),
+            shown(source.agents(&on, &Window::last(2)).await.unwrap()),
+            shown(source.workflows(&some, &Window::first(2)).await.unwrap()),
+            shown(source.limits(&Window::last(2)).await.unwrap()),
+        ];
+        all_of_it.extend(sorted(source.runs_by_ids($runs).await.unwrap()));
+        all_of_it.extend(sorted(source.steps_of_runs($runs).await.unwrap()));
+        all_of_it.extend(sorted(source.approvals_of_runs($runs).await.unwrap()));
+        all_of_it.extend(sorted(source.decisions_of_runs($runs).await.unwrap()));
+        all_of_it.extend(sorted(source.pauses_of_runs($runs).await.unwrap()));
+        all_of_it.extend(sorted(source.signals_of_runs($runs).await.unwrap()));
+        all_of_it.extend(sorted(source.stalls_of_runs($runs).await.unwrap()));
+        all_of_it.extend(sorted(source.items_of_steps($steps, 1, 2).await.unwrap()));
+        all_of_it.extend(sorted(source.tasks_by_ids($tasks).await.unwrap()));
+        all_of_it.extend(sorted(source.attempts_of_tasks($tasks).await.unwrap()));
+        all_of_it.extend(sorted(source.agent_versions(&agent_ids).await.unwrap()));
+        all_of_it.extend(sorted(source.workflow_versions(&workflow_ids).await.unwrap()));
+        all_of_it.extend(sorted(source.template_versions(&template_ids).await.unwrap()));
+        all_of_it.extend(sorted(source.agents_by_ids(&agent_ids).await.unwrap()));
+        all_of_it.extend(sorted(source.workflows_by_ids(&workflow_ids).await.unwrap()));
+        all_of_it.extend(sorted(source.templates_by_ids(&template_ids).await.unwrap()));
+        all_of_it.extend(sorted(source.limits_by_ids(&limit_ids).await.unwrap()));
+        all_of_it
+    }};
+}
+
+fn shown(rows: impl Debug) -> String {
+    format!("{rows:#?}")
+}
+
+fn sorted<R: Debug>(rows: Vec<R>) -> Vec<String> {
+    let mut shown: Vec<String> = rows.iter().map(shown).collect();
+    shown.sort();
+    shown
+}
+
+/// What the present says, and of what it was asked.
+struct Witness {
+    position: Position,
+    runs: Vec<Uuid>,
+    tasks: Vec<Uuid>,
+    steps: Vec<(Uuid, String)>,
+    said: Vec<String>,
+}
+
+async fn witness(queries: &Queries, position: Position) -> Witness {
+    let runs: Vec<Uuid> =
+        queries.runs(&RunFilter::default(), &Window::first(200)).await.unwrap().rows.iter().map(|row| row.id).collect();
+    let tasks: Vec<Uuid> = queries.tasks_of_runs(&runs).await.unwrap().iter().map(|row| row.id).collect();
+    let steps = queries.steps_of_runs(&runs).await.unwrap();
+    let steps: Vec<_> = steps.into_iter().map(|step| (step.run_id, step.name)).collect();
+    let said = everything!(queries, &runs, &tasks, &steps);
+    Witness { position, runs, tasks, steps, said }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_of_a_position_is_what_was_said_there() {
+    for seed in [60, 61, 62] {
+        let world = World::new().await;
+        let mut history = world.history(seed);
+        let running = world.start(Options::default()).await;
+        let mut witnesses = Vec::new();
+        for _ in 0..25 {
+            let ticks = usize::try_from(history.below(12)).unwrap() + 1;
+            history.happen(ticks).await;
+            running.wait_for(history.position).await;
+            witnesses.push(witness(running.queries(), history.position).await);
+        }
+        history.finish().await;
+        running.wait_for(history.position).await;
+        witnesses.push(witness(running.queries(), history.position).await);
+        for Witness { position, runs, tasks, steps, said } in witnesses {
+            let past = Past::new(Arc::clone(&world.journal), running.queries().clone(), position);
+            let told = everything!(&past, &runs, &tasks, &steps);
+            assert_eq!(told.len(), said.len(), "seed {seed}, position {position}");
+            for (told, said) in told.iter().zip(&said) {
+                assert!(told == said, "seed {seed}, position {position}: told\n{told}\nbut it was said\n{said}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_told_of_what_came_later() {
+    let world = World::new().await;
+    let mut history = world.history(63);
+    let running = world.start(Options::default()).await;
+    let definition = fixtures::diamond("bread");
+    let before = history.position;
+    history.workflow(definition.clone()).await;
+    let run = history.start(&definition).await.as_uuid();
+    history.finish().await;
+    running.wait_for(history.position).await;
+    let past = Past::new(Arc::clone(&world.journal), running.queries().clone(), before);
+    assert!(past.runs_by_ids(&[run]).await.unwrap().is_empty());
+    assert!(past.steps_of_runs(&[run]).await.unwrap().is_empty());
+    assert!(past.runs(&RunFilter::default(), &Window::first(10)).await.unwrap().rows.is_empty());
+    assert!(past.workflows(&CatalogFilter::default(), &Window::first(10)).await.unwrap().rows.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moment_stands_for_an_exact_position_even_where_clocks_differ() {
+    let world = World::new().await;
+    let mut history = world.history(64);
+    let running = world.start(Options::default()).await;
+    // Hundreds of events within seconds, with clocks that step back.
+    history.happen(400).await;
+    running.queries().wait_for_one("moments", history.position, std::time::Duration::from_secs(60)).await.unwrap();
+    let page = world.journal.read_all(Position::START, &Filter::default(), 100_000).await.unwrap();
+    let events: Vec<(Position, Timestamp)> =
+        page.events.iter().map(|event| (event.position, event.recorded_at)).collect();
+    let mut moments: Vec<i64> = events.iter().map(|(_, at)| at.as_micros()).collect();
+    moments.extend(events.iter().flat_map(|(_, at)| [at.as_micros() - 1, at.as_micros() + 1]));
+    moments.extend([0, i64::MAX]);
+    let first = moments.iter().copied().min().unwrap();
+    moments.extend((0..20).map(|n| first + n * 1_000_000));
+    for moment in moments {
+        let beyond = events.iter().position(|(_, at)| at.as_micros() > moment).unwrap_or(events.len());
+        let exact = beyond.checked_sub(1).map_or(Position::START, |last| events[last].0);
+        let found = running.queries().position_at(&*world.journal, moment).await.unwrap();
+        assert_eq!(found, exact, "as of {moment}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_long_a_search_is_refused_and_not_cut() {
+    let world = World::new().await;
+    let mut history = world.history(65);
+    let running = world.start(Options::default()).await;
+    let definition = fixtures::diamond("bread");
+    history.workflow(definition.clone()).await;
+    history.start(&definition).await;
+    running.wait_for(history.position).await;
+    // As many runs as would have to be looked at; what they are does not matter.
+    let copies = format!(
+        "INSERT INTO read_runs.runs SELECT gen_random_uuid(), workflow_id, workflow_key, version, status, input, output,
+            simulated, error_kind, error_message, failed_step, cancel_reason, node, epoch, actor, correlation, priority,
+            started_at, started_position, ended_at, deadline, cut_at, position
+         FROM read_runs.runs, generate_series(1, {}) LIMIT {}",
+        Past::MAX_ENTRIES + 1000,
+        Past::MAX_ENTRIES + 1000
+    );
+    sqlx::query(sqlx::AssertSqlSafe(copies)).execute(world.database.pool()).await.unwrap();
+    let past = Past::new(Arc::clone(&world.journal), running.queries().clone(), history.position);
+    let none = RunFilter { statuses: vec!["cancelled".to_owned()], ..RunFilter::default() };
+    let error = past.runs(&none, &Window::first(10)).await.unwrap_err();
+    assert!(matches!(error, Error::TooMuchPast { .. }), "{error:?}");
+    assert_eq!(error.code(), "AS_OF_TOO_MUCH");
+}

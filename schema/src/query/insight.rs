@@ -1,0 +1,82 @@
+//! What is seen over many runs: usage, and what is found by its words.
+
+use async_graphql::{Context, Object, Result};
+
+use super::{fresh, queries, reach};
+use crate::failure;
+use crate::page::limit;
+use crate::scalar::Position;
+use crate::search::{SearchHit, SearchKind, SearchResult};
+use crate::usage::{UsageDimension, UsageFilter, UsageGroup, UsageOrder, UsageReport, groups};
+
+/// How many groups of usage are shown at most.
+const MAX_GROUPS: u32 = 2000;
+/// How long what is looked for may be, in characters.
+const LONGEST_SEARCH: usize = 500;
+
+/// Insight.
+#[derive(Default)]
+pub(super) struct Insight;
+
+#[Object]
+impl Insight {
+    /// What attempts have cost, rolled up by any of day, department, agent, platform, model, template, workflow and
+    /// person. An attempt counts on the day on which it started. At most 2,000 groups.
+    #[graphql(complexity = "50 * child_complexity")]
+    async fn usage(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "What is told apart; nothing gives one group of everything.", default)] by: Vec<
+            UsageDimension,
+        >,
+        #[graphql(desc = "Only these.")] filter: Option<UsageFilter>,
+        #[graphql(desc = "In which order.", default)] order: UsageOrder,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<UsageReport> {
+        let position = reach(context, "usage", min_position).await?;
+        let filter = filter.unwrap_or_default().into();
+        let failed = |error: projections::Error| failure::query(context, &error);
+        let queries = queries(context)?;
+        let dearest = order == UsageOrder::Cost;
+        let mut rows = queries.usage(groups(&by), &filter, dearest, MAX_GROUPS + 1).await.map_err(failed)?;
+        let most = usize::try_from(MAX_GROUPS).unwrap_or(usize::MAX);
+        let has_more = rows.len() > most;
+        rows.truncate(most);
+        let total = queries.usage(groups(&[]), &filter, false, 1).await.map_err(failed)?;
+        Ok(UsageReport {
+            groups: rows.into_iter().map(UsageGroup::of).collect::<Result<_>>()?,
+            has_more,
+            total: total.into_iter().next().map(UsageGroup::of).transpose()?,
+            position: position.into(),
+        })
+    }
+
+    /// Finds workflows, agents, templates, runs, tasks and their outputs by their words, in English and in Arabic; the
+    /// rules of both languages say which forms of a word are the same. `"exact phrase"`, `or` and `-without` mean what
+    /// they mean in web searches.
+    #[graphql(complexity = "crate::page::cost(first, None, child_complexity)")]
+    async fn search(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The words, at most 500 characters.")] words: String,
+        #[graphql(desc = "Only these kinds; empty means all.", default)] kinds: Vec<SearchKind>,
+        #[graphql(desc = "At most so many, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<SearchResult> {
+        let limit = limit("first", first)?;
+        if words.chars().count() > LONGEST_SEARCH {
+            return Err(failure::invalid(format!("`words` may have {LONGEST_SEARCH} characters at most")));
+        }
+        let position = reach(context, "search", min_position).await?;
+        // What was found is shown as it is in the other read models.
+        fresh(context, min_position).await?;
+        let kinds: Vec<String> = kinds.into_iter().map(|kind| kind.name().to_owned()).collect();
+        let rows = queries(context)?.search(&words, &kinds, limit.saturating_add(1)).await;
+        let mut rows = rows.map_err(|error| failure::query(context, &error))?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let hits = rows.into_iter().map(SearchHit::of).collect::<Result<_>>()?;
+        Ok(SearchResult { hits, has_more, position: position.into() })
+    }
+}

@@ -1,0 +1,87 @@
+//! What is told as it happens.
+//!
+//! Every answer carries its position; subscribing again after the last position that was seen goes on without gap or
+//! repetition, on any node. A slow client slows only itself: events are pulled from the journal as the client takes
+//! them. What is told of entities is as of the answer's own position, so it is the same whenever it is told.
+
+mod approvals;
+mod costs;
+mod events;
+mod runs;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use async_graphql::{Context, Error, MergedSubscription, Result};
+use futures_util::Stream;
+use futures_util::stream::try_unfold;
+use journal::{Filter, Journal, Position, RecordedEvent};
+
+use crate::failure::{self, Caller};
+use crate::progress::Progress;
+pub(crate) use events::{Timeline, timeline};
+
+/// How many events are pulled at a time; what a slow client makes wait in memory.
+const BATCH: usize = 100;
+
+/// What HishamOS tells as it happens.
+#[derive(Default, MergedSubscription)]
+pub struct Subscription(events::FollowedEvents, runs::FollowedRuns, approvals::FollowedApprovals, costs::FollowedCosts);
+
+/// Makes answers of events.
+trait Teller: Send + 'static {
+    type Answer: Send;
+
+    /// What is told of some events, in the order of the journal, each with its position. Positions grow.
+    fn tell(
+        &mut self,
+        events: Vec<Arc<RecordedEvent>>,
+    ) -> impl Future<Output = Result<Vec<(Position, Self::Answer)>>> + Send;
+
+    /// Whether nothing will be told after what was told already.
+    fn is_over(&self) -> bool {
+        false
+    }
+}
+
+/// Where a subscription goes on: after a position, or with what comes from now on.
+async fn beginning(context: &Context<'_>, after: Option<crate::scalar::Position>) -> Result<Position> {
+    match after {
+        Some(position) => Ok(position.0),
+        None => {
+            let head = crate::query::journal(context)?.head().await;
+            head.map_err(|error| failure::read(crate::query::correlation(context), &error))
+        }
+    }
+}
+
+/// Follows the journal and tells what a teller makes of it.
+fn follow<T: Teller>(
+    context: &Context<'_>,
+    after: Position,
+    filter: Filter,
+    teller: T,
+    first: Vec<(Position, T::Answer)>,
+) -> Result<impl Stream<Item = Result<T::Answer>> + use<T>> {
+    let correlation = Caller::of(context)?.correlation;
+    let progress = Progress::of(context);
+    let journal: &Arc<dyn Journal> = crate::query::journal(context)?;
+    let subscription = journal.subscribe(after, filter).with_batch(BATCH);
+    let waiting = VecDeque::from(first);
+    Ok(try_unfold((subscription, teller, waiting), move |(mut subscription, mut teller, mut waiting)| {
+        let progress = progress.clone();
+        async move {
+            loop {
+                if let Some((position, answer)) = waiting.pop_front() {
+                    progress.reach(position);
+                    return Ok::<_, Error>(Some((answer, (subscription, teller, waiting))));
+                }
+                if teller.is_over() {
+                    return Ok(None);
+                }
+                let batch = subscription.next().await.map_err(|error| failure::read(correlation, &error))?;
+                waiting.extend(teller.tell(batch.events).await?);
+            }
+        }
+    }))
+}
