@@ -10,7 +10,7 @@ use domain::seal::PublicKey;
 use domain::{Actor, CommandId, SealCommand, Seals, Timestamp};
 use journal::chain::{Entry, Report, Verifier};
 use journal::seal::{Book, SecretKey, statement, tree};
-use journal::{Context, Executor, Journal, Loaded, Position};
+use journal::{Context, Executor, Loaded, Position};
 use uuid::Uuid;
 
 pub(crate) const AT: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);

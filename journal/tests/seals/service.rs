@@ -24,6 +24,8 @@ impl Sealer {
     fn start(journal: &Arc<dyn Journal>, folder: &TempDir, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::new(KeyFile::new(folder.path().join("seal.key")));
         options.outside = Some(folder.path().join("seals.jsonl"));
+        options.within = Duration::from_millis(100);
+        options.retry_after = Duration::from_millis(50);
         change(&mut options);
         let members = Members::alone(NodeId::from_uuid(Uuid::now_v7()));
         let checkpoints = Arc::new(MemoryCheckpoints::default());
@@ -39,7 +41,7 @@ impl Sealer {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(3600), waiting).await;
+        let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
         assert!(waited.is_ok(), "sealed up to {:?}, not {sealed}", self.handle.status());
     }
 
@@ -55,17 +57,18 @@ async fn some(journal: &Arc<dyn Journal>, count: usize) {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_journal_is_sealed_by_count_and_by_time_and_comes_to_rest() {
     let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
     let folder = tempfile::tempdir().unwrap();
     some(&journal, 25).await;
     let sealer = Sealer::start(&journal, &folder, |options| options.every = 10);
-    // Twice ten, and the rest with what the seals themselves added, after a minute.
+    // Twice ten, and the rest with what the seals themselves added, after a while.
     sealer.until(25).await;
     let head = journal.head().await.unwrap();
     assert!(head.as_u64() > 25);
-    tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    // Ten times as long as it takes to make one.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(journal.head().await.unwrap(), head, "an idle journal gets no more seals");
 
     some(&journal, 1).await;
@@ -102,7 +105,7 @@ async fn two_sealers_that_both_think_it_is_theirs_seal_every_event_once() {
     assert!(report.is_sound(), "{:#?}", report.findings);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_key_takes_over_while_the_sealer_works() {
     let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
     let folder = tempfile::tempdir().unwrap();
@@ -124,7 +127,7 @@ async fn a_new_key_takes_over_while_the_sealer_works() {
     assert_eq!(report.seals.keys, [retired, new]);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_its_key_a_journal_is_not_sealed_by_another_one() {
     let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
     let folder = tempfile::tempdir().unwrap();
@@ -137,8 +140,12 @@ async fn without_its_key_a_journal_is_not_sealed_by_another_one() {
     let elsewhere = tempfile::tempdir().unwrap();
     let sealer = Sealer::start(&journal, &elsewhere, |_| {});
     some(&journal, 1).await;
-    tokio::time::sleep(Duration::from_secs(3600)).await;
-    let failure = sealer.handle.status().failure.unwrap_or_default();
+    let failure = loop {
+        if let Some(failure) = sealer.handle.status().failure {
+            break failure;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
     assert!(failure.contains("does not hold it"), "{failure}");
     assert!(!elsewhere.path().join("seal.key").exists(), "no other key is made up");
     assert_eq!(journal.head().await.unwrap().as_u64(), head.as_u64() + 1);

@@ -6,7 +6,7 @@ use anyhow::Context;
 use journal::bundle::{self, BundleError};
 use journal::kurrent;
 use journal::postgres;
-use journal::{Import, Journal, Position};
+use journal::{Import, Position};
 use serde_json::json;
 
 use super::verify::failed;

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use domain::seal::PublicKey;
 use domain::{Actor, SealEvent};
 use journal::seal::{self, Book, KeyFile, Proof, ProofError};
-use journal::{Executor, Journal};
+use journal::Executor;
 use serde_json::json;
 
 use super::{UNREADABLE, find, time};
