@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use domain::seal::PublicKey;
 use domain::{Actor, SealEvent};
-use journal::seal::{self, Book, KeyFile, Proof, ProofError};
 use journal::Executor;
+use journal::seal::{self, Book, KeyFile, Proof, ProofError};
 use serde_json::json;
 
 use super::{UNREADABLE, find, time};
