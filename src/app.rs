@@ -15,6 +15,7 @@ use engine::Engine;
 use futures_util::future::select_all;
 use journal::Journal;
 use journal::postgres::{PostgresCheckpoints, PostgresSnapshots};
+use journal::seal::{self, KeyFile};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -154,6 +155,18 @@ impl App {
             Arc::clone(&checkpoints) as _,
             members.clone(),
         );
+        if config.seals.enabled {
+            let mut options = seal::Options::new(KeyFile::new(config.seal_key()));
+            options.every = config.seals.every_events;
+            options.within = Duration::from_secs(config.seals.within_seconds);
+            options.outside.clone_from(&config.seals.copy_to);
+            let executor = commands.executor().clone();
+            let (sealer, _) = seal::Service::new(options, executor, Arc::clone(&checkpoints) as _, members.clone());
+            rooms.push(Room::open("sealer", |stop| async move {
+                sealer.run(stop).await;
+                Ok(())
+            }));
+        }
         rooms.push(Room::open("triggers", |stop| async move { Ok(triggers.run(stop).await?) }));
         let (engine, handle) = Engine::new(options, commands.clone(), registry, checkpoints, members);
         rooms.push(Room::open("engine", |stop| async move { Ok(engine.run(stop).await?) }));

@@ -1,15 +1,19 @@
 //! The journal alone: appends by many and by one, and reading everything back.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use domain::{Actor, CommandId, Event, StreamId, TaskEvent, TaskId, Timestamp};
-use journal::{Append, Context, Expected, Filter, Journal, Position, StreamAppend};
+use domain::{Actor, CommandId, Event, NodeId, StreamId, TaskEvent, TaskId, Timestamp};
+use journal::{
+    Append, Context, Executor, Expected, Filter, Journal, Members, MemoryCheckpoints, Page, Position, StreamAppend,
+    seal,
+};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::raw;
 use crate::report::{Report, per_second, quantile_ms};
-use crate::store::Store;
+use crate::store::{Database, Store};
 
 /// One event of ordinary size for a stream of its own.
 pub(crate) fn append() -> Append {
@@ -42,7 +46,7 @@ fn of(streams: Vec<StreamAppend>) -> Append {
 }
 
 pub(crate) async fn measure(store: &Store, report: &mut Report) -> anyhow::Result<()> {
-    if report.wants("journal.append.c256") || report.wants("journal.replay") {
+    if report.wants_one(&["journal.append.c256", "journal.replay", "answers.verify"]) {
         many(store, report).await?;
     }
     if report.wants("journal.append.c1") {
@@ -83,22 +87,59 @@ async fn many(store: &Store, report: &mut Report) -> anyhow::Result<()> {
         // A journal that was opened afresh has nothing in memory.
         let open = database.open().await?;
         let started = Instant::now();
-        let (mut position, mut read) = (Position::START, 0);
-        loop {
-            let page = open.journal.read_all(position, &Filter::default(), 5000).await?;
-            for event in &page.events {
-                event.event()?;
-            }
-            read += page.events.len();
-            if page.position == position {
-                break;
-            }
-            position = page.position;
+        let mut read = 0;
+        let mut page = open.journal.read_all(Position::START, &Filter::default(), 5000).await?;
+        while !page.events.is_empty() {
+            let Page { events, position } = page;
+            read += events.len();
+            // The next page comes while this one is decoded.
+            let decoding =
+                tokio::task::spawn_blocking(move || events.iter().try_for_each(|event| event.event().map(|_| ())));
+            let filter = Filter::default();
+            let (next, decoded) = tokio::join!(open.journal.read_all(position, &filter, 5000), decoding);
+            decoded??;
+            page = next?;
         }
         report.add("journal.replay", per_second(read, started.elapsed()), "events/s", None);
         open.close().await?;
     }
+    if report.wants("answers.verify") {
+        verify(&database, report).await?;
+    }
     Ok(())
+}
+
+/// The whole proof: every chain, every payload and every seal.
+async fn verify(database: &Database, report: &mut Report) -> anyhow::Result<()> {
+    let open = database.open().await?;
+    let journal: Arc<dyn Journal> = Arc::new(open.journal.clone());
+    let folder = tempfile::tempdir()?;
+    let options = seal::Options::new(seal::KeyFile::new(folder.path().join("seal.key")));
+    let members = Members::alone(NodeId::from_uuid(Uuid::now_v7()));
+    let checkpoints = Arc::new(MemoryCheckpoints::default());
+    let (sealer, handle) = seal::Service::new(
+        seal::Options { within: Duration::from_millis(100), ..options },
+        Executor::new(Arc::clone(&journal)),
+        checkpoints,
+        members,
+    );
+    let wanted = journal.head().await?.as_u64();
+    let stop = CancellationToken::new();
+    let sealing = tokio::spawn(sealer.run(stop.clone()));
+    while handle.status().sealed < wanted {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    stop.cancel();
+    sealing.await?;
+    open.close().await?;
+    // A journal that was opened afresh has nothing in memory.
+    let open = database.open().await?;
+    let started = Instant::now();
+    let proved = journal::chain::verify(&open.journal).await?;
+    let took = started.elapsed();
+    anyhow::ensure!(proved.is_sound() && proved.seals.sealed >= wanted, "the journal is not sound: {proved:?}");
+    report.add("answers.verify", per_second(usize::try_from(proved.events)?, took), "events/s", None);
+    open.close().await
 }
 
 pub(crate) async fn append_each(journal: &Arc<dyn Journal>, callers: usize, each: usize) -> anyhow::Result<()> {

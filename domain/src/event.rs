@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::{
     AgentEvent, AgentId, BudgetEvent, ExternalEvent, ExternalId, HoldEvent, HoldId, LimitEvent, LimitId, PurseEvent,
-    PurseId, RunEvent, RunId, SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent, TemplateId, TriggerEvent,
-    TriggerId, WorkflowEvent, WorkflowId,
+    PurseId, RunEvent, RunId, SealEvent, SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent, TemplateId,
+    TriggerEvent, TriggerId, WorkflowEvent, WorkflowId,
 };
 
 /// Everything that can happen, whichever aggregate it happened to.
@@ -37,6 +37,8 @@ pub enum Event {
     Budget(BudgetEvent),
     /// To what is spent of a budget.
     Purse(PurseEvent),
+    /// To the seals.
+    Seal(SealEvent),
 }
 
 impl Event {
@@ -56,6 +58,7 @@ impl Event {
             Self::External(event) => event.name(),
             Self::Budget(event) => event.name(),
             Self::Purse(event) => event.name(),
+            Self::Seal(event) => event.name(),
         }
     }
 }
@@ -88,11 +91,13 @@ pub enum Category {
     Budget,
     /// Streams of what is spent of budgets.
     Purse,
+    /// The stream of the seals.
+    Seal,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Workflow,
         Self::Run,
         Self::Task,
@@ -105,6 +110,7 @@ impl Category {
         Self::External,
         Self::Budget,
         Self::Purse,
+        Self::Seal,
     ];
 
     /// The stable lower-case name, also the prefix of the category's event names.
@@ -123,6 +129,7 @@ impl Category {
             Self::External => "external",
             Self::Budget => "budget",
             Self::Purse => "purse",
+            Self::Seal => "seal",
         }
     }
 }
@@ -130,7 +137,7 @@ impl Category {
 /// The name of a category that does not exist.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget and purse"
+    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget, purse and seal"
 )]
 pub struct UnknownCategory(pub String);
 

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{Hash, Position, RecordedEvent};
 
-pub use verify::{Fault, Finding, Report, Verifier, verify};
+pub use verify::{Fault, Finding, Report, SealReport, Unknown, Verifier, verify, verify_against};
 
 /// Separates these hashes from all others that anybody computes with BLAKE3; it belongs to the stored format.
 const CONTEXT: &str = "hishamos 2026 journal event chain version 1";

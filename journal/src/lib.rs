@@ -4,6 +4,7 @@
 //! is recorded never changes. Nothing here knows about engines, read models or HTTP.
 
 mod append;
+pub mod bundle;
 pub mod chain;
 mod checkpoint;
 mod executor;
@@ -16,6 +17,7 @@ mod port;
 pub mod postgres;
 mod prepare;
 mod recorded;
+pub mod seal;
 mod snapshot;
 mod store;
 mod subscription;

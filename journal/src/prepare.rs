@@ -151,6 +151,7 @@ pub(crate) fn category_of(event: &Event) -> Category {
         Event::Hold(_) => Category::Hold,
         Event::Trigger(_) => Category::Trigger,
         Event::External(_) => Category::External,
+        Event::Seal(_) => Category::Seal,
     }
 }
 

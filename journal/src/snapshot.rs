@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
-    Agent, Budgets, Category, Decide, External, Hold, Limit, Purse, Run, Slots, StreamId, Task, Template, Trigger,
-    Workflow,
+    Agent, Budgets, Category, Decide, External, Hold, Limit, Purse, Run, Seals, Slots, StreamId, Task, Template,
+    Trigger, Workflow,
 };
 use parking_lot::Mutex;
 
@@ -107,6 +107,7 @@ pub async fn verify_snapshots(executor: &Executor, snapshots: &dyn Snapshots) ->
             Category::Hold => compare::<Hold>(executor, stream, &snapshot).await?,
             Category::Trigger => compare::<Trigger>(executor, stream, &snapshot).await?,
             Category::External => compare::<External>(executor, stream, &snapshot).await?,
+            Category::Seal => compare::<Seals>(executor, stream, &snapshot).await?,
         };
         match sound {
             Some(true) => report.sound += 1,

@@ -15,5 +15,6 @@ mod kurrent;
 mod postgres;
 mod properties;
 mod sample;
+mod seals;
 mod snapshots;
 mod transfer;

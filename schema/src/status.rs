@@ -234,6 +234,8 @@ named! {
         Budget = "budget",
         /// Streams of what is spent of budgets.
         Purse = "purse",
+        /// The stream of the seals.
+        Seal = "seal",
     }
 
     /// Whose attempts a budget counts.
@@ -442,6 +444,7 @@ impl Category {
             Self::External => domain::Category::External,
             Self::Budget => domain::Category::Budget,
             Self::Purse => domain::Category::Purse,
+            Self::Seal => domain::Category::Seal,
         }
     }
 
@@ -460,6 +463,7 @@ impl Category {
             domain::Category::External => Self::External,
             domain::Category::Budget => Self::Budget,
             domain::Category::Purse => Self::Purse,
+            domain::Category::Seal => Self::Seal,
         }
     }
 }

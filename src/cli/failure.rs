@@ -12,6 +12,10 @@ pub(crate) enum Failure {
     /// What was verified is damaged; all about it was shown already. Exit code 1.
     #[error("the journal is damaged")]
     Damaged,
+    /// Nothing that was verified is damaged, but not all of it could be looked into; all about it was shown already. Exit
+    /// code 3.
+    #[error("not everything could be checked")]
+    Unchecked,
     /// Runs would differ on another version; all about it was shown already. Exit code 1.
     #[error("runs would differ")]
     Differs,
@@ -57,14 +61,14 @@ impl Failure {
         ExitCode::from(match self {
             Self::Run | Self::Damaged | Self::Differs | Self::Unsound => 1,
             Self::Refused { .. } => 2,
-            Self::Infrastructure(_) => 3,
+            Self::Infrastructure(_) | Self::Unchecked => 3,
         })
     }
 
     /// For machines; nothing when the failure is part of an answer that was written already.
     pub(crate) fn json(&self) -> Option<Value> {
         match self {
-            Self::Run | Self::Damaged | Self::Differs | Self::Unsound => None,
+            Self::Run | Self::Damaged | Self::Unchecked | Self::Differs | Self::Unsound => None,
             Self::Refused { code, message } => Some(json!({ "error": { "code": code, "message": message } })),
             Self::Infrastructure(_) => {
                 Some(json!({ "error": { "code": "INFRASTRUCTURE", "message": self.to_string() } }))

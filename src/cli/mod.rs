@@ -2,7 +2,7 @@
 //!
 //! Invariants: answers go to standard output, logs and complaints to standard error; with `--json` standard output
 //! holds JSON and nothing else; the exit code tells success (0), a run that did not complete (1), a refusal or wrong
-//! usage (2), and infrastructure that failed (3).
+//! usage (2), and infrastructure that failed, or what could not be checked (3).
 
 mod admin;
 mod approve;
@@ -47,7 +47,8 @@ Exit codes:
   0  success
   1  the run failed or was cancelled; what was verified is damaged; the catalogue has errors; no platform answered
   2  a refusal, or wrong usage
-  3  infrastructure failed: the server, the database, the network";
+  3  infrastructure failed: the server, the database, the network; what was to be verified could not be checked, or not
+     all of it";
 
 /// HishamOS, an operating system for a company's AI work
 #[derive(Debug, Parser)]
@@ -262,7 +263,7 @@ enum Command {
     },
     /// Prove what happened
     #[command(subcommand)]
-    Audit(Audit),
+    Audit(audit::Audit),
     /// See and move the journal
     #[command(subcommand)]
     Journal(Journal),
@@ -333,17 +334,6 @@ enum Prices {
         /// Write the list to this file instead of the data directory
         #[arg(long, value_name = "LIST.json")]
         output: Option<PathBuf>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum Audit {
-    /// Check the hash chain of every stream
-    Verify,
-    /// Print the whole history of a run, with the state after each event
-    Replay {
-        /// The run's id
-        run: Uuid,
     },
 }
 
@@ -549,8 +539,7 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::CheckCompat { workflow, version, sample } => {
             compat::check(&config, terminal, json, &workflow, version, sample).await
         }
-        Command::Audit(Audit::Verify) => audit::verify(&config, terminal, json).await,
-        Command::Audit(Audit::Replay { run }) => audit::replay(&config, terminal, json, run).await,
+        Command::Audit(command) => Box::pin(audit::audit(command, &config, terminal, json)).await,
         Command::Journal(Journal::Info { url }) => journal::info(&config, terminal, json, url.as_deref()).await,
         Command::Journal(Journal::Copy { from, to, follow }) => {
             journal::copy(&config, terminal, journal::Copy { from, to, follow, json }).await

@@ -31,7 +31,7 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 7] = [
+const PARSED: [&str; 10] = [
     "readers",
     "patience_seconds",
     "drain_seconds",
@@ -39,6 +39,9 @@ const PARSED: [&str; 7] = [
     "latency_ms",
     "default_platforms",
     "more_keys",
+    "enabled",
+    "every_events",
+    "within_seconds",
 ];
 
 /// What the command line says; it has the last word.
@@ -222,6 +225,8 @@ fn check(config: &Config) -> Result<(), Error> {
     }
     let mut ranges = [
         ("journal.readers", u64::from(config.journal.readers), 1, 100),
+        ("seals.every_events", config.seals.every_events, 1, 1_000_000),
+        ("seals.within_seconds", config.seals.within_seconds, 1, 86_400),
         ("journal.patience_seconds", config.journal.patience_seconds, 1, 3600),
         ("engine.drain_seconds", config.engine.drain_seconds, 0, 3600),
         ("engine.takeover_seconds", config.engine.takeover_seconds, 1, 3600),

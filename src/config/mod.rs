@@ -38,6 +38,8 @@ pub(crate) struct Config {
     /// The journal; only a URL stands for one with nothing else said.
     #[serde(deserialize_with = "journal")]
     pub(crate) journal: Journal,
+    /// The seals of the journal.
+    pub(crate) seals: Seals,
     /// The engine.
     pub(crate) engine: Engine,
     /// The private PostgreSQL.
@@ -59,11 +61,42 @@ impl Default for Config {
             default_platforms: Vec::new(),
             platforms: BTreeMap::new(),
             journal: Journal::default(),
+            seals: Seals::default(),
             engine: Engine::default(),
             postgres: Postgres::default(),
             catalog: Catalog::default(),
             graphql: Graphql::default(),
         }
+    }
+}
+
+impl Config {
+    /// Where the secret key of the seals lies.
+    pub(crate) fn seal_key(&self) -> PathBuf {
+        self.seals.key_file.clone().unwrap_or_else(|| self.data_dir.join("seal.key"))
+    }
+}
+
+/// When the journal is sealed, and with what.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Seals {
+    /// Whether this node seals at all.
+    pub(crate) enabled: bool,
+    /// After how many events, at most, 1 to 1,000,000.
+    pub(crate) every_events: u64,
+    /// After how many seconds, at most, once there is something to seal, 1 to 86,400.
+    pub(crate) within_seconds: u64,
+    /// The file with the secret key; `seal.key` in the data directory when not given. Made when it is not there and the
+    /// journal has no key yet.
+    pub(crate) key_file: Option<PathBuf>,
+    /// A file outside of the database to which every statement is appended as well.
+    pub(crate) copy_to: Option<PathBuf>,
+}
+
+impl Default for Seals {
+    fn default() -> Self {
+        Self { enabled: true, every_events: 10_000, within_seconds: 60, key_file: None, copy_to: None }
     }
 }
 

@@ -182,6 +182,7 @@ fn data_of(event: &Event) -> Result<Value, serde_json::Error> {
         Event::External(event) => serde_json::to_value(event),
         Event::Budget(event) => serde_json::to_value(event),
         Event::Purse(event) => serde_json::to_value(event),
+        Event::Seal(event) => serde_json::to_value(event),
     }?;
     Ok(match value {
         Value::Object(fields) => fields.into_iter().next().map_or_else(|| json!({}), |(_, fields)| fields),

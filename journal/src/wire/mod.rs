@@ -15,6 +15,7 @@ mod limit;
 mod purse;
 mod registry;
 mod run;
+mod seal;
 mod slots;
 mod task;
 mod template;
@@ -144,6 +145,7 @@ pub fn encode(event: &Event) -> Result<Encoded, String> {
         Event::Hold(event) => hold::freeze(event),
         Event::Trigger(event) => trigger::freeze(event),
         Event::External(event) => external::freeze(event),
+        Event::Seal(event) => seal::freeze(event),
     }
 }
 

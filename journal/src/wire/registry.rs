@@ -1,7 +1,7 @@
 //! The closed list of event types and their versions. Adding an event is one struct and one line here.
 
 use super::run::{control, start, steps, waits};
-use super::{agent, budget, external, hold, limit, purse, slots, task, template, trigger, workflow};
+use super::{agent, budget, external, hold, limit, purse, seal, slots, task, template, trigger, workflow};
 
 /// Makes the list of types, the dispatch of decoding, and each struct's [`Frozen`](super::Frozen) from one table.
 ///
@@ -167,6 +167,10 @@ registry! {
     "trigger.missed" { 1 => trigger::MissedV1 }
     "trigger.buffered" { 1 => trigger::BufferedV1<'_> }
     "trigger.run_ended" { 1 => trigger::RunEndedV1 }
+
+    "seal.key_introduced" { 1 => seal::KeyIntroducedV1 }
+    "seal.key_rotated" { 1 => seal::KeyRotatedV1 }
+    "seal.sealed" { 1 => seal::SealedV1 }
 
     "external.posted" { 1 => external::PostedV1<'_> }
 }

@@ -148,7 +148,8 @@ impl Entities {
             | domain::Category::Trigger
             | domain::Category::External
             | domain::Category::Budget
-            | domain::Category::Purse => None,
+            | domain::Category::Purse
+            | domain::Category::Seal => None,
         })
     }
 

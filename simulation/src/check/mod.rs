@@ -164,7 +164,7 @@ impl Checker {
                 heard.insert(slots);
             }
             Event::Limit(event) => self.limits.take(event),
-            // Triggers and budgets are not in this world.
+            // Triggers, budgets and seals are not in this world.
             Event::Hold(_)
             | Event::Agent(_)
             | Event::Template(_)
@@ -172,7 +172,8 @@ impl Checker {
             | Event::Trigger(_)
             | Event::External(_)
             | Event::Budget(_)
-            | Event::Purse(_) => {}
+            | Event::Purse(_)
+            | Event::Seal(_) => {}
         }
     }
 

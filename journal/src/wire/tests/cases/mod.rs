@@ -2,6 +2,7 @@
 //! matches its file, so give it a new name instead.
 
 mod run;
+mod seal;
 mod trigger;
 mod workflow;
 
@@ -35,6 +36,7 @@ pub(super) fn all() -> Vec<(String, Event)> {
     cases.extend(named("full", trigger::full()));
     cases.extend(named("bare", trigger::bare()));
     cases.extend(trigger::variants());
+    cases.extend(named("full", seal::full()));
     let key = || "writer".parse().unwrap();
     for scope in [LimitScope::Workflow(key()), LimitScope::Agent(key()), LimitScope::Platform(key())] {
         let name = format!("of_{}", scope.kind());

@@ -1,6 +1,7 @@
 //! Strategies for arbitrary events.
 
 mod run;
+mod seal;
 mod trigger;
 mod workflow;
 
@@ -40,7 +41,8 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         purse_event(),
         hold_event(),
         trigger::event(),
-        trigger::external()
+        trigger::external(),
+        seal::event()
     ]
 }
 

@@ -1,4 +1,4 @@
-//! `hishamos audit`: proving what happened, straight from the journal.
+//! `hishamos audit replay`: a run again, event by event.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,83 +6,29 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use cqrs_es::Aggregate;
 use domain::{Event, Run, RunEvent, RunId, StreamId, Task, TaskId};
-use journal::postgres::PostgresSnapshots;
-use journal::{Executor, Journal, RecordedEvent};
-use serde_json::{Map, Value, json};
+use journal::{Executor, Journal, Position, RecordedEvent};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::attached::Attached;
-use super::failure::Failure;
-use super::terminal::{Style, Terminal, cut, printable};
+use super::{fields, moment};
+use crate::cli::attached::Attached;
+use crate::cli::failure::Failure;
+use crate::cli::terminal::{Style, Terminal, cut, printable};
 use crate::config::Config;
 
 /// How many events of a stream are read at a time.
 const PAGE: usize = 1000;
-
-/// `hishamos audit verify`.
-pub(crate) async fn verify(config: &Config, terminal: &mut Terminal, as_json: bool) -> Result<(), Failure> {
-    let attached = Attached::open(config).await?;
-    let report = journal::chain::verify(&*attached.store.journal).await;
-    let snapshots = PostgresSnapshots::new(attached.store.pool.clone());
-    let executor = Executor::new(Arc::clone(&attached.store.journal));
-    let snapshots = journal::verify_snapshots(&executor, &snapshots).await;
-    attached.close().await?;
-    let report = report.context("the journal could not be checked; that says nothing about its soundness")?;
-    // Snapshots are no part of the record, but states are computed with them.
-    let snapshots = snapshots.context("the snapshots could not be compared with the journal")?;
-    let sound = report.is_sound() && snapshots.wrong.is_empty();
-    if as_json {
-        let findings: Vec<Value> = report
-            .findings
-            .iter()
-            .map(|finding| {
-                json!({
-                    "position": finding.position.to_string(),
-                    "event": finding.event.to_string(),
-                    "stream": format!("{}-{}", finding.category, finding.stream),
-                    "revision": finding.revision,
-                    "fault": finding.fault.to_string(),
-                })
-            })
-            .collect();
-        terminal.json(&json!({
-            "sound": sound,
-            "events": report.events,
-            "streams": report.streams,
-            "position": report.position.to_string(),
-            "faults": report.faults,
-            "findings": findings,
-            "snapshots": {
-                "sound": snapshots.sound,
-                "unused": snapshots.unused,
-                "wrong": snapshots.wrong.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            },
-        }));
-    } else {
-        for finding in &report.findings {
-            let glyph = terminal.paint(Style::Bad, "✗");
-            terminal.line(format!("{glyph} {finding}"));
-        }
-        for stream in &snapshots.wrong {
-            let glyph = terminal.paint(Style::Bad, "✗");
-            terminal.line(format!("{glyph} the snapshot of {stream} is not what its events come to"));
-        }
-        let (style, verdict) = if sound {
-            (Style::Good, "✓ sound".to_owned())
-        } else if report.is_sound() {
-            (Style::Bad, "✗ wrong snapshots".to_owned())
-        } else {
-            (Style::Bad, format!("✗ {} faults", report.faults))
-        };
-        let verdict = terminal.paint(style, &verdict);
-        let (events, streams, position) = (report.events, report.streams, report.position);
-        terminal.line(format!("{verdict}: {events} events in {streams} streams, up to position {position}"));
-    }
-    if sound { Ok(()) } else { Err(Failure::Damaged) }
-}
+/// How many changes of a state are shown to people.
+const SHOWN: usize = 12;
 
 /// `hishamos audit replay`.
-pub(crate) async fn replay(config: &Config, terminal: &mut Terminal, as_json: bool, run: Uuid) -> Result<(), Failure> {
+pub(super) async fn replay(
+    config: &Config,
+    terminal: &mut Terminal,
+    as_json: bool,
+    run: Uuid,
+    at: Option<Position>,
+) -> Result<(), Failure> {
     let attached = Attached::open(config).await?;
     let journal = Arc::clone(&attached.store.journal);
     let history = history(&*journal, RunId::from_uuid(run)).await;
@@ -92,16 +38,34 @@ pub(crate) async fn replay(config: &Config, terminal: &mut Terminal, as_json: bo
         Err(_) => Ok(Run::default()),
     };
     attached.close().await?;
-    let (history, base) = (history?, base?);
+    let (mut history, base) = (history?, base?);
+    history.retain(|recorded| at.is_none_or(|at| recorded.position <= at));
     if history.is_empty() {
-        return Err(Failure::Refused { code: "RUN_NOT_FOUND".to_owned(), message: format!("there is no run {run}") });
+        return Err(Failure::Refused {
+            code: "RUN_NOT_FOUND".to_owned(),
+            message: match at {
+                Some(at) => format!("there is no run {run}, or it had not begun at position {at}"),
+                None => format!("there is no run {run}"),
+            },
+        });
     }
     let steps = step_names(&history);
+    let base_is_empty = base.id().is_none();
     let mut folded = Folded { run: base, ..Folded::default() };
     let mut entries = Vec::new();
+    // The state of each stream before the event, from nothing on; a run that took over a history begins with that.
+    let mut before: HashMap<StreamId, Value> = HashMap::new();
+    if !base_is_empty {
+        before.insert(
+            RunId::from_uuid(run).into(),
+            serde_json::to_value(&folded.run).context("a state cannot be shown")?,
+        );
+    }
     for recorded in &history {
         let event = recorded.event().context("an event cannot be read; `hishamos audit verify` says more")?;
         let state = folded.after(recorded.stream, event)?;
+        let changes = changes(before.get(&recorded.stream).unwrap_or(&Value::Null), &state);
+        before.insert(recorded.stream, state.clone());
         if as_json {
             entries.push(json!({
                 "position": recorded.position.to_string(),
@@ -113,6 +77,7 @@ pub(crate) async fn replay(config: &Config, terminal: &mut Terminal, as_json: bo
                 "actor": recorded.metadata.actor.to_string(),
                 "hash": recorded.hash.to_string(),
                 "payload": fields(event)?,
+                "changes": changes.iter().map(Change::as_value).collect::<Vec<_>>(),
                 "state": state,
             }));
         } else {
@@ -122,6 +87,14 @@ pub(crate) async fn replay(config: &Config, terminal: &mut Terminal, as_json: bo
             terminal.line(format!("{heading}  {place}  by {}", recorded.metadata.actor));
             let state = terminal.paint(Style::Dim, &format!("        state: {}", summary(&state)));
             terminal.line(state);
+            for change in changes.iter().take(SHOWN) {
+                let change = terminal.paint(Style::Dim, &format!("          {}", change.line()));
+                terminal.line(change);
+            }
+            if let Some(more) = changes.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+                let more = terminal.paint(Style::Dim, &format!("          and {more} more; --json shows all"));
+                terminal.line(more);
+            }
         }
     }
     if as_json {
@@ -215,28 +188,6 @@ impl Folded {
     }
 }
 
-/// The fields of an event, without the name of its variant, which its type tells already.
-fn fields(event: &Event) -> Result<Value, Failure> {
-    let tagged = match event {
-        Event::Workflow(event) => serde_json::to_value(event),
-        Event::Run(event) => serde_json::to_value(event),
-        Event::Task(event) => serde_json::to_value(event),
-        Event::Agent(event) => serde_json::to_value(event),
-        Event::Template(event) => serde_json::to_value(event),
-        Event::Limit(event) => serde_json::to_value(event),
-        Event::Slots(event) => serde_json::to_value(event),
-        Event::Hold(event) => serde_json::to_value(event),
-        Event::Budget(event) => serde_json::to_value(event),
-        Event::Purse(event) => serde_json::to_value(event),
-        Event::Trigger(event) => serde_json::to_value(event),
-        Event::External(event) => serde_json::to_value(event),
-    };
-    Ok(match tagged.context("an event cannot be shown")? {
-        Value::Object(tagged) => tagged.into_iter().next().map_or(Value::Null, |(_, fields)| fields),
-        _ => Value::Object(Map::new()),
-    })
-}
-
 /// A state in one line: where it stands, and where its parts stand.
 fn summary(state: &Value) -> String {
     let status = |value: &Value| value.get("status").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -251,7 +202,80 @@ fn summary(state: &Value) -> String {
     cut(&printable(&text), 160)
 }
 
-fn moment(recorded: &RecordedEvent) -> String {
-    jiff::Timestamp::from_microsecond(recorded.recorded_at.as_micros())
-        .map_or_else(|_| "-".to_owned(), |moment| format!("{moment:.6}"))
+/// What an event changed in a state: a place, and what stood and stands there.
+#[derive(Debug, PartialEq)]
+struct Change {
+    path: String,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+impl Change {
+    fn as_value(&self) -> Value {
+        json!({ "path": self.path, "before": self.before, "after": self.after })
+    }
+
+    fn line(&self) -> String {
+        let shown = |value: &Value| cut(&printable(&value.to_string()), 60);
+        match (&self.before, &self.after) {
+            (None, Some(after)) => format!("+ {} = {}", self.path, shown(after)),
+            (Some(before), None) => format!("- {} was {}", self.path, shown(before)),
+            (Some(before), Some(after)) => format!("~ {}: {} → {}", self.path, shown(before), shown(after)),
+            (None, None) => self.path.clone(),
+        }
+    }
+}
+
+/// The difference between two states, to the deepest place that differs.
+fn changes(before: &Value, after: &Value) -> Vec<Change> {
+    let mut found = Vec::new();
+    compare("", Some(before).filter(|before| !before.is_null()), Some(after), &mut found);
+    found
+}
+
+fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mut Vec<Change>) {
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match (before, after) {
+        (before, after) if before == after => {}
+        (Some(Value::Object(before)), Some(Value::Object(after))) => {
+            for (name, value) in before {
+                compare(&below(name), Some(value), after.get(name), found);
+            }
+            for (name, value) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
+                compare(&below(name), None, Some(value), found);
+            }
+        }
+        (Some(Value::Array(before)), Some(Value::Array(after))) => {
+            for place in 0..before.len().max(after.len()) {
+                compare(&format!("{path}[{place}]"), before.get(place), after.get(place), found);
+            }
+        }
+        // Of what begins, each field that says something.
+        (None, Some(Value::Object(after))) if path.is_empty() => {
+            for (name, value) in after.iter().filter(|(_, value)| !value.is_null()) {
+                compare(name, None, Some(value), found);
+            }
+        }
+        (before, after) => {
+            found.push(Change { path: path.to_owned(), before: before.cloned(), after: after.cloned() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_told_at_its_deepest_place() {
+        let before = json!({ "status": "running", "steps": { "a": { "status": "running" } }, "list": [1], "gone": 0 });
+        let after = json!({ "status": "running", "steps": { "a": { "status": "done" } }, "list": [1, 2], "new": true });
+        let lines: Vec<String> = changes(&before, &after).iter().map(Change::line).collect();
+        let wanted = ["~ steps.a.status: \"running\" → \"done\"", "+ list[1] = 2", "- gone was 0", "+ new = true"];
+        assert_eq!(lines, wanted);
+        assert_eq!(changes(&before, &before), []);
+        let first: Vec<String> =
+            changes(&Value::Null, &json!({ "id": 1, "end": null })).iter().map(Change::line).collect();
+        assert_eq!(first, ["+ id = 1"]);
+    }
 }
