@@ -15,10 +15,11 @@ MAY_KNOW = {
     "engine": {"domain", "journal", "commands", "providers"},
     "schema": {"domain", "journal", "commands", "projections"},
     "selection": {"domain"},
+    "integrations": {"domain", "journal", "commands"},
     "testkit": {"cluster"},
     "simulation": {"domain", "journal", "commands", "engine", "providers"},
     "bench": {"domain", "journal", "commands", "projections", "providers", "engine", "cluster", "selection", "testkit"},
-    "hishamos": {"domain", "journal", "commands", "projections", "providers", "engine", "schema", "selection", "cluster"},
+    "hishamos": {"domain", "journal", "commands", "projections", "providers", "engine", "integrations", "schema", "selection", "cluster"},
 }
 # What only tests know; the testkit is for all of them.
 TESTS_MAY_KNOW = {

@@ -19,14 +19,14 @@ SPAWN_ALLOWED = re.compile(r"(?:^|/)(?:tests|testkit|bench)(?:/|\.rs$)")
 SPEAKS_OF_THEM = {".ci/tidy.py"}
 # Where error codes are made. Every word in capitals that stands alone in quotes there is a code, unless listed below.
 CODE_PLACES = re.compile(
-    r"(?:domain/src/\w+/(?:decide|refusal)|commands/src/error|projections/src/error)\.rs$|(?:schema/src|src/server|src/cli)/.*\.rs$"
+    r"(?:domain/src/\w+/(?:decide|refusal)|commands/src/error|projections/src/error)\.rs$|(?:schema/src|src/server|src/cli|integrations/src)/.*\.rs$"
 )
 CODE = re.compile(r'"([A-Z]+(?:_[A-Z]+)*)"')
 TESTS = re.compile(r"^#\[cfg\(test\)\]\n(?:#\[[^\]]*\]\n)*mod \w+ \{.*", re.MULTILINE | re.DOTALL)
 NO_CODES = {
     "REFUSAL",  # a kind; the other kinds are codes as well
-    "NO_COLOR",  # a variable of the environment
-    "GET",  # a method of HTTP
+    "NO_COLOR", "CARGO_PKG_VERSION",  # variables of the environment
+    "GET", "POST",  # methods of HTTP
     "URL", "UTC",  # in the help of the command line, and a time zone
     # causes that `explain` tells
     "APPROVAL", "ATTEMPT", "CHILD", "ENGINE", "FAILED", "ITEMS", "LIMIT", "NEEDS", "NOT_REACHED", "PAUSED", "RESTING", "RETRY",

@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::server::health::Check;
 use crate::server::{self, Server};
 use crate::store::Store;
-use crate::{announce, platforms};
+use crate::{announce, platforms, webhooks};
 
 /// How long a room may take to end beyond what it promises itself.
 const LONGEST_STOP: Duration = Duration::from_secs(60);
@@ -120,7 +120,9 @@ impl App {
         let journal: Arc<dyn Journal> = Arc::clone(&store.journal);
         let head = journal.head().await?;
         let snapshots = Arc::new(PostgresSnapshots::new(store.pool.clone()));
-        let commands = Commands::new(Arc::clone(&journal)).with_snapshots(snapshots);
+        let setup = webhooks::setup(config)?;
+        let hooks = webhooks::Hooks::new(config, setup.keys.clone())?;
+        let commands = Commands::new(Arc::clone(&journal)).with_snapshots(snapshots).with_webhooks(setup);
 
         let (membership, members) = store.join().await?;
         rooms.push(Room::open("membership", |stop| async move {
@@ -168,6 +170,13 @@ impl App {
             }));
         }
         rooms.push(Room::open("triggers", |stop| async move { Ok(triggers.run(stop).await?) }));
+        let (telling, _) = integrations::webhooks::Service::new(
+            webhooks::options(config),
+            commands.clone(),
+            Arc::clone(&checkpoints) as _,
+            members.clone(),
+        )?;
+        rooms.push(Room::open("webhooks", |stop| async move { Ok(telling.run(stop).await?) }));
         let (engine, handle) = Engine::new(options, commands.clone(), registry, checkpoints, members);
         rooms.push(Room::open("engine", |stop| async move { Ok(engine.run(stop).await?) }));
 
@@ -183,11 +192,12 @@ impl App {
                 }
             }
         });
+        let hooks = Some(server::Hooks { commands: commands.clone(), hooks, queries: queries.clone() });
         let checks = vec![Check::journal(Arc::clone(&journal)), Check::projections(queries, journal), following];
         let documents = &config.graphql;
         let documents = server::Documents::load(documents.documents.as_deref(), documents.only_listed)?;
         let schema = schema::build(parts, &schema::Limits::default());
-        let parts = server::Parts { schema, documents, checks, metrics };
+        let parts = server::Parts { schema, documents, checks, metrics, hooks };
         let server = Server::bind(server::Options::new(config.listen, Actor::person(&config.person)), parts)?;
         let url = format!("http://{}", server.address());
         rooms.push(Room::open("server", |stop| async move { Ok(server.run(stop).await?) }));

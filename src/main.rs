@@ -11,6 +11,7 @@ mod config;
 mod platforms;
 mod server;
 mod store;
+mod webhooks;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

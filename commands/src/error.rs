@@ -172,6 +172,21 @@ pub enum Refused {
         /// Every problem, with its place.
         problems: String,
     },
+    /// There is no master key.
+    #[error("this installation has no master key for webhooks, so there are none")]
+    WebhooksOff,
+    /// There are as many as there may be.
+    #[error("there are {max} webhooks, which is the most there may be; delete one first")]
+    WebhooksTooMany {
+        /// The most.
+        max: usize,
+    },
+    /// The master key is another one.
+    #[error("{0}")]
+    WebhookKey(crate::webhooks::OtherKey),
+    /// A range that cannot be delivered once more.
+    #[error("the replay is not possible: {0}")]
+    ReplayInvalid(String),
     /// What is to be recorded is larger than the journal takes.
     #[error("the request cannot be recorded: {0}")]
     TooLarge(String),
@@ -209,6 +224,10 @@ impl Refusal for Refused {
             Self::InputTooLarge(_) => "RUN_INPUT_TOO_LARGE",
             Self::SchemaInvalid { .. } => "SCHEMA_INVALID",
             Self::ExampleInvalid { .. } => "TEMPLATE_EXAMPLE_INVALID",
+            Self::WebhooksOff => "WEBHOOKS_OFF",
+            Self::WebhooksTooMany { .. } => "WEBHOOKS_TOO_MANY",
+            Self::WebhookKey(_) => "WEBHOOK_KEY_UNKNOWN",
+            Self::ReplayInvalid(_) => "REPLAY_INVALID",
             Self::TooLarge(_) => "TOO_LARGE",
         }
     }

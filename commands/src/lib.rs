@@ -26,6 +26,7 @@ mod schemas;
 mod surroundings;
 mod templates;
 mod triggers;
+pub mod webhooks;
 mod workflows;
 
 use std::sync::Arc;
@@ -54,6 +55,7 @@ pub struct Commands {
     schemas: SchemaCache,
     surroundings: Arc<dyn Surroundings>,
     launch: launch::LaunchSlot,
+    webhooks: Option<Arc<webhooks::WebhookSetup>>,
 }
 
 impl Commands {
@@ -71,6 +73,7 @@ impl Commands {
             schemas: SchemaCache::default(),
             surroundings,
             launch: launch::LaunchSlot::default(),
+            webhooks: None,
         }
     }
 

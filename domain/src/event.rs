@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    AgentEvent, AgentId, BudgetEvent, ExternalEvent, ExternalId, HoldEvent, HoldId, LimitEvent, LimitId, PurseEvent,
-    PurseId, RunEvent, RunId, SealEvent, SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent, TemplateId,
-    TriggerEvent, TriggerId, WorkflowEvent, WorkflowId,
+    AgentEvent, AgentId, BudgetEvent, DeliveryEvent, DeliveryId, ExternalEvent, ExternalId, HoldEvent, HoldId,
+    LimitEvent, LimitId, PurseEvent, PurseId, RunEvent, RunId, SealEvent, SlotsEvent, SlotsId, TaskEvent, TaskId,
+    TemplateEvent, TemplateId, TriggerEvent, TriggerId, WebhookEvent, WebhookId, WorkflowEvent, WorkflowId,
 };
 
 /// Everything that can happen, whichever aggregate it happened to.
@@ -39,6 +39,10 @@ pub enum Event {
     Purse(PurseEvent),
     /// To the seals.
     Seal(SealEvent),
+    /// To a webhook.
+    Webhook(WebhookEvent),
+    /// To a delivery.
+    Delivery(DeliveryEvent),
 }
 
 impl Event {
@@ -59,6 +63,8 @@ impl Event {
             Self::Budget(event) => event.name(),
             Self::Purse(event) => event.name(),
             Self::Seal(event) => event.name(),
+            Self::Webhook(event) => event.name(),
+            Self::Delivery(event) => event.name(),
         }
     }
 }
@@ -93,11 +99,15 @@ pub enum Category {
     Purse,
     /// The stream of the seals.
     Seal,
+    /// Streams of webhooks.
+    Webhook,
+    /// Streams of deliveries.
+    Delivery,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Workflow,
         Self::Run,
         Self::Task,
@@ -111,6 +121,8 @@ impl Category {
         Self::Budget,
         Self::Purse,
         Self::Seal,
+        Self::Webhook,
+        Self::Delivery,
     ];
 
     /// The stable lower-case name, also the prefix of the category's event names.
@@ -130,6 +142,8 @@ impl Category {
             Self::Budget => "budget",
             Self::Purse => "purse",
             Self::Seal => "seal",
+            Self::Webhook => "webhook",
+            Self::Delivery => "delivery",
         }
     }
 }
@@ -137,7 +151,7 @@ impl Category {
 /// The name of a category that does not exist.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget, purse and seal"
+    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget, purse, seal, webhook and delivery"
 )]
 pub struct UnknownCategory(pub String);
 
@@ -175,4 +189,4 @@ macro_rules! stream_of {
 }
 stream_of!(WorkflowId => Workflow, RunId => Run, TaskId => Task, AgentId => Agent, TemplateId => Template,
     LimitId => Limit, SlotsId => Slots, HoldId => Hold, TriggerId => Trigger,
-    ExternalId => External, PurseId => Purse);
+    ExternalId => External, PurseId => Purse, WebhookId => Webhook, DeliveryId => Delivery);

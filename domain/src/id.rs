@@ -74,6 +74,10 @@ ids! {
     TriggerId,
     /// An external event, by the name and id that its poster gives it.
     ExternalId,
+    /// A webhook; follows from the command that subscribed.
+    WebhookId,
+    /// A delivery: of one event, to one webhook.
+    DeliveryId,
 }
 
 macro_rules! keyed {
@@ -204,6 +208,22 @@ impl ExternalId {
     pub fn of(tenant: &str, name: &Key, id: &str) -> Self {
         let parts = [tenant.as_bytes(), name.as_str().as_bytes(), id.as_bytes()];
         Self(hashed("hishamos 2026 id of an external event", &parts))
+    }
+}
+
+impl WebhookId {
+    /// The webhook that a command subscribes: a repeated command means the same one.
+    #[must_use]
+    pub fn of_command(command: CommandId) -> Self {
+        Self(hashed("hishamos 2026 id of a webhook", &[command.as_uuid().as_bytes()]))
+    }
+}
+
+impl DeliveryId {
+    /// The delivery of an event to a webhook: whoever makes it, and however often, it is one.
+    #[must_use]
+    pub fn of(webhook: WebhookId, event: EventId) -> Self {
+        Self(hashed("hishamos 2026 id of a delivery", &[webhook.as_uuid().as_bytes(), event.as_uuid().as_bytes()]))
     }
 }
 

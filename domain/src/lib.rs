@@ -11,6 +11,7 @@ mod bilingual;
 pub mod budget;
 mod capability;
 mod decide;
+pub mod delivery;
 mod event;
 mod expression;
 pub mod external;
@@ -29,6 +30,7 @@ pub mod task;
 pub mod template;
 mod time;
 pub mod trigger;
+pub mod webhook;
 pub mod workflow;
 
 pub use actor::{Actor, ActorKind};
@@ -37,13 +39,14 @@ pub use bilingual::{Bilingual, Language};
 pub use budget::{BudgetCommand, BudgetEvent, BudgetRefusal, Budgets};
 pub use capability::{Capability, UnknownCapability};
 pub use decide::{Decide, Refusal};
+pub use delivery::{Delivery, DeliveryCommand, DeliveryEvent, DeliveryRefusal};
 pub use event::{Category, Event, StreamId, UnknownCategory};
 pub use expression::{Expression, ExpressionError, Reference, Root};
 pub use external::{External, ExternalCommand, ExternalEvent, ExternalRefusal};
 pub use hold::{Hold, HoldCommand, HoldEvent, HoldRefusal};
 pub use id::{
-    AgentId, CommandId, EventId, ExternalId, HoldId, LimitId, NodeId, PurseId, RunId, SlotsId, TaskId, TemplateId,
-    TriggerId, WorkflowId,
+    AgentId, CommandId, DeliveryId, EventId, ExternalId, HoldId, LimitId, NodeId, PurseId, RunId, SlotsId, TaskId,
+    TemplateId, TriggerId, WebhookId, WorkflowId,
 };
 pub use key::{InvalidKey, Key, StepName};
 pub use limit::{Limit, LimitCommand, LimitEvent, LimitRefusal};
@@ -58,6 +61,7 @@ pub use task::{Task, TaskCommand, TaskEvent, TaskRefusal};
 pub use template::{Template, TemplateCommand, TemplateEvent, TemplateRefusal};
 pub use time::Timestamp;
 pub use trigger::{Trigger, TriggerCommand, TriggerEvent, TriggerRefusal};
+pub use webhook::{Webhook, WebhookCommand, WebhookEvent, WebhookRefusal};
 pub use workflow::{Definition, DefinitionError, Step, Workflow, WorkflowCommand, WorkflowEvent, WorkflowRefusal};
 
 /// Names these rules: a hash of their sources. A state that rules of another name have folded is folded anew.

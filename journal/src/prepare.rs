@@ -148,6 +148,8 @@ pub(crate) fn category_of(event: &Event) -> Category {
         Event::Slots(_) => Category::Slots,
         Event::Budget(_) => Category::Budget,
         Event::Purse(_) => Category::Purse,
+        Event::Webhook(_) => Category::Webhook,
+        Event::Delivery(_) => Category::Delivery,
         Event::Hold(_) => Category::Hold,
         Event::Trigger(_) => Category::Trigger,
         Event::External(_) => Category::External,

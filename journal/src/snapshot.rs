@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
-    Agent, Budgets, Category, Decide, External, Hold, Limit, Purse, Run, Seals, Slots, StreamId, Task, Template,
-    Trigger, Workflow,
+    Agent, Budgets, Category, Decide, Delivery, External, Hold, Limit, Purse, Run, Seals, Slots, StreamId, Task, Template,
+    Trigger, Webhook, Workflow,
 };
 use parking_lot::Mutex;
 
@@ -104,6 +104,8 @@ pub async fn verify_snapshots(executor: &Executor, snapshots: &dyn Snapshots) ->
             Category::Slots => compare::<Slots>(executor, stream, &snapshot).await?,
             Category::Budget => compare::<Budgets>(executor, stream, &snapshot).await?,
             Category::Purse => compare::<Purse>(executor, stream, &snapshot).await?,
+            Category::Webhook => compare::<Webhook>(executor, stream, &snapshot).await?,
+            Category::Delivery => compare::<Delivery>(executor, stream, &snapshot).await?,
             Category::Hold => compare::<Hold>(executor, stream, &snapshot).await?,
             Category::Trigger => compare::<Trigger>(executor, stream, &snapshot).await?,
             Category::External => compare::<External>(executor, stream, &snapshot).await?,

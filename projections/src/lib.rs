@@ -21,6 +21,7 @@ mod search;
 mod service;
 mod tables;
 mod usage;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -28,14 +29,16 @@ pub use compare::{Comparison, TableComparison};
 pub use error::Error;
 pub use past::Past;
 pub use queries::{
-    ApprovalFilter, CatalogFilter, DefinitionDiff, Effort, FieldDiff, FoundRow, Page, Queries, RunComparison,
-    RunFilter, RunSide, StepChange, StepComparison, StepDiff, StepSide, UsageFilter, UsageGroups, UsageRow, Window,
+    ApprovalFilter, CatalogFilter, DefinitionDiff, DeliveryFilter, Effort, FieldDiff, FoundRow, Page, Queries,
+    RunComparison, RunFilter, RunSide, StepChange, StepComparison, StepDiff, StepSide, UsageFilter, UsageGroups,
+    UsageRow, Window,
 };
 pub use rebuild::Rebuilding;
 pub use rows::{
-    AgentMetricsRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, CheckpointRow, DecisionRow, HoldRow, ItemRow,
-    LimitRow, PauseRow, RelativeRow, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StatusCountRow, StepRow, TaskRow,
-    TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
+    AgentMetricsRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, CheckpointRow, DecisionRow,
+    DeliveryAttemptRow, DeliveryRow, HoldRow, ItemRow, LimitRow, PauseRow, RelativeRow, RunRow, SeatRow, SignalRow,
+    SlotsRow, StallRow, StatusCountRow, StepRow, TaskRow, TemplateRow, TemplateVersionRow, WorkflowRow,
+    WorkflowVersionRow,
 };
 pub use service::{Handle, Options, Service, compare, create_tables, forget, is_used, names, rebuild};
 
@@ -48,5 +51,6 @@ fn projectors() -> Vec<Arc<dyn projector::Projector>> {
         Arc::new(runs::Runs),
         Arc::new(search::Search),
         Arc::new(usage::UsageModel),
+        Arc::new(webhooks::Webhooks),
     ]
 }

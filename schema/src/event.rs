@@ -99,6 +99,8 @@ pub(crate) fn payload(event: &domain::Event) -> Result<Value, serde_json::Error>
         domain::Event::Hold(event) => serde_json::to_value(event),
         domain::Event::Budget(event) => serde_json::to_value(event),
         domain::Event::Purse(event) => serde_json::to_value(event),
+        domain::Event::Webhook(event) => serde_json::to_value(event),
+        domain::Event::Delivery(event) => serde_json::to_value(event),
         domain::Event::Trigger(event) => serde_json::to_value(event),
         domain::Event::External(event) => serde_json::to_value(event),
         domain::Event::Seal(event) => serde_json::to_value(event),

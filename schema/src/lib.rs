@@ -31,6 +31,7 @@ mod template;
 mod trigger;
 mod usage;
 mod versions;
+mod webhook;
 mod words;
 mod workflow;
 

@@ -236,6 +236,22 @@ named! {
         Purse = "purse",
         /// The stream of the seals.
         Seal = "seal",
+        /// Streams of webhooks.
+        Webhook = "webhook",
+        /// Streams of deliveries to webhooks.
+        Delivery = "delivery",
+    }
+
+    /// Where the delivery of an event to a webhook stands.
+    DeliveryStatus {
+        /// Somebody asked for it, and an attempt is due.
+        Requested = "requested",
+        /// It failed, and waits for its next attempt.
+        Waiting = "waiting",
+        /// The webhook took it.
+        Delivered = "delivered",
+        /// It failed for good, or the webhook was disabled or deleted.
+        GivenUp = "given_up",
     }
 
     /// Whose attempts a budget counts.
@@ -445,6 +461,8 @@ impl Category {
             Self::Budget => domain::Category::Budget,
             Self::Purse => domain::Category::Purse,
             Self::Seal => domain::Category::Seal,
+            Self::Webhook => domain::Category::Webhook,
+            Self::Delivery => domain::Category::Delivery,
         }
     }
 
@@ -464,6 +482,8 @@ impl Category {
             domain::Category::Budget => Self::Budget,
             domain::Category::Purse => Self::Purse,
             domain::Category::Seal => Self::Seal,
+            domain::Category::Webhook => Self::Webhook,
+            domain::Category::Delivery => Self::Delivery,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_graphql::{Request, Variables};
 use commands::Commands;
+use commands::webhooks::{Keys, Reach, WebhookSetup};
 use domain::run::TaskEnd;
 use domain::task::{Choice, Pacing};
 use domain::{
@@ -34,7 +35,8 @@ impl House {
     pub(crate) async fn new() -> Self {
         let database = Database::create().await;
         let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
-        let commands = Commands::new(Arc::clone(&journal));
+        let setup = WebhookSetup { keys: Keys::new(&[7; 32]), reach: Reach::default() };
+        let commands = Commands::new(Arc::clone(&journal)).with_webhooks(setup);
         let options = projections::Options { linger: Duration::ZERO, ..Default::default() };
         let service = projections::Service::open(database.pool().clone(), Arc::clone(&journal), options).await.unwrap();
         let parts = Parts {

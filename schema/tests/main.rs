@@ -18,3 +18,4 @@ mod sdl;
 mod steering;
 mod triggers;
 mod updates;
+mod webhooks;

@@ -29,6 +29,7 @@ mod triggers;
 mod up;
 mod watch;
 mod watch_catalog;
+mod webhook;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -279,6 +280,9 @@ enum Command {
     /// Manage what starts runs at times, on events and on posts from outside
     #[command(subcommand)]
     Trigger(triggers::Triggers),
+    /// Tell others when something happens, see what they were told, and tell it once more
+    #[command(subcommand)]
+    Webhook(webhook::Webhooks),
     /// Manage the catalogue of agents, templates and workflows
     #[command(subcommand)]
     Catalog(Catalog),
@@ -546,6 +550,10 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         }
         Command::Journal(Journal::Switch) => journal::switch(&config, terminal, json).await,
         Command::Rebuild { name, .. } => admin::rebuild(&config, terminal, json, name.as_deref()).await,
+        Command::Webhook(asked) => {
+            let client = run::running_server(&config, None).await?;
+            webhook::webhook(&client, terminal, json, asked).await
+        }
         Command::Trigger(command) => triggers::trigger(&config, terminal, json, command).await,
         Command::Catalog(command) => catalog(command, &config, terminal, json).await,
         Command::Find(asked) => find::find(&config, terminal, json, &asked),

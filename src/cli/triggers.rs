@@ -15,6 +15,7 @@ use super::attached::Attached;
 use super::failure::Failure;
 use super::terminal::{Terminal, cut, printable};
 use crate::config::Config;
+use crate::webhooks;
 
 /// What can be asked about triggers.
 #[derive(Debug, Subcommand)]
@@ -79,6 +80,11 @@ pub(crate) enum Triggers {
         #[arg(long, default_value_t = 10)]
         count: usize,
     },
+    /// Show where and with which secret others post for an external trigger
+    Hook {
+        /// The trigger's key
+        key: Key,
+    },
     /// Post an external event
     Post {
         /// The name under which triggers wait for it
@@ -102,12 +108,13 @@ pub(crate) async fn trigger(
     let attached = Attached::open(config).await?;
     let commands = Commands::new(Arc::clone(&attached.store.journal));
     let request = Request::by(Actor::person(&config.person));
-    let done = Box::pin(carry_out(&commands, request, terminal, as_json, asked)).await;
+    let done = Box::pin(carry_out(config, &commands, request, terminal, as_json, asked)).await;
     attached.close().await?;
     done
 }
 
 async fn carry_out(
+    config: &Config,
     commands: &Commands,
     request: Request,
     terminal: &mut Terminal,
@@ -186,6 +193,14 @@ async fn carry_out(
                 .iter()
                 .map(|(tick, at)| if tick == at { name(at) } else { format!("{}  (tick {})", name(at), name(tick)) });
             say(value.collect(), lines.collect::<Vec<_>>().join("\n"));
+        }
+        Triggers::Hook { key } => {
+            commands.trigger(&key).await.map_err(Failure::command)?;
+            let setup = webhooks::setup(config)?;
+            let secret = webhooks::Hooks::new(config, setup.keys)?.own_secret(config, &key);
+            let path = format!("/hooks/{key}");
+            let shown = secret.as_deref().unwrap_or("the one of the configuration");
+            say(json!({ "path": path, "secret": secret }), format!("POST {path}\n  secret: {shown}"));
         }
         Triggers::Post { name, payload, id } => {
             let payload = serde_json::from_str(&payload)

@@ -31,7 +31,7 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 10] = [
+const PARSED: [&str; 14] = [
     "readers",
     "patience_seconds",
     "drain_seconds",
@@ -42,6 +42,10 @@ const PARSED: [&str; 10] = [
     "enabled",
     "every_events",
     "within_seconds",
+    "insecure_http",
+    "networks",
+    "timeout_seconds",
+    "retry_seconds",
 ];
 
 /// What the command line says; it has the last word.
@@ -223,7 +227,19 @@ fn check(config: &Config) -> Result<(), Error> {
             "journal.prefix is `{prefix}`, but has 1 to 40 lower-case letters and digits"
         )));
     }
+    for (key, hook) in &config.hooks {
+        if let Err(error) = key.parse::<domain::Key>() {
+            return Err(Error::Invalid(format!("hooks.{key}: {error}")));
+        }
+        if let Some(fault) = hook.fault() {
+            return Err(Error::Invalid(format!("hooks.{key}: {fault}")));
+        }
+    }
+    if config.webhooks.retry_seconds.as_ref().is_some_and(|pauses| pauses.len() > 50) {
+        return Err(Error::Invalid("webhooks.retry_seconds has more than 50 entries".to_owned()));
+    }
     let mut ranges = [
+        ("webhooks.timeout_seconds", config.webhooks.timeout_seconds, 1, 60),
         ("journal.readers", u64::from(config.journal.readers), 1, 100),
         ("seals.every_events", config.seals.every_events, 1, 1_000_000),
         ("seals.within_seconds", config.seals.within_seconds, 1, 86_400),

@@ -5,6 +5,7 @@
 
 mod load;
 mod secret;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use load::{Flags, load};
 pub(crate) use secret::{DatabaseUrl, Masked};
+pub(crate) use webhooks::{HookScheme, IncomingHook, Webhooks};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,6 +50,10 @@ pub(crate) struct Config {
     pub(crate) catalog: Catalog,
     /// GraphQL.
     pub(crate) graphql: Graphql,
+    /// Webhooks.
+    pub(crate) webhooks: Webhooks,
+    /// How what is posted for triggers is checked, by the trigger's key.
+    pub(crate) hooks: BTreeMap<String, IncomingHook>,
 }
 
 impl Default for Config {
@@ -66,6 +72,8 @@ impl Default for Config {
             postgres: Postgres::default(),
             catalog: Catalog::default(),
             graphql: Graphql::default(),
+            webhooks: Webhooks::default(),
+            hooks: BTreeMap::new(),
         }
     }
 }

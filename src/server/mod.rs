@@ -12,12 +12,14 @@ mod explorer;
 mod graphql;
 mod guard;
 pub(crate) mod health;
+mod hooks;
 pub(crate) mod metrics;
 mod reply;
 mod socket;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod webhooks;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -25,8 +27,10 @@ use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use commands::Commands;
 use domain::Actor;
 use metrics_exporter_prometheus::PrometheusHandle;
+use projections::Queries;
 use schema::Schema;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -94,6 +98,18 @@ pub(crate) struct Parts {
     pub(crate) checks: Vec<health::Check>,
     /// The recorder's handle; without one, `/metrics` says that there are none.
     pub(crate) metrics: Option<PrometheusHandle>,
+    /// Webhooks in both directions; without it, there are none.
+    pub(crate) hooks: Option<Hooks>,
+}
+
+/// Webhooks in both directions.
+pub(crate) struct Hooks {
+    /// Who records what is asked and posted.
+    pub(crate) commands: Commands,
+    /// How what is posted for triggers is checked.
+    pub(crate) hooks: crate::webhooks::Hooks,
+    /// What webhooks were told.
+    pub(crate) queries: Queries,
 }
 
 /// What all workers share.
@@ -103,6 +119,7 @@ pub(crate) struct State {
     documents: Documents,
     checks: Vec<health::Check>,
     metrics: Option<PrometheusHandle>,
+    hooks: Option<Hooks>,
     /// The values of `Host` that mean this server.
     hosts: Vec<String>,
     /// Where everything but moving bytes happens.
@@ -139,6 +156,7 @@ impl Server {
             documents: parts.documents,
             checks: parts.checks,
             metrics: parts.metrics,
+            hooks: parts.hooks,
             hosts: guard::hosts(address),
             runtime: Handle::current(),
             tracker: TaskTracker::new(),
@@ -219,6 +237,12 @@ fn app(
                 .default_service(web::to(|| reply::method_not_allowed("GET, POST"))),
         )
         .service(only_get("/graphql/ws", web::get().to(socket::upgrade)))
+        .service(webhooks::routes())
+        .service(
+            web::resource("/hooks/{trigger}")
+                .route(web::post().to(hooks::post))
+                .default_service(web::to(|| reply::method_not_allowed("POST"))),
+        )
         .service(only_get("/health/live", web::get().to(health::live)))
         .service(only_get("/health/ready", web::get().to(health::ready)))
         .service(only_get("/metrics", web::get().to(metrics::show)))

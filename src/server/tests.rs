@@ -68,7 +68,7 @@ fn parts(journal: &Arc<dyn Journal>, well: &Arc<AtomicBool>) -> Parts {
         }),
     ];
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
-    Parts { schema, documents: super::Documents::default(), checks, metrics: Some(metrics) }
+    Parts { schema, documents: super::Documents::default(), checks, metrics: Some(metrics), hooks: None }
 }
 
 impl House {

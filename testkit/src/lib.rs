@@ -8,6 +8,7 @@ pub mod kurrent;
 pub mod openai;
 mod peers;
 mod server;
+pub mod webhooks;
 
 pub use database::Database;
 pub use peers::{Peer, node_with, python_with};

@@ -141,7 +141,7 @@ fn peers() -> PathBuf {
 }
 
 /// Runs an installation once, however many tests ask for it at once, and never leaves half of one.
-fn installed(name: &str, install: impl Fn(&Path)) -> PathBuf {
+pub(crate) fn installed(name: &str, install: impl Fn(&Path)) -> PathBuf {
     let peers = peers();
     std::fs::create_dir_all(&peers).expect("a directory for peers");
     let lock = File::create(peers.join(format!("{name}.lock"))).expect("a lock file");
@@ -225,7 +225,7 @@ fn node_version() -> Option<u32> {
     String::from_utf8(output.stdout).ok()?.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-fn run(mut command: Command, what: &str) {
+pub(crate) fn run(mut command: Command, what: &str) {
     let output = command.output().unwrap_or_else(|error| panic!("{what} is needed for this test: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{what} failed: {said}");

@@ -60,7 +60,7 @@ async fn single(store: &Store, report: &mut Report) -> anyhow::Result<()> {
     let house = House::open(&database).await?;
     let mut times = one_by_one(&house, flows::SEQ10, report.rounds(300)).await?;
     house.close().await?;
-    let commit = raw::commit_ms(&database, report.rounds(1000)).await?;
+    let commit = raw::commit_ms(&database, report.rounds(1000), 1).await?;
     #[expect(clippy::cast_precision_loss, reason = "ten")]
     let reference = commit * STEPS as f64;
     let p50 = quantile_ms(&mut times, 0.5);

@@ -38,4 +38,5 @@ mod task_failover;
 mod task_waits;
 mod template;
 mod trigger;
+mod webhook;
 mod workflow;

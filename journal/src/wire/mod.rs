@@ -8,6 +8,7 @@
 mod agent;
 mod budget;
 mod definition;
+mod delivery;
 mod external;
 mod failure;
 mod hold;
@@ -23,6 +24,7 @@ mod template;
 mod tests;
 mod trigger;
 mod values;
+mod webhook;
 mod words;
 mod workflow;
 
@@ -146,6 +148,8 @@ pub fn encode(event: &Event) -> Result<Encoded, String> {
         Event::Trigger(event) => trigger::freeze(event),
         Event::External(event) => external::freeze(event),
         Event::Seal(event) => seal::freeze(event),
+        Event::Webhook(event) => webhook::freeze(event),
+        Event::Delivery(event) => delivery::freeze(event),
     }
 }
 

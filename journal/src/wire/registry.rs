@@ -1,7 +1,9 @@
 //! The closed list of event types and their versions. Adding an event is one struct and one line here.
 
 use super::run::{control, start, steps, waits};
-use super::{agent, budget, external, hold, limit, purse, seal, slots, task, template, trigger, workflow};
+use super::{
+    agent, budget, delivery, external, hold, limit, purse, seal, slots, task, template, trigger, webhook, workflow,
+};
 
 /// Makes the list of types, the dispatch of decoding, and each struct's [`Frozen`](super::Frozen) from one table.
 ///
@@ -173,4 +175,17 @@ registry! {
     "seal.sealed" { 1 => seal::SealedV1 }
 
     "external.posted" { 1 => external::PostedV1<'_> }
+
+    "webhook.subscribed" { 1 => webhook::SubscribedV1<'_> }
+    "webhook.changed" { 1 => webhook::ChangedV1<'_> }
+    "webhook.paused" { 1 => webhook::PausedV1<'_> }
+    "webhook.resumed" { 1 => webhook::ResumedV1<'_> }
+    "webhook.disabled" { 1 => webhook::DisabledV1 }
+    "webhook.rotated" { 1 => webhook::RotatedV1<'_> }
+    "webhook.tested" { 1 => webhook::TestedV1<'_> }
+    "webhook.deleted" { 1 => webhook::DeletedV1<'_> }
+
+    "delivery.succeeded" { 1 => delivery::SucceededV1<'_> }
+    "delivery.failed" { 1 => delivery::FailedV1<'_> }
+    "delivery.requested" { 1 => delivery::RequestedV1<'_> }
 }

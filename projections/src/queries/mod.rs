@@ -14,6 +14,7 @@ mod search;
 mod steps;
 mod usage;
 mod versions;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub use search::FoundRow;
 pub use steps::ApprovalFilter;
 pub use usage::{UsageFilter, UsageGroups, UsageRow};
 pub use versions::{DefinitionDiff, FieldDiff, StepChange, StepDiff};
+pub use webhooks::DeliveryFilter;
 
 /// Asks the read models. Cheap to clone.
 #[derive(Debug, Clone)]

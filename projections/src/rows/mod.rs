@@ -7,6 +7,7 @@
 mod catalog;
 mod flow;
 mod runs;
+mod webhooks;
 
 pub use catalog::{
     AgentMetricsRow, AgentRow, AgentVersionRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
@@ -16,6 +17,7 @@ pub use runs::{
     ApprovalRow, AttemptRow, DecisionRow, ItemRow, PauseRow, RelativeRow, RunRow, SignalRow, StallRow, StatusCountRow,
     StepRow, TaskRow,
 };
+pub use webhooks::{DeliveryAttemptRow, DeliveryRow};
 
 /// How far a projector is, as it was last written down.
 #[derive(Debug, Clone, PartialEq, Eq)]

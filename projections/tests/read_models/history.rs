@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::fixtures;
 use crate::flow::Flow;
+use crate::webhooks::Webhooks;
 
 /// Writes history into a journal. The same seed makes the same history.
 pub(crate) struct History {
@@ -31,6 +32,7 @@ pub(crate) struct History {
     /// Runs that have ended, and how many events each has.
     ended: Vec<(Run, u64)>,
     flow: Flow,
+    webhooks: Webhooks,
     agents: HashMap<AgentId, Agent>,
     templates: HashMap<TemplateId, Template>,
     workflows: HashMap<WorkflowId, Workflow>,
@@ -75,6 +77,7 @@ impl History {
             live: Vec::new(),
             ended: Vec::new(),
             flow: Flow::default(),
+            webhooks: Webhooks::default(),
             agents: HashMap::new(),
             templates: HashMap::new(),
             workflows: HashMap::new(),
@@ -511,10 +514,20 @@ impl History {
         }
     }
 
+    /// Something happens to webhooks or their deliveries.
+    pub(crate) async fn webhook_tick(&mut self) {
+        let (kind, number, now) = (self.below(8), self.below(12), self.now());
+        let (stream, events) = self.webhooks.tick(kind, number, now);
+        let mut draft = Draft::default();
+        draft.add(stream, events);
+        self.append(draft).await;
+    }
+
     /// Everything at random: `ticks` things happen to runs and to the catalogue.
     pub(crate) async fn happen(&mut self, ticks: usize) {
         for _ in 0..ticks {
-            match self.below(40) {
+            match self.below(42) {
+                40 | 41 => self.webhook_tick().await,
                 0 | 1 => self.catalog_tick().await,
                 2 | 3 => self.flow_tick().await,
                 4..8 => {

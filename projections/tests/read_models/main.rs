@@ -10,4 +10,5 @@ mod insight;
 mod past;
 mod rebuilding;
 mod steering;
+mod webhooks;
 mod world;

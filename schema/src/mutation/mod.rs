@@ -6,6 +6,7 @@ mod catalog;
 mod flow;
 mod runs;
 mod triggers;
+mod webhooks;
 
 use async_graphql::{ComplexObject, Context, MergedObject, Result, SimpleObject};
 use commands::{Commands, Outcome, Request};
@@ -32,6 +33,7 @@ pub struct Mutation(
     bulk::Bulk,
     triggers::TriggerCommands,
     budgets::BudgetCommands,
+    webhooks::WebhookCommands,
 );
 
 fn commands<'a>(context: &Context<'a>) -> Result<&'a Commands> {

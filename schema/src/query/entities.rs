@@ -149,7 +149,9 @@ impl Entities {
             | domain::Category::External
             | domain::Category::Budget
             | domain::Category::Purse
-            | domain::Category::Seal => None,
+            | domain::Category::Seal
+            | domain::Category::Webhook
+            | domain::Category::Delivery => None,
         })
     }
 

@@ -9,6 +9,7 @@ mod filter;
 mod insight;
 mod steering;
 mod triggers;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -27,7 +28,14 @@ pub(crate) use filter::RunFilter;
 /// What can be asked of HishamOS. Wherever `minPosition` is given, the answer reflects at least that position: give it
 /// the position that a mutation answered with to see its effect.
 #[derive(Default, MergedObject)]
-pub struct Query(entities::Entities, steering::Steering, triggers::Triggers, budgets::Budgets, insight::Insight);
+pub struct Query(
+    entities::Entities,
+    steering::Steering,
+    triggers::Triggers,
+    budgets::Budgets,
+    insight::Insight,
+    webhooks::Webhooks,
+);
 
 pub(crate) fn journal<'a>(context: &Context<'a>) -> Result<&'a Arc<dyn Journal>> {
     context.data::<Arc<dyn Journal>>()

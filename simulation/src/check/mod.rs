@@ -164,7 +164,7 @@ impl Checker {
                 heard.insert(slots);
             }
             Event::Limit(event) => self.limits.take(event),
-            // Triggers, budgets and seals are not in this world.
+            // Triggers, budgets, seals and webhooks are not in this world.
             Event::Hold(_)
             | Event::Agent(_)
             | Event::Template(_)
@@ -173,7 +173,9 @@ impl Checker {
             | Event::External(_)
             | Event::Budget(_)
             | Event::Purse(_)
-            | Event::Seal(_) => {}
+            | Event::Seal(_)
+            | Event::Webhook(_)
+            | Event::Delivery(_) => {}
         }
     }
 

@@ -135,6 +135,8 @@ fn fields(event: &Event) -> Result<Value, Failure> {
         Event::Trigger(event) => serde_json::to_value(event),
         Event::External(event) => serde_json::to_value(event),
         Event::Seal(event) => serde_json::to_value(event),
+        Event::Webhook(event) => serde_json::to_value(event),
+        Event::Delivery(event) => serde_json::to_value(event),
     };
     Ok(match tagged.context("an event cannot be shown")? {
         Value::Object(tagged) => tagged.into_iter().next().map_or(Value::Null, |(_, fields)| fields),

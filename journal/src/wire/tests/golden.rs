@@ -131,6 +131,8 @@ fn meaning(event: &Event) -> String {
         Event::Slots(event) => serde_json::to_string_pretty(event),
         Event::Budget(event) => serde_json::to_string_pretty(event),
         Event::Purse(event) => serde_json::to_string_pretty(event),
+        Event::Webhook(event) => serde_json::to_string_pretty(event),
+        Event::Delivery(event) => serde_json::to_string_pretty(event),
         Event::Hold(event) => serde_json::to_string_pretty(event),
         Event::Trigger(event) => serde_json::to_string_pretty(event),
         Event::External(event) => serde_json::to_string_pretty(event),

@@ -4,6 +4,7 @@
 mod run;
 mod seal;
 mod trigger;
+mod webhook;
 mod workflow;
 
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub(super) fn all() -> Vec<(String, Event)> {
     cases.extend(named("bare", trigger::bare()));
     cases.extend(trigger::variants());
     cases.extend(named("full", seal::full()));
+    cases.extend(named("full", webhook::full()));
+    cases.extend(webhook::variants());
     let key = || "writer".parse().unwrap();
     for scope in [LimitScope::Workflow(key()), LimitScope::Agent(key()), LimitScope::Platform(key())] {
         let name = format!("of_{}", scope.kind());

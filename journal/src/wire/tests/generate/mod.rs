@@ -3,6 +3,7 @@
 mod run;
 mod seal;
 mod trigger;
+mod webhook;
 mod workflow;
 
 use std::sync::Arc;
@@ -42,7 +43,9 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         hold_event(),
         trigger::event(),
         trigger::external(),
-        seal::event()
+        seal::event(),
+        webhook::webhook(),
+        webhook::delivery()
     ]
 }
 

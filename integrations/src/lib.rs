@@ -1,0 +1,12 @@
+//! What HishamOS tells others, and what others tell it: webhooks in both directions.
+//!
+//! Invariants: nothing is sent to an address that was not checked right before; no secret is logged, kept or sent; what
+//! is told to others are only the documented types of event, never the journal's own; what comes in is believed only
+//! when its signature fits.
+
+pub mod incoming;
+mod message;
+mod signature;
+pub mod webhooks;
+
+pub use message::{example, id_of};

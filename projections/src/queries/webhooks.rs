@@ -1,0 +1,88 @@
+//! What webhooks were told.
+
+use uuid::Uuid;
+
+use super::{Page, Queries, Window};
+use crate::{DeliveryAttemptRow, DeliveryRow, Error};
+
+/// Which deliveries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Only to this webhook.
+    pub webhook: Option<Uuid>,
+    /// Only with this status.
+    pub status: Option<String>,
+}
+
+impl Queries {
+    /// Deliveries, those about the latest events first, by `(event_position, id)`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        window: &Window<(i64, Uuid)>,
+    ) -> Result<Page<DeliveryRow>, Error> {
+        let (upper, upper_id) = window.after.unwrap_or((i64::MAX, Uuid::max()));
+        let (lower, lower_id) = window.before.unwrap_or((i64::MIN, Uuid::nil()));
+        macro_rules! page {
+            ($order:literal) => {
+                sqlx::query_as!(
+                    DeliveryRow,
+                    "SELECT id, webhook_id, topic, event_id, event_position, event_at, status, attempts, http_status,
+                        trouble, next_at, changed_at, position
+                    FROM read_webhooks.deliveries
+                    WHERE ($1::uuid IS NULL OR webhook_id = $1) AND ($2::text IS NULL OR status = $2)
+                        AND (event_position, id) < ($3::bigint, $4::uuid)
+                        AND (event_position, id) > ($5::bigint, $6::uuid)
+                    ORDER BY "
+                        + $order
+                        + " LIMIT $7",
+                    filter.webhook,
+                    filter.status.as_deref(),
+                    upper,
+                    upper_id,
+                    lower,
+                    lower_id,
+                    window.probe()
+                )
+            };
+        }
+        let rows = if window.from_end {
+            page!("event_position, id").fetch_all(&self.pool).await?
+        } else {
+            page!("event_position DESC, id DESC").fetch_all(&self.pool).await?
+        };
+        Ok(Page::cut(rows, window))
+    }
+
+    /// Deliveries by their ids, in no particular order; unknown ids are left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn deliveries_by_id(&self, ids: &[Uuid]) -> Result<Vec<DeliveryRow>, Error> {
+        let rows = sqlx::query_as!(
+            DeliveryRow,
+            "SELECT id, webhook_id, topic, event_id, event_position, event_at, status, attempts, http_status, trouble,
+                next_at, changed_at, position
+            FROM read_webhooks.deliveries WHERE id = ANY($1)",
+            ids
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+
+    /// The attempts of one delivery, the first first; at most 1000.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delivery_attempts(&self, delivery: Uuid) -> Result<Vec<DeliveryAttemptRow>, Error> {
+        let rows = sqlx::query_as!(
+            DeliveryAttemptRow,
+            "SELECT delivery_id, number, attempt, succeeded, http_status, trouble, took_micros, ended_at
+            FROM read_webhooks.delivery_attempts WHERE delivery_id = $1 ORDER BY number LIMIT 1000",
+            delivery
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+}

@@ -1,0 +1,89 @@
+//! Webhooks, straight from the journal, and what they were told, from the read model.
+
+use async_graphql::{Context, Object, Result};
+use commands::Commands;
+use commands::webhooks::KnownWebhook;
+use domain::WebhookId;
+use projections::DeliveryFilter;
+use uuid::Uuid;
+
+use super::{fresh, queries};
+use crate::failure;
+use crate::page::{Arguments, Pages, connection, cost};
+use crate::scalar::Position;
+use crate::status::DeliveryStatus;
+use crate::webhook::{Webhook, WebhookDelivery, WebhookEventType};
+
+/// Webhooks.
+#[derive(Default)]
+pub(super) struct Webhooks;
+
+#[Object]
+impl Webhooks {
+    /// A webhook as it is now; null when there is none.
+    async fn webhook(&self, context: &Context<'_>, id: Uuid) -> Result<Option<Webhook>> {
+        let id = WebhookId::from_uuid(id);
+        match context.data::<Commands>()?.webhook(id).await {
+            Ok(webhook) => Ok(Webhook::of(&KnownWebhook { id, webhook })),
+            Err(error) if error.code() == "WEBHOOK_NOT_FOUND" => Ok(None),
+            Err(error) => Err(failure::command(context, error)),
+        }
+    }
+
+    /// Every webhook as it is now, the oldest first.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn webhooks(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those with this URL.")] url: Option<String>,
+    ) -> Result<Vec<Webhook>> {
+        let known = context.data::<Commands>()?.webhooks().await;
+        let known = known.map_err(|error| failure::command(context, error))?;
+        let wanted = |known: &&KnownWebhook| match (&url, known.webhook.settings()) {
+            (Some(url), Some(settings)) => settings.url == *url,
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        Ok(known.iter().filter(wanted).filter_map(Webhook::of).collect())
+    }
+
+    /// What webhooks can be told about.
+    async fn webhook_event_types(&self) -> Vec<WebhookEventType> {
+        WebhookEventType::all()
+    }
+
+    /// What webhooks were told, those about the latest events first.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn webhook_deliveries(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only to this webhook.")] webhook_id: Option<Uuid>,
+        #[graphql(desc = "Only with this status.")] status: Option<DeliveryStatus>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Pages<(i64, Uuid), WebhookDelivery>> {
+        let window = Arguments { after, before, first, last }.window()?;
+        let position = fresh(context, min_position).await?;
+        let filter = DeliveryFilter { webhook: webhook_id, status: status.map(|status| status.name().to_owned()) };
+        let page = queries(context)?.deliveries(&filter, &window).await;
+        let page = page.map_err(|error| failure::query(context, &error))?;
+        connection(page, &window, position, |row| Ok(((row.event_position, row.id), WebhookDelivery::of(row)?)))
+    }
+
+    /// What a webhook was told once; null when there is no such delivery, or no attempt was made yet.
+    async fn webhook_delivery(
+        &self,
+        context: &Context<'_>,
+        id: Uuid,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<Option<WebhookDelivery>> {
+        fresh(context, min_position).await?;
+        let rows = queries(context)?.deliveries_by_id(&[id]).await;
+        let rows = rows.map_err(|error| failure::query(context, &error))?;
+        rows.into_iter().next().map(WebhookDelivery::of).transpose()
+    }
+}
