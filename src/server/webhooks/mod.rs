@@ -27,7 +27,29 @@ use self::shapes::{
 };
 use super::{State, graphql, trace};
 
-type Answer = Result<HttpResponse, Problem>;
+/// What a request came to, before it is a response: that stays on the thread that answers.
+struct Done {
+    status: StatusCode,
+    location: Option<String>,
+    /// `null` for none.
+    body: serde_json::Value,
+}
+
+impl Done {
+    fn of(status: StatusCode, body: serde_json::Value) -> Self {
+        Self { status, location: None, body }
+    }
+
+    fn response(self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if let Some(location) = self.location {
+            response.insert_header(("location", location));
+        }
+        if self.body.is_null() { response.finish() } else { response.json(self.body) }
+    }
+}
+
+type Answer = Result<Done, Problem>;
 
 /// The longest key by which a repeated request is known, in bytes.
 const MAX_IDEMPOTENCY_KEY: usize = 255;
@@ -92,7 +114,7 @@ impl Desk {
 async fn finish(state: &State, work: impl Future<Output = Answer> + Send + 'static) -> HttpResponse {
     let correlation = tracing::Span::current();
     match state.tracker.spawn_on(work.instrument(correlation), &state.runtime).await {
-        Ok(Ok(response)) => response,
+        Ok(Ok(done)) => done.response(),
         Ok(Err(problem)) => problem.response(),
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "a request broke off");
@@ -131,7 +153,7 @@ async fn subscribe(request: HttpRequest, state: Data<State>, body: Result<Bytes,
             fields.insert("secret".to_owned(), subscribed.secret.reveal().into());
         }
         let place = format!("/api/v1/webhooks/{}", subscribed.id);
-        Ok(HttpResponse::Created().insert_header(("location", place)).json(shown))
+        Ok(Done { location: Some(place), ..Done::of(StatusCode::CREATED, shown) })
     })
     .await
 }
@@ -145,14 +167,14 @@ async fn list(request: HttpRequest, state: Data<State>, asked: Query<ListQuery>)
             asked.url.is_none() || url == asked.url.as_ref()
         };
         let shown: Vec<_> = known.iter().filter(wanted).filter_map(webhook).collect();
-        Ok(HttpResponse::Ok().json(json!({ "webhooks": shown })))
+        Ok(Done::of(StatusCode::OK, json!({ "webhooks": shown })))
     })
     .await
 }
 
 async fn show(request: HttpRequest, state: Data<State>, id: Path<String>) -> HttpResponse {
     let desk = Desk::of(&request, &state);
-    finish(&state, async move { Ok(HttpResponse::Ok().json(desk?.shown(webhook_id(&id)?).await?)) }).await
+    finish(&state, async move { Ok(Done::of(StatusCode::OK, desk?.shown(webhook_id(&id)?).await?)) }).await
 }
 
 async fn change(
@@ -169,7 +191,7 @@ async fn change(
         let known = known.settings().ok_or_else(|| Problem::not_found("there is no such webhook"))?;
         let settings = asked?.into_settings(known)?;
         desk.commands.change_webhook(desk.request.clone(), id, settings).await?;
-        Ok(HttpResponse::Ok().json(desk.shown(id).await?))
+        Ok(Done::of(StatusCode::OK, desk.shown(id).await?))
     })
     .await
 }
@@ -179,7 +201,7 @@ async fn delete(request: HttpRequest, state: Data<State>, id: Path<String>) -> H
     finish(&state, async move {
         let desk = desk?;
         desk.commands.delete_webhook(desk.request.clone(), webhook_id(&id)?).await?;
-        Ok(HttpResponse::NoContent().finish())
+        Ok(Done::of(StatusCode::NO_CONTENT, serde_json::Value::Null))
     })
     .await
 }
@@ -202,7 +224,7 @@ async fn delete_by_url(request: HttpRequest, state: Data<State>, asked: Query<Li
             }
         }
         if found {
-            Ok(HttpResponse::NoContent().finish())
+            Ok(Done::of(StatusCode::NO_CONTENT, serde_json::Value::Null))
         } else {
             Err(Problem::not_found("there is no webhook with this URL"))
         }
@@ -221,7 +243,7 @@ async fn pause(
     finish(&state, async move {
         let (desk, id) = (desk?, webhook_id(&id)?);
         desk.commands.pause_webhook(desk.request.clone(), id, asked?.reason).await?;
-        Ok(HttpResponse::Ok().json(desk.shown(id).await?))
+        Ok(Done::of(StatusCode::OK, desk.shown(id).await?))
     })
     .await
 }
@@ -231,7 +253,7 @@ async fn resume(request: HttpRequest, state: Data<State>, id: Path<String>) -> H
     finish(&state, async move {
         let (desk, id) = (desk?, webhook_id(&id)?);
         desk.commands.resume_webhook(desk.request.clone(), id).await?;
-        Ok(HttpResponse::Ok().json(desk.shown(id).await?))
+        Ok(Done::of(StatusCode::OK, desk.shown(id).await?))
     })
     .await
 }
@@ -252,7 +274,7 @@ async fn rotate(
         if let Some(fields) = shown.as_object_mut() {
             fields.insert("secret".to_owned(), secret.reveal().into());
         }
-        Ok(HttpResponse::Ok().json(shown))
+        Ok(Done::of(StatusCode::OK, shown))
     })
     .await
 }
@@ -263,7 +285,7 @@ async fn test(request: HttpRequest, state: Data<State>, id: Path<String>) -> Htt
         let desk = desk?;
         let (delivery, outcome) = desk.commands.test_webhook(desk.request.clone(), webhook_id(&id)?).await?;
         let position = outcome.position.as_u64().to_string();
-        Ok(HttpResponse::Accepted().json(json!({ "delivery_id": delivery.to_string(), "position": position })))
+        Ok(Done::of(StatusCode::ACCEPTED, json!({ "delivery_id": delivery.to_string(), "position": position })))
     })
     .await
 }
@@ -299,7 +321,7 @@ async fn deliveries(
         let last = page.rows.last().map(|row| shapes::cursor_of(row.event_position, row.id));
         let next = last.filter(|_| page.has_more);
         let shown: Vec<_> = page.rows.iter().map(delivery).collect();
-        Ok(HttpResponse::Ok().json(json!({ "deliveries": shown, "next_cursor": next })))
+        Ok(Done::of(StatusCode::OK, json!({ "deliveries": shown, "next_cursor": next })))
     })
     .await
 }
@@ -309,7 +331,7 @@ async fn replay_one(request: HttpRequest, state: Data<State>, delivery: Path<Str
     finish(&state, async move {
         let (desk, delivery) = (desk?, DeliveryId::from_uuid(id(&delivery)?));
         desk.commands.replay_delivery(desk.request.clone(), delivery).await?;
-        Ok(HttpResponse::Accepted().json(json!({ "delivery_ids": [delivery.to_string()] })))
+        Ok(Done::of(StatusCode::ACCEPTED, json!({ "delivery_ids": [delivery.to_string()] })))
     })
     .await
 }
@@ -333,7 +355,7 @@ async fn replay_range(
         let done = desk.commands.replay_deliveries(desk.request.clone(), webhook_id(&id)?, range).await?;
         let ids: Vec<String> = done.requested.iter().map(ToString::to_string).collect();
         let said = json!({ "delivery_ids": ids, "delivered": done.delivered, "open": done.open });
-        Ok(HttpResponse::Accepted().json(said))
+        Ok(Done::of(StatusCode::ACCEPTED, said))
     })
     .await
 }
