@@ -154,7 +154,8 @@ impl View<'_> {
             let field = |name: &str| step.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             self.width = self.width.max(field("name").chars().count());
             let title = step.pointer("/title/en").and_then(Value::as_str).unwrap_or_default().to_owned();
-            self.steps.insert(field("name"), StepView { title, ..StepView::default() });
+            // The first attempts may be recorded together with the start, and before it.
+            self.steps.entry(field("name")).or_default().title = title;
         }
         let heading = format!(
             "● {} (workflow {}, version {}), run {}",
@@ -176,11 +177,13 @@ impl View<'_> {
     }
 
     fn attempt_started(&mut self, step: &str, payload: &Value) {
-        if let Some(view) = self.steps.get_mut(step) {
-            view.attempt = payload.get("attempt").and_then(Value::as_u64).unwrap_or(1);
-            payload.get("platform").and_then(Value::as_str).unwrap_or_default().clone_into(&mut view.platform);
-            view.model.clear();
+        if step.is_empty() {
+            return;
         }
+        let view = self.steps.entry(step.to_owned()).or_default();
+        view.attempt = payload.get("attempt").and_then(Value::as_u64).unwrap_or(1);
+        payload.get("platform").and_then(Value::as_str).unwrap_or_default().clone_into(&mut view.platform);
+        view.model.clear();
     }
 
     fn attempt_succeeded(&mut self, step: &str, payload: &Value) {
@@ -280,4 +283,24 @@ fn between(start: jiff::Timestamp, end: jiff::Timestamp) -> Duration {
 fn error_text(error: Option<&Value>) -> String {
     let text = |name: &str| error.and_then(|error| error.get(name)).and_then(Value::as_str).unwrap_or_default();
     printable(&format!("{} ({})", text("message"), text("kind")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn attempts_recorded_together_with_the_start_keep_their_platform() {
+        let mut view =
+            View { terminal: None, steps: BTreeMap::new(), started: None, width: 0, last_line: Instant::now() };
+        let payload = json!({ "attempt": 1, "platform": "local" });
+        view.show(&json!({ "step": "brief", "event": { "type": "task.attempt_started", "payload": payload } }));
+        let steps = json!([{ "name": "brief", "title": { "en": "Write the briefing" } }]);
+        let payload = json!({ "definition": { "key": "welcome", "steps": steps }, "version": 1 });
+        view.show(&json!({ "step": null, "event": { "type": "run.started", "payload": payload } }));
+        let step = view.steps.get("brief").map(|view| (view.platform.as_str(), view.title.as_str()));
+        assert_eq!(step, Some(("local", "Write the briefing")));
+    }
 }
