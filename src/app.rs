@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use commands::Commands;
-use domain::Actor;
 use engine::Engine;
 use futures_util::future::select_all;
 use journal::Journal;
@@ -224,9 +223,4 @@ fn probe(listen: SocketAddr) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Who loads the catalogue at the command line, as long as there is no access control.
-pub(crate) fn operator() -> Actor {
-    Actor::person("operator")
 }

@@ -8,6 +8,7 @@ mod agent;
 mod approval;
 mod budget;
 mod comparison;
+mod compatibility;
 mod definition;
 mod event;
 mod explanation;

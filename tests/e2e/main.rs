@@ -10,11 +10,13 @@
 
 mod catalogue;
 mod cli;
+mod corpus;
 mod crash;
 mod kurrent;
 mod library;
 mod life;
 mod nodes;
+mod observability;
 mod openai;
 mod platforms;
 mod program;

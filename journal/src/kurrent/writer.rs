@@ -6,9 +6,11 @@
 //! process after an error or another one after a crash, writes the rest ([`super::halves`]).
 //!
 //! Invariants: every write has an exact place in its stream and an id made from its content, so repeating one does
-//! nothing; after any error the writer looks whether it was recorded before it does anything else; within a process
-//! appends to one stream take turns, so that only another process can come in between. If one does so between two
-//! parts, what was written stays, is reported and counted: that is what KurrentDB cannot promise and PostgreSQL can.
+//! nothing; after any error the writer looks whether it was recorded before it does anything else; a first part that was
+//! not is decided upon again, because much may have happened meanwhile; what somebody else has begun in the same streams
+//! is finished before; within a process appends to one stream take turns, so that only another process can come in
+//! between. If one does so between two parts, what was written stays, is reported and counted: that is what KurrentDB
+//! cannot promise and PostgreSQL can.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -77,14 +79,58 @@ enum Place {
 enum Trouble {
     /// Its place is taken.
     Taken,
+    /// It was not written, and how things stand now has to be looked at before it is tried again.
+    Stale,
     Failed(AppendError),
 }
 
 /// What the parts of an append came to.
 enum Written {
     Whole(Position),
+    /// Nothing of it was written, and it has to be decided upon again.
+    Stale,
     /// The place of the part with this number was taken.
     Taken(usize),
+}
+
+/// How hard a write is tried.
+struct Effort {
+    /// Before the next try.
+    pause: Duration,
+    /// Whether anything may have reached the server.
+    sent: bool,
+    /// Whether what was not written is decided upon again instead of being sent again.
+    anew: bool,
+}
+
+impl Effort {
+    /// For the first part of an append: until it is written, others may do what changes the decision.
+    fn anew() -> Self {
+        Self { pause: Duration::from_millis(5), sent: false, anew: true }
+    }
+
+    /// For what has to be written as it is.
+    fn steady() -> Self {
+        Self { anew: false, ..Self::anew() }
+    }
+
+    /// What it means that it could not be done.
+    fn judge(&self, error: AppendError) -> AppendError {
+        match error {
+            AppendError::Unavailable(_) if self.sent => AppendError::Unclear,
+            error => error,
+        }
+    }
+}
+
+/// What is to be written.
+struct Draft {
+    parts: Vec<Part>,
+    /// The answer, but for the position.
+    done: Appended,
+    /// Where the streams end before and after it.
+    before: HashMap<StreamId, Head>,
+    after: HashMap<StreamId, Head>,
 }
 
 impl Core {
@@ -123,26 +169,37 @@ impl Core {
             return Ok(first.again());
         }
         let until = since + self.options.patience;
-        let (mut fresh, mut next_note) = (false, 0);
-        for _ in 0..TRIES {
-            let mut heads = self.heads(&prepared, fresh, until).await?;
-            if let Err(refusal) = check(&prepared, &heads) {
-                if let Some(first) = self.first(remembered, until).await? {
-                    return Ok(first);
+        // What somebody began in these streams and did not finish comes first.
+        let mut fresh = self.finish_touching(&streams, until).await;
+        let (mut effort, mut earlier) = (Effort::anew(), None);
+        let (mut next_note, mut tries) = (0, 0);
+        while tries < TRIES {
+            let heads = self.heads(&prepared, fresh, until).await.map_err(|error| effort.judge(error))?;
+            let draft = match self.begun(earlier.take(), until).await.map_err(|error| effort.judge(error))? {
+                // It had arrived after all.
+                Some(draft) => draft,
+                None => {
+                    if let Err(refusal) = check(&prepared, &heads) {
+                        if let Some(first) = self.first(remembered, until).await? {
+                            return Ok(first);
+                        }
+                        // What is remembered may be old; and what is new may be half of something.
+                        if fresh && !self.finish_touching(&streams, until).await {
+                            return Err(refusal);
+                        }
+                        (fresh, tries) = (true, tries + 1);
+                        continue;
+                    }
+                    self.draft(&mut prepared, heads, next_note)?
                 }
-                // What is remembered may be old; and what is new may be half of something.
-                if fresh && !self.finish_touching(&streams, until).await {
-                    return Err(refusal);
-                }
-                fresh = true;
-                continue;
-            }
-            let known = heads.clone();
-            let (parts, mut done) = self.parts(&mut prepared, &mut heads, next_note)?;
-            match self.write_all(&parts, 0, until).await? {
-                Written::Whole(position) => {
-                    done.position = position;
-                    return Ok(self.recorded(done, heads, remembered));
+            };
+            fresh = true;
+            match self.write_all(&draft.parts, 0, until, &mut effort).await? {
+                Written::Whole(position) => return Ok(self.recorded(draft, position, remembered)),
+                // As long as the cluster is waited for, this counts as one try.
+                Written::Stale => {
+                    earlier = Some(draft);
+                    continue;
                 }
                 Written::Taken(0) if remembered.is_some() => {
                     if let Some(first) = self.first(remembered, until).await? {
@@ -154,17 +211,25 @@ impl Core {
                     self.forget(&streams);
                     // The note alone is nothing: the append is not begun until its first stream is written.
                     if index > usize::from(remembered.is_some()) {
-                        return self.go_on(prepared, known, index, next_note, until).await;
+                        return self.go_on(prepared, draft.before, index, next_note, until).await;
                     }
                     if remembered.is_some() {
                         next_note = self.notes(remembered, until).await?;
                     }
                 }
             }
-            fresh = true;
+            tries += 1;
         }
         let error = "others changed the same stream at the same time, again and again";
         Err(AppendError::Unavailable(error.into()))
+    }
+
+    /// The writes that were tried before, if the first of them is there.
+    async fn begun(&self, earlier: Option<Draft>, until: Instant) -> Result<Option<Draft>, AppendError> {
+        let Some(draft) = earlier else { return Ok(None) };
+        let Some(first) = draft.parts.first() else { return Ok(None) };
+        let place = self.patiently(until, || self.look(first)).await?;
+        Ok(matches!(place, Place::Ours(_)).then_some(draft))
     }
 
     /// Somebody came in between two parts. If the append has nothing against it, what is left is made anew for the
@@ -195,19 +260,23 @@ impl Core {
                 );
                 return Err(conflict);
             }
-            let mut heads = known.clone();
-            let (parts, mut done) = self.parts(&mut prepared, &mut heads, next_note)?;
-            match self.write_all(&parts, index, until).await? {
-                Written::Whole(position) => {
-                    done.position = position;
-                    return Ok(self.recorded(done, heads, prepared.remembered()));
-                }
+            let draft = self.draft(&mut prepared, known.clone(), next_note)?;
+            match self.write_all(&draft.parts, index, until, &mut Effort::steady()).await? {
+                Written::Whole(position) => return Ok(self.recorded(draft, position, prepared.remembered())),
                 Written::Taken(at) => index = at,
+                Written::Stale => {}
             }
         }
     }
 
-    fn recorded(&self, done: Appended, heads: HashMap<StreamId, Head>, remembered: Option<Uuid>) -> Appended {
+    fn recorded(&self, draft: Draft, position: Position, remembered: Option<Uuid>) -> Appended {
+        let Draft { parts, mut done, after: heads, .. } = draft;
+        done.position = position;
+        if let [_, .., last] = parts.as_slice()
+            && let Some(last) = last.last()
+        {
+            self.halves.settle(last, position.as_u64());
+        }
         let mut known = self.heads.lock();
         for (stream, _) in &done.heads {
             if let Some(head) = heads.get(stream) {
@@ -265,16 +334,16 @@ impl Core {
         Ok(Some(Head { revision: event.revision, hash: event.hash }))
     }
 
-    /// The writes of an append, and its answer but for the position.
-    fn parts(
+    /// The writes of an append to streams that end so, and its answer but for the position.
+    fn draft(
         &self,
         prepared: &mut Prepared,
-        heads: &mut HashMap<StreamId, Head>,
+        before: HashMap<StreamId, Head>,
         next_note: u64,
-    ) -> Result<(Vec<Part>, Appended), AppendError> {
-        let before = heads.clone();
+    ) -> Result<Draft, AppendError> {
+        let mut after = before.clone();
         let mut events = Vec::with_capacity(prepared.count);
-        let done = prepared.stamp(Position::START, heads, &mut events);
+        let done = prepared.stamp(Position::START, &mut after, &mut events);
         let remembered = prepared.remembered();
         let last = events.last().map(|event| event.hash);
         let mut parts: Vec<Part> = Vec::with_capacity(prepared.streams.len() + 1);
@@ -306,16 +375,24 @@ impl Core {
         {
             *message = envelope::message(event, false, rest).map_err(AppendError::Invalid)?;
         }
-        Ok((parts, done))
+        Ok(Draft { parts, done, before, after })
     }
 
-    /// Writes the parts from the one with number `from` on.
-    async fn write_all(&self, parts: &[Part], from: usize, until: Instant) -> Result<Written, AppendError> {
+    /// Writes the parts from the one with number `from` on; `effort` is that for the very first.
+    async fn write_all(
+        &self,
+        parts: &[Part],
+        from: usize,
+        until: Instant,
+        effort: &mut Effort,
+    ) -> Result<Written, AppendError> {
         let mut position = 0;
         for (index, part) in parts.iter().enumerate().skip(from) {
-            match self.write(part, until).await {
+            let mut steady = Effort::steady();
+            match self.write(part, until, if index == 0 { &mut *effort } else { &mut steady }).await {
                 Ok(at) => position = at,
                 Err(Trouble::Taken) => return Ok(Written::Taken(index)),
+                Err(Trouble::Stale) => return Ok(Written::Stale),
                 Err(Trouble::Failed(error)) if index == 0 => return Err(error),
                 Err(Trouble::Failed(error)) => {
                     // It is begun, so it will be finished, only not now.
@@ -328,14 +405,13 @@ impl Core {
     }
 
     /// Writes a part, however often that has to be tried; answers the position of its last event.
-    async fn write(&self, part: &Part, until: Instant) -> Result<u64, Trouble> {
-        let (mut pause, mut sent) = (Duration::from_millis(5), false);
+    async fn write(&self, part: &Part, until: Instant, effort: &mut Effort) -> Result<u64, Trouble> {
         loop {
             let error = match self.connection.append(part).await {
                 Ok(Some(position)) => return Ok(position),
                 Ok(None) => None,
                 Err(failed) => {
-                    sent |= failed.sent;
+                    effort.sent |= failed.sent;
                     tracing::debug!(error = %failed.error, stream = part.name, "a write failed; looking what became of it");
                     Some(failed.error)
                 }
@@ -352,11 +428,13 @@ impl Core {
             }
             if Instant::now() >= self.deadline(until) {
                 let error = error.map_or_else(|| "the server did not say where it put an event".into(), Into::into);
-                let error = if sent { AppendError::Unclear } else { AppendError::Unavailable(error) };
-                return Err(Trouble::Failed(error));
+                return Err(Trouble::Failed(effort.judge(AppendError::Unavailable(error))));
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
+            tokio::time::sleep(effort.pause).await;
+            effort.pause = (effort.pause * 2).min(Duration::from_secs(1));
+            if effort.anew {
+                return Err(Trouble::Stale);
+            }
         }
     }
 
@@ -424,9 +502,9 @@ impl Core {
 
     /// Writes what is left of an append; whether it is whole now.
     async fn finish(&self, rest: &[Part], until: Instant) -> Result<bool, AppendError> {
-        match self.write_all(rest, 0, until).await? {
+        match self.write_all(rest, 0, until, &mut Effort::steady()).await? {
             Written::Whole(_) => Ok(true),
-            Written::Taken(_) => Ok(false),
+            Written::Taken(_) | Written::Stale => Ok(false),
         }
     }
 
@@ -486,9 +564,9 @@ impl Core {
 
     /// Writes parts that were made elsewhere, such as by an import.
     pub(super) async fn place(&self, part: &Part) -> Result<Option<Position>, AppendError> {
-        match self.write(part, Instant::now() + self.options.patience).await {
+        match self.write(part, Instant::now() + self.options.patience, &mut Effort::steady()).await {
             Ok(position) => Ok(Some(Position::from_u64(position))),
-            Err(Trouble::Taken) => Ok(None),
+            Err(Trouble::Taken | Trouble::Stale) => Ok(None),
             Err(Trouble::Failed(error)) => Err(error),
         }
     }
