@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use commands::Commands;
+use domain::Actor;
 use engine::Engine;
 use futures_util::future::select_all;
 use journal::Journal;
