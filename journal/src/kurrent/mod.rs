@@ -10,6 +10,7 @@ mod connection;
 mod diagnosis;
 mod envelope;
 mod feed;
+mod finish;
 mod halves;
 mod import;
 mod listener;

@@ -3,7 +3,7 @@
 //! KurrentDB writes to one stream at a time. An append is therefore written in parts: first the note about its command,
 //! if that is to be remembered, then the streams in their order, the one that the answer speaks of last. The first part
 //! carries all others, so an append is as good as recorded once its first part is: whoever finds it unfinished, this
-//! process after an error or another one after a crash, writes the rest ([`super::halves`]).
+//! process after an error or another one after a crash, writes the rest ([`super::halves`], [`super::finish`]).
 //!
 //! Invariants: every write has an exact place in its stream and an id made from its content, so repeating one does
 //! nothing; after any error the writer looks whether it was recorded before it does anything else; a first part that was
@@ -27,7 +27,7 @@ use uuid::Uuid;
 use super::connection::{Connection, Meaning, meaning};
 use super::envelope::{self, Note, Part};
 use super::feed::Feed;
-use super::halves::{Half, Halves};
+use super::halves::Halves;
 use super::locks::Locks;
 use super::names::Names;
 use super::options::Options;
@@ -39,8 +39,6 @@ use crate::{AppendError, Appended, Expected, Position, ReadError, RecordedEvent}
 const GRACE: Duration = Duration::from_secs(10);
 /// How often an append without a belief about its stream starts over because others were faster.
 const TRIES: u32 = 100;
-/// How many notes about one command are looked through.
-const NOTES: usize = 64;
 
 /// What only one at a time may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,11 +54,11 @@ pub(super) struct Core {
     pub(super) connection: Connection,
     pub(super) feed: Feed,
     pub(super) halves: Halves,
-    locks: Locks<Key>,
+    pub(super) locks: Locks<Key>,
     /// Where streams end, as far as this process knows; another process may have gone on.
     heads: Mutex<LruCache<StreamId, Head>>,
     /// The first answers of commands.
-    answers: Mutex<LruCache<Uuid, Appended>>,
+    pub(super) answers: Mutex<LruCache<Uuid, Appended>>,
     pub(super) stopping: CancellationToken,
     stopped: Mutex<Option<Instant>>,
 }
@@ -85,7 +83,7 @@ enum Trouble {
 }
 
 /// What the parts of an append came to.
-enum Written {
+pub(super) enum Written {
     Whole(Position),
     /// Nothing of it was written, and it has to be decided upon again.
     Stale,
@@ -94,7 +92,7 @@ enum Written {
 }
 
 /// How hard a write is tried.
-struct Effort {
+pub(super) struct Effort {
     /// Before the next try.
     pause: Duration,
     /// Whether anything may have reached the server.
@@ -110,7 +108,7 @@ impl Effort {
     }
 
     /// For what has to be written as it is.
-    fn steady() -> Self {
+    pub(super) fn steady() -> Self {
         Self { anew: false, ..Self::anew() }
     }
 
@@ -279,7 +277,10 @@ impl Core {
         }
         let mut known = self.heads.lock();
         for (stream, _) in &done.heads {
-            if let Some(head) = heads.get(stream) {
+            // Somebody may have gone on behind it, and the subscription may have told so already.
+            if let Some(head) = heads.get(stream)
+                && known.peek(stream).is_none_or(|known| known.revision < head.revision)
+            {
                 known.put(*stream, *head);
             }
         }
@@ -379,7 +380,7 @@ impl Core {
     }
 
     /// Writes the parts from the one with number `from` on; `effort` is that for the very first.
-    async fn write_all(
+    pub(super) async fn write_all(
         &self,
         parts: &[Part],
         from: usize,
@@ -453,93 +454,8 @@ impl Core {
         Ok(if ours && part.last() == Some(last.id) { Place::Ours(last.position.commit) } else { Place::Taken })
     }
 
-    /// The answer that a command got, looked up in its notes. One that is noted but not finished is finished first.
-    pub(super) async fn find(&self, command: Uuid, until: Instant) -> Result<Option<Appended>, AppendError> {
-        let _held = self.locks.lock(vec![Key::Command(command)]).await;
-        self.first(Some(command), until).await
-    }
-
-    async fn first(&self, command: Option<Uuid>, until: Instant) -> Result<Option<Appended>, AppendError> {
-        let Some(command) = command else { return Ok(None) };
-        if let Some(first) = self.answers.lock().get(&command) {
-            return Ok(Some(first.again()));
-        }
-        let name = self.names.command(command);
-        let notes = self.patiently(until, || self.connection.read_back(&name, NOTES)).await?;
-        for (age, event) in notes.iter().enumerate() {
-            let note = envelope::read_note(event).map_err(unavailable)?;
-            let mut found = self.noted(&note, until).await?;
-            // Only the newest can be unfinished: whoever made it has seen that the older ones came to nothing.
-            if found.is_none() && age == 0 {
-                self.finish(&note.rest, until).await?;
-                found = self.noted(&note, until).await?;
-            }
-            if let Some(first) = found {
-                self.answers.lock().put(command, first.clone());
-                self.feed.recorded(first.position);
-                return Ok(Some(first));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether the event that a note speaks of is there.
-    async fn noted(&self, note: &Note, until: Instant) -> Result<Option<Appended>, AppendError> {
-        let there = self.patiently(until, || self.connection.read(&note.stream, note.revision, 1)).await?;
-        let Some(event) = there.into_iter().find(|event| event.id == note.id) else { return Ok(None) };
-        let event = envelope::recorded(&self.names, event).map_err(unavailable)?;
-        let heads = vec![(event.stream, event.revision)];
-        Ok(Some(Appended { position: event.position, heads, repeated: true }))
-    }
-
-    /// How many notes there are about a command.
-    async fn notes(&self, command: Option<Uuid>, until: Instant) -> Result<u64, AppendError> {
-        let Some(command) = command else { return Ok(0) };
-        let name = self.names.command(command);
-        let last = self.patiently(until, || self.connection.read_back(&name, 1)).await?;
-        Ok(last.first().map_or(0, |event| event.revision + 1))
-    }
-
-    /// Writes what is left of an append; whether it is whole now.
-    async fn finish(&self, rest: &[Part], until: Instant) -> Result<bool, AppendError> {
-        match self.write_all(rest, 0, until, &mut Effort::steady()).await? {
-            Written::Whole(_) => Ok(true),
-            Written::Taken(_) | Written::Stale => Ok(false),
-        }
-    }
-
-    /// Finishes appends that somebody left half-written; whether all of them are settled.
-    pub(super) async fn finish_halves(&self, halves: Vec<(Uuid, Half)>, until: Instant) -> bool {
-        let mut settled = true;
-        for (last, half) in halves {
-            match self.finish(&half.rest, until).await {
-                Ok(true) => {
-                    metrics::counter!("journal_finished_appends_total").increment(1);
-                    tracing::info!(parts = half.rest.len(), "finished an append that was half-written");
-                    self.halves.forget(last);
-                }
-                Ok(false) => {
-                    tracing::debug!("an append was given up by its writer, because others were faster");
-                    self.halves.forget(last);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "an append stays half-written for now");
-                    settled = false;
-                }
-            }
-        }
-        settled
-    }
-
-    /// Whether anything was found that may make a conflict look different.
-    async fn finish_touching(&self, streams: &[StreamId], until: Instant) -> bool {
-        let names: Vec<String> = streams.iter().map(|stream| self.names.stream(*stream)).collect();
-        let halves = self.halves.touching(&names);
-        !halves.is_empty() && self.finish_halves(halves, until).await
-    }
-
     /// A shutdown does not wait for ever.
-    fn deadline(&self, until: Instant) -> Instant {
+    pub(super) fn deadline(&self, until: Instant) -> Instant {
         if self.stopping.is_cancelled() {
             let since = *self.stopped.lock().get_or_insert_with(Instant::now);
             return until.min(since + GRACE);
@@ -547,7 +463,7 @@ impl Core {
         until
     }
 
-    async fn patiently<T, F>(&self, until: Instant, ask: impl Fn() -> F + Send) -> Result<T, AppendError>
+    pub(super) async fn patiently<T, F>(&self, until: Instant, ask: impl Fn() -> F + Send) -> Result<T, AppendError>
     where
         F: Future<Output = Result<T, Error>> + Send,
     {
@@ -579,7 +495,7 @@ fn check(prepared: &Prepared, heads: &HashMap<StreamId, Head>) -> Result<(), App
         .try_for_each(|part| prepare::check(part.stream, part.expected, heads.get(&part.stream).copied()))
 }
 
-fn unavailable(error: ReadError) -> AppendError {
+pub(super) fn unavailable(error: ReadError) -> AppendError {
     AppendError::Unavailable(Box::new(error))
 }
 
