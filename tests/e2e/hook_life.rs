@@ -109,6 +109,11 @@ fn make_attaches_and_detaches() {
     let delivery = log["deliveries"][0]["id"].as_str().unwrap();
     let (status, _) = api.ask(Method::POST, &format!("/deliveries/{delivery}/replay"), &[], None);
     assert_eq!((status, &make.next().json()["data"]["run_id"]), (202, &started));
+    until("the second record", || {
+        let again = api.get(&format!("/{id}/deliveries"));
+        let (before, now) = (&log["deliveries"][0], &again["deliveries"][0]);
+        (now["status"] == "delivered" && now["changed_at"] != before["changed_at"]).then_some(())
+    });
     let range = json!({ "from": "2020-01-01T00:00:00Z", "delivered_too": true });
     let (status, replayed) = api.ask(Method::POST, &format!("/{id}/replay"), &[], Some(range));
     assert_eq!((status, replayed["delivery_ids"].as_array().unwrap().len()), (202, 1), "{replayed}");
