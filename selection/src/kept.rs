@@ -177,7 +177,10 @@ mod tests {
     fn what_was_computed_once_is_not_computed_again() {
         let (first, count) = model(0.5, &[]);
         let vectors = first.vectors(&["a", "b", "a"]).expect("vectors");
-        assert_eq!((vectors.as_slice(), count.load(Ordering::Relaxed)), ([[0.5, 1.0], [0.5, 0.0], [0.5, 1.0]].map(Vec::from).as_slice(), 2));
+        assert_eq!(
+            (vectors.as_slice(), count.load(Ordering::Relaxed)),
+            ([[0.5, 1.0], [0.5, 0.0], [0.5, 1.0]].map(Vec::from).as_slice(), 2)
+        );
         let bytes = written(&first);
         let (second, count) = model(0.5, &bytes);
         assert_eq!(second.vectors(&["a", "b", "a"]).expect("vectors"), vectors);

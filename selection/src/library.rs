@@ -33,8 +33,9 @@ pub fn field_names() -> &'static [&'static str] {
 pub struct Weights {
     /// Of each field, in the order of [`field_names`].
     pub fields: [f32; 9],
-    /// Of the nearest way of asking, where all fields together count 1.
-    pub asks: f32,
+    /// What a template's words count more for which no way of asking is known, because it has fewer of them; 1 is the
+    /// same.
+    pub unasked: f32,
     /// Of pairs of neighbouring stems, where stems count 1.
     pub pairs: f32,
     /// Of what words stand for in either language, where stems count 1.
@@ -44,20 +45,20 @@ pub struct Weights {
     /// The share of meaning in the whole, 0 to 1; the words have the rest.
     pub meaning: f32,
     /// Within meaning: of the title, of title and description, of the example's request, and of the
-    /// nearest ways of asking.
+    /// nearest way of asking.
     pub texts: [f32; 4],
 }
 
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            fields: [3.15, 1.5, 1.5, 2.1, 0.525, 0.8, 0.5, 0.15, 0.0],
-            asks: 1.0,
+            fields: [3.15, 1.5, 1.5, 2.1, 0.525, 0.8, 0.5, 0.15, 2.0],
+            unasked: 1.6,
             pairs: 0.7,
             concepts: 0.7,
             grams: 0.3,
             meaning: 0.4,
-            texts: [0.3, 0.4, 0.3, 0.5],
+            texts: [0.3, 0.4, 0.3, 0.3],
         }
     }
 }
@@ -122,11 +123,7 @@ pub struct Library {
     analyser: Analyser,
     weights: Weights,
     entries: Vec<Entry>,
-    fields: Terms,
-    /// Each way of asking as a text of its own.
-    asks: Terms,
-    /// The entry that each way of asking belongs to.
-    asked: Vec<usize>,
+    terms: Terms,
 }
 
 impl Library {
@@ -134,15 +131,13 @@ impl Library {
     #[must_use]
     pub fn new<'a>(templates: impl IntoIterator<Item = &'a TemplateBody>, asks: &Asks, weights: Weights) -> Self {
         let analyser = Analyser::new();
-        let (mut entries, mut asked) = (Vec::new(), Vec::new());
-        let [mut of_fields, mut of_asks] = [const { Vec::new() }; 2];
+        let (mut entries, mut texts) = (Vec::new(), Vec::new());
         for template in templates {
             let asks = asks.get(&template.key).cloned().unwrap_or_default();
             let mut analysed: Vec<Vec<Analysed>> = fields(template)
                 .into_iter()
                 .map(|texts| texts.iter().map(|text| analyser.analyse(text)).collect())
                 .collect();
-            let each: Vec<Analysed> = asks.iter().map(|ask| analyser.analyse(ask)).collect();
             let (arabic, english): (Vec<_>, Vec<_>) = asks.iter().cloned().partition(|ask| mostly_arabic(ask));
             analysed.push([english, arabic].iter().map(|texts| analyser.analyse(&texts.join(" "))).collect());
             entries.push(Entry {
@@ -156,12 +151,10 @@ impl Library {
                 vectors: Default::default(),
                 asks,
             });
-            asked.extend(each.iter().map(|_| entries.len() - 1));
-            of_asks.extend(each.into_iter().map(|ask| vec![vec![ask]]));
-            of_fields.push(analysed);
+            texts.push(analysed);
         }
-        let (fields, asks) = (Terms::of(&of_fields, &weights.fields), Terms::of(&of_asks, &[1.0]));
-        Self { analyser, weights, entries, fields, asks, asked }
+        let terms = Terms::of(&texts, &weights.fields);
+        Self { analyser, weights, entries, terms }
     }
 
     /// Makes the same templates ready for search by meaning as well.
@@ -272,20 +265,12 @@ impl Library {
         self.entries.get(one).map(|entry| &entry.key).cmp(&self.entries.get(other).map(|entry| &entry.key))
     }
 
-    /// How well each template's words fit: those of its fields, and those of the nearest way of asking. A template for
-    /// which no way of asking is known is judged by its fields alone.
+    /// How well each template's words fit.
     fn by_words(&self, request: &Analysed) -> Vec<f32> {
-        let mut scores = self.fields.scores(request, &self.weights, self.entries.len());
-        let mut nearest = vec![None::<f32>; self.entries.len()];
-        let asks = self.asks.scores(request, &self.weights, self.asked.len());
-        for (entry, score) in self.asked.iter().zip(asks) {
-            if let Some(nearest) = nearest.get_mut(*entry) {
-                *nearest = Some(nearest.unwrap_or(0.0).max(score));
-            }
-        }
-        for (score, nearest) in scores.iter_mut().zip(nearest) {
-            if let Some(nearest) = nearest {
-                *score = (*score + nearest * self.weights.asks) / (1.0 + self.weights.asks);
+        let mut scores = self.terms.scores(request, &self.weights, self.entries.len());
+        for (score, entry) in scores.iter_mut().zip(&self.entries) {
+            if entry.asks.is_empty() {
+                *score *= self.weights.unasked;
             }
         }
         scores
@@ -318,7 +303,7 @@ fn nearest(vectors: &[Vector], request: &[f32]) -> Option<f32> {
     vectors.iter().map(|vector| closeness(vector, request)).max_by(f32::total_cmp)
 }
 
-/// The terms of texts, of each kind.
+/// The terms of all entries, of each kind.
 struct Terms {
     stems: Index,
     pairs: Index,
@@ -339,9 +324,9 @@ impl Terms {
         }
     }
 
-    /// How well each of so many texts fits.
-    fn scores(&self, request: &Analysed, weights: &Weights, texts: usize) -> Vec<f32> {
-        let mut scores = vec![0.0_f32; texts];
+    /// How well each of so many entries fits.
+    fn scores(&self, request: &Analysed, weights: &Weights, entries: usize) -> Vec<f32> {
+        let mut scores = vec![0.0_f32; entries];
         let kinds = [
             (&self.stems, &request.stems, 1.0),
             (&self.pairs, &request.pairs, weights.pairs),
@@ -355,8 +340,8 @@ impl Terms {
             // In the same order each time, because the sum of floats depends on it.
             terms.sort_unstable();
             for term in terms {
-                index.matches(term, |text, score| {
-                    if let Some(sum) = scores.get_mut(text) {
+                index.matches(term, |entry, score| {
+                    if let Some(sum) = scores.get_mut(entry) {
                         *sum += score * weight;
                     }
                 });
@@ -545,6 +530,17 @@ mod tests {
     }
 
     #[test]
+    fn a_way_of_asking_finds_its_template() {
+        let asks =
+            Asks::from([("review-code".parse().expect("a key"), vec!["will this blow up in production".to_owned()])]);
+        let library = Library::new(&templates(), &asks, Weights::default());
+        let found = library.find(&Request::new("does it blow up?"), None, 3).expect("found");
+        assert_eq!(found.iter().map(|found| found.key.as_str()).collect::<Vec<_>>(), ["review-code"]);
+        assert!(found[0].matches.iter().any(|word| word.fields == ["asks"]), "{found:?}");
+        assert_eq!(best("does it blow up?"), None);
+    }
+
+    #[test]
     fn it_says_which_words_fit_and_where() {
         let library = Library::new(&templates(), &Asks::new(), Weights::default());
         let found = library.find(&Request::new("check contracts, contracts!"), None, 1).expect("found");
@@ -590,7 +586,9 @@ mod tests {
 
     #[test]
     fn meaning_finds_what_no_word_finds() {
-        let library = Library::new(&templates(), &Asks::new(), Weights::default()).with_meaning(&templates(), &Three).expect("made");
+        let library = Library::new(&templates(), &Asks::new(), Weights::default())
+            .with_meaning(&templates(), &Three)
+            .expect("made");
         let found = library.find(&Request::new("can they sue us"), Some(&Three), 1).expect("found");
         assert_eq!(found[0].key.as_str(), "review-contract");
         assert_eq!(found[0].meaning, Some(1.0));

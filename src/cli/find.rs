@@ -10,8 +10,8 @@ use commands::catalog::{Catalog, DEPARTMENTS};
 use domain::Timestamp;
 use domain::agent::Profile;
 use selection::{
-    Candidate, Choice, Considered, Encoder, Found, Kept, Library, Meaning, Missing, Policy, Reason, Request, Task, Weights,
-    choose, missing,
+    Candidate, Choice, Considered, Encoder, Found, Kept, Library, Meaning, Missing, Policy, Reason, Request, Task,
+    Weights, choose, missing,
 };
 use serde_json::{Map, Value, json};
 

@@ -71,7 +71,8 @@ pub(super) fn check(asks: &AsksFile, file: &str, known: &mut Known) -> Vec<(Stri
             }
             match known.get(&compared(text)) {
                 Some((other, first)) => {
-                    let what = format!("asks for `{other}` too, in {first}; a way of asking stands in a catalogue once");
+                    let what =
+                        format!("asks for `{other}` too, in {first}; a way of asking stands in a catalogue once");
                     faults.push((field, Fault::Rule(what)));
                 }
                 None => {

@@ -47,10 +47,7 @@ fn what_is_wrong_is_told_with_its_place() {
         wrong(&format!("greet:\n  en:\n{many}")),
         "asks/a.yaml:2:3: greet.en: 21 ways of asking stand here; at most 20 are allowed"
     );
-    assert_eq!(
-        wrong("greet:\n  en: []\n"),
-        "asks/a.yaml:1:1: greet: there must be a way of asking in `en` or in `ar`"
-    );
+    assert_eq!(wrong("greet:\n  en: []\n"), "asks/a.yaml:1:1: greet: there must be a way of asking in `en` or in `ar`");
     assert_eq!(
         wrong("greet:\n  en:\n    - say hello\npart:\n  en:\n    - Say  HELLO\n"),
         "asks/a.yaml:6:5: part.en[0]: asks for `greet` too, in asks/a.yaml; a way of asking stands in a catalogue once"

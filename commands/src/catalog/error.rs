@@ -63,7 +63,9 @@ pub enum Fault {
     #[error("is no catalogue: there is no folder agents, templates, workflows or asks in it")]
     NotACatalogue,
     /// The file's folder does not say what the file describes.
-    #[error("a catalogue file stands below a folder agents, templates, workflows or asks, which says what it describes")]
+    #[error(
+        "a catalogue file stands below a folder agents, templates, workflows or asks, which says what it describes"
+    )]
     UnknownFolder,
     /// More than anybody writes by hand.
     #[error("is larger than 1 MiB, the most that a catalogue file may have")]

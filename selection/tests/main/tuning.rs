@@ -55,29 +55,6 @@ fn by_asks(catalog: &Catalog, questions: &[Question]) -> (Vec<Question>, Vec<Que
 }
 
 #[test]
-#[ignore = "tries the ways of asking out, on the half for tuning"]
-fn asks() {
-    let catalog = Catalog::starter().expect("the catalogue");
-    let model = Remembering(encoder().expect("HISHAMOS_MEANING"), Mutex::default());
-    let questions: Vec<Question> = questions().into_iter().filter(Question::is_for_tuning).collect();
-    let (with, without) = by_asks(&catalog, &questions);
-    println!("{} with, {} without", with.len(), without.len());
-    let [title, whole, example, _] = Weights::default().texts;
-    for (field, asks, meaning) in
-        [(0.0, 0.0, 0.0), (1.0, 0.0, 0.5), (0.0, 0.5, 0.5), (0.0, 1.0, 0.5), (0.0, 1.0, 1.0), (0.5, 1.0, 1.0), (0.0, 2.0, 1.0), (0.0, 2.0, 2.0)]
-    {
-        let mut weights = Weights { asks, texts: [title, whole, example, meaning], ..Weights::default() };
-        weights.fields[8] = field;
-        let begin = std::time::Instant::now();
-        for (name, questions) in [("all", &questions), ("with", &with), ("without", &without)] {
-            show(&format!("{field} {asks} {meaning} {name} words"), measure(&catalog, &weights, None, questions));
-            show(&format!("{field} {asks} {meaning} {name} both"), measure(&catalog, &weights, Some(&model), questions));
-        }
-        println!("{:?}", begin.elapsed());
-    }
-}
-
-#[test]
 #[ignore = "looks for better weights, which takes minutes"]
 fn tuning() {
     let catalog = Catalog::starter().expect("the catalogue");
@@ -103,8 +80,8 @@ fn tuning() {
         ("result", |w| &mut w.fields[5]),
         ("department", |w| &mut w.fields[6]),
         ("instructions", |w| &mut w.fields[7]),
-        ("asks as a field", |w| &mut w.fields[8]),
-        ("asks", |w| &mut w.asks),
+        ("asks", |w| &mut w.fields[8]),
+        ("unasked", |w| &mut w.unasked),
         ("pairs", |w| &mut w.pairs),
         ("concepts", |w| &mut w.concepts),
         ("grams", |w| &mut w.grams),
@@ -163,7 +140,8 @@ fn held_out() {
     let (arabic, english): (Vec<_>, Vec<_>) = questions.iter().cloned().partition(Question::is_arabic);
     let (with, without) = by_asks(&catalog, &questions);
     let halves = [("ways of asking known", &with), ("not known", &without)];
-    for (name, questions) in [("all", &questions), ("English", &english), ("Arabic", &arabic)].into_iter().chain(halves) {
+    for (name, questions) in [("all", &questions), ("English", &english), ("Arabic", &arabic)].into_iter().chain(halves)
+    {
         println!("{name}: {} questions", questions.len());
         show("words", measure(&catalog, &Weights::default(), None, questions));
         show("words and meaning", measure(&catalog, &Weights::default(), Some(&model), questions));
