@@ -251,8 +251,3 @@ fn probe(listen: SocketAddr) -> anyhow::Result<()> {
         _ => Ok(()),
     }
 }
-
-/// Who loads the catalogue at the command line, as long as there is no access control.
-pub(crate) fn operator() -> Actor {
-    Actor::person("operator")
-}

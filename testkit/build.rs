@@ -4,7 +4,7 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=../migrations");
     println!("cargo:rerun-if-changed=protos");
-    let files = protox::compile(["streams.proto", "serverfeatures.proto"], ["protos"])?;
+    let files = protox::compile(["streams.proto", "serverfeatures.proto", "gossip.proto"], ["protos"])?;
     tonic_build::configure().build_client(false).bytes(["."]).include_file("protocol.rs").compile_fds(files)?;
     Ok(())
 }

@@ -40,7 +40,7 @@ pub use error::{Error, Refused};
 pub use explain::{Cause, Explanation, StepExplanation};
 pub use launch::{Launch, Launcher};
 pub use lineage::{Branch, Changes};
-pub use load::{Change, Edited, LoadReport, LoadedEntry, PlannedEntry, Registered, catalogue_actor};
+pub use load::{Change, Edited, LoadReport, LoadedEntry, PlannedEntry, Registered, catalogue_cause};
 pub use request::{Outcome, Request};
 pub use result::task_result;
 pub use runs::{Origin, StartRun, Started};

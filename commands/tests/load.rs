@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use commands::catalog::{Catalog, Kind, parse_template, template_to_yaml};
-use commands::{Change, Commands, Edited, LoadReport, Request};
+use commands::catalog::{Catalog, Kind, Layer, parse_template, parse_trigger, parse_workflow, template_to_yaml};
+use commands::{Change, Commands, Edited, LoadReport, Request, catalogue_cause};
 use domain::{
     Actor, Agent, AgentId, CommandId, Key, StreamId, Template, TemplateEvent, TemplateId, Workflow, WorkflowId,
 };
@@ -153,6 +153,102 @@ async fn a_version_that_a_person_has_activated_stays_active() {
     assert_eq!(workflow(&commands, "mail").await.active(), Some(1));
 }
 
+const TRIGGER: &str = "key: daily\ndescription: Each morning.\nworkflow: mail\nschedule:\n  cron: 0 9 * * *\ninput:\n  \
+                       to: trigger.tick.date\npaused: true\n";
+
+fn with_trigger(trigger: &str) -> Catalog {
+    own(&[("triggers/daily.yaml", trigger.to_owned())]).over(office())
+}
+
+#[tokio::test]
+async fn triggers_come_in_last_and_paused_and_stay_as_people_leave_them() {
+    let commands = Commands::new(Arc::new(MemoryJournal::new()));
+    let first = load(&commands, &with_trigger(TRIGGER)).await;
+    assert_eq!(changes(&first).last().unwrap(), "added trigger daily");
+    let trigger = commands.trigger(&key("daily")).await.unwrap();
+    let pause = trigger.pause().unwrap();
+    assert_eq!((pause.by.to_string(), trigger.acting()), ("system:catalogue".to_owned(), None));
+    assert_eq!(changes(&load(&commands, &with_trigger(TRIGGER)).await), [""; 0]);
+
+    // Resumed, it stays so, whatever is loaded again.
+    commands.resume_trigger(person(), &key("daily")).await.unwrap();
+    assert_eq!(changes(&load(&commands, &with_trigger(TRIGGER)).await), [""; 0]);
+    let later = TRIGGER.replace("0 9 * * *", "0 10 * * *");
+    let plan = commands.plan_catalog(&with_trigger(&later), Edited::Keep).await.unwrap();
+    let planned = plan.last().unwrap();
+    assert_eq!(planned.entry.change, Change::Revised);
+    let (before, after) = (planned.before.as_ref().unwrap(), planned.after.as_ref().unwrap());
+    assert!(before.contains("0 9 * * *") && after.contains("0 10 * * *"), "{before}\n{after}");
+    assert!(!before.contains("paused") && !after.contains("paused"), "a pause is not the catalogue's: {after}");
+    assert_eq!(changes(&load(&commands, &with_trigger(&later)).await), ["revised trigger daily"]);
+    assert!(commands.trigger(&key("daily")).await.unwrap().acting().is_some());
+
+    // What a person sets is kept, and written out as theirs.
+    let by_hand = parse_trigger("t", &TRIGGER.replace("0 9", "30 7")).unwrap().settings;
+    commands.set_trigger(person(), by_hand).await.unwrap();
+    let report = load(&commands, &with_trigger(TRIGGER)).await;
+    assert_eq!(changes(&report), ["kept trigger daily"]);
+    let registered = commands.registered().await.unwrap();
+    let daily = registered.iter().find(|entry| entry.kind == Kind::Trigger).unwrap();
+    assert_eq!((daily.edited, daily.by.to_string()), (true, "person:mona".to_owned()));
+    assert!(daily.yaml.contains("30 7 * * *") && !daily.yaml.contains("paused"), "{}", daily.yaml);
+    assert_eq!(parse_trigger("t", &daily.yaml).unwrap().settings.key.as_str(), "daily");
+    let forced = commands.load_catalog(&operator(), &with_trigger(TRIGGER), Edited::Replace).await.unwrap();
+    assert_eq!(changes(&forced), ["revised trigger daily"]);
+
+    // What a person takes away does not come back by itself; brought back, it begins as it says.
+    commands.remove_trigger(person(), &key("daily"), "enough".to_owned()).await.unwrap();
+    let report = load(&commands, &with_trigger(TRIGGER)).await;
+    assert_eq!(changes(&report), ["kept trigger daily"]);
+    assert!(commands.trigger(&key("daily")).await.is_err());
+    assert!(commands.registered().await.unwrap().iter().all(|entry| entry.kind != Kind::Trigger));
+    commands.load_catalog(&operator(), &with_trigger(TRIGGER), Edited::Replace).await.unwrap();
+    assert!(commands.trigger(&key("daily")).await.unwrap().pause().is_some());
+}
+
+#[tokio::test]
+async fn a_trigger_that_does_not_fit_is_refused_with_all_else_or_left_out_where_people_are_the_reason() {
+    let commands = Commands::new(Arc::new(MemoryJournal::new()));
+    for (wrong, code) in [
+        (TRIGGER.replace("workflow: mail", "workflow: male"), "WORKFLOW"),
+        (TRIGGER.replace("workflow: mail", "workflow: mail\nversion: 2"), "WORKFLOW_VERSION_UNKNOWN"),
+    ] {
+        let refused = commands.load_catalog(&operator(), &with_trigger(&wrong), Edited::Keep).await.unwrap_err();
+        assert!(refused.code().starts_with(code) || refused.to_string().contains("male"), "{refused}");
+        assert!(commands.registered().await.unwrap().is_empty(), "nothing was recorded");
+    }
+    // A version that comes in with the same catalogue will be there.
+    load(&commands, &with_trigger(&TRIGGER.replace("workflow: mail", "workflow: mail\nversion: 1"))).await;
+    // A workflow that is registered alone is as good as one of the catalogue.
+    let alone = own(&[("triggers/other.yaml", TRIGGER.replace("key: daily", "key: other"))]);
+    assert_eq!(changes(&load(&commands, &alone).await), ["added trigger other"]);
+    // A workflow that people have changed needs something that the catalogue's trigger does not give.
+    let theirs = WORKFLOW.replace("type: object\n  properties:", "type: object\n  required: [from]\n  properties:");
+    let theirs = parse_workflow(
+        "w",
+        &theirs.replace("to: { type: string }\n", "to: { type: string }\n    from: { type: string }\n"),
+    );
+    commands.draft_workflow(person(), theirs.unwrap()).await.unwrap();
+    commands.activate_workflow(person(), &key("mail"), None).await.unwrap();
+    let changed = own(&[("triggers/third.yaml", TRIGGER.replace("key: daily", "key: third"))]).over(office());
+    let report = load(&commands, &changed).await;
+    assert_eq!(changes(&report), ["kept workflow mail", "blocked trigger third"]);
+    assert!(report.entries.iter().any(|entry| entry.note.as_deref().is_some_and(|note| note.contains("`from`"))));
+}
+
+#[tokio::test]
+async fn whoever_asks_is_the_actor_and_the_catalogue_is_the_cause() {
+    let journal = Arc::new(MemoryJournal::new());
+    let commands = Commands::new(Arc::clone(&journal) as _);
+    commands.load_catalog(&person(), &office(), Edited::Keep).await.unwrap();
+    let page = journal.read_all(Position::START, &Filter::default(), 100).await.unwrap();
+    assert!(page.events.len() >= 4);
+    for event in &page.events {
+        assert_eq!(event.metadata.actor, Actor::person("mona"));
+        assert_eq!(event.metadata.causation, Some(catalogue_cause(Layer::Own)));
+    }
+}
+
 #[tokio::test]
 async fn the_starter_catalogue_gives_way_to_an_own_one() {
     let commands = Commands::new(Arc::new(MemoryJournal::new()));
@@ -165,7 +261,13 @@ async fn the_starter_catalogue_gives_way_to_an_own_one() {
     assert_eq!(changes(&load(&commands, &own).await), ["revised template translate"]);
     let report = load(&commands, &starter()).await;
     assert_eq!(changes(&report), ["kept template translate"]);
-    assert!(report.entries.iter().any(|entry| entry.note.as_deref() == Some("last changed by system:catalogue.own")));
+    assert!(
+        report
+            .entries
+            .iter()
+            .any(|entry| entry.note.as_deref()
+                == Some("last changed by person:operator with the company's own catalogue"))
+    );
     // Over each other they are one catalogue, of which everything is there.
     assert_eq!(changes(&load(&commands, &own.over(starter())).await), [""; 0]);
 }

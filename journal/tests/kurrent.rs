@@ -1,8 +1,10 @@
 //! What concerns KurrentDB alone, over its protocol double.
 
+mod cluster;
 mod failure;
 mod halves;
 mod listening;
+mod security;
 mod tamper;
 
 use std::sync::Arc;

@@ -9,6 +9,7 @@ mod approval;
 mod as_of;
 mod budget;
 mod comparison;
+mod compatibility;
 mod definition;
 mod event;
 mod explanation;

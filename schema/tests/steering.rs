@@ -90,6 +90,52 @@ impl House {
     }
 }
 
+const COMPATIBILITY: &str = "query($version: Int!, $open: Int, $ended: Int, $at: Position) {
+    checkCompatibility(workflow: \"motley\", version: $version, open: $open, ended: $ended, minPosition: $at) {
+        open checked differing runs { runId version status differences { kind step was wouldBe problem } } } }";
+
+#[tokio::test]
+async fn runs_are_played_again_on_another_version() {
+    let house = house().await;
+    let _engine = house.engine();
+    let run = house.start_motley().await;
+    house.until(run, "run.approval_requested", 1).await;
+    let ask = async |version: i32, open: Value| {
+        let at = house.head().await;
+        house.data(COMPATIBILITY, json!({ "version": version, "open": open, "at": at })).await["checkCompatibility"]
+            .take()
+    };
+    // The version that it follows anyway.
+    let same = ask(1, Value::Null).await;
+    assert_eq!((&same["open"], &same["checked"], &same["differing"]), (&json!(1), &json!(1), &json!(0)), "{same}");
+
+    let mut other = motley();
+    let steps = other["steps"].as_array_mut().unwrap();
+    steps.retain(|step| step["name"] != "never");
+    let again = steps.iter_mut().find(|step| step["name"] == "first").unwrap();
+    again["input"] = json!([{ "name": "text", "expression": "'Dear Madam'" }]);
+    house.data(DRAFT, json!({ "input": other })).await;
+    let found = ask(2, Value::Null).await;
+    assert_eq!((&found["checked"], &found["differing"]), (&json!(1), &json!(1)), "{found}");
+    let told = &found["runs"][0];
+    assert_eq!((&told["runId"], &told["version"], &told["status"]), (&json!(run), &json!(1), &json!("RUNNING")));
+    let differences = told["differences"].as_array().unwrap();
+    let parameters = differences.iter().find(|found| found["kind"] == "PARAMETERS").unwrap();
+    assert_eq!(parameters["step"], "first", "{parameters}");
+    assert_eq!(
+        (&parameters["was"]["text"], &parameters["wouldBe"]["text"]),
+        (&json!("Dear Sir"), &json!("Dear Madam"))
+    );
+
+    let none = ask(2, json!(0)).await;
+    assert_eq!((&none["open"], &none["checked"]), (&json!(1), &json!(0)), "{none}");
+    let at = house.head().await;
+    let refused = house.refusal(COMPATIBILITY, json!({ "version": 9, "at": at })).await;
+    assert_eq!(refused.0, "WORKFLOW_VERSION_UNKNOWN");
+    let refused = house.refusal(COMPATIBILITY, json!({ "version": 2, "ended": 201, "at": at })).await;
+    assert_eq!(refused.0, "ARGUMENT_INVALID");
+}
+
 #[tokio::test]
 async fn every_kind_of_step_is_shown_and_steered() {
     let house = house().await;

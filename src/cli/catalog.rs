@@ -8,13 +8,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use commands::catalog::{Catalog, CatalogError, Counts, Pair, Similarity};
 use commands::{Change, Commands, Edited, LoadReport, LoadedEntry, PlannedEntry, Registered, Request};
+use domain::Actor;
 use serde_json::{Value, json};
 
 use super::LoadArguments;
 use super::attached::Attached;
 use super::failure::Failure;
 use super::terminal::{Style, Terminal};
-use crate::app::operator;
 use crate::catalogue;
 use crate::config::Config;
 
@@ -67,13 +67,14 @@ pub(crate) fn check(
     } else {
         errors.iter().for_each(|error| terminal.line(error.to_string()));
         similarity.iter().for_each(|similarity| show_similarity(terminal, similarity));
-        let Counts { agents, templates, workflows } = counts;
+        let Counts { agents, templates, workflows, triggers } = counts;
         let verdict = match errors.len() {
             0 => terminal.paint(Style::Good, "no errors"),
             1 => terminal.paint(Style::Bad, "1 error"),
             count => terminal.paint(Style::Bad, &format!("{count} errors")),
         };
-        terminal.line(format!("{agents} agents, {templates} templates, {workflows} workflows: {verdict}"));
+        let counted = format!("{agents} agents, {templates} templates, {workflows} workflows, {triggers} triggers");
+        terminal.line(format!("{counted}: {verdict}"));
     }
     if errors.is_empty() { Ok(()) } else { Err(Failure::Unsound) }
 }
@@ -166,7 +167,7 @@ pub(crate) async fn load(
     let catalog = catalogue::read(config, asked.directory.as_deref()).map_err(|errors| Failure::catalog(&errors))?;
     let attached = Attached::open(config).await?;
     let commands = Commands::new(Arc::clone(&attached.store.journal) as _);
-    let loaded = Box::pin(load_into(&commands, &catalog, asked.edited())).await;
+    let loaded = Box::pin(load_into(config, &commands, &catalog, asked.edited())).await;
     attached.close().await?;
     let LoadReport { entries, position } = loaded?;
     if as_json {
@@ -180,10 +181,16 @@ pub(crate) async fn load(
     Ok(())
 }
 
-/// Loads a catalogue, or refuses it with the places of all that does not fit.
-pub(crate) async fn load_into(commands: &Commands, catalog: &Catalog, edited: Edited) -> Result<LoadReport, Failure> {
+/// Loads a catalogue for whoever asks, or refuses it with the places of all that does not fit.
+pub(crate) async fn load_into(
+    config: &Config,
+    commands: &Commands,
+    catalog: &Catalog,
+    edited: Edited,
+) -> Result<LoadReport, Failure> {
     fits(commands, catalog).await?;
-    commands.load_catalog(&Request::by(operator()), catalog, edited).await.map_err(Failure::command)
+    let request = Request::by(Actor::person(&config.person));
+    commands.load_catalog(&request, catalog, edited).await.map_err(Failure::command)
 }
 
 async fn fits(commands: &Commands, catalog: &Catalog) -> Result<(), Failure> {
@@ -236,7 +243,7 @@ pub(crate) async fn export(
     let registered = registered.map_err(Failure::command)?;
     for key in &asked.keys {
         if !registered.iter().any(|entry| entry.key.as_str() == key) {
-            return Err(Failure::usage(format!("there is no agent, template or workflow `{key}`")));
+            return Err(Failure::usage(format!("there is no agent, template, workflow or trigger `{key}`")));
         }
     }
     let wanted = |entry: &&Registered| {

@@ -51,7 +51,9 @@ pub(crate) fn find(config: &Config, terminal: &mut Terminal, as_json: bool, aske
     let kept = meaning(&folder)?;
     let mut library = Library::new(&catalog.templates, &catalog.ways_of_asking(), Weights::default());
     if let Some(kept) = &kept {
+        terminal.status("comparing the templates; the first time this takes a while");
         library = library.with_meaning(&catalog.templates, kept).context("the templates cannot be compared")?;
+        terminal.clear_status();
         if let Err(error) = keep(&folder, kept) {
             tracing::warn!(%error, folder = %folder.display(), "the vectors of the templates cannot be kept");
         }

@@ -58,7 +58,7 @@ pub(crate) async fn run(config: &Config, terminal: &mut Terminal, ask: Ask) -> R
         let work = async {
             if commands.executor().journal().head().await.map_err(anyhow::Error::from)? == journal::Position::START {
                 let catalog = catalogue::read(config, None).map_err(|errors| Failure::catalog(&errors))?;
-                super::catalog::load_into(&commands, &catalog, Edited::Keep).await?;
+                super::catalog::load_into(config, &commands, &catalog, Edited::Keep).await?;
             }
             let (run, _) = start(&client, &ask.workflow, &input).await?;
             follow(&client, terminal, run, ask.json).await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Subcommand;
-use commands::catalog::{parse_trigger, trigger_to_yaml};
+use commands::catalog::{TriggerEntry, parse_trigger, trigger_to_yaml};
 use commands::{Backfill, Commands, PostEvent, Request};
 use domain::trigger::{Overlap, Schedule};
 use domain::{Actor, Key, Timestamp, Trigger};
@@ -138,17 +138,30 @@ async fn carry_out(
         }
         Triggers::Show { key } => {
             let trigger = commands.trigger(&key).await.map_err(Failure::command)?;
-            let yaml = trigger.settings().map(|settings| trigger_to_yaml(settings)).transpose();
+            let paused = trigger.pause().is_some();
+            let entry = trigger.settings().map(|settings| TriggerEntry { settings: (**settings).clone(), paused });
+            let yaml = entry.map(|entry| trigger_to_yaml(&entry)).transpose();
             let yaml = yaml.context("the trigger cannot be written as YAML")?.unwrap_or_default();
             say(value_of(&trigger), format!("# {}\n{}", line_of(&trigger), yaml.trim_end()));
         }
         Triggers::Set { file } => {
             let name = file.display().to_string();
             let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {name}"))?;
-            let settings = parse_trigger(&name, &text).map_err(|errors| Failure::usage(errors.to_string()))?;
+            let TriggerEntry { settings, paused } =
+                parse_trigger(&name, &text).map_err(|errors| Failure::usage(errors.to_string()))?;
             let key = settings.key.clone();
-            let done = commands.set_trigger(request, settings).await.map_err(Failure::command)?;
-            let what = if done.changed { "set" } else { "unchanged" };
+            // As in a catalogue, `paused` is how a new one begins; one that is there stays as it is.
+            let begins_paused = paused && commands.trigger(&key).await.is_err();
+            let done = commands.set_trigger(request.clone(), settings).await.map_err(Failure::command)?;
+            if begins_paused {
+                let reason = "its file says that it begins paused".to_owned();
+                commands.pause_trigger(request, &key, reason).await.map_err(Failure::command)?;
+            }
+            let what = match (done.changed, begins_paused) {
+                (true, true) => "set, and paused",
+                (true, false) => "set",
+                (false, _) => "unchanged",
+            };
             say(json!({ "key": key, "changed": done.changed }), format!("trigger {key}: {what}"));
         }
         Triggers::Remove { key, reason } => {

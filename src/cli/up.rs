@@ -54,7 +54,7 @@ pub(crate) async fn up(
         let client = Client::new(app.url(), &config.person)?;
         let commands = app.commands().clone();
         let work = Box::pin(async {
-            load_catalogue(&commands, terminal, as_json, &catalog).await?;
+            load_catalogue(config, &commands, terminal, as_json, &catalog).await?;
             if !as_json {
                 finish_old(&client, terminal).await?;
             }
@@ -106,12 +106,13 @@ async fn stay(mut app: App, signals: &mut Signals) -> Result<(), Failure> {
 }
 
 async fn load_catalogue(
+    config: &Config,
     commands: &Commands,
     terminal: &mut Terminal,
     as_json: bool,
     catalogue: &Catalog,
 ) -> Result<(), Failure> {
-    let report = catalog::load_into(commands, catalogue, Edited::Keep).await?;
+    let report = catalog::load_into(config, commands, catalogue, Edited::Keep).await?;
     if !as_json {
         for entry in report.entries.iter().filter(|entry| entry.change == Change::Blocked) {
             catalog::show_entry(terminal, entry);

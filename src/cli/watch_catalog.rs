@@ -52,7 +52,7 @@ pub(crate) async fn watch(
     let commands = Commands::new(Arc::clone(&attached.store.journal) as _);
     let work = Box::pin(async {
         loop {
-            load_once(&commands, terminal, as_json, &directory, edited).await?;
+            load_once(config, &commands, terminal, as_json, &directory, edited).await?;
             if changes.recv().await.is_none() {
                 return Err(Failure::Infrastructure(anyhow::anyhow!("the watch on the files ended")));
             }
@@ -68,6 +68,7 @@ pub(crate) async fn watch(
 }
 
 async fn load_once(
+    config: &Config,
     commands: &Commands,
     terminal: &mut Terminal,
     as_json: bool,
@@ -75,7 +76,7 @@ async fn load_once(
     edited: Edited,
 ) -> Result<(), Failure> {
     let loaded = match Catalog::read_dir(directory) {
-        Ok(catalog) => load_into(commands, &catalog, edited).await,
+        Ok(catalog) => load_into(config, commands, &catalog, edited).await,
         Err(errors) => {
             if as_json {
                 let errors: Vec<Value> = errors.as_slice().iter().map(error_json).collect();

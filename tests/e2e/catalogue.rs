@@ -43,7 +43,8 @@ fn checking_needs_no_database_and_names_every_place() {
     let own = home.path().join("own");
     let own = own.to_str().unwrap();
     let answer = home.run(&["catalog", "check", own, "--json"]).expect(0).json();
-    assert_eq!(answer, json!({ "counts": { "agents": 0, "templates": 1, "workflows": 0 }, "errors": [] }));
+    let counts = json!({ "agents": 0, "templates": 1, "workflows": 0, "triggers": 0 });
+    assert_eq!(answer, json!({ "counts": counts, "errors": [] }));
     let answer = home.run(&["catalog", "check", own, "--strict", "--similar"]).expect(1).out();
     assert!(answer.contains("letter.yaml:3:1: description.ar: a text in Arabic is expected\n"), "{answer}");
     assert!(answer.contains("most similar templates by wording"), "{answer}");

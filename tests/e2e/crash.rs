@@ -9,7 +9,8 @@ use serde_json::Value;
 use sqlx::{Connection, PgConnection, Row};
 use testkit::Database;
 
-use crate::program::{Home, Server, send, until, until_shown_ended};
+use crate::corpus::{Corpus, EVERY_KIND, WELCOME, final_state};
+use crate::program::{Home, Server, send, until};
 
 /// The advisory lock that holds an append back.
 const HOLD: i64 = 4_242;
@@ -21,102 +22,6 @@ enum Fate {
     /// It is recorded after the program has died.
     Recorded,
 }
-
-/// A workflow that is killed at each of its appends.
-struct Corpus {
-    workflow: &'static str,
-    /// Its files, besides the starter catalogue.
-    files: &'static [(&'static str, &'static str)],
-    inputs: &'static [&'static str],
-    /// How it ends.
-    status: &'static str,
-    /// How many tasks it has, and how many of them end with an answer.
-    tasks: (i64, i64),
-    /// How many appends it has at least.
-    appends: usize,
-}
-
-const WELCOME: Corpus = Corpus {
-    workflow: "welcome",
-    files: &[],
-    inputs: &["file=@README.md"],
-    status: "COMPLETED",
-    tasks: (3, 3),
-    // The start with its two steps; these may be settled together; the last step.
-    appends: 3,
-};
-
-/// Every kind of step; the last one cannot be made, so what had been done is undone.
-const EVERY_KIND: Corpus = Corpus {
-    workflow: "every-kind",
-    files: &[("catalog/workflows/every-kind.yaml", EVERY_KIND_FILE), ("catalog/workflows/inner.yaml", INNER_FILE)],
-    inputs: &["words:=[\"one\",\"two\",\"three\"]", "sure:=false"],
-    status: "FAILED",
-    // The draft, three elements, the inner run's one, and the undoing of the draft.
-    tasks: (6, 6),
-    appends: 8,
-};
-
-const EVERY_KIND_FILE: &str = r#"
-key: every-kind
-name: Every kind
-description: Every kind of step, one after the other.
-input_schema:
-  type: object
-  properties: { words: { type: array }, sure: { type: boolean } }
-steps:
-  - name: draft
-    title: Draft
-    agent: generalist
-    template: draft-text
-    input: { subject: "'say hello'" }
-    compensation: { agent: generalist, template: draft-text, input: { subject: "'take it back'" } }
-  - name: each
-    title: Each word
-    needs: [draft]
-    for_each: { over: input.words, max_parallel: 2 }
-    agent: generalist
-    template: draft-text
-    input: { subject: item }
-  - name: maybe
-    title: Not needed
-    needs: [draft]
-    when: input.sure
-    agent: generalist
-    template: draft-text
-    input: { subject: "'never'" }
-  - name: ask
-    title: Ask
-    needs: [each, maybe]
-    approval: { question: May it?, approvers: [anyone], expires_after: 300ms, on_expiry: approve }
-  - name: rest
-    title: Rest
-    needs: [each]
-    wait: { for: 200ms }
-  - name: inner
-    title: Another run
-    needs: [ask, rest]
-    run: { workflow: inner, input: { word: "'inner'" } }
-  - name: broken
-    title: Cannot be made
-    needs: [inner]
-    agent: generalist
-    template: draft-text
-    input: { subject: "abs('not a number')" }
-"#;
-
-const INNER_FILE: &str = r#"
-key: inner
-name: Inner
-description: One step.
-input_schema: { type: object, properties: { word: { type: string } } }
-steps:
-  - name: only
-    title: Only
-    agent: generalist
-    template: draft-text
-    input: { subject: input.word }
-"#;
 
 /// A home whose program keeps everything in a database of the test server.
 struct World {
@@ -181,48 +86,15 @@ impl World {
 
     /// Loads what the run needs.
     fn load(&self, corpus: &Corpus) {
-        assert!(self.command(&["catalog", "load"]).output().unwrap().status.success());
-        for (name, text) in corpus.files {
-            self.home.write(name, text);
-        }
-        if !corpus.files.is_empty() {
-            let loaded = self.command(&["catalog", "load", "catalog"]).output().unwrap();
-            assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
-        }
+        corpus.load(&self.home, |arguments| self.command(arguments));
     }
 
     fn start(&self, corpus: &Corpus) -> Command {
-        let mut command = self.command(&["run", corpus.workflow]);
-        for input in corpus.inputs {
-            command.args(["--input", input]);
-        }
-        command
+        corpus.start(|arguments| self.command(arguments))
     }
 
-    /// What a finished run has to look like, whatever happened on the way.
     fn final_state(&self) -> Value {
-        until_shown_ended(|| self.json(&["runs", "--json"]));
-        let runs = self.json(&["runs", "--json"]);
-        let run = runs["nodes"].as_array().unwrap_or_else(|| panic!("{runs}"));
-        let id = run.last().unwrap_or_else(|| panic!("{runs}"))["runId"].as_str().unwrap_or_else(|| panic!("{runs}"));
-        let shown = self.json(&["show", id, "--json"]);
-        let steps: Vec<Value> = shown["steps"]
-            .as_array()
-            .unwrap_or_else(|| panic!("{shown}"))
-            .iter()
-            .map(|step| {
-                // When a wait ended and which run was started differ from world to world.
-                let mut output = step["output"].clone();
-                for name in ["until", "run"] {
-                    if let Some(value) = output.get_mut(name) {
-                        assert!(value.is_string(), "{value}");
-                        *value = Value::Null;
-                    }
-                }
-                serde_json::json!({"name": step["name"], "status": step["status"], "output": output})
-            })
-            .collect();
-        serde_json::json!({"status": shown["status"], "output": shown["output"], "steps": steps})
+        final_state(|arguments| self.json(arguments))
     }
 }
 

@@ -11,12 +11,14 @@
 mod audit;
 mod catalogue;
 mod cli;
+mod corpus;
 mod crash;
 mod hook_life;
 mod kurrent;
 mod library;
 mod life;
 mod nodes;
+mod observability;
 mod openai;
 mod platforms;
 mod program;

@@ -25,7 +25,7 @@ fn ways_of_asking_are_read_beside_their_template() {
     let texts: Vec<&str> = catalog.asks.get(&greet()).unwrap().each().collect();
     assert_eq!(texts, ["say hello to the new ones", "welcome: them", "سلم عليهم"]);
     assert_eq!(catalog.check(), []);
-    assert_eq!(catalog.counts(), Counts { agents: 0, templates: 1, workflows: 0 });
+    assert_eq!(catalog.counts(), Counts { agents: 0, templates: 1, workflows: 0, triggers: 0 });
 }
 
 #[test]

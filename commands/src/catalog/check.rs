@@ -1,22 +1,25 @@
-//! What a workflow asks of the agents and templates around it.
+//! What a workflow asks of the agents and templates around it, and a trigger of its workflow.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::template::TemplateBody;
+use domain::trigger::{TriggerKind, TriggerSettings};
 use domain::workflow::TaskWork;
 use domain::{Definition, Key, Step};
 use serde_json::Value;
 
 use super::Fault;
 
-/// The agents and templates that workflows may name.
+/// What workflows and triggers may name.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     /// The agents that exist.
     pub agents: BTreeSet<Key>,
     /// The templates that exist, as they are now.
     pub templates: BTreeMap<Key, Arc<TemplateBody>>,
+    /// The workflows that exist, as they are now.
+    pub workflows: BTreeMap<Key, Arc<Definition>>,
 }
 
 /// Everything in a definition that does not fit the agents and templates around it: agents and templates that do not
@@ -68,6 +71,39 @@ fn check_parameters(step: &Step, work: &TaskWork, template: &TemplateBody, fault
             });
         }
     }
+}
+
+/// Everything in a trigger that does not fit the workflows around it: a workflow that does not exist, input that it does
+/// not take, and required input that the trigger does not give.
+#[must_use]
+pub fn check_trigger(settings: &TriggerSettings, known: &Known) -> Vec<Fault> {
+    let workflow = settings.workflow.clone();
+    let Some(definition) = known.workflows.get(&workflow) else {
+        let known = list(known.workflows.keys().map(Key::as_str));
+        return vec![Fault::UnknownWorkflow { workflow, known }];
+    };
+    // What was posted is handed on as it is; what it will be is not known before.
+    if settings.input.is_empty() && matches!(settings.kind, TriggerKind::External { .. }) {
+        return Vec::new();
+    }
+    let schema = &definition.input_schema;
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let names = || properties.into_iter().flat_map(|properties| properties.keys().map(String::as_str));
+    let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+    let mut faults = Vec::new();
+    for name in settings.input.keys().filter(|name| closed && !names().any(|known| known == name.as_str())) {
+        let (name, known) = (name.clone(), list(names()));
+        faults.push(Fault::UnknownInput { workflow: workflow.clone(), name, known });
+    }
+    let required = schema.get("required").and_then(Value::as_array);
+    for name in required.into_iter().flatten().filter_map(Value::as_str) {
+        let given = settings.input.keys().any(|given| given.as_str() == name);
+        let usual = properties.and_then(|properties| properties.get(name)).and_then(|property| property.get("default"));
+        if !given && usual.is_none() {
+            faults.push(Fault::MissingInput { workflow: workflow.clone(), name: name.to_owned() });
+        }
+    }
+    faults
 }
 
 /// Names for a message, at most a dozen of them.

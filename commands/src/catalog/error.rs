@@ -60,11 +60,11 @@ pub enum Fault {
     #[error("cannot be read: {0}")]
     Unreadable(String),
     /// Nothing of a catalogue is there.
-    #[error("is no catalogue: there is no folder agents, templates, workflows or asks in it")]
+    #[error("is no catalogue: there is no folder agents, templates, workflows, triggers or asks in it")]
     NotACatalogue,
     /// The file's folder does not say what the file describes.
     #[error(
-        "a catalogue file stands below a folder agents, templates, workflows or asks, which says what it describes"
+        "a catalogue file stands below a folder agents, templates, workflows, triggers or asks, which says what it describes"
     )]
     UnknownFolder,
     /// More than anybody writes by hand.
@@ -190,6 +190,43 @@ pub enum Fault {
         /// What is missing.
         name: String,
     },
+    /// A trigger's workflow that does not exist.
+    #[error("the workflow `{workflow}` does not exist; known are {known}")]
+    UnknownWorkflow {
+        /// The workflow.
+        workflow: Key,
+        /// The workflows that exist.
+        known: String,
+    },
+    /// A trigger gives its workflow something that it does not take.
+    #[error("`{name}` is no input of the workflow `{workflow}`; it has {known}")]
+    UnknownInput {
+        /// The workflow.
+        workflow: Key,
+        /// What the trigger gives.
+        name: StepName,
+        /// What the workflow takes.
+        known: String,
+    },
+    /// A trigger leaves out what its workflow needs.
+    #[error("`{name}` is not given, which the workflow `{workflow}` requires; add it to the input")]
+    MissingInput {
+        /// The workflow.
+        workflow: Key,
+        /// What is missing.
+        name: String,
+    },
+}
+
+impl Fault {
+    /// The field of a trigger's file that is wrong.
+    pub(super) fn trigger_field(&self) -> String {
+        match self {
+            Self::UnknownWorkflow { .. } => "workflow".to_owned(),
+            Self::UnknownInput { name, .. } => format!("input.{name}"),
+            _ => "input".to_owned(),
+        }
+    }
 }
 
 /// Everything that is wrong with a catalogue; at least one thing.

@@ -1,4 +1,5 @@
-//! Catalogues: agents, templates and workflows in files, one entry a file, and ways of asking for templates, many a file.
+//! Catalogues: agents, templates, workflows and triggers in files, one entry a file, and ways of asking for templates,
+//! many a file.
 //!
 //! A catalogue is read as a whole: either every file is right, or all that is wrong is reported at once with file,
 //! line and field, and nothing comes of it. Reading decides nothing and records nothing; registering is the business
@@ -28,6 +29,8 @@ mod template_tests;
 mod tests;
 mod text;
 mod trigger_file;
+#[cfg(test)]
+mod trigger_tests;
 mod workflow_file;
 #[cfg(test)]
 mod workflow_tests;
@@ -44,7 +47,7 @@ use domain::{Definition, Key};
 use serde::Serialize;
 
 pub use asks_file::Asks;
-pub use check::{Known, check_definition};
+pub use check::{Known, check_definition, check_trigger};
 pub use error::{CatalogError, CatalogErrors, Fault, Place};
 use parse::{Places, Source};
 use places::FieldPlaces;
@@ -61,13 +64,15 @@ pub enum Kind {
     Template,
     /// A workflow, in the folder `workflows`.
     Workflow,
+    /// A trigger, in the folder `triggers`.
+    Trigger,
     /// Ways of asking for a template, in the folder `asks`; the search reads them, and they are never registered.
     Asks,
 }
 
 impl Kind {
     /// Every kind, in the order in which entries can be registered: what is named comes before what names it.
-    pub const ALL: [Self; 4] = [Self::Agent, Self::Template, Self::Workflow, Self::Asks];
+    pub const ALL: [Self; 5] = [Self::Agent, Self::Template, Self::Workflow, Self::Trigger, Self::Asks];
 
     /// The folder of its files.
     #[must_use]
@@ -76,6 +81,7 @@ impl Kind {
             Self::Agent => "agents",
             Self::Template => "templates",
             Self::Workflow => "workflows",
+            Self::Trigger => "triggers",
             Self::Asks => "asks",
         }
     }
@@ -93,6 +99,7 @@ impl fmt::Display for Kind {
             Self::Agent => "agent",
             Self::Template => "template",
             Self::Workflow => "workflow",
+            Self::Trigger => "trigger",
             Self::Asks => "way of asking for",
         })
     }
@@ -107,12 +114,24 @@ pub struct Catalog {
     pub templates: Vec<TemplateBody>,
     /// Its workflows.
     pub workflows: Vec<Definition>,
+    /// Its triggers.
+    pub triggers: Vec<TriggerEntry>,
     /// How people ask for templates, by the templates' keys; only the search reads it.
     pub asks: BTreeMap<Key, Asks>,
     /// Where each way of asking stands, so that none stands there twice.
     known_asks: asks_file::Known,
     /// Where each entry came from.
     origins: BTreeMap<(Kind, Key), Origin>,
+}
+
+/// A trigger as a catalogue has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TriggerEntry {
+    /// What it is.
+    pub settings: TriggerSettings,
+    /// Whether it is paused when it comes in, so that nothing starts before somebody wants it to. What became of it
+    /// later is nobody's business but theirs.
+    pub paused: bool,
 }
 
 /// Whose catalogue an entry comes from.
@@ -143,6 +162,8 @@ pub struct Counts {
     pub templates: usize,
     /// Workflows.
     pub workflows: usize,
+    /// Triggers.
+    pub triggers: usize,
 }
 
 impl Catalog {
@@ -168,8 +189,8 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// Reads the YAML files below the folders `agents`, `templates`, `workflows` and `asks` of a directory; whatever
-    /// else is there is left alone. Blocks on the file system.
+    /// Reads the YAML files below the folders `agents`, `templates`, `workflows`, `triggers` and `asks` of a directory;
+    /// whatever else is there is left alone. Blocks on the file system.
     ///
     /// # Errors
     /// All that is wrong, in the order of the files.
@@ -228,6 +249,7 @@ impl Catalog {
         self.agents.extend(below.agents.into_iter().filter(|agent| !hidden(Kind::Agent, &agent.key)));
         self.templates.extend(below.templates.into_iter().filter(|body| !hidden(Kind::Template, &body.key)));
         self.workflows.extend(below.workflows.into_iter().filter(|flow| !hidden(Kind::Workflow, &flow.key)));
+        self.triggers.extend(below.triggers.into_iter().filter(|entry| !hidden(Kind::Trigger, &entry.settings.key)));
         for (key, asks) in below.asks {
             self.asks.entry(key).or_insert(asks);
         }
@@ -247,7 +269,17 @@ impl Catalog {
     /// How many entries there are.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        Counts { agents: self.agents.len(), templates: self.templates.len(), workflows: self.workflows.len() }
+        Counts {
+            agents: self.agents.len(),
+            templates: self.templates.len(),
+            workflows: self.workflows.len(),
+            triggers: self.triggers.len(),
+        }
+    }
+
+    /// How many entries there are, whatever they are.
+    pub(crate) fn len(&self) -> usize {
+        self.agents.len() + self.templates.len() + self.workflows.len() + self.triggers.len()
     }
 
     /// Whose catalogue an entry comes from.
@@ -256,33 +288,45 @@ impl Catalog {
         self.origins.get(&(kind, key.clone())).map(|origin| origin.layer).unwrap_or_default()
     }
 
-    /// What in the workflows and the ways of asking does not fit the agents and templates of this catalogue.
+    /// What in the workflows and the ways of asking does not fit the agents and templates of this catalogue, and what in
+    /// the triggers does not fit its workflows, each in the order of the files.
     #[must_use]
     pub fn check(&self) -> Vec<CatalogError> {
         self.check_against(&Known::default())
     }
 
-    /// As [`check`](Self::check), where they may also name what is known elsewhere; an entry of the
-    /// catalogue stands before one of the same key elsewhere.
+    /// As [`check`](Self::check), where workflows, triggers and ways of asking may also name what is known elsewhere; an
+    /// entry of the catalogue stands before one of the same key elsewhere.
     #[must_use]
     pub fn check_against(&self, elsewhere: &Known) -> Vec<CatalogError> {
         let mut known = elsewhere.clone();
         known.agents.extend(self.agents.iter().map(|agent| agent.key.clone()));
         known.templates.extend(self.templates.iter().map(|body| (body.key.clone(), Arc::new(body.clone()))));
-        let check = |definition: &Definition| {
-            let origin = self.origins.get(&(Kind::Workflow, definition.key.clone())).cloned().unwrap_or_default();
-            check_definition(definition, &known).into_iter().map(move |fault| {
+        known.workflows.extend(self.workflows.iter().map(|flow| (flow.key.clone(), Arc::new(flow.clone()))));
+        let origin = |kind: Kind, key: &Key| self.origins.get(&(kind, key.clone())).cloned().unwrap_or_default();
+        let mut errors = Vec::new();
+        for definition in &self.workflows {
+            let origin = origin(Kind::Workflow, &definition.key);
+            errors.extend(check_definition(definition, &known).into_iter().map(|fault| {
                 let place = origin.places.get(&label(&fault)).copied();
                 CatalogError { file: origin.file.clone(), place, field: None, fault: Box::new(fault) }
-            })
-        };
-        let unknown = self.asks.keys().filter(|key| !known.templates.contains_key(*key)).map(|key| {
-            let origin = self.origins.get(&(Kind::Asks, key.clone())).cloned().unwrap_or_default();
+            }));
+        }
+        for TriggerEntry { settings, .. } in &self.triggers {
+            let origin = origin(Kind::Trigger, &settings.key);
+            errors.extend(check_trigger(settings, &known).into_iter().map(|fault| {
+                let field = fault.trigger_field();
+                let place = origin.fields.nearest(&field).or_else(|| origin.fields.nearest("key"));
+                CatalogError { file: origin.file.clone(), place, field: Some(field), fault: Box::new(fault) }
+            }));
+        }
+        errors.extend(self.asks.keys().filter(|key| !known.templates.contains_key(*key)).map(|key| {
+            let origin = origin(Kind::Asks, key);
             let place = origin.places.get("").copied();
             let fault = Box::new(Fault::UnknownAsked { template: key.clone() });
             CatalogError { file: origin.file, place, field: Some(key.to_string()), fault }
-        });
-        self.workflows.iter().flat_map(check).chain(unknown).collect()
+        }));
+        errors
     }
 
     /// Takes in one file; answers what is wrong with it.
@@ -320,6 +364,7 @@ impl Catalog {
             Kind::Agent => source.agent().map(|agent| push(&mut self.agents, agent, |agent| &agent.key)),
             Kind::Template => source.template().map(|body| push(&mut self.templates, body, |body| &body.key)),
             Kind::Workflow => source.workflow().map(|found| push(&mut self.workflows, found, |found| &found.key)),
+            Kind::Trigger => source.trigger().map(|found| push(&mut self.triggers, found, |found| &found.settings.key)),
         };
         let Some(key) = key else { return };
         let origin = Origin {
@@ -362,11 +407,11 @@ pub fn parse_workflow(file: &str, text: &str) -> Result<Definition, CatalogError
     parse(file, text, |source| source.workflow())
 }
 
-/// Reads one trigger; `file` is only for the errors. Whether its workflow exists is for whoever sets it.
+/// Reads one trigger; `file` is only for the errors. Whether its workflow exists is [`check_trigger`]'s question.
 ///
 /// # Errors
 /// All that is wrong with it.
-pub fn parse_trigger(file: &str, text: &str) -> Result<TriggerSettings, CatalogErrors> {
+pub fn parse_trigger(file: &str, text: &str) -> Result<TriggerEntry, CatalogErrors> {
     parse(file, text, |source| source.trigger())
 }
 
@@ -374,8 +419,8 @@ pub fn parse_trigger(file: &str, text: &str) -> Result<TriggerSettings, CatalogE
 ///
 /// # Errors
 /// When a value cannot be written as YAML, which no valid trigger has.
-pub fn trigger_to_yaml(settings: &TriggerSettings) -> Result<String, serde_saphyr::ser::Error> {
-    serde_saphyr::to_string(&trigger_file::TriggerFile::from(settings))
+pub fn trigger_to_yaml(entry: &TriggerEntry) -> Result<String, serde_saphyr::ser::Error> {
+    serde_saphyr::to_string(&trigger_file::TriggerFile::from(entry))
 }
 
 /// An agent as a catalogue file.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use domain::agent::Profile;
 use domain::template::TemplateBody;
-use domain::trigger::TriggerSettings;
 use domain::{
     Agent, AgentCommand, AgentRefusal, Decide, Definition, DefinitionError, Template, TemplateCommand, TemplateRefusal,
 };
@@ -21,7 +20,7 @@ use super::template_file::TemplateFile;
 use super::text;
 use super::trigger_file::TriggerFile;
 use super::workflow_file::WorkflowFile;
-use super::{CatalogError, Fault, Place};
+use super::{CatalogError, Fault, Place, TriggerEntry};
 
 /// The largest file that is read, in bytes.
 pub(super) const MAX_FILE: usize = 1024 * 1024;
@@ -104,15 +103,18 @@ impl<'a> Source<'a> {
         Some(asks)
     }
 
-    pub(super) fn trigger(&mut self) -> Option<TriggerSettings> {
-        let Some(settings) = self.read::<TriggerFile>()?.into_settings() else {
+    pub(super) fn trigger(&mut self) -> Option<TriggerEntry> {
+        let Some(entry) = self.read::<TriggerFile>()?.into_entry() else {
             self.error(None, None, Fault::TriggerKind);
             return None;
         };
-        if let Err(refusal) = settings.check(crate::now()) {
+        if let Err(refusal) = entry.settings.check(crate::now()) {
             self.error(None, None, Fault::Trigger(refusal));
         }
-        Some(settings)
+        if let Err(refusal) = crate::triggers::check_types(&entry.settings) {
+            self.error_at_field("event.types", Fault::Trigger(refusal));
+        }
+        Some(entry)
     }
 
     pub(super) fn workflow(&mut self) -> Option<Definition> {

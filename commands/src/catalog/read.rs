@@ -16,7 +16,7 @@ pub(super) struct Found {
     pub(super) bytes: Result<Vec<u8>, CatalogError>,
 }
 
-/// Every YAML file in the three folders of a catalogue's directory, sorted by name within each; whatever else is there
+/// Every YAML file in the folders of a catalogue's directory, sorted by name within each; whatever else is there
 /// is left alone. Blocks on the file system.
 pub(super) fn files(directory: &Path) -> Vec<Result<Found, CatalogError>> {
     let unreadable = |path: &Path, error: &io::Error| {

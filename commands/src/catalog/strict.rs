@@ -83,7 +83,7 @@ impl Wanting {
 }
 
 impl Catalog {
-    /// What our own catalogue would not let pass, in the order of the entries: agents, templates, workflows.
+    /// What our own catalogue would not let pass, in the order of the entries: agents, templates, workflows, triggers.
     #[must_use]
     pub fn check_strict(&self) -> Vec<CatalogError> {
         let mut errors = Vec::new();
@@ -111,6 +111,18 @@ impl Catalog {
             );
             errors.extend(self.placed(Kind::Workflow, definition.key.as_str(), wanting));
         }
+        for entry in &self.triggers {
+            let mut wanting = Wanting(Vec::new());
+            let key = entry.settings.key.as_str();
+            wanting.number("description", entry.settings.description.chars().count(), 40, 300, "characters");
+            wanting.unless(
+                entry.paused,
+                "paused",
+                "`true` is expected: nothing of ours starts before somebody wants it",
+            );
+            self.of_file(&mut wanting, Kind::Trigger, key, &format!("triggers/{key}.yaml"));
+            errors.extend(self.placed(Kind::Trigger, key, wanting));
+        }
         for pair in similarity::wording(&self.templates) {
             if pair.share > MOST_SHARED {
                 let percent = |share: f64| format!("{:.0} %", share * 100.0);
@@ -135,16 +147,21 @@ impl Catalog {
             "department",
             format!("`{department}` is none of our departments; they are {}", DEPARTMENTS.join(", ")),
         );
-        let expected = format!("{}/{department}/{key}.yaml", kind.folder());
-        let file = key.parse().ok().and_then(|key| self.origins.get(&(kind, key))).map(|origin| origin.file.as_str());
-        let holds = !known || file.is_some_and(|file| Path::new(file).ends_with(&expected));
-        wanting.unless(holds, "key", format!("the file is expected to be {expected}"));
+        if known {
+            self.of_file(wanting, kind, key, &format!("{}/{department}/{key}.yaml", kind.folder()));
+        }
         wanting.number("tags", tags.len(), 1, 8, "tags");
         let is_tag = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         for (index, tag) in tags.iter().enumerate() {
             let holds = !tag.is_empty() && tag.chars().all(is_tag);
             wanting.unless(holds, format!("tags[{index}]"), "a word of a-z, 0-9 and `-` is expected");
         }
+    }
+
+    fn of_file(&self, wanting: &mut Wanting, kind: Kind, key: &str, expected: &str) {
+        let file = key.parse().ok().and_then(|key| self.origins.get(&(kind, key))).map(|origin| origin.file.as_str());
+        let holds = file.is_some_and(|file| Path::new(file).ends_with(expected));
+        wanting.unless(holds, "key", format!("the file is expected to be {expected}"));
     }
 
     fn placed(&self, kind: Kind, key: &str, wanting: Wanting) -> Vec<CatalogError> {

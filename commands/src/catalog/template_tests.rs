@@ -344,7 +344,7 @@ fn folders_may_stand_in_folders() {
     fs::write(at("clerk.txt"), "key: clerk\nname: C\ndescription: D\nsystem_prompt: S\n").unwrap();
     std::os::unix::fs::symlink(at("clerk.txt"), at("agents/clerk.yaml")).unwrap();
     let catalog = Catalog::read_dir(directory.path()).unwrap();
-    assert_eq!(catalog.counts(), Counts { agents: 1, templates: 1, workflows: 0 });
+    assert_eq!(catalog.counts(), Counts { agents: 1, templates: 1, workflows: 0, triggers: 0 });
 
     fs::write(at("templates/office/bad.yaml"), "key: bad\n").unwrap();
     let error = Catalog::read_dir(directory.path()).unwrap_err().to_string();

@@ -170,6 +170,9 @@ fn what_is_written_is_read_back_the_same() {
     for definition in &catalog.workflows {
         assert_eq!(parse_workflow("w", &workflow_to_yaml(definition).unwrap()).as_ref(), Ok(definition));
     }
+    for entry in &catalog.triggers {
+        assert_eq!(parse_trigger("t", &trigger_to_yaml(entry).unwrap()).as_ref(), Ok(entry));
+    }
 }
 
 fn blocks(guide: &str) -> Vec<&str> {
@@ -179,8 +182,12 @@ fn blocks(guide: &str) -> Vec<&str> {
 #[test]
 fn the_documented_examples_are_right() {
     let blocks = blocks(include_str!("../../../docs/use/catalogue.md"));
-    let [template, agent] = blocks.as_slice() else { panic!("{} blocks", blocks.len()) };
-    let files = [("templates/recruitment/write-job-ad.yaml", *template), ("agents/recruitment/recruiter.yaml", *agent)];
+    let [template, agent, trigger] = blocks.as_slice() else { panic!("{} blocks", blocks.len()) };
+    let files = [
+        ("templates/recruitment/write-job-ad.yaml", *template),
+        ("agents/recruitment/recruiter.yaml", *agent),
+        ("triggers/application-received.yaml", *trigger),
+    ];
     assert_eq!(Catalog::from_files(files).unwrap().check_strict(), []);
 }
 
@@ -208,6 +215,7 @@ fn the_documented_workflow_is_right() {
     }
     let starter = Catalog::starter().unwrap();
     let known = Known {
+        workflows: BTreeMap::new(),
         agents: starter.agents.iter().map(|agent| agent.key.clone()).collect(),
         templates: starter.templates.into_iter().map(|body| (body.key.clone(), Arc::new(body))).collect(),
     };
@@ -535,6 +543,7 @@ fn a_workflow_may_name_what_is_known_elsewhere() {
     assert_eq!(catalog.check().len(), 4);
     let body = parse_template("t", TEMPLATE).unwrap();
     let elsewhere = Known {
+        workflows: BTreeMap::new(),
         agents: BTreeSet::from(["helper".parse().unwrap()]),
         templates: BTreeMap::from([(body.key.clone(), Arc::new(body))]),
     };
@@ -564,9 +573,9 @@ fn all_that_is_wrong_is_reported_at_once() {
          input schema has no such property\n\
          workflows/w.yaml:21:12: step `again`, input `who`: `steps.greet.text` reads `steps.greet.text`, \
          but this step does not wait for it; add `greet` to its needs\n\
-         prices/p.yaml: a catalogue file stands below a folder agents, templates, workflows or asks, which \
+         prices/p.yaml: a catalogue file stands below a folder agents, templates, workflows, triggers or asks, which \
          says what it describes\n\
-         loose.yaml: a catalogue file stands below a folder agents, templates, workflows or asks, which says \
+         loose.yaml: a catalogue file stands below a folder agents, templates, workflows, triggers or asks, which says \
          what it describes"
     );
 }
@@ -581,17 +590,17 @@ fn two_files_cannot_describe_the_same_thing() {
 }
 
 #[test]
-fn a_directory_is_read_by_its_three_folders() {
+fn a_directory_is_read_by_its_folders() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     let relative = |errors: CatalogErrors| errors.to_string().replace(&directory.path().display().to_string(), "DIR");
     assert_eq!(
         relative(Catalog::read_dir(directory.path()).unwrap_err()),
-        "DIR: is no catalogue: there is no folder agents, templates, workflows or asks in it"
+        "DIR: is no catalogue: there is no folder agents, templates, workflows, triggers or asks in it"
     );
     assert_eq!(
         relative(Catalog::read_dir(at("missing")).unwrap_err()),
-        "DIR/missing: is no catalogue: there is no folder agents, templates, workflows or asks in it"
+        "DIR/missing: is no catalogue: there is no folder agents, templates, workflows, triggers or asks in it"
     );
 
     fs::create_dir(at("agents")).unwrap();
@@ -616,7 +625,10 @@ fn a_directory_is_read_by_its_three_folders() {
 fn the_library_serves_every_department() {
     let catalog = Catalog::starter().unwrap();
     let counts = catalog.counts();
-    assert!(counts.agents >= 20 && counts.templates >= 360 && counts.workflows >= 40, "{counts:?}");
+    assert!(
+        counts.agents >= 20 && counts.templates >= 360 && counts.workflows >= 40 && counts.triggers >= 6,
+        "{counts:?}"
+    );
     for department in DEPARTMENTS {
         let templates = catalog.templates.iter().filter(|body| body.department == department).count();
         let workflows = catalog.workflows.iter().filter(|flow| flow.department == department).count();

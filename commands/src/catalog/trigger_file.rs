@@ -8,6 +8,7 @@ use domain::workflow::Mapping;
 use domain::{Expression, Key};
 use serde::{Deserialize, Serialize};
 
+use super::TriggerEntry;
 use super::scalar::Human;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,6 +36,8 @@ pub(super) struct TriggerFile {
     pause_after: Option<u32>,
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     enabled: bool,
+    #[serde(default, skip_serializing_if = "is_no")]
+    paused: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -93,9 +96,13 @@ fn is_yes(enabled: &bool) -> bool {
     *enabled
 }
 
+fn is_no(paused: &bool) -> bool {
+    !*paused
+}
+
 impl TriggerFile {
-    /// The settings; nothing when the file does not say what the trigger waits for, or says several things.
-    pub(super) fn into_settings(self) -> Option<TriggerSettings> {
+    /// The entry; nothing when the file does not say what the trigger waits for, or says several things.
+    pub(super) fn into_entry(self) -> Option<TriggerEntry> {
         let kind = match (self.schedule, self.event, self.external) {
             (Some(ScheduleFile { cron, zone, jitter, catch_up }), None, None) => {
                 TriggerKind::Schedule(Schedule { cron, zone, jitter: jitter.0, catch_up: catch_up.0 })
@@ -108,7 +115,7 @@ impl TriggerFile {
             TriggerKind::Schedule(_) => Overlap::Skip,
             TriggerKind::Event { .. } | TriggerKind::External { .. } => Overlap::AllowAll,
         };
-        Some(TriggerSettings {
+        let settings = TriggerSettings {
             key: self.key,
             description: self.description,
             workflow: self.workflow,
@@ -119,13 +126,14 @@ impl TriggerFile {
             overlap: self.overlap.unwrap_or(usual),
             pause_after: self.pause_after,
             enabled: self.enabled,
-        })
+        };
+        Some(TriggerEntry { settings, paused: self.paused })
     }
 }
 
-impl From<&TriggerSettings> for TriggerFile {
-    fn from(settings: &TriggerSettings) -> Self {
-        let settings = settings.clone();
+impl From<&TriggerEntry> for TriggerFile {
+    fn from(entry: &TriggerEntry) -> Self {
+        let TriggerEntry { settings, paused } = entry.clone();
         let (mut schedule, mut event, mut external) = (None, None, None);
         match settings.kind {
             TriggerKind::Schedule(Schedule { cron, zone, jitter, catch_up }) => {
@@ -147,6 +155,7 @@ impl From<&TriggerSettings> for TriggerFile {
             overlap: Some(settings.overlap),
             pause_after: settings.pause_after,
             enabled: settings.enabled,
+            paused,
         }
     }
 }
@@ -175,21 +184,22 @@ pause_after: 3
 
     #[test]
     fn what_is_left_out_is_as_usual() {
-        let nightly = parse_trigger("t.yaml", NIGHTLY).unwrap();
+        let TriggerEntry { settings: nightly, paused } = parse_trigger("t.yaml", NIGHTLY).unwrap();
         let schedule = nightly.schedule().unwrap();
         assert_eq!((schedule.jitter, schedule.catch_up), (Duration::from_secs(300), Duration::from_secs(3600)));
-        assert_eq!((nightly.overlap, nightly.enabled, nightly.priority), (Overlap::Skip, true, 0));
+        assert_eq!((nightly.overlap, nightly.enabled, nightly.priority, paused), (Overlap::Skip, true, 0, false));
         let ping = "{key: p, workflow: w, external: {name: ping, when: payload.x}}";
-        assert_eq!(parse_trigger("t.yaml", ping).unwrap().overlap, Overlap::AllowAll);
+        assert_eq!(parse_trigger("t.yaml", ping).unwrap().settings.overlap, Overlap::AllowAll);
     }
 
     #[test]
     fn written_and_read_again_it_is_the_same() {
-        let event = "{key: e, workflow: w, event: {types: [run.failed]}, overlap: buffer_one, enabled: false}";
+        let event =
+            "{key: e, workflow: w, event: {types: [run.failed]}, overlap: buffer_one, enabled: false, paused: true}";
         for text in [NIGHTLY, event] {
-            let settings = parse_trigger("t.yaml", text).unwrap();
-            let yaml = trigger_to_yaml(&settings).unwrap();
-            assert_eq!(parse_trigger("t.yaml", &yaml).unwrap(), settings, "{yaml}");
+            let entry = parse_trigger("t.yaml", text).unwrap();
+            let yaml = trigger_to_yaml(&entry).unwrap();
+            assert_eq!(parse_trigger("t.yaml", &yaml).unwrap(), entry, "{yaml}");
         }
     }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Actor, Agent, AgentEvent, Category, Event, Key, StreamId, Template, Workflow};
-use journal::{Filter, Position, ReadError};
+use domain::{Actor, Agent, AgentEvent, Category, Event, Key, StreamId, Template, Trigger, TriggerEvent, Workflow};
+use journal::{Filter, Metadata, Position, ReadError};
 
 use super::layer_of;
-use crate::catalog::{Kind, agent_to_yaml, template_to_yaml, workflow_to_yaml};
+use crate::catalog::{Kind, TriggerEntry, agent_to_yaml, template_to_yaml, trigger_to_yaml, workflow_to_yaml};
 use crate::{Commands, Error};
 
 /// How many events are read at a time.
@@ -25,7 +25,7 @@ pub struct Registered {
     pub yaml: String,
     /// Who made that version.
     pub by: Actor,
-    /// Whether that was somebody else than a catalogue.
+    /// Whether that was done by hand and not by loading a catalogue.
     pub edited: bool,
 }
 
@@ -36,17 +36,17 @@ impl Commands {
     /// When the journal cannot be read.
     pub async fn registered(&self) -> Result<Vec<Registered>, Error> {
         let mut found = Vec::new();
-        for (stream, by) in self.makers().await? {
-            found.extend(self.written(stream, by).await?);
+        for (stream, made) in self.makers().await? {
+            found.extend(self.written(stream, made).await?);
         }
         found.sort_by(|one, other| (one.kind, &one.key).cmp(&(other.kind, &other.key)));
         Ok(found)
     }
 
-    /// Who made the newest version of each entry.
-    async fn makers(&self) -> Result<BTreeMap<StreamId, Actor>, Error> {
+    /// The envelope of the newest version of each entry.
+    async fn makers(&self) -> Result<BTreeMap<StreamId, Metadata>, Error> {
         let journal = self.executor.journal();
-        let filter = Filter::categories([Category::Agent, Category::Template, Category::Workflow]);
+        let filter = Filter::categories([Category::Agent, Category::Template, Category::Workflow, Category::Trigger]);
         let (mut makers, mut after) = (BTreeMap::new(), Position::START);
         loop {
             let page = journal.read_all(after, &filter, PAGE).await?;
@@ -54,8 +54,13 @@ impl Commands {
                 let event = recorded
                     .event()
                     .map_err(|error| ReadError::Damaged { position: recorded.position, what: error.to_string() })?;
-                if !matches!(event, Event::Agent(AgentEvent::Enabled | AgentEvent::Disabled { .. })) {
-                    makers.insert(recorded.stream, recorded.metadata.actor.clone());
+                let makes = match event {
+                    Event::Agent(event) => !matches!(event, AgentEvent::Enabled | AgentEvent::Disabled { .. }),
+                    Event::Trigger(event) => matches!(event, TriggerEvent::Set { .. } | TriggerEvent::Removed { .. }),
+                    _ => true,
+                };
+                if makes {
+                    makers.insert(recorded.stream, recorded.metadata.clone());
                 }
             }
             if page.position == after {
@@ -65,7 +70,7 @@ impl Commands {
         }
     }
 
-    async fn written(&self, stream: StreamId, by: Actor) -> Result<Option<Registered>, Error> {
+    async fn written(&self, stream: StreamId, made: Metadata) -> Result<Option<Registered>, Error> {
         let unwritable = |error: serde_saphyr::ser::Error| Error::Unavailable(Box::new(error));
         let (kind, key, department, yaml) = match stream.category {
             Category::Agent => {
@@ -86,9 +91,16 @@ impl Commands {
                 let yaml = workflow_to_yaml(definition).map_err(unwritable)?;
                 (Kind::Workflow, definition.key.clone(), definition.department.clone(), yaml)
             }
+            Category::Trigger => {
+                let state = self.executor.load::<Trigger>(stream).await?.state;
+                let Some(settings) = state.settings() else { return Ok(None) };
+                let entry = TriggerEntry { settings: (**settings).clone(), paused: state.pause().is_some() };
+                let yaml = trigger_to_yaml(&entry).map_err(unwritable)?;
+                (Kind::Trigger, settings.key.clone(), String::new(), yaml)
+            }
             _ => return Ok(None),
         };
-        let edited = layer_of(&by).is_none();
-        Ok(Some(Registered { kind, key, department, yaml, by, edited }))
+        let edited = layer_of(&made).is_none();
+        Ok(Some(Registered { kind, key, department, yaml, by: made.actor, edited }))
     }
 }

@@ -3,17 +3,18 @@
 //! Invariants: everything is decided before anything is recorded, and what belongs to one catalogue is recorded at
 //! once, so a catalogue that is refused leaves nothing behind. What somebody else than a catalogue has changed last is
 //! kept unless the caller says otherwise; so is what a company's own catalogue has brought in, against the starter
-//! catalogue. Each event names as its actor the catalogue that it came from, which is how the next load knows.
+//! catalogue. Each event names as its actor who asked for the load and as its cause the catalogue that it came from,
+//! which is how the next load knows.
 
 mod export;
 mod plan;
 
 use std::collections::BTreeMap;
 
-use domain::{Actor, ActorKind, Event, Key, StreamId};
-use journal::{Append, AppendError, Expected, Position, StreamAppend};
+use domain::{Actor, Event, EventId, Key, StreamId};
+use journal::{Append, AppendError, Expected, Metadata, Position, StreamAppend};
 use serde::Serialize;
-use uuid::Uuid;
+use uuid::{Uuid, uuid};
 
 use crate::catalog::{Catalog, Kind, Layer};
 use crate::{Commands, Error, Request};
@@ -92,7 +93,7 @@ pub struct LoadedEntry {
 /// What loading a catalogue did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadReport {
-    /// Every entry, agents first, workflows last.
+    /// Every entry, agents first, triggers last.
     pub entries: Vec<LoadedEntry>,
     /// The journal's position that contains all of it.
     pub position: Position,
@@ -112,28 +113,36 @@ pub struct PlannedEntry {
     expected: Expected,
 }
 
-/// Who brings in what a catalogue of this layer holds.
+/// What stands as the cause of what a catalogue of this layer has brought in: the id of no event, the same for ever.
 #[must_use]
-pub fn catalogue_actor(layer: Layer) -> Actor {
-    Actor::system(match layer {
-        Layer::Starter => "catalogue.starter",
-        Layer::Own => "catalogue.own",
+pub const fn catalogue_cause(layer: Layer) -> EventId {
+    EventId::from_uuid(match layer {
+        Layer::Starter => uuid!("63617461-6c6f-8675-a573-746172746572"),
+        Layer::Own => uuid!("63617461-6c6f-8675-a56f-776e00000000"),
     })
 }
 
-/// The layer of the catalogue that this actor stands for; nothing for everybody else.
-fn layer_of(actor: &Actor) -> Option<Layer> {
-    let same = |layer: &Layer| actor.kind == ActorKind::System && catalogue_actor(*layer).id == actor.id;
-    [Layer::Starter, Layer::Own].into_iter().find(same)
+/// The layer of the catalogue that brought in what has this envelope; nothing when nobody but its actor did.
+fn layer_of(metadata: &Metadata) -> Option<Layer> {
+    let caused = |layer: &Layer| metadata.causation == Some(catalogue_cause(*layer));
+    // As it was recorded before the envelope named who asked.
+    let acted = |layer: &Layer| {
+        let name = match layer {
+            Layer::Starter => "catalogue.starter",
+            Layer::Own => "catalogue.own",
+        };
+        metadata.actor == Actor::system(name)
+    };
+    [Layer::Starter, Layer::Own].into_iter().find(|layer| caused(layer) || acted(layer))
 }
 
 impl Commands {
     /// Registers everything in a catalogue and activates its workflows; what is there already is left alone, and so is
-    /// what people have changed, as the caller wants it. Of the request, correlation and causation count; the actor is
-    /// the catalogue.
+    /// what people have changed, as the caller wants it. The cause of what is recorded is the catalogue, whatever the
+    /// request names.
     ///
     /// # Errors
-    /// The first refusal, of an entry by itself or of a workflow that fits neither the catalogue nor what is
+    /// The first refusal, of an entry by itself or of a workflow or trigger that fits neither the catalogue nor what is
     /// registered; then nothing was recorded.
     pub async fn load_catalog(
         &self,
@@ -184,10 +193,10 @@ impl Commands {
             while !rest.is_empty() {
                 let part: Vec<&PlannedEntry> = rest.drain(..fitting(&rest)?).collect();
                 let request = Request {
-                    actor: catalogue_actor(layer),
+                    actor: request.actor.clone(),
                     command: None,
                     correlation: Some(correlation),
-                    causation: request.causation,
+                    causation: Some(catalogue_cause(layer)),
                 };
                 let streams = part.iter().map(|planned| StreamAppend {
                     stream: planned.stream,

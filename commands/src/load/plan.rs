@@ -7,14 +7,16 @@ use domain::agent::Profile;
 use domain::template::TemplateBody;
 use domain::{
     Actor, Agent, AgentCommand, AgentEvent, AgentId, Decide, Definition, Event, Key, StreamId, Template,
-    TemplateCommand, TemplateId, Workflow, WorkflowCommand, WorkflowEvent, WorkflowId,
+    TemplateCommand, TemplateId, Trigger, TriggerCommand, TriggerEvent, TriggerId, Workflow, WorkflowCommand,
+    WorkflowEvent, WorkflowId,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
-use journal::{Expected, Loaded, ReadError};
+use journal::{Expected, Loaded, Metadata, ReadError};
 
 use super::{Change, Edited, LoadedEntry, PlannedEntry, layer_of};
 use crate::catalog::{
-    Catalog, Kind, Known, Layer, agent_to_yaml, check_definition, template_to_yaml, workflow_to_yaml,
+    Catalog, Fault, Kind, Known, Layer, TriggerEntry, agent_to_yaml, check_definition, check_trigger, template_to_yaml,
+    trigger_to_yaml, workflow_to_yaml,
 };
 use crate::{Commands, Error, Refused};
 
@@ -23,7 +25,7 @@ const READS: usize = 8;
 /// How many events of a stream are read at a time.
 const PAGE: usize = 1000;
 
-/// What the registered agents and templates will be.
+/// What will be registered.
 #[derive(Default)]
 struct Future {
     /// When everything of the catalogue came in.
@@ -33,13 +35,13 @@ struct Future {
 }
 
 impl Commands {
-    /// What loading a catalogue would do: every entry, agents first, workflows last. Records nothing.
+    /// What loading a catalogue would do: every entry, agents first, triggers last. Records nothing.
     ///
     /// # Errors
     /// As [`load_catalog`](Self::load_catalog).
     pub async fn plan_catalog(&self, catalog: &Catalog, edited: Edited) -> Result<Vec<PlannedEntry>, Error> {
         let mut future = Future::default();
-        let mut planned = Vec::with_capacity(catalog.agents.len() + catalog.templates.len() + catalog.workflows.len());
+        let mut planned = Vec::with_capacity(catalog.len());
         let agents = stream::iter(&catalog.agents).map(|profile| self.plan_agent(catalog, profile, edited));
         planned.extend(agents.buffered(READS).try_collect::<Vec<_>>().await?);
         for profile in &catalog.agents {
@@ -59,7 +61,20 @@ impl Commands {
         self.add_registered(catalog, &mut future).await?;
         let workflows =
             stream::iter(&catalog.workflows).map(|definition| self.plan_workflow(catalog, definition, edited, &future));
-        planned.extend(workflows.buffered(READS).try_collect::<Vec<_>>().await?);
+        let workflows = workflows.buffered(READS).try_collect::<Vec<_>>().await?;
+        for (definition, (entry, registered)) in catalog.workflows.iter().zip(workflows) {
+            let definition = Arc::new(definition.clone());
+            future.whole.workflows.insert(definition.key.clone(), Arc::clone(&definition));
+            let stays = matches!(entry.entry.change, Change::Kept | Change::Blocked);
+            match if stays { registered } else { Some(definition) } {
+                Some(definition) => future.kept.workflows.insert(definition.key.clone(), definition),
+                None => future.kept.workflows.remove(&entry.entry.key),
+            };
+            planned.push(entry);
+        }
+        for entry in &catalog.triggers {
+            planned.push(self.plan_trigger(catalog, entry, edited, &future).await?);
+        }
         Ok(planned)
     }
 
@@ -110,7 +125,7 @@ impl Commands {
         definition: &Definition,
         edited: Edited,
         future: &Future,
-    ) -> Result<PlannedEntry, Error> {
+    ) -> Result<(PlannedEntry, Option<Arc<Definition>>), Error> {
         self.check_workflow(definition)?;
         let stream = StreamId::from(WorkflowId::from_key(&definition.key));
         let workflow = self.executor.load::<Workflow>(stream).await?;
@@ -123,27 +138,79 @@ impl Commands {
             events.push(WorkflowEvent::Activated { version }.into());
         }
         let mut plan = plan(catalog, Kind::Workflow, &definition.key, stream, &workflow, events);
+        let active = workflow.state.active().and_then(|version| workflow.state.version(version)).cloned();
         if plan.events.is_empty() {
-            return Ok(plan);
+            return Ok((plan, active));
         }
-        let faults = |known: &Known| check_definition(definition, known).into_iter();
-        if let Some(first) = faults(&future.whole).next() {
-            let more = faults(&future.whole).count() - 1;
-            return Err(Refused::DoesNotFit { key: definition.key.clone(), first: Box::new(first), more }.into());
-        }
+        refuse_unfit(&definition.key, check_definition(definition, &future.whole))?;
         if drafted {
             plan.before = known.map(|known| workflow_to_yaml(&known)).transpose().map_err(unwritable)?;
             plan.after = Some(workflow_to_yaml(definition).map_err(unwritable)?);
         }
         self.keep(&mut plan, edited, |event| matches!(event, Event::Workflow(_))).await?;
         if plan.entry.change.is_change()
-            && let Some(fault) = faults(&future.kept).next()
+            && let Some(fault) = check_definition(definition, &future.kept).into_iter().next()
         {
-            plan.events.clear();
-            plan.entry.change = Change::Blocked;
-            plan.entry.note = Some(format!("does not fit what people have changed: {fault}"));
+            block(&mut plan, &fault);
+        }
+        Ok((plan, active))
+    }
+
+    async fn plan_trigger(
+        &self,
+        catalog: &Catalog,
+        entry: &TriggerEntry,
+        edited: Edited,
+        future: &Future,
+    ) -> Result<PlannedEntry, Error> {
+        let settings = &entry.settings;
+        crate::triggers::check_types(settings).map_err(|refusal| Error::Refused(Box::new(refusal)))?;
+        let stream = StreamId::from(TriggerId::from_key(&settings.key));
+        let trigger = self.executor.load::<Trigger>(stream).await?;
+        let now = self.surroundings.now();
+        let mut events = decided(&trigger, TriggerCommand::Set { settings: Box::new(settings.clone()), now })?;
+        let known = trigger.state.settings().cloned();
+        if entry.paused && known.is_none() && !events.is_empty() {
+            let by = Actor::system("catalogue");
+            let reason = "it came in with a catalogue that leaves the start to people".to_owned();
+            events.push(TriggerEvent::Paused { by, reason, at: now }.into());
+        }
+        let mut plan = plan(catalog, Kind::Trigger, &settings.key, stream, &trigger, events);
+        if plan.events.is_empty() {
+            return Ok(plan);
+        }
+        refuse_unfit(&settings.key, check_trigger(settings, &future.whole))?;
+        self.has_version(catalog, entry).await?;
+        let paused = trigger.state.pause().is_some();
+        let known = known.map(|settings| TriggerEntry { settings: (*settings).clone(), paused });
+        plan.before = known.map(|known| trigger_to_yaml(&known)).transpose().map_err(unwritable)?;
+        // Whether one that is there is paused is not the catalogue's business.
+        let paused = if plan.before.is_some() { paused } else { entry.paused };
+        let after = TriggerEntry { settings: settings.clone(), paused };
+        plan.after = Some(trigger_to_yaml(&after).map_err(unwritable)?);
+        self.keep(&mut plan, edited, |event| {
+            matches!(event, Event::Trigger(TriggerEvent::Set { .. } | TriggerEvent::Removed { .. }))
+        })
+        .await?;
+        if plan.entry.change.is_change()
+            && let Some(fault) = check_trigger(settings, &future.kept).into_iter().next()
+        {
+            block(&mut plan, &fault);
         }
         Ok(plan)
+    }
+
+    /// A version that a trigger names has to be there, or to come in with the same catalogue.
+    async fn has_version(&self, catalog: &Catalog, entry: &TriggerEntry) -> Result<(), Error> {
+        let TriggerEntry { settings, .. } = entry;
+        let Some(version) = settings.version else { return Ok(()) };
+        let stream = StreamId::from(WorkflowId::from_key(&settings.workflow));
+        let newest = self.executor.load::<Workflow>(stream).await?.state.newest();
+        let comes = catalog.workflows.iter().any(|definition| definition.key == settings.workflow);
+        if version >= 1 && version <= newest + u32::from(comes) {
+            return Ok(());
+        }
+        Err(Refused::WorkflowVersionNotFound { key: settings.workflow.clone(), version, newest }.into())
     }
 
     /// Leaves a registered entry as it is when its last version is not the catalogue's to replace; `content` says which
@@ -157,8 +224,8 @@ impl Commands {
         if plan.entry.change == Change::Added || edited == Edited::Replace {
             return Ok(());
         }
-        let Some(actor) = self.last_actor(plan.stream, content).await? else { return Ok(()) };
-        let replaceable = match layer_of(&actor) {
+        let Some(last) = self.last_made(plan.stream, content).await? else { return Ok(()) };
+        let replaceable = match layer_of(&last) {
             Some(Layer::Starter) => true,
             Some(Layer::Own) => plan.entry.layer == Layer::Own,
             None => false,
@@ -166,13 +233,20 @@ impl Commands {
         if !replaceable {
             plan.events.clear();
             plan.entry.change = Change::Kept;
-            plan.entry.note = Some(format!("last changed by {actor}"));
+            plan.entry.note = Some(match layer_of(&last) {
+                Some(_) => format!("last changed by {} with the company's own catalogue", last.actor),
+                None => format!("last changed by {}", last.actor),
+            });
         }
         Ok(())
     }
 
-    /// Who recorded the last event of this sort in a stream.
-    async fn last_actor(&self, stream: StreamId, content: impl Fn(&Event) -> bool) -> Result<Option<Actor>, ReadError> {
+    /// The envelope of the last event of this sort in a stream.
+    async fn last_made(
+        &self,
+        stream: StreamId,
+        content: impl Fn(&Event) -> bool,
+    ) -> Result<Option<Metadata>, ReadError> {
         let (mut next, mut last) = (0, None);
         loop {
             let page = self.executor.journal().read_stream(stream, next, PAGE).await?;
@@ -181,7 +255,7 @@ impl Commands {
                     .event()
                     .map_err(|error| ReadError::Damaged { position: recorded.position, what: error.to_string() })?;
                 if content(event) {
-                    last = Some(recorded.metadata.actor.clone());
+                    last = Some(recorded.metadata.clone());
                 }
                 next = recorded.revision + 1;
             }
@@ -191,7 +265,7 @@ impl Commands {
         }
     }
 
-    /// Adds the registered agents and templates that the catalogue's workflows name and the catalogue does not have.
+    /// Adds what is registered, named in the catalogue, and not in it.
     async fn add_registered(&self, catalog: &Catalog, future: &mut Future) -> Result<(), Error> {
         let registered = self.known_to_workflows(catalog).await?;
         for known in [&mut future.whole, &mut future.kept] {
@@ -199,12 +273,15 @@ impl Commands {
             for (key, body) in &registered.templates {
                 known.templates.entry(key.clone()).or_insert_with(|| Arc::clone(body));
             }
+            for (key, definition) in &registered.workflows {
+                known.workflows.entry(key.clone()).or_insert_with(|| Arc::clone(definition));
+            }
         }
         Ok(())
     }
 
-    /// The registered agents and templates that the workflows of a catalogue name and the catalogue itself does not
-    /// have, for [`Catalog::check_against`].
+    /// The registered agents and templates that the workflows of a catalogue name, and the registered workflows that
+    /// its triggers name, where the catalogue itself does not have them; for [`Catalog::check_against`].
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -230,6 +307,15 @@ impl Commands {
         for key in templates {
             let template = self.executor.load::<Template>(TemplateId::from_key(key).into()).await?.state;
             known.templates.extend(template.body().map(|body| (key.clone(), Arc::clone(body))));
+        }
+        let mut workflows: BTreeSet<&Key> = catalog.triggers.iter().map(|entry| &entry.settings.workflow).collect();
+        for definition in &catalog.workflows {
+            workflows.remove(&definition.key);
+        }
+        for key in workflows {
+            let workflow = self.executor.load::<Workflow>(WorkflowId::from_key(key).into()).await?.state;
+            let active = workflow.active().and_then(|version| workflow.version(version));
+            known.workflows.extend(active.map(|definition| (key.clone(), Arc::clone(definition))));
         }
         Ok(known)
     }
@@ -257,6 +343,22 @@ fn plan<A: Default>(
     let expected: Expected = loaded.expected();
     let entry = LoadedEntry { kind, key: key.clone(), layer: catalog.layer(kind, key), change, note: None };
     PlannedEntry { entry, before: None, after: None, events, stream, expected }
+}
+
+/// Refuses an entry that would not even fit the whole catalogue.
+fn refuse_unfit(key: &Key, faults: Vec<Fault>) -> Result<(), Error> {
+    let more = faults.len().saturating_sub(1);
+    match faults.into_iter().next() {
+        None => Ok(()),
+        Some(first) => Err(Refused::DoesNotFit { key: key.clone(), first: Box::new(first), more }.into()),
+    }
+}
+
+/// Leaves an entry out that does not fit what was kept.
+fn block(plan: &mut PlannedEntry, fault: &Fault) {
+    plan.events.clear();
+    plan.entry.change = Change::Blocked;
+    plan.entry.note = Some(format!("does not fit what people have changed: {fault}"));
 }
 
 fn unwritable(error: serde_saphyr::ser::Error) -> Error {

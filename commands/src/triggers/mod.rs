@@ -69,13 +69,7 @@ impl Commands {
     /// # Errors
     /// `TRIGGER_INVALID`, `WORKFLOW_NOT_FOUND`, `WORKFLOW_NOT_ACTIVE`, `WORKFLOW_VERSION_UNKNOWN`.
     pub async fn set_trigger(&self, request: Request, settings: TriggerSettings) -> Result<Outcome, Error> {
-        if let TriggerKind::Event { types, .. } = &settings.kind {
-            let known = |name: &str| journal::wire::types().iter().any(|known| known.name == name);
-            if let Some(unknown) = types.iter().find(|name| !known(name)) {
-                let what = format!("`types` names `{unknown}`, but there is no event of that type");
-                return Err(Error::Refused(Box::new(TriggerRefusal::Invalid(what))));
-            }
-        }
+        check_types(&settings).map_err(|refusal| Error::Refused(Box::new(refusal)))?;
         self.runnable(&settings.workflow, settings.version).await?;
         let (key, now) = (settings.key.clone(), self.surroundings.now());
         self.on_trigger(request, &key, TriggerCommand::Set { settings: Box::new(settings), now }).await
@@ -280,6 +274,18 @@ impl Commands {
             Ok(done) => Ok(Outcome::of(stream, &done)),
             Err(ExecuteError::Refused(refusal)) => Err(not_found(key, Error::Refused(Box::new(refusal)))),
             Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Whether the types of event that a trigger waits for exist.
+pub(crate) fn check_types(settings: &TriggerSettings) -> Result<(), TriggerRefusal> {
+    let TriggerKind::Event { types, .. } = &settings.kind else { return Ok(()) };
+    let known = |name: &str| journal::wire::types().iter().any(|known| known.name == name);
+    match types.iter().find(|name| !known(name)) {
+        None => Ok(()),
+        Some(unknown) => {
+            Err(TriggerRefusal::Invalid(format!("`types` names `{unknown}`, but there is no event of that type")))
         }
     }
 }

@@ -24,25 +24,55 @@ pub(super) struct Half {
     since: Instant,
 }
 
-/// All that this process has seen to be begun, by KurrentDB's id of the event that will finish it.
+/// All that this process has seen to be begun.
 #[derive(Debug, Default)]
 pub(super) struct Halves {
-    open: Mutex<HashMap<Uuid, Half>>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// By KurrentDB's id of the event that will finish it.
+    open: HashMap<Uuid, Half>,
+    /// Those that this process knows to be whole before it has seen their ends, with the positions of these.
+    whole: HashMap<Uuid, u64>,
+    /// The last event that was noted.
+    position: u64,
 }
 
 impl Halves {
+    /// How many that are known to be whole are kept before those whose ends have passed are cleared away.
+    const KEPT: usize = 1024;
+
     /// Takes note of the next event of `$all`.
     pub(super) fn observe(&self, id: Uuid, stream: &str, position: u64, rest: Vec<Part>) {
-        let mut open = self.open.lock();
-        open.remove(&id);
-        if let Some(last) = rest.last().and_then(Part::last) {
-            open.insert(last, Half { rest, begun: stream.to_owned(), position, since: Instant::now() });
+        let mut seen = self.seen.lock();
+        seen.position = seen.position.max(position);
+        seen.open.remove(&id);
+        seen.whole.remove(&id);
+        if let Some(last) = rest.last().and_then(Part::last)
+            && !seen.whole.contains_key(&last)
+        {
+            seen.open.insert(last, Half { rest, begun: stream.to_owned(), position, since: Instant::now() });
+        }
+    }
+
+    /// The one that ends with this event, at this position, is whole, though its end may not have been seen yet.
+    pub(super) fn settle(&self, last: Uuid, position: u64) {
+        let mut seen = self.seen.lock();
+        seen.open.remove(&last);
+        if position > seen.position {
+            seen.whole.insert(last, position);
+            if seen.whole.len() > Self::KEPT {
+                let passed = seen.position;
+                seen.whole.retain(|_, end| *end > passed);
+            }
         }
     }
 
     /// This one is finished, or never will be.
     pub(super) fn forget(&self, last: Uuid) {
-        self.open.lock().remove(&last);
+        self.seen.lock().open.remove(&last);
     }
 
     /// Those that have been open for a while, oldest first.
@@ -56,16 +86,16 @@ impl Halves {
     }
 
     fn select(&self, wanted: impl Fn(&Half) -> bool) -> Vec<(Uuid, Half)> {
-        let open = self.open.lock();
+        let seen = self.seen.lock();
         let mut found: Vec<_> =
-            open.iter().filter(|(_, half)| wanted(half)).map(|(last, half)| (*last, half.clone())).collect();
+            seen.open.iter().filter(|(_, half)| wanted(half)).map(|(last, half)| (*last, half.clone())).collect();
         found.sort_unstable_by_key(|(_, half)| half.position);
         found
     }
 
     /// The position of the oldest, from which on somebody who knows nothing has to look.
     pub(super) fn oldest(&self) -> Option<u64> {
-        self.open.lock().values().map(|half| half.position).min()
+        self.seen.lock().open.values().map(|half| half.position).min()
     }
 }
 
@@ -97,5 +127,23 @@ mod tests {
         assert_eq!(halves.oldest(), Some(20));
         halves.forget(Uuid::from_u128(5));
         assert_eq!(halves.oldest(), None);
+    }
+
+    #[test]
+    fn what_this_process_knows_to_be_whole_is_never_open() {
+        let halves = Halves::default();
+        // Its end is known before its beginning is seen, or between the two.
+        halves.settle(Uuid::from_u128(2), 15);
+        halves.observe(Uuid::from_u128(1), "s1", 10, vec![part(2)]);
+        assert_eq!(halves.oldest(), None);
+        halves.observe(Uuid::from_u128(3), "s3", 12, vec![part(4)]);
+        assert_eq!(halves.oldest(), Some(12));
+        halves.settle(Uuid::from_u128(4), 20);
+        assert_eq!(halves.oldest(), None);
+        halves.observe(Uuid::from_u128(2), "s2", 15, Vec::new());
+        halves.observe(Uuid::from_u128(4), "s4", 20, Vec::new());
+        // What was seen to its end needs no note.
+        halves.settle(Uuid::from_u128(2), 15);
+        assert!(halves.seen.lock().whole.is_empty());
     }
 }

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::connection::Connection;
 use super::envelope::{self, Note, Part};
 use super::names::Names;
 use super::writer::Core;
-use super::{OpenError, Options, read};
+use super::{OpenError, Options};
 use crate::chain::Entry;
 use crate::import::{Import, ImportError};
 use crate::{AppendError, Position, ReadError};
@@ -32,8 +31,7 @@ impl Importer {
     pub async fn open(mut options: Options) -> Result<Self, OpenError> {
         let names = Names::new(&options.prefix).ok_or_else(|| OpenError::Prefix(options.prefix.clone()))?;
         options.patience = options.patience.min(Duration::from_secs(30));
-        let connection = Connection::new(options.connect.clone(), options.request);
-        let head = read::head(&connection, &names).await?;
+        let (connection, head) = super::connected(&options, &names).await?;
         Ok(Self { core: Arc::new(Core::new(options, names, connection, head)) })
     }
 }

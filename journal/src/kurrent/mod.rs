@@ -5,9 +5,12 @@
 //! its readers ([`feed`]), fed by one subscription ([`listener`]), and finishes appends to several streams that it
 //! finds half-written ([`halves`]). docs/operate/kurrentdb.md says what this back end promises and what it cannot.
 
+mod connect;
 mod connection;
+mod diagnosis;
 mod envelope;
 mod feed;
+mod finish;
 mod halves;
 mod import;
 mod listener;
@@ -79,9 +82,8 @@ impl KurrentJournal {
     /// When the cluster cannot be reached, or holds what cannot be read.
     pub async fn open(options: Options) -> Result<(Self, Service), OpenError> {
         let names = Names::new(&options.prefix).ok_or_else(|| OpenError::Prefix(options.prefix.clone()))?;
-        let connection = Connection::new(options.connect.clone(), options.request);
+        let (connection, head) = connected(&options, &names).await?;
         let identity = identity(&connection, &names).await?;
-        let head = read::head(&connection, &names).await?;
         let (queue, jobs) = mpsc::channel(options.queue.max(1));
         let share_kib = options.queue_kib.max(1);
         let core = Arc::new(Core::new(options, names, connection, head));
@@ -100,6 +102,20 @@ impl KurrentJournal {
     #[must_use]
     pub fn identity(&self) -> Uuid {
         self.identity
+    }
+}
+
+/// The way to the cluster and where its journal ends, once it has answered; if it does not, the error says what is wrong with each node.
+async fn connected(options: &Options, names: &Names) -> Result<(Connection, Position), OpenError> {
+    options.connect.check_certificates()?;
+    let connection = Connection::new(options.connect.settings.clone(), options.request);
+    match read::head(&connection, names).await {
+        Ok(head) => Ok((connection, head)),
+        Err(source @ ReadError::Unavailable(_)) => match diagnosis::diagnose(&options.connect).await {
+            Some(why) => Err(OpenError::Unusable { why, source }),
+            None => Err(source.into()),
+        },
+        Err(error) => Err(error.into()),
     }
 }
 

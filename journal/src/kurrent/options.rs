@@ -1,15 +1,15 @@
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use eventstore::ClientSettings;
-
+use super::connect::Connect;
 use crate::ReadError;
 
 /// How the journal uses KurrentDB and its memory.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where the cluster is and how to get in.
-    pub(super) connect: ClientSettings,
+    pub(super) connect: Connect,
     /// What the names of all streams of this journal begin with: lower-case letters and digits.
     pub prefix: String,
     /// How many appends may wait before callers wait to hand theirs in.
@@ -37,13 +37,13 @@ impl Options {
     /// older forms with `esdb`, with the parameters of the client.
     ///
     /// # Errors
-    /// When the connection string is none.
+    /// When the connection string is none, or has a parameter that does not exist.
     pub fn from_url(url: &str) -> Result<Self, OpenError> {
         const HEADS: NonZeroUsize = NonZeroUsize::new(65_536).expect("it is not zero");
         if !Self::is_url(url) {
             return Err(OpenError::Url("it begins with kurrentdb:// or kurrentdb+discover://".to_owned()));
         }
-        let connect = ClientSettings::parse_str(&hurried(url)).map_err(OpenError::Url)?;
+        let connect = Connect::parse(url).map_err(OpenError::Url)?;
         Ok(Self {
             connect,
             prefix: "hishamos".to_owned(),
@@ -88,6 +88,23 @@ pub enum OpenError {
     /// The prefix is not made of lower-case letters and digits.
     #[error("the prefix `{0}` cannot be used: it has 1 to 40 lower-case letters and digits")]
     Prefix(String),
+    /// A file of certificates that the connection string names cannot be used.
+    #[error("the certificates in {} cannot be used: {what}", file.display())]
+    Certificates {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// No node of the cluster can be used.
+    #[error("the KurrentDB cluster cannot be used: {why}")]
+    Unusable {
+        /// What is wrong with each node.
+        why: String,
+        /// What the client said.
+        #[source]
+        source: ReadError,
+    },
     /// The cluster could not be reached, or what it holds cannot be read.
     #[error("the journal in KurrentDB could not be opened")]
     Store(#[from] ReadError),
@@ -97,26 +114,4 @@ pub enum OpenError {
 #[must_use]
 pub fn is_prefix(prefix: &str) -> bool {
     super::names::Names::new(prefix).is_some()
-}
-
-/// The client pauses before its first attempt to connect, half a second unless told otherwise; a client that is replaced
-/// after every failure must not.
-fn hurried(url: &str) -> String {
-    const PAUSE: &str = "discoveryInterval=20";
-    match url.split_once('?') {
-        Some((_, parameters)) if parameters.to_ascii_lowercase().contains("discoveryinterval=") => url.to_owned(),
-        Some((address, "")) => format!("{address}?{PAUSE}"),
-        Some(_) => format!("{url}&{PAUSE}"),
-        None => format!("{url}?{PAUSE}"),
-    }
-}
-
-trait Parse: Sized {
-    fn parse_str(url: &str) -> Result<Self, String>;
-}
-
-impl Parse for ClientSettings {
-    fn parse_str(url: &str) -> Result<Self, String> {
-        url.parse().map_err(|error: eventstore::ClientSettingsParseError| error.to_string())
-    }
 }

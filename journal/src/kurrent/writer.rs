@@ -3,12 +3,14 @@
 //! KurrentDB writes to one stream at a time. An append is therefore written in parts: first the note about its command,
 //! if that is to be remembered, then the streams in their order, the one that the answer speaks of last. The first part
 //! carries all others, so an append is as good as recorded once its first part is: whoever finds it unfinished, this
-//! process after an error or another one after a crash, writes the rest ([`super::halves`]).
+//! process after an error or another one after a crash, writes the rest ([`super::halves`], [`super::finish`]).
 //!
 //! Invariants: every write has an exact place in its stream and an id made from its content, so repeating one does
-//! nothing; after any error the writer looks whether it was recorded before it does anything else; within a process
-//! appends to one stream take turns, so that only another process can come in between. If one does so between two
-//! parts, what was written stays, is reported and counted: that is what KurrentDB cannot promise and PostgreSQL can.
+//! nothing; after any error the writer looks whether it was recorded before it does anything else; a first part that was
+//! not is decided upon again, because much may have happened meanwhile; what somebody else has begun in the same streams
+//! is finished before; within a process appends to one stream take turns, so that only another process can come in
+//! between. If one does so between two parts, what was written stays, is reported and counted: that is what KurrentDB
+//! cannot promise and PostgreSQL can.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,7 +27,7 @@ use uuid::Uuid;
 use super::connection::{Connection, Meaning, meaning};
 use super::envelope::{self, Note, Part};
 use super::feed::Feed;
-use super::halves::{Half, Halves};
+use super::halves::Halves;
 use super::locks::Locks;
 use super::names::Names;
 use super::options::Options;
@@ -37,8 +39,6 @@ use crate::{AppendError, Appended, Expected, Position, ReadError, RecordedEvent}
 const GRACE: Duration = Duration::from_secs(10);
 /// How often an append without a belief about its stream starts over because others were faster.
 const TRIES: u32 = 100;
-/// How many notes about one command are looked through.
-const NOTES: usize = 64;
 
 /// What only one at a time may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,11 +54,11 @@ pub(super) struct Core {
     pub(super) connection: Connection,
     pub(super) feed: Feed,
     pub(super) halves: Halves,
-    locks: Locks<Key>,
+    pub(super) locks: Locks<Key>,
     /// Where streams end, as far as this process knows; another process may have gone on.
     heads: Mutex<LruCache<StreamId, Head>>,
     /// The first answers of commands.
-    answers: Mutex<LruCache<Uuid, Appended>>,
+    pub(super) answers: Mutex<LruCache<Uuid, Appended>>,
     pub(super) stopping: CancellationToken,
     stopped: Mutex<Option<Instant>>,
 }
@@ -77,14 +77,58 @@ enum Place {
 enum Trouble {
     /// Its place is taken.
     Taken,
+    /// It was not written, and how things stand now has to be looked at before it is tried again.
+    Stale,
     Failed(AppendError),
 }
 
 /// What the parts of an append came to.
-enum Written {
+pub(super) enum Written {
     Whole(Position),
+    /// Nothing of it was written, and it has to be decided upon again.
+    Stale,
     /// The place of the part with this number was taken.
     Taken(usize),
+}
+
+/// How hard a write is tried.
+pub(super) struct Effort {
+    /// Before the next try.
+    pause: Duration,
+    /// Whether anything may have reached the server.
+    sent: bool,
+    /// Whether what was not written is decided upon again instead of being sent again.
+    anew: bool,
+}
+
+impl Effort {
+    /// For the first part of an append: until it is written, others may do what changes the decision.
+    fn anew() -> Self {
+        Self { pause: Duration::from_millis(5), sent: false, anew: true }
+    }
+
+    /// For what has to be written as it is.
+    pub(super) fn steady() -> Self {
+        Self { anew: false, ..Self::anew() }
+    }
+
+    /// What it means that it could not be done.
+    fn judge(&self, error: AppendError) -> AppendError {
+        match error {
+            AppendError::Unavailable(_) if self.sent => AppendError::Unclear,
+            error => error,
+        }
+    }
+}
+
+/// What is to be written.
+struct Draft {
+    parts: Vec<Part>,
+    /// The answer, but for the position.
+    done: Appended,
+    /// Where the streams end before and after it.
+    before: HashMap<StreamId, Head>,
+    after: HashMap<StreamId, Head>,
 }
 
 impl Core {
@@ -123,26 +167,37 @@ impl Core {
             return Ok(first.again());
         }
         let until = since + self.options.patience;
-        let (mut fresh, mut next_note) = (false, 0);
-        for _ in 0..TRIES {
-            let mut heads = self.heads(&prepared, fresh, until).await?;
-            if let Err(refusal) = check(&prepared, &heads) {
-                if let Some(first) = self.first(remembered, until).await? {
-                    return Ok(first);
+        // What somebody began in these streams and did not finish comes first.
+        let mut fresh = self.finish_touching(&streams, until).await;
+        let (mut effort, mut earlier) = (Effort::anew(), None);
+        let (mut next_note, mut tries) = (0, 0);
+        while tries < TRIES {
+            let heads = self.heads(&prepared, fresh, until).await.map_err(|error| effort.judge(error))?;
+            let draft = match self.begun(earlier.take(), until).await.map_err(|error| effort.judge(error))? {
+                // It had arrived after all.
+                Some(draft) => draft,
+                None => {
+                    if let Err(refusal) = check(&prepared, &heads) {
+                        if let Some(first) = self.first(remembered, until).await? {
+                            return Ok(first);
+                        }
+                        // What is remembered may be old; and what is new may be half of something.
+                        if fresh && !self.finish_touching(&streams, until).await {
+                            return Err(refusal);
+                        }
+                        (fresh, tries) = (true, tries + 1);
+                        continue;
+                    }
+                    self.draft(&mut prepared, heads, next_note)?
                 }
-                // What is remembered may be old; and what is new may be half of something.
-                if fresh && !self.finish_touching(&streams, until).await {
-                    return Err(refusal);
-                }
-                fresh = true;
-                continue;
-            }
-            let known = heads.clone();
-            let (parts, mut done) = self.parts(&mut prepared, &mut heads, next_note)?;
-            match self.write_all(&parts, 0, until).await? {
-                Written::Whole(position) => {
-                    done.position = position;
-                    return Ok(self.recorded(done, heads, remembered));
+            };
+            fresh = true;
+            match self.write_all(&draft.parts, 0, until, &mut effort).await? {
+                Written::Whole(position) => return Ok(self.recorded(draft, position, remembered)),
+                // As long as the cluster is waited for, this counts as one try.
+                Written::Stale => {
+                    earlier = Some(draft);
+                    continue;
                 }
                 Written::Taken(0) if remembered.is_some() => {
                     if let Some(first) = self.first(remembered, until).await? {
@@ -154,17 +209,25 @@ impl Core {
                     self.forget(&streams);
                     // The note alone is nothing: the append is not begun until its first stream is written.
                     if index > usize::from(remembered.is_some()) {
-                        return self.go_on(prepared, known, index, next_note, until).await;
+                        return self.go_on(prepared, draft.before, index, next_note, until).await;
                     }
                     if remembered.is_some() {
                         next_note = self.notes(remembered, until).await?;
                     }
                 }
             }
-            fresh = true;
+            tries += 1;
         }
         let error = "others changed the same stream at the same time, again and again";
         Err(AppendError::Unavailable(error.into()))
+    }
+
+    /// The writes that were tried before, if the first of them is there.
+    async fn begun(&self, earlier: Option<Draft>, until: Instant) -> Result<Option<Draft>, AppendError> {
+        let Some(draft) = earlier else { return Ok(None) };
+        let Some(first) = draft.parts.first() else { return Ok(None) };
+        let place = self.patiently(until, || self.look(first)).await?;
+        Ok(matches!(place, Place::Ours(_)).then_some(draft))
     }
 
     /// Somebody came in between two parts. If the append has nothing against it, what is left is made anew for the
@@ -195,22 +258,29 @@ impl Core {
                 );
                 return Err(conflict);
             }
-            let mut heads = known.clone();
-            let (parts, mut done) = self.parts(&mut prepared, &mut heads, next_note)?;
-            match self.write_all(&parts, index, until).await? {
-                Written::Whole(position) => {
-                    done.position = position;
-                    return Ok(self.recorded(done, heads, prepared.remembered()));
-                }
+            let draft = self.draft(&mut prepared, known.clone(), next_note)?;
+            match self.write_all(&draft.parts, index, until, &mut Effort::steady()).await? {
+                Written::Whole(position) => return Ok(self.recorded(draft, position, prepared.remembered())),
                 Written::Taken(at) => index = at,
+                Written::Stale => {}
             }
         }
     }
 
-    fn recorded(&self, done: Appended, heads: HashMap<StreamId, Head>, remembered: Option<Uuid>) -> Appended {
+    fn recorded(&self, draft: Draft, position: Position, remembered: Option<Uuid>) -> Appended {
+        let Draft { parts, mut done, after: heads, .. } = draft;
+        done.position = position;
+        if let [_, .., last] = parts.as_slice()
+            && let Some(last) = last.last()
+        {
+            self.halves.settle(last, position.as_u64());
+        }
         let mut known = self.heads.lock();
         for (stream, _) in &done.heads {
-            if let Some(head) = heads.get(stream) {
+            // Somebody may have gone on behind it, and the subscription may have told so already.
+            if let Some(head) = heads.get(stream)
+                && known.peek(stream).is_none_or(|known| known.revision < head.revision)
+            {
                 known.put(*stream, *head);
             }
         }
@@ -265,16 +335,16 @@ impl Core {
         Ok(Some(Head { revision: event.revision, hash: event.hash }))
     }
 
-    /// The writes of an append, and its answer but for the position.
-    fn parts(
+    /// The writes of an append to streams that end so, and its answer but for the position.
+    fn draft(
         &self,
         prepared: &mut Prepared,
-        heads: &mut HashMap<StreamId, Head>,
+        before: HashMap<StreamId, Head>,
         next_note: u64,
-    ) -> Result<(Vec<Part>, Appended), AppendError> {
-        let before = heads.clone();
+    ) -> Result<Draft, AppendError> {
+        let mut after = before.clone();
         let mut events = Vec::with_capacity(prepared.count);
-        let done = prepared.stamp(Position::START, heads, &mut events);
+        let done = prepared.stamp(Position::START, &mut after, &mut events);
         let remembered = prepared.remembered();
         let last = events.last().map(|event| event.hash);
         let mut parts: Vec<Part> = Vec::with_capacity(prepared.streams.len() + 1);
@@ -306,16 +376,24 @@ impl Core {
         {
             *message = envelope::message(event, false, rest).map_err(AppendError::Invalid)?;
         }
-        Ok((parts, done))
+        Ok(Draft { parts, done, before, after })
     }
 
-    /// Writes the parts from the one with number `from` on.
-    async fn write_all(&self, parts: &[Part], from: usize, until: Instant) -> Result<Written, AppendError> {
+    /// Writes the parts from the one with number `from` on; `effort` is that for the very first.
+    pub(super) async fn write_all(
+        &self,
+        parts: &[Part],
+        from: usize,
+        until: Instant,
+        effort: &mut Effort,
+    ) -> Result<Written, AppendError> {
         let mut position = 0;
         for (index, part) in parts.iter().enumerate().skip(from) {
-            match self.write(part, until).await {
+            let mut steady = Effort::steady();
+            match self.write(part, until, if index == 0 { &mut *effort } else { &mut steady }).await {
                 Ok(at) => position = at,
                 Err(Trouble::Taken) => return Ok(Written::Taken(index)),
+                Err(Trouble::Stale) => return Ok(Written::Stale),
                 Err(Trouble::Failed(error)) if index == 0 => return Err(error),
                 Err(Trouble::Failed(error)) => {
                     // It is begun, so it will be finished, only not now.
@@ -328,14 +406,13 @@ impl Core {
     }
 
     /// Writes a part, however often that has to be tried; answers the position of its last event.
-    async fn write(&self, part: &Part, until: Instant) -> Result<u64, Trouble> {
-        let (mut pause, mut sent) = (Duration::from_millis(5), false);
+    async fn write(&self, part: &Part, until: Instant, effort: &mut Effort) -> Result<u64, Trouble> {
         loop {
             let error = match self.connection.append(part).await {
                 Ok(Some(position)) => return Ok(position),
                 Ok(None) => None,
                 Err(failed) => {
-                    sent |= failed.sent;
+                    effort.sent |= failed.sent;
                     tracing::debug!(error = %failed.error, stream = part.name, "a write failed; looking what became of it");
                     Some(failed.error)
                 }
@@ -352,11 +429,13 @@ impl Core {
             }
             if Instant::now() >= self.deadline(until) {
                 let error = error.map_or_else(|| "the server did not say where it put an event".into(), Into::into);
-                let error = if sent { AppendError::Unclear } else { AppendError::Unavailable(error) };
-                return Err(Trouble::Failed(error));
+                return Err(Trouble::Failed(effort.judge(AppendError::Unavailable(error))));
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
+            tokio::time::sleep(effort.pause).await;
+            effort.pause = (effort.pause * 2).min(Duration::from_secs(1));
+            if effort.anew {
+                return Err(Trouble::Stale);
+            }
         }
     }
 
@@ -375,93 +454,8 @@ impl Core {
         Ok(if ours && part.last() == Some(last.id) { Place::Ours(last.position.commit) } else { Place::Taken })
     }
 
-    /// The answer that a command got, looked up in its notes. One that is noted but not finished is finished first.
-    pub(super) async fn find(&self, command: Uuid, until: Instant) -> Result<Option<Appended>, AppendError> {
-        let _held = self.locks.lock(vec![Key::Command(command)]).await;
-        self.first(Some(command), until).await
-    }
-
-    async fn first(&self, command: Option<Uuid>, until: Instant) -> Result<Option<Appended>, AppendError> {
-        let Some(command) = command else { return Ok(None) };
-        if let Some(first) = self.answers.lock().get(&command) {
-            return Ok(Some(first.again()));
-        }
-        let name = self.names.command(command);
-        let notes = self.patiently(until, || self.connection.read_back(&name, NOTES)).await?;
-        for (age, event) in notes.iter().enumerate() {
-            let note = envelope::read_note(event).map_err(unavailable)?;
-            let mut found = self.noted(&note, until).await?;
-            // Only the newest can be unfinished: whoever made it has seen that the older ones came to nothing.
-            if found.is_none() && age == 0 {
-                self.finish(&note.rest, until).await?;
-                found = self.noted(&note, until).await?;
-            }
-            if let Some(first) = found {
-                self.answers.lock().put(command, first.clone());
-                self.feed.recorded(first.position);
-                return Ok(Some(first));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether the event that a note speaks of is there.
-    async fn noted(&self, note: &Note, until: Instant) -> Result<Option<Appended>, AppendError> {
-        let there = self.patiently(until, || self.connection.read(&note.stream, note.revision, 1)).await?;
-        let Some(event) = there.into_iter().find(|event| event.id == note.id) else { return Ok(None) };
-        let event = envelope::recorded(&self.names, event).map_err(unavailable)?;
-        let heads = vec![(event.stream, event.revision)];
-        Ok(Some(Appended { position: event.position, heads, repeated: true }))
-    }
-
-    /// How many notes there are about a command.
-    async fn notes(&self, command: Option<Uuid>, until: Instant) -> Result<u64, AppendError> {
-        let Some(command) = command else { return Ok(0) };
-        let name = self.names.command(command);
-        let last = self.patiently(until, || self.connection.read_back(&name, 1)).await?;
-        Ok(last.first().map_or(0, |event| event.revision + 1))
-    }
-
-    /// Writes what is left of an append; whether it is whole now.
-    async fn finish(&self, rest: &[Part], until: Instant) -> Result<bool, AppendError> {
-        match self.write_all(rest, 0, until).await? {
-            Written::Whole(_) => Ok(true),
-            Written::Taken(_) => Ok(false),
-        }
-    }
-
-    /// Finishes appends that somebody left half-written; whether all of them are settled.
-    pub(super) async fn finish_halves(&self, halves: Vec<(Uuid, Half)>, until: Instant) -> bool {
-        let mut settled = true;
-        for (last, half) in halves {
-            match self.finish(&half.rest, until).await {
-                Ok(true) => {
-                    metrics::counter!("journal_finished_appends_total").increment(1);
-                    tracing::info!(parts = half.rest.len(), "finished an append that was half-written");
-                    self.halves.forget(last);
-                }
-                Ok(false) => {
-                    tracing::debug!("an append was given up by its writer, because others were faster");
-                    self.halves.forget(last);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "an append stays half-written for now");
-                    settled = false;
-                }
-            }
-        }
-        settled
-    }
-
-    /// Whether anything was found that may make a conflict look different.
-    async fn finish_touching(&self, streams: &[StreamId], until: Instant) -> bool {
-        let names: Vec<String> = streams.iter().map(|stream| self.names.stream(*stream)).collect();
-        let halves = self.halves.touching(&names);
-        !halves.is_empty() && self.finish_halves(halves, until).await
-    }
-
     /// A shutdown does not wait for ever.
-    fn deadline(&self, until: Instant) -> Instant {
+    pub(super) fn deadline(&self, until: Instant) -> Instant {
         if self.stopping.is_cancelled() {
             let since = *self.stopped.lock().get_or_insert_with(Instant::now);
             return until.min(since + GRACE);
@@ -469,7 +463,7 @@ impl Core {
         until
     }
 
-    async fn patiently<T, F>(&self, until: Instant, ask: impl Fn() -> F + Send) -> Result<T, AppendError>
+    pub(super) async fn patiently<T, F>(&self, until: Instant, ask: impl Fn() -> F + Send) -> Result<T, AppendError>
     where
         F: Future<Output = Result<T, Error>> + Send,
     {
@@ -486,9 +480,9 @@ impl Core {
 
     /// Writes parts that were made elsewhere, such as by an import.
     pub(super) async fn place(&self, part: &Part) -> Result<Option<Position>, AppendError> {
-        match self.write(part, Instant::now() + self.options.patience).await {
+        match self.write(part, Instant::now() + self.options.patience, &mut Effort::steady()).await {
             Ok(position) => Ok(Some(Position::from_u64(position))),
-            Err(Trouble::Taken) => Ok(None),
+            Err(Trouble::Taken | Trouble::Stale) => Ok(None),
             Err(Trouble::Failed(error)) => Err(error),
         }
     }
@@ -501,7 +495,7 @@ fn check(prepared: &Prepared, heads: &HashMap<StreamId, Head>) -> Result<(), App
         .try_for_each(|part| prepare::check(part.stream, part.expected, heads.get(&part.stream).copied()))
 }
 
-fn unavailable(error: ReadError) -> AppendError {
+pub(super) fn unavailable(error: ReadError) -> AppendError {
     AppendError::Unavailable(Box::new(error))
 }
 

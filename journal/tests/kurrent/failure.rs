@@ -14,7 +14,7 @@ use crate::backend::KurrentNode;
 use crate::sample::{agent, append, part, parts, remembered};
 
 /// A node that does not wait long.
-async fn hasty(url: &str) -> KurrentNode {
+pub(super) async fn hasty(url: &str) -> KurrentNode {
     KurrentNode::open_with(url, |options| {
         options.request = Duration::from_millis(400);
         options.patience = Duration::from_millis(1500);
@@ -24,14 +24,14 @@ async fn hasty(url: &str) -> KurrentNode {
 }
 
 /// Callers that append until they are stopped; each expects to be right about its two streams every time.
-struct Load {
+pub(super) struct Load {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicUsize>,
     callers: Vec<JoinHandle<Vec<String>>>,
 }
 
 impl Load {
-    fn start(journal: &KurrentJournal) -> Self {
+    pub(super) fn start(journal: &KurrentJournal) -> Self {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let callers = (0..8)
             .map(|caller| {
@@ -59,14 +59,14 @@ impl Load {
         Self { stop, done, callers }
     }
 
-    async fn goes_on(&self) {
+    pub(super) async fn goes_on(&self) {
         let wanted = self.done.load(Ordering::Relaxed) + 20;
         while self.done.load(Ordering::Relaxed) < wanted {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
-    async fn stop(self) -> Vec<String> {
+    pub(super) async fn stop(self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
         let mut accepted = Vec::new();
         for caller in self.callers {
@@ -181,7 +181,9 @@ async fn a_client_that_could_not_connect_at_first_is_replaced() {
     double.kill().await;
     let url = double.url() + "&maxDiscoverAttempts=2&discoveryInterval=10";
     match KurrentJournal::open(Options::from_url(&url).unwrap()).await.map(drop) {
-        Err(OpenError::Store(ReadError::Unavailable(_))) => {}
+        Err(OpenError::Unusable { why, source: ReadError::Unavailable(_) }) => {
+            assert!(why.contains(&double.address().to_string()) && why.contains("cannot be reached"), "{why}");
+        }
         other => panic!("{other:?}"),
     }
     double.restart().await;

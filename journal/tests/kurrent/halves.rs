@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use journal::{AppendError, Expected, Filter, Journal, Position};
-use testkit::kurrent::{KurrentDouble, Store};
+use testkit::kurrent::{KurrentDouble, ReadFault, Store};
 
 use super::holds_exactly;
 use crate::backend::KurrentNode;
@@ -26,6 +26,15 @@ async fn died(at: usize, written: bool, wish: journal::Append) -> Arc<Store> {
     let store = Arc::clone(double.store());
     double.kill().await;
     store
+}
+
+/// Waits until this process knows of everything that is recorded.
+async fn sees_everything(node: &KurrentNode) {
+    let head = node.journal.head().await.unwrap();
+    let mut subscription = node.journal.subscribe(Position::START, Filter::default());
+    while subscription.position() < head {
+        subscription.next().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,12 +103,89 @@ async fn another_process_finishes_what_a_dead_one_began() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_silent_process_began_is_finished_before_others_write_to_the_same_streams() {
+    let double = KurrentDouble::start().await;
+    let silent = KurrentNode::open(&double.url()).await;
+    let other = KurrentNode::open(&double.url()).await;
+    let (derived, owner) = (task(), agent());
+    silent.journal.append(append(owner, Expected::NoStream, &["owner"])).await.unwrap();
+    for (round, expected) in [(0, Expected::Any), (1, Expected::Exact(2))] {
+        sees_everything(&silent).await;
+        let mut subscription = other.journal.subscribe(other.journal.head().await.unwrap(), Filter::default());
+        let mut held = double.faults().hold(1, false);
+        let asking = {
+            let journal = silent.journal.clone();
+            let wish = parts(vec![
+                part(derived, Expected::Any, &[&format!("derived {round}")]),
+                part(owner, Expected::Any, &[&format!("mine {round}")]),
+            ]);
+            tokio::spawn(async move { journal.append(wish).await })
+        };
+        held.reached().await;
+        // The other has seen that it is begun.
+        while subscription.next().await.unwrap().events.is_empty() {}
+        let theirs = append(owner, expected, &[&format!("theirs {round}")]);
+        match other.journal.append(theirs).await {
+            Ok(done) => assert_eq!((round, done.heads), (0, vec![(owner, 2)])),
+            // What the silent one began counts, so a belief from before it is wrong.
+            Err(AppendError::Conflict { actual, .. }) => assert_eq!((round, actual), (1, Some(3))),
+            Err(other) => panic!("{other}"),
+        }
+        // The silent one learns that it is done, though not by its own hand.
+        held.release(true);
+        let done = asking.await.unwrap().unwrap();
+        assert_eq!(done.heads, [(derived, round), (owner, [1, 3][usize::try_from(round).unwrap()])]);
+    }
+    let all = ["owner", "derived 0", "mine 0", "theirs 0", "derived 1", "mine 1"].map(str::to_owned).to_vec();
+    holds_exactly(&other.journal, all).await;
+    for node in [silent, other] {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_whose_first_write_was_lost_is_decided_upon_again() {
+    let double = KurrentDouble::start().await;
+    let slow = KurrentNode::open(&double.url()).await;
+    let other = KurrentNode::open(&double.url()).await;
+    let (derived, owner) = (task(), agent());
+    slow.journal.append(append(owner, Expected::NoStream, &["owner"])).await.unwrap();
+    for (round, expected) in [(0, Expected::Exact(0)), (1, Expected::Any)] {
+        let mut held = double.faults().hold(0, false);
+        let wish = parts(vec![part(derived, Expected::Any, &["derived"]), part(owner, expected, &["mine"])]);
+        let asking = {
+            let journal = slow.journal.clone();
+            tokio::spawn(async move { journal.append(wish).await })
+        };
+        held.reached().await;
+        other.journal.append(append(owner, Expected::Any, &["theirs"])).await.unwrap();
+        // The write is lost; much has happened since it was decided.
+        held.release(false);
+        match asking.await.unwrap() {
+            // Nothing of it is left behind.
+            Err(AppendError::Conflict { stream, actual, .. }) => {
+                assert_eq!((round, stream, actual), (0, owner, Some(1)))
+            }
+            Ok(done) => assert_eq!((round, done.heads), (1, vec![(derived, 0), (owner, 3)])),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    holds_exactly(&slow.journal, ["owner", "theirs", "theirs", "derived", "mine"].map(str::to_owned).to_vec()).await;
+    for node in [slow, other] {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_came_in_between_is_told_and_never_doubled() {
     let double = KurrentDouble::start().await;
     let one = KurrentNode::open(&double.url()).await;
-    let two = KurrentNode::open(&double.url()).await;
     let (derived, owner) = (task(), agent());
     one.journal.append(append(owner, Expected::NoStream, &["owner"])).await.unwrap();
+    sees_everything(&one).await;
+    // The other's subscription brings it nothing, so it does not see what this one begins.
+    double.faults().subscription(ReadFault::Stalls(0));
+    let two = KurrentNode::open(&double.url()).await;
     for (round, expected) in [(0, Expected::Exact(0)), (1, Expected::Any)] {
         let mut held = double.faults().hold(1, false);
         let derived_expected = if round == 0 { Expected::NoStream } else { Expected::Exact(0) };

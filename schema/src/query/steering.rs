@@ -1,6 +1,7 @@
 //! What steering needs to know: how runs hang together and differ, what waits for people, and what makes runs wait.
 
 use async_graphql::{Context, Object, Result, SimpleObject};
+use commands::Commands;
 use domain::RunId;
 use projections::{RelativeRow, Window};
 use uuid::Uuid;
@@ -9,10 +10,12 @@ use super::{RunCount, RunFilter, fresh, queries};
 use crate::approval::{Approval, ApprovalFilter};
 use crate::as_of::{AsOf, open};
 use crate::comparison::RunComparison;
+use crate::compatibility::CompatibilityReport;
 use crate::explanation::Explanation;
 use crate::failure;
 use crate::flow::{Hold, Limit};
-use crate::page::{Arguments, Pages, connection, cost};
+use crate::input::key;
+use crate::page::{Arguments, Pages, connection, cost, limit};
 use crate::run::{RelatedRun, Run};
 use crate::scalar::{Count, Position};
 
@@ -83,6 +86,45 @@ impl Steering {
         fresh(context, min_position).await?;
         let compared = queries(context)?.compare_runs(a, b).await.map_err(|error| failure::query(context, &error))?;
         compared.map(RunComparison::of).transpose()
+    }
+
+    /// What would differ if runs had followed another version of their workflow: those that are under way, and a sample
+    /// of those that have ended, the newest first. Runs that are under way stay on the version that they began with.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn check_compatibility(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The workflow's key.")] workflow: String,
+        #[graphql(desc = "The version to play them on.")] version: u32,
+        #[graphql(desc = "At most so many runs that are under way, 0 to 200; 50 when nothing is said.")] open: Option<
+            i32,
+        >,
+        #[graphql(desc = "At most so many runs that have ended, 0 to 200; 50 when nothing is said.")] ended: Option<
+            i32,
+        >,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<CompatibilityReport> {
+        let workflow = key(&workflow)?;
+        let (open, ended) = (limit("open", open)?, limit("ended", ended)?);
+        fresh(context, min_position).await?;
+        let of = |statuses: &[&str]| projections::RunFilter {
+            workflow_key: Some(workflow.to_string()),
+            statuses: statuses.iter().map(|status| (*status).to_owned()).collect(),
+            ..projections::RunFilter::default()
+        };
+        let under_way = of(&["running", "paused", "cancelling", "failing", "compensating"]);
+        let over = of(&["completed", "failed", "cancelled"]);
+        let failed = |error: projections::Error| failure::query(context, &error);
+        let counts = queries(context)?.count_runs(&under_way).await.map_err(failed)?;
+        let mut runs = Vec::new();
+        for (filter, most) in [(under_way, open), (over, ended)] {
+            let page = queries(context)?.runs(&filter, &Window::first(most)).await.map_err(failed)?;
+            runs.extend(page.rows.into_iter().map(|row| RunId::from_uuid(row.id)));
+        }
+        let commands = context.data::<Commands>()?;
+        let found = Box::pin(commands.check_compatibility(&workflow, version, &runs)).await;
+        let found = found.map_err(|error| failure::command(context, error))?;
+        CompatibilityReport::of(counts.iter().map(|row| row.count).sum(), found)
     }
 
     /// Approvals that wait for decisions, the one that was asked longest ago first.

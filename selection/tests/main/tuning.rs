@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use commands::catalog::Catalog;
-use selection::{Encoder, Library, Meaning, MeaningError, Question, Request, Vector, Weights};
+use selection::{Encoder, Kept, Library, Meaning, MeaningError, Question, Request, Vector, Weights};
 
 use crate::{encoder, questions};
 
@@ -132,12 +133,44 @@ fn misses() {
 }
 
 #[test]
+#[ignore = "measures how long it takes to make the templates ready, with vectors kept and without"]
+fn ready() {
+    let catalog = Catalog::starter().expect("the catalogue");
+    let asks = catalog.ways_of_asking();
+    let mut kept = Vec::new();
+    for what in ["nothing kept", "all kept"] {
+        let begin = Instant::now();
+        let model = Kept::new(encoder().expect("HISHAMOS_MEANING"), kept.as_slice()).expect("a model");
+        let read = begin.elapsed();
+        let library = Library::new(&catalog.templates, &asks, Weights::default());
+        let words = begin.elapsed() - read;
+        let library = library.with_meaning(&catalog.templates, &model).expect("vectors");
+        println!("{what}: model {read:?}, words {words:?}, all {:?}", begin.elapsed());
+        let mut times: Vec<Duration> = questions()
+            .iter()
+            .map(|question| {
+                let begin = Instant::now();
+                library.find(&Request::new(&question.request), Some(model.model()), 3).expect("found");
+                begin.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        println!("a choice: median {:?}, 99th percentile {:?}", times[times.len() / 2], times[times.len() * 99 / 100]);
+        kept.clear();
+        model.write(&mut kept).expect("written");
+    }
+    println!("{} bytes", kept.len());
+}
+
+#[test]
 #[ignore = "measures the half of the questions that is not for tuning"]
 fn held_out() {
     let catalog = Catalog::starter().expect("the catalogue");
     let model = Remembering(encoder().expect("HISHAMOS_MEANING"), Mutex::default());
     let questions: Vec<Question> = questions().into_iter().filter(|question| !question.is_for_tuning()).collect();
     let (arabic, english): (Vec<_>, Vec<_>) = questions.iter().cloned().partition(Question::is_arabic);
+    let mut bare = catalog.clone();
+    bare.asks.clear();
     let (with, without) = by_asks(&catalog, &questions);
     let halves = [("ways of asking known", &with), ("not known", &without)];
     for (name, questions) in [("all", &questions), ("English", &english), ("Arabic", &arabic)].into_iter().chain(halves)
@@ -145,5 +178,6 @@ fn held_out() {
         println!("{name}: {} questions", questions.len());
         show("words", measure(&catalog, &Weights::default(), None, questions));
         show("words and meaning", measure(&catalog, &Weights::default(), Some(&model), questions));
+        show("  without ways of asking", measure(&bare, &Weights::default(), Some(&model), questions));
     }
 }

@@ -11,7 +11,11 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Request, Response, Status, Streaming};
 use uuid::Uuid;
 
+use super::cluster::Place;
 use super::faults::{Faults, WriteFault};
+use super::protocol::event_store::client::gossip::gossip_server::Gossip;
+use super::protocol::event_store::client::gossip::member_info::VNodeState;
+use super::protocol::event_store::client::gossip::{ClusterInfo, EndPoint, MemberInfo};
 use super::protocol::event_store::client::server_features::server_features_server::ServerFeatures;
 use super::protocol::event_store::client::server_features::{SupportedMethod, SupportedMethods};
 use super::protocol::event_store::client::streams::append_req::options::ExpectedStreamRevision;
@@ -30,6 +34,7 @@ use super::store::{Expected, Outcome, Proposed, Store};
 pub(super) struct Service {
     pub(super) store: Arc<Store>,
     pub(super) faults: Arc<Faults>,
+    pub(super) place: Place,
 }
 
 type Out<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -52,6 +57,8 @@ enum Done {
 
 impl Service {
     async fn write(&self, stream: &str, expected: Expected, proposed: Vec<Proposed>) -> Result<Done, Status> {
+        // A session outlives the time in which its node leads.
+        self.place.check_leads()?;
         let fault = self.faults.next_write();
         match fault {
             Some(WriteFault::Lost) => return Err(Status::unavailable("the connection is lost")),
@@ -362,5 +369,31 @@ impl ServerFeatures for Service {
             ],
             event_store_server_version: "25.1.0".to_owned(),
         }))
+    }
+}
+
+#[tonic::async_trait]
+impl Gossip for Service {
+    async fn read(&self, _: Request<common::Empty>) -> Result<Response<ClusterInfo>, Status> {
+        let members = self.place.membership.members();
+        let elected = members.iter().any(|member| member.leads);
+        let told = members.into_iter().zip(1..).map(|(member, number)| MemberInfo {
+            instance_id: Some(common::Uuid {
+                value: Some(common::uuid::Value::String(Uuid::from_u128(number).to_string())),
+            }),
+            time_stamp: 0,
+            state: match (member.leads, elected) {
+                (true, _) => VNodeState::Leader,
+                (false, true) => VNodeState::Follower,
+                (false, false) => VNodeState::Unknown,
+            }
+            .into(),
+            is_alive: member.alive,
+            http_end_point: Some(EndPoint {
+                address: member.address.ip().to_string(),
+                port: u32::from(member.address.port()),
+            }),
+        });
+        Ok(Response::new(ClusterInfo { members: told.collect() }))
     }
 }

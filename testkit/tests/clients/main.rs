@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use testkit::kurrent::KurrentDouble;
+use testkit::kurrent::{Authority, KurrentCluster, KurrentDouble, Security};
 
 const PYTHON: [&str; 1] = ["kurrentdbclient==1.3.5"];
 /// Node itself, for machines that have none or an old one.
@@ -62,10 +62,21 @@ fn node() -> (PathBuf, Command) {
     (node, npm)
 }
 
-fn check(work: impl FnOnce(&str)) {
+/// Lets a client meet a single double in clear, and a cluster of three over TLS with a login, of which the last leads.
+fn check(work: impl Fn(&str)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let double = runtime.block_on(KurrentDouble::start());
     work(&double.url());
+    let authority = Authority::new("The cluster's authority");
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("clients-{}.crt", std::process::id()));
+    std::fs::write(&file, authority.certificate()).unwrap();
+    let login = Some(("admin".to_owned(), "changeit".to_owned()));
+    let security = Security { identity: Some(authority.certify(&["127.0.0.1", "localhost"])), login };
+    let cluster = runtime.block_on(KurrentCluster::start(3, security));
+    cluster.lead(Some(2));
+    work(&format!("{}&tlsCaFile={}", cluster.url("admin:changeit@"), file.display()));
+    assert!([0, 1].iter().all(|index| cluster.node(*index).faults().writes() == 0), "followers were asked to write");
+    std::fs::remove_file(&file).unwrap();
 }
 
 #[test]
@@ -95,7 +106,7 @@ fn the_node_client_finds_what_it_expects() {
     }
     check(|url| {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/check.mjs");
-        let said = run("the Node client", Command::new(node).arg(script).arg(&target).arg(url));
+        let said = run("the Node client", Command::new(&node).arg(script).arg(&target).arg(url));
         assert!(said.contains("as expected"), "{said}");
     });
 }
