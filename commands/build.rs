@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Cargo looks into a named directory, however deep, and builds again when anything in it has changed.
     println!("cargo::rerun-if-changed={}", root.display());
     let mut files = Vec::new();
-    for kind in ["agents", "templates", "workflows", "triggers"] {
+    for kind in ["agents", "asks", "templates", "workflows", "triggers"] {
         collect(&root.join(kind), &mut files)?;
     }
     files.sort();

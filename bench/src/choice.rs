@@ -57,7 +57,7 @@ pub(crate) fn measure(folder: &Path, report: &mut Report) -> anyhow::Result<()> 
     let catalog = Catalog::starter().context("the starter catalogue is damaged")?;
     let questions: Vec<Question> = questions()?.into_iter().filter(|question| !question.is_for_tuning()).collect();
     let model = model(folder)?;
-    let library = Library::new(&catalog.templates, Weights::default());
+    let library = Library::new(&catalog.templates, &catalog.ways_of_asking(), Weights::default());
     one("catalogue.choice.words", &library, None, &questions, report)?;
     if let Some(model) = &model {
         let library = library.with_meaning(&catalog.templates, model)?;

@@ -11,6 +11,7 @@ mod agents;
 mod bm25;
 mod encoder;
 mod evaluation;
+mod kept;
 mod library;
 mod meaning;
 mod parameters;
@@ -21,7 +22,8 @@ pub use agents::{
 };
 pub use encoder::{Encoder, EncoderError};
 pub use evaluation::{Question, QuestionError};
-pub use library::{Found, Library, Match, Request, Weights, field_names};
+pub use kept::Kept;
+pub use library::{Asks, Found, Library, Match, Request, Weights, field_names};
 pub use meaning::{Meaning, MeaningError, Vector};
 pub use parameters::{Missing, missing};
 pub use words::normalise;

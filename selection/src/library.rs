@@ -13,11 +13,14 @@ use serde_json::Value;
 
 use crate::bm25::{Field, Index};
 use crate::meaning::{Meaning, MeaningError, Vector, closeness};
-use crate::words::{Analysed, Analyser};
+use crate::words::{Analysed, Analyser, mostly_arabic};
 
 /// What templates are found by.
-const FIELDS: [&str; 8] =
-    ["title", "tags", "description", "example", "parameters", "result", "department", "instructions"];
+const FIELDS: [&str; 9] =
+    ["title", "tags", "description", "example", "parameters", "result", "department", "instructions", "asks"];
+
+/// How people ask for each template: texts of either language, by the template's key.
+pub type Asks = BTreeMap<Key, Vec<String>>;
 
 /// The names of the fields by which templates are found, as they appear in [`Match::fields`].
 #[must_use]
@@ -29,7 +32,10 @@ pub fn field_names() -> &'static [&'static str] {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weights {
     /// Of each field, in the order of [`field_names`].
-    pub fields: [f32; 8],
+    pub fields: [f32; 9],
+    /// What a template's words count more for which no way of asking is known, because it has fewer of them; 1 is the
+    /// same.
+    pub unasked: f32,
     /// Of pairs of neighbouring stems, where stems count 1.
     pub pairs: f32,
     /// Of what words stand for in either language, where stems count 1.
@@ -38,19 +44,21 @@ pub struct Weights {
     pub grams: f32,
     /// The share of meaning in the whole, 0 to 1; the words have the rest.
     pub meaning: f32,
-    /// Within meaning: of the title, of title and description, and of the example's request.
-    pub texts: [f32; 3],
+    /// Within meaning: of the title, of title and description, of the example's request, and of the
+    /// nearest way of asking.
+    pub texts: [f32; 4],
 }
 
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            fields: [3.15, 1.5, 1.5, 2.1, 0.525, 0.8, 0.5, 0.15],
+            fields: [3.15, 1.5, 1.5, 2.1, 0.525, 0.8, 0.5, 0.15, 2.0],
+            unasked: 1.6,
             pairs: 0.7,
             concepts: 0.7,
             grams: 0.3,
             meaning: 0.4,
-            texts: [0.3, 0.4, 0.3],
+            texts: [0.3, 0.4, 0.3, 0.3],
         }
     }
 }
@@ -103,8 +111,11 @@ struct Entry {
     capability: Option<Capability>,
     /// The stems of each field.
     stems: Vec<HashSet<String>>,
-    /// The vectors of the title, of title and description, and of the example, in each language there is.
-    vectors: [Vec<Vector>; 3],
+    /// The vectors of the title, of title and description, and of the example, in each language there is, and of all
+    /// ways of asking.
+    vectors: [Vec<Vector>; 4],
+    /// How people ask for it.
+    asks: Vec<String>,
 }
 
 /// All templates, made ready for search.
@@ -112,24 +123,23 @@ pub struct Library {
     analyser: Analyser,
     weights: Weights,
     entries: Vec<Entry>,
-    stems: Index,
-    pairs: Index,
-    concepts: Index,
-    grams: Index,
+    terms: Terms,
 }
 
 impl Library {
     /// Makes templates ready for search by words alone.
     #[must_use]
-    pub fn new<'a>(templates: impl IntoIterator<Item = &'a TemplateBody>, weights: Weights) -> Self {
+    pub fn new<'a>(templates: impl IntoIterator<Item = &'a TemplateBody>, asks: &Asks, weights: Weights) -> Self {
         let analyser = Analyser::new();
-        let mut entries = Vec::new();
-        let [mut stems, mut pairs, mut concepts, mut grams] = [const { Vec::new() }; 4];
+        let (mut entries, mut texts) = (Vec::new(), Vec::new());
         for template in templates {
-            let analysed: Vec<Vec<Analysed>> = fields(template)
+            let asks = asks.get(&template.key).cloned().unwrap_or_default();
+            let mut analysed: Vec<Vec<Analysed>> = fields(template)
                 .into_iter()
                 .map(|texts| texts.iter().map(|text| analyser.analyse(text)).collect())
                 .collect();
+            let (arabic, english): (Vec<_>, Vec<_>) = asks.iter().cloned().partition(|ask| mostly_arabic(ask));
+            analysed.push([english, arabic].iter().map(|texts| analyser.analyse(&texts.join(" "))).collect());
             entries.push(Entry {
                 key: template.key.clone(),
                 department: template.department.clone(),
@@ -139,14 +149,12 @@ impl Library {
                     .map(|texts| texts.iter().flat_map(|text| text.stems.iter().cloned()).collect())
                     .collect(),
                 vectors: Default::default(),
+                asks,
             });
-            stems.push(of_entry(&analysed, &weights, |text| &text.stems));
-            pairs.push(of_entry(&analysed, &weights, |text| &text.pairs));
-            concepts.push(of_entry(&analysed, &weights, |text| &text.concepts));
-            grams.push(of_entry(&analysed, &weights, |text| &text.grams));
+            texts.push(analysed);
         }
-        let [stems, pairs, concepts, grams] = [stems, pairs, concepts, grams].map(Index::new);
-        Self { analyser, weights, entries, stems, pairs, concepts, grams }
+        let terms = Terms::of(&texts, &weights.fields);
+        Self { analyser, weights, entries, terms }
     }
 
     /// Makes the same templates ready for search by meaning as well.
@@ -161,7 +169,8 @@ impl Library {
         let by_key: BTreeMap<&Key, &TemplateBody> = templates.into_iter().map(|body| (&body.key, body)).collect();
         for entry in &mut self.entries {
             let Some(template) = by_key.get(&entry.key) else { continue };
-            let texts = meaningful(template);
+            let [titles, wholes, examples] = meaningful(template);
+            let texts = [titles, wholes, examples, entry.asks.clone()];
             for (texts, vectors) in texts.iter().zip(&mut entry.vectors) {
                 let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
                 *vectors = model.vectors(&texts)?;
@@ -204,7 +213,7 @@ impl Library {
             self.entries.iter().enumerate().filter(|(_, entry)| asked(entry)).map(|(index, _)| index).collect();
         let words = relative(&words, &among, 0.0);
         let meaning = meaning.map(|closeness| {
-            let average = among.iter().filter_map(|index| closeness.get(*index)).sum::<f32>() / count(&among);
+            let average = among.iter().filter_map(|index| closeness.get(*index)).sum::<f32>() / count(among.len());
             relative(&closeness, &among, average)
         });
         let share = if meaning.is_some() { self.weights.meaning } else { 0.0 };
@@ -258,12 +267,71 @@ impl Library {
 
     /// How well each template's words fit.
     fn by_words(&self, request: &Analysed) -> Vec<f32> {
-        let mut scores = vec![0.0_f32; self.entries.len()];
+        let mut scores = self.terms.scores(request, &self.weights, self.entries.len());
+        for (score, entry) in scores.iter_mut().zip(&self.entries) {
+            if entry.asks.is_empty() {
+                *score *= self.weights.unasked;
+            }
+        }
+        scores
+    }
+
+    /// How close each template's meaning is. What kind of text comes close how often differs, so each kind is measured
+    /// from its own average; so a template that lacks a kind neither gains nor loses by that.
+    fn by_meaning(&self, text: &str, model: &dyn Meaning) -> Result<Vec<f32>, MeaningError> {
+        let vectors = model.vectors(&[text])?;
+        let request = vectors.first().map(Vec::as_slice).unwrap_or_default();
+        let mut sums = vec![(0.0_f32, 0.0_f32); self.entries.len()];
+        for (kind, weight) in self.weights.texts.into_iter().enumerate() {
+            let of_entry = |entry: &Entry| entry.vectors.get(kind).and_then(|vectors| nearest(vectors, request));
+            let close: Vec<Option<f32>> = self.entries.iter().map(of_entry).collect();
+            let known: Vec<f32> = close.iter().flatten().copied().collect();
+            let average = known.iter().sum::<f32>() / count(known.len());
+            for ((sum, weights), close) in sums.iter_mut().zip(close) {
+                if let Some(close) = close {
+                    *sum += (close - average) * weight;
+                    *weights += weight;
+                }
+            }
+        }
+        Ok(sums.into_iter().map(|(sum, weights)| if weights > 0.0 { sum / weights } else { 0.0 }).collect())
+    }
+}
+
+/// How close the nearest vector is.
+fn nearest(vectors: &[Vector], request: &[f32]) -> Option<f32> {
+    vectors.iter().map(|vector| closeness(vector, request)).max_by(f32::total_cmp)
+}
+
+/// The terms of all entries, of each kind.
+struct Terms {
+    stems: Index,
+    pairs: Index,
+    concepts: Index,
+    grams: Index,
+}
+
+impl Terms {
+    fn of(entries: &[Vec<Vec<Analysed>>], weights: &[f32]) -> Self {
+        let index = |terms: fn(&Analysed) -> &Vec<String>| {
+            Index::new(entries.iter().map(|analysed| of_entry(analysed, weights, terms)).collect())
+        };
+        Self {
+            stems: index(|text| &text.stems),
+            pairs: index(|text| &text.pairs),
+            concepts: index(|text| &text.concepts),
+            grams: index(|text| &text.grams),
+        }
+    }
+
+    /// How well each of so many entries fits.
+    fn scores(&self, request: &Analysed, weights: &Weights, entries: usize) -> Vec<f32> {
+        let mut scores = vec![0.0_f32; entries];
         let kinds = [
             (&self.stems, &request.stems, 1.0),
-            (&self.pairs, &request.pairs, self.weights.pairs),
-            (&self.concepts, &request.concepts, self.weights.concepts),
-            (&self.grams, &request.grams, self.weights.grams),
+            (&self.pairs, &request.pairs, weights.pairs),
+            (&self.concepts, &request.concepts, weights.concepts),
+            (&self.grams, &request.grams, weights.grams),
         ];
         for (index, terms, weight) in kinds {
             // Saying a thing twice does not make it twice as important.
@@ -281,25 +349,6 @@ impl Library {
         }
         scores
     }
-
-    /// How close each template's meaning is.
-    fn by_meaning(&self, text: &str, model: &dyn Meaning) -> Result<Vec<f32>, MeaningError> {
-        let vectors = model.vectors(&[text])?;
-        let request = vectors.first().map(Vec::as_slice).unwrap_or_default();
-        let best =
-            |vectors: &Vec<Vector>| vectors.iter().map(|vector| closeness(vector, request)).max_by(f32::total_cmp);
-        let of_entry = |entry: &Entry| {
-            let (mut sum, mut weights) = (0.0, 0.0);
-            for (vectors, weight) in entry.vectors.iter().zip(self.weights.texts) {
-                if let Some(closeness) = best(vectors) {
-                    sum += closeness * weight;
-                    weights += weight;
-                }
-            }
-            if weights > 0.0 { sum / weights } else { 0.0 }
-        };
-        Ok(self.entries.iter().map(of_entry).collect())
-    }
 }
 
 impl std::fmt::Debug for Library {
@@ -309,8 +358,8 @@ impl std::fmt::Debug for Library {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "libraries have far fewer than 2^23 entries")]
-fn count(among: &[usize]) -> f32 {
-    among.len().max(1) as f32
+fn count(number: usize) -> f32 {
+    number.max(1) as f32
 }
 
 /// Values between 0, for `lowest` and below, and 1, for the highest among them.
@@ -337,14 +386,14 @@ fn matches(entry: &Entry, request: &Analysed) -> Vec<Match> {
 }
 
 /// The weighted terms of an entry: each field once per language, because lengths of different languages do not compare.
-fn of_entry(analysed: &[Vec<Analysed>], weights: &Weights, terms: fn(&Analysed) -> &Vec<String>) -> Vec<Field> {
-    let fields = analysed.iter().zip(weights.fields);
+fn of_entry(analysed: &[Vec<Analysed>], weights: &[f32], terms: fn(&Analysed) -> &Vec<String>) -> Vec<Field> {
+    let fields = analysed.iter().zip(weights.iter().copied());
     fields
         .flat_map(|(texts, weight)| texts.iter().map(move |text| Field { weight, terms: terms(text).clone() }))
         .collect()
 }
 
-/// The texts of each field, in English and in Arabic, in the order of [`FIELDS`].
+/// The texts of each field, in English and in Arabic, in the order of [`FIELDS`]; ways of asking stand elsewhere.
 fn fields(template: &TemplateBody) -> [[String; 2]; 8] {
     let both = |text: &Bilingual| [text.en.clone(), text.ar.clone().unwrap_or_default()];
     let of_some = |text: Option<&Bilingual>| text.map(both).unwrap_or_default();
@@ -465,7 +514,7 @@ mod tests {
     }
 
     fn best(text: &str) -> Option<String> {
-        let library = Library::new(&templates(), Weights::default());
+        let library = Library::new(&templates(), &Asks::new(), Weights::default());
         let found = library.find(&Request::new(text), None, 3).expect("found");
         found.first().map(|found| found.key.to_string())
     }
@@ -481,8 +530,19 @@ mod tests {
     }
 
     #[test]
+    fn a_way_of_asking_finds_its_template() {
+        let asks =
+            Asks::from([("review-code".parse().expect("a key"), vec!["will this blow up in production".to_owned()])]);
+        let library = Library::new(&templates(), &asks, Weights::default());
+        let found = library.find(&Request::new("does it blow up?"), None, 3).expect("found");
+        assert_eq!(found.iter().map(|found| found.key.as_str()).collect::<Vec<_>>(), ["review-code"]);
+        assert!(found[0].matches.iter().any(|word| word.fields == ["asks"]), "{found:?}");
+        assert_eq!(best("does it blow up?"), None);
+    }
+
+    #[test]
     fn it_says_which_words_fit_and_where() {
-        let library = Library::new(&templates(), Weights::default());
+        let library = Library::new(&templates(), &Asks::new(), Weights::default());
         let found = library.find(&Request::new("check contracts, contracts!"), None, 1).expect("found");
         assert_eq!(found[0].key.as_str(), "review-contract");
         assert_eq!(found[0].matches.len(), 1);
@@ -492,7 +552,7 @@ mod tests {
 
     #[test]
     fn a_department_keeps_the_others_out() {
-        let library = Library::new(&templates(), Weights::default());
+        let library = Library::new(&templates(), &Asks::new(), Weights::default());
         let request = Request { text: "review".to_owned(), department: Some("legal".to_owned()) };
         let found = library.find(&request, None, 9).expect("found");
         assert_eq!(found.iter().map(|found| found.key.as_str()).collect::<Vec<_>>(), ["review-contract"]);
@@ -500,7 +560,7 @@ mod tests {
 
     #[test]
     fn a_task_is_classified_by_what_was_found_for_it() {
-        let library = Library::new(&templates(), Weights::default());
+        let library = Library::new(&templates(), &Asks::new(), Weights::default());
         let found = library.find(&Request::new("review the contract before signing"), None, 3).expect("found");
         let needs = library.classify(&found);
         assert_eq!(needs[0].0, Capability::Legal);
@@ -526,7 +586,9 @@ mod tests {
 
     #[test]
     fn meaning_finds_what_no_word_finds() {
-        let library = Library::new(&templates(), Weights::default()).with_meaning(&templates(), &Three).expect("made");
+        let library = Library::new(&templates(), &Asks::new(), Weights::default())
+            .with_meaning(&templates(), &Three)
+            .expect("made");
         let found = library.find(&Request::new("can they sue us"), Some(&Three), 1).expect("found");
         assert_eq!(found[0].key.as_str(), "review-contract");
         assert_eq!(found[0].meaning, Some(1.0));
@@ -535,7 +597,7 @@ mod tests {
     proptest! {
         #[test]
         fn scores_lie_between_0_and_1_and_fall(text in "[a-zA-Zء-ي ]{0,60}") {
-            let library = Library::new(&templates(), Weights::default());
+            let library = Library::new(&templates(), &Asks::new(), Weights::default());
             let found = library.find(&Request::new(text.clone()), None, 9).expect("found");
             prop_assert!(found.iter().all(|found| found.score > 0.0 && found.score <= 1.0));
             prop_assert!(found.is_sorted_by(|one, other| one.score >= other.score));

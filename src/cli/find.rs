@@ -1,7 +1,7 @@
 //! `hishamos find`: the template for a request, what has to be asked back, and the agent that would do it.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,8 +10,8 @@ use commands::catalog::{Catalog, DEPARTMENTS};
 use domain::Timestamp;
 use domain::agent::Profile;
 use selection::{
-    Candidate, Choice, Considered, Encoder, Found, Library, Meaning, Missing, Policy, Reason, Request, Task, Weights,
-    choose, missing,
+    Candidate, Choice, Considered, Encoder, Found, Kept, Library, Meaning, Missing, Policy, Reason, Request, Task,
+    Weights, choose, missing,
 };
 use serde_json::{Map, Value, json};
 
@@ -47,12 +47,19 @@ pub(crate) fn find(config: &Config, terminal: &mut Terminal, as_json: bool, aske
         known_department(&catalog, department)?;
     }
     let text = asked.request.join(" ");
-    let model = meaning(&config.data_dir)?;
-    let model = model.as_ref().map(|model| model as &dyn Meaning);
-    let mut library = Library::new(&catalog.templates, Weights::default());
-    if let Some(model) = model {
-        library = library.with_meaning(&catalog.templates, model).context("the templates cannot be compared")?;
+    let folder = config.data_dir.join("models").join("meaning");
+    let kept = meaning(&folder)?;
+    let mut library = Library::new(&catalog.templates, &catalog.ways_of_asking(), Weights::default());
+    if let Some(kept) = &kept {
+        terminal.status("comparing the templates; the first time this takes a while");
+        library = library.with_meaning(&catalog.templates, kept).context("the templates cannot be compared")?;
+        terminal.clear_status();
+        if let Err(error) = keep(&folder, kept) {
+            tracing::warn!(%error, folder = %folder.display(), "the vectors of the templates cannot be kept");
+        }
     }
+    // The request itself is not kept.
+    let model = kept.as_ref().map(|kept| kept.model() as &dyn Meaning);
     let request = Request { text, department: asked.department.clone() };
     let found = library.find(&request, model, usize::from(asked.top)).context("the request cannot be compared")?;
     let best = found.first().and_then(|found| catalog.templates.iter().find(|body| body.key == found.key));
@@ -93,9 +100,11 @@ fn known_department(catalog: &Catalog, department: &str) -> Result<(), Failure> 
     Err(Failure::usage(format!("no template is of the department `{department}`; ours are {known}")))
 }
 
-/// The model of meaning in the data directory, when there is one.
-fn meaning(data_dir: &Path) -> Result<Option<Encoder>, Failure> {
-    let folder = data_dir.join("models").join("meaning");
+/// The file beside the model that keeps vectors from one time to the next. It may be deleted.
+const VECTORS: &str = "vectors";
+
+/// The model of meaning in a folder, when there is one, with the vectors that were kept of it.
+fn meaning(folder: &Path) -> Result<Option<Kept<Encoder>>, Failure> {
     let weights = match File::open(folder.join("weights.npz")) {
         Ok(file) => BufReader::new(file),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -103,7 +112,30 @@ fn meaning(data_dir: &Path) -> Result<Option<Encoder>, Failure> {
     };
     let damaged = || format!("the model of meaning in {} is damaged; delete it to do without", folder.display());
     let pieces = std::fs::read(folder.join("sp.model")).with_context(damaged)?;
-    Ok(Some(Encoder::read(weights, &pieces).with_context(damaged)?))
+    let model = Encoder::read(weights, &pieces).with_context(damaged)?;
+    let kept = match File::open(folder.join(VECTORS)) {
+        Ok(file) => Kept::new(model, BufReader::new(file)),
+        // Then they are computed again.
+        Err(_) => Kept::new(model, std::io::empty()),
+    };
+    Ok(Some(kept.with_context(damaged)?))
+}
+
+/// Keeps the vectors for the next time, when there are new ones. Another process may do the same at the same time, so
+/// the file is written under a name of its own and then put in place.
+fn keep(folder: &Path, kept: &Kept<Encoder>) -> std::io::Result<()> {
+    if !kept.has_news() {
+        return Ok(());
+    }
+    let unfinished = folder.join(format!("{VECTORS}.{}", std::process::id()));
+    let written = File::create(&unfinished)
+        .and_then(|file| kept.write(BufWriter::new(file)))
+        .and_then(|()| std::fs::rename(&unfinished, folder.join(VECTORS)));
+    if written.is_err() {
+        // What is left of it would only be in the way; that it cannot be written is what is told.
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written
 }
 
 /// An agent of the catalogue, of whose work nothing is known.

@@ -60,11 +60,11 @@ pub enum Fault {
     #[error("cannot be read: {0}")]
     Unreadable(String),
     /// Nothing of a catalogue is there.
-    #[error("is no catalogue: there is no folder agents, templates, workflows or triggers in it")]
+    #[error("is no catalogue: there is no folder agents, templates, workflows, triggers or asks in it")]
     NotACatalogue,
     /// The file's folder does not say what the file describes.
     #[error(
-        "a catalogue file stands below a folder agents, templates, workflows or triggers, which says what it describes"
+        "a catalogue file stands below a folder agents, templates, workflows, triggers or asks, which says what it describes"
     )]
     UnknownFolder,
     /// More than anybody writes by hand.
@@ -161,6 +161,12 @@ pub enum Fault {
         template: Key,
         /// The templates that exist.
         known: String,
+    },
+    /// Ways of asking for a template that does not exist.
+    #[error("there is no template `{template}` for which anybody could ask")]
+    UnknownAsked {
+        /// The template.
+        template: Key,
     },
     /// A step gives its template something that it does not take.
     #[error("step `{step}` gives `{name}`, which is no parameter of the template `{template}`; it has {known}")]

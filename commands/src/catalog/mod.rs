@@ -1,4 +1,5 @@
-//! Catalogues: agents, templates, workflows and triggers in files, one entry a file.
+//! Catalogues: agents, templates, workflows and triggers in files, one entry a file, and ways of asking for templates,
+//! many a file.
 //!
 //! A catalogue is read as a whole: either every file is right, or all that is wrong is reported at once with file,
 //! line and field, and nothing comes of it. Reading decides nothing and records nothing; registering is the business
@@ -8,6 +9,9 @@
 //! 1 MiB, deep nesting, repeated fields and unknown fields.
 
 mod agent_file;
+mod asks_file;
+#[cfg(test)]
+mod asks_tests;
 mod check;
 mod error;
 mod parse;
@@ -42,6 +46,7 @@ use domain::trigger::TriggerSettings;
 use domain::{Definition, Key};
 use serde::Serialize;
 
+pub use asks_file::Asks;
 pub use check::{Known, check_definition, check_trigger};
 pub use error::{CatalogError, CatalogErrors, Fault, Place};
 use parse::{Places, Source};
@@ -61,11 +66,13 @@ pub enum Kind {
     Workflow,
     /// A trigger, in the folder `triggers`.
     Trigger,
+    /// Ways of asking for a template, in the folder `asks`; the search reads them, and they are never registered.
+    Asks,
 }
 
 impl Kind {
     /// Every kind, in the order in which entries can be registered: what is named comes before what names it.
-    pub const ALL: [Self; 4] = [Self::Agent, Self::Template, Self::Workflow, Self::Trigger];
+    pub const ALL: [Self; 5] = [Self::Agent, Self::Template, Self::Workflow, Self::Trigger, Self::Asks];
 
     /// The folder of its files.
     #[must_use]
@@ -75,6 +82,7 @@ impl Kind {
             Self::Template => "templates",
             Self::Workflow => "workflows",
             Self::Trigger => "triggers",
+            Self::Asks => "asks",
         }
     }
 
@@ -92,6 +100,7 @@ impl fmt::Display for Kind {
             Self::Template => "template",
             Self::Workflow => "workflow",
             Self::Trigger => "trigger",
+            Self::Asks => "way of asking for",
         })
     }
 }
@@ -107,6 +116,10 @@ pub struct Catalog {
     pub workflows: Vec<Definition>,
     /// Its triggers.
     pub triggers: Vec<TriggerEntry>,
+    /// How people ask for templates, by the templates' keys; only the search reads it.
+    pub asks: BTreeMap<Key, Asks>,
+    /// Where each way of asking stands, so that none stands there twice.
+    known_asks: asks_file::Known,
     /// Where each entry came from.
     origins: BTreeMap<(Kind, Key), Origin>,
 }
@@ -176,8 +189,8 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// Reads the YAML files below the folders `agents`, `templates`, `workflows` and `triggers` of a directory; whatever else is
-    /// there is left alone. Blocks on the file system.
+    /// Reads the YAML files below the folders `agents`, `templates`, `workflows`, `triggers` and `asks` of a directory;
+    /// whatever else is there is left alone. Blocks on the file system.
     ///
     /// # Errors
     /// All that is wrong, in the order of the files.
@@ -237,10 +250,20 @@ impl Catalog {
         self.templates.extend(below.templates.into_iter().filter(|body| !hidden(Kind::Template, &body.key)));
         self.workflows.extend(below.workflows.into_iter().filter(|flow| !hidden(Kind::Workflow, &flow.key)));
         self.triggers.extend(below.triggers.into_iter().filter(|entry| !hidden(Kind::Trigger, &entry.settings.key)));
+        for (key, asks) in below.asks {
+            self.asks.entry(key).or_insert(asks);
+        }
         for (name, origin) in below.origins {
             self.origins.entry(name).or_insert(origin);
         }
         self
+    }
+
+    /// How people ask for each template, whichever language they use.
+    #[must_use]
+    pub fn ways_of_asking(&self) -> BTreeMap<Key, Vec<String>> {
+        let of = |(key, asks): (&Key, &Asks)| (key.clone(), asks.each().map(ToOwned::to_owned).collect());
+        self.asks.iter().map(of).collect()
     }
 
     /// How many entries there are.
@@ -265,15 +288,15 @@ impl Catalog {
         self.origins.get(&(kind, key.clone())).map(|origin| origin.layer).unwrap_or_default()
     }
 
-    /// What in the workflows does not fit the agents and templates of this catalogue, and what in the triggers does not
-    /// fit its workflows, in the order of the files.
+    /// What in the workflows and the ways of asking does not fit the agents and templates of this catalogue, and what in
+    /// the triggers does not fit its workflows, each in the order of the files.
     #[must_use]
     pub fn check(&self) -> Vec<CatalogError> {
         self.check_against(&Known::default())
     }
 
-    /// As [`check`](Self::check), where the workflows and triggers may also name what is known elsewhere; an entry of
-    /// the catalogue stands before one of the same key elsewhere.
+    /// As [`check`](Self::check), where workflows, triggers and ways of asking may also name what is known elsewhere; an
+    /// entry of the catalogue stands before one of the same key elsewhere.
     #[must_use]
     pub fn check_against(&self, elsewhere: &Known) -> Vec<CatalogError> {
         let mut known = elsewhere.clone();
@@ -297,6 +320,12 @@ impl Catalog {
                 CatalogError { file: origin.file.clone(), place, field: Some(field), fault: Box::new(fault) }
             }));
         }
+        errors.extend(self.asks.keys().filter(|key| !known.templates.contains_key(*key)).map(|key| {
+            let origin = origin(Kind::Asks, key);
+            let place = origin.places.get("").copied();
+            let fault = Box::new(Fault::UnknownAsked { template: key.clone() });
+            CatalogError { file: origin.file, place, field: Some(key.to_string()), fault }
+        }));
         errors
     }
 
@@ -312,8 +341,26 @@ impl Catalog {
         }
     }
 
+    /// Takes in a file of ways of asking, which speaks of many templates.
+    fn add_asks(&mut self, file: &str, source: &mut Source<'_>) {
+        for (key, asks) in source.asks(&mut self.known_asks).into_iter().flatten() {
+            let place = source.fields.nearest(key.as_str());
+            if let Some(first) = self.origins.get(&(Kind::Asks, key.clone())) {
+                let fault = Fault::DuplicateKey { kind: Kind::Asks, key: key.clone(), first: first.file.clone() };
+                let field = Some(key.to_string());
+                source.errors.push(CatalogError { file: file.to_owned(), place, field, fault: Box::new(fault) });
+                continue;
+            }
+            let places = place.map(|place| (String::new(), place)).into_iter().collect();
+            let origin = Origin { file: file.to_owned(), places, ..Origin::default() };
+            self.origins.insert((Kind::Asks, key.clone()), origin);
+            self.asks.insert(key, asks);
+        }
+    }
+
     fn add(&mut self, kind: Kind, file: &str, source: &mut Source<'_>) {
         let key = match kind {
+            Kind::Asks => return self.add_asks(file, source),
             Kind::Agent => source.agent().map(|agent| push(&mut self.agents, agent, |agent| &agent.key)),
             Kind::Template => source.template().map(|body| push(&mut self.templates, body, |body| &body.key)),
             Kind::Workflow => source.workflow().map(|found| push(&mut self.workflows, found, |found| &found.key)),

@@ -13,6 +13,7 @@ use serde_saphyr::options::MergeKeyPolicy;
 use serde_saphyr::{Error, Location, MessageFormatter, Options, UserMessageFormatter};
 
 use super::agent_file::AgentFile;
+use super::asks_file::{self, AsksFile};
 use super::places::FieldPlaces;
 use super::schema;
 use super::template_file::TemplateFile;
@@ -90,6 +91,16 @@ impl<'a> Source<'a> {
             self.error_at_field(&field, fault);
         }
         Some(body)
+    }
+
+    pub(super) fn asks(&mut self, known: &mut asks_file::Known) -> Option<AsksFile> {
+        let asks = self.read::<AsksFile>()?;
+        if !self.trusted {
+            for (field, fault) in asks_file::check(&asks, self.file, known) {
+                self.error_at_field(&field, fault);
+            }
+        }
+        Some(asks)
     }
 
     pub(super) fn trigger(&mut self) -> Option<TriggerEntry> {

@@ -106,6 +106,8 @@ fn the_program_carries_every_file_of_the_folder() {
     assert_eq!(from_disk.agents, carried.agents);
     assert_eq!(from_disk.templates, carried.templates);
     assert_eq!(from_disk.workflows, carried.workflows);
+    assert_eq!(from_disk.asks, carried.asks);
+    assert!(carried.asks.len() > 100);
 }
 
 /// The prompts that a small local model understands are kept as they are; a longer one would be another prompt.
@@ -571,10 +573,10 @@ fn all_that_is_wrong_is_reported_at_once() {
          input schema has no such property\n\
          workflows/w.yaml:21:12: step `again`, input `who`: `steps.greet.text` reads `steps.greet.text`, \
          but this step does not wait for it; add `greet` to its needs\n\
-         prices/p.yaml: a catalogue file stands below a folder agents, templates, workflows or triggers, which says \
-         what it describes\n\
-         loose.yaml: a catalogue file stands below a folder agents, templates, workflows or triggers, which says what \
-         it describes"
+         prices/p.yaml: a catalogue file stands below a folder agents, templates, workflows, triggers or asks, which \
+         says what it describes\n\
+         loose.yaml: a catalogue file stands below a folder agents, templates, workflows, triggers or asks, which says \
+         what it describes"
     );
 }
 
@@ -594,11 +596,11 @@ fn a_directory_is_read_by_its_folders() {
     let relative = |errors: CatalogErrors| errors.to_string().replace(&directory.path().display().to_string(), "DIR");
     assert_eq!(
         relative(Catalog::read_dir(directory.path()).unwrap_err()),
-        "DIR: is no catalogue: there is no folder agents, templates, workflows or triggers in it"
+        "DIR: is no catalogue: there is no folder agents, templates, workflows, triggers or asks in it"
     );
     assert_eq!(
         relative(Catalog::read_dir(at("missing")).unwrap_err()),
-        "DIR/missing: is no catalogue: there is no folder agents, templates, workflows or triggers in it"
+        "DIR/missing: is no catalogue: there is no folder agents, templates, workflows, triggers or asks in it"
     );
 
     fs::create_dir(at("agents")).unwrap();

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use commands::catalog::Catalog;
-use selection::{Encoder, Library, Meaning, MeaningError, Question, Request, Vector, Weights};
+use selection::{Encoder, Kept, Library, Meaning, MeaningError, Question, Request, Vector, Weights};
 
 use crate::{encoder, questions};
 
@@ -28,7 +29,7 @@ impl Meaning for Remembering {
 
 /// The mean reciprocal rank, and the shares of first and of first three places.
 fn measure(catalog: &Catalog, weights: &Weights, model: Option<&dyn Meaning>, questions: &[Question]) -> [f64; 3] {
-    let library = Library::new(&catalog.templates, weights.clone());
+    let library = Library::new(&catalog.templates, &catalog.ways_of_asking(), weights.clone());
     let library = match model {
         Some(model) => library.with_meaning(&catalog.templates, model).expect("vectors"),
         None => library,
@@ -47,6 +48,11 @@ fn measure(catalog: &Catalog, weights: &Weights, model: Option<&dyn Meaning>, qu
 
 fn show(name: &str, [reciprocal, first, three]: [f64; 3]) {
     println!("{name:<28} mrr {reciprocal:.4}  top1 {first:.3}  top3 {three:.3}");
+}
+
+/// The questions by whether ways of asking are known for a right template.
+fn by_asks(catalog: &Catalog, questions: &[Question]) -> (Vec<Question>, Vec<Question>) {
+    questions.iter().cloned().partition(|question| question.accepted.iter().any(|key| catalog.asks.contains_key(key)))
 }
 
 #[test]
@@ -75,12 +81,15 @@ fn tuning() {
         ("result", |w| &mut w.fields[5]),
         ("department", |w| &mut w.fields[6]),
         ("instructions", |w| &mut w.fields[7]),
+        ("asks", |w| &mut w.fields[8]),
+        ("unasked", |w| &mut w.unasked),
         ("pairs", |w| &mut w.pairs),
         ("concepts", |w| &mut w.concepts),
         ("grams", |w| &mut w.grams),
         ("title's meaning", |w| &mut w.texts[0]),
         ("whole's meaning", |w| &mut w.texts[1]),
         ("example's meaning", |w| &mut w.texts[2]),
+        ("asks' meaning", |w| &mut w.texts[3]),
     ];
     for round in 0..1 {
         for (name, place) in &places {
@@ -108,7 +117,7 @@ fn misses() {
     let catalog = Catalog::starter().expect("the catalogue");
     let model = encoder();
     let model = model.as_ref().map(|model| model as &dyn Meaning);
-    let library = Library::new(&catalog.templates, Weights::default());
+    let library = Library::new(&catalog.templates, &catalog.ways_of_asking(), Weights::default());
     let library = match model {
         Some(model) => library.with_meaning(&catalog.templates, model).expect("vectors"),
         None => library,
@@ -124,15 +133,51 @@ fn misses() {
 }
 
 #[test]
+#[ignore = "measures how long it takes to make the templates ready, with vectors kept and without"]
+fn ready() {
+    let catalog = Catalog::starter().expect("the catalogue");
+    let asks = catalog.ways_of_asking();
+    let mut kept = Vec::new();
+    for what in ["nothing kept", "all kept"] {
+        let begin = Instant::now();
+        let model = Kept::new(encoder().expect("HISHAMOS_MEANING"), kept.as_slice()).expect("a model");
+        let read = begin.elapsed();
+        let library = Library::new(&catalog.templates, &asks, Weights::default());
+        let words = begin.elapsed() - read;
+        let library = library.with_meaning(&catalog.templates, &model).expect("vectors");
+        println!("{what}: model {read:?}, words {words:?}, all {:?}", begin.elapsed());
+        let mut times: Vec<Duration> = questions()
+            .iter()
+            .map(|question| {
+                let begin = Instant::now();
+                library.find(&Request::new(&question.request), Some(model.model()), 3).expect("found");
+                begin.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        println!("a choice: median {:?}, 99th percentile {:?}", times[times.len() / 2], times[times.len() * 99 / 100]);
+        kept.clear();
+        model.write(&mut kept).expect("written");
+    }
+    println!("{} bytes", kept.len());
+}
+
+#[test]
 #[ignore = "measures the half of the questions that is not for tuning"]
 fn held_out() {
     let catalog = Catalog::starter().expect("the catalogue");
     let model = Remembering(encoder().expect("HISHAMOS_MEANING"), Mutex::default());
     let questions: Vec<Question> = questions().into_iter().filter(|question| !question.is_for_tuning()).collect();
     let (arabic, english): (Vec<_>, Vec<_>) = questions.iter().cloned().partition(Question::is_arabic);
-    for (name, questions) in [("all", &questions), ("English", &english), ("Arabic", &arabic)] {
+    let mut bare = catalog.clone();
+    bare.asks.clear();
+    let (with, without) = by_asks(&catalog, &questions);
+    let halves = [("ways of asking known", &with), ("not known", &without)];
+    for (name, questions) in [("all", &questions), ("English", &english), ("Arabic", &arabic)].into_iter().chain(halves)
+    {
         println!("{name}: {} questions", questions.len());
         show("words", measure(&catalog, &Weights::default(), None, questions));
         show("words and meaning", measure(&catalog, &Weights::default(), Some(&model), questions));
+        show("  without ways of asking", measure(&bare, &Weights::default(), Some(&model), questions));
     }
 }
