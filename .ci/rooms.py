@@ -14,17 +14,19 @@ MAY_KNOW = {
     "projections": {"domain", "journal"},
     "engine": {"domain", "journal", "commands", "providers"},
     "schema": {"domain", "journal", "commands", "projections"},
+    "rest": {"domain", "journal", "commands", "projections"},
     "selection": {"domain"},
     "integrations": {"domain", "journal", "commands"},
     "testkit": {"cluster"},
     "simulation": {"domain", "journal", "commands", "engine", "providers"},
     "bench": {"domain", "journal", "commands", "projections", "providers", "engine", "cluster", "selection", "testkit"},
-    "hishamos": {"domain", "journal", "commands", "projections", "providers", "engine", "integrations", "schema", "selection", "cluster"},
+    "hishamos": {"domain", "journal", "commands", "projections", "providers", "engine", "integrations", "rest", "schema", "selection", "cluster"},
 }
 # What only tests know; the testkit is for all of them.
 TESTS_MAY_KNOW = {
     "engine": {"testkit", "projections", "cluster"},
     "schema": {"testkit", "engine", "providers"},
+    "rest": {"testkit", "engine", "providers"},
     "projections": {"testkit", "commands", "engine", "providers"},
     "selection": {"commands"},
     "hishamos": {"testkit"},

@@ -196,9 +196,13 @@ impl App {
         let checks = vec![Check::journal(Arc::clone(&journal)), Check::projections(queries, journal), following];
         let documents = &config.graphql;
         let documents = server::Documents::load(documents.documents.as_deref(), documents.only_listed)?;
-        let schema = schema::build(parts, &schema::Limits::default());
-        let parts = server::Parts { schema, documents, checks, metrics, hooks };
-        let server = Server::bind(server::Options::new(config.listen, Actor::person(&config.person)), parts)?;
+        let schema = schema::build(parts.clone(), &schema::Limits::default());
+        let parts = server::Parts { schema, house: parts, documents, checks, metrics, hooks };
+        let options = server::Options {
+            rate: config.rest.rate(),
+            ..server::Options::new(config.listen, Actor::person(&config.person))
+        };
+        let server = Server::bind(options, parts)?;
         let url = format!("http://{}", server.address());
         rooms.push(Room::open("server", |stop| async move { Ok(server.run(stop).await?) }));
         Ok((commands, url))

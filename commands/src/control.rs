@@ -62,6 +62,7 @@ impl Commands {
         }
         for _ in 0..Self::TRIES {
             let loaded = self.executor.load::<Run>(stream).await?;
+            self.executor.check_revision(stream, loaded.revision)?;
             let now = self.surroundings.now();
             let resume = RunCommand::Resume { by: request.actor.clone(), now };
             let events = loaded.state.decide(resume).map_err(|refusal| refused(run, refusal))?;

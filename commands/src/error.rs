@@ -73,6 +73,17 @@ pub enum Refused {
     /// No agent has this key.
     #[error("there is no agent `{0}`")]
     AgentNotFound(Key),
+    /// No template has this key.
+    #[error("there is no template `{0}`; `hishamos catalog load` loads the catalogue")]
+    TemplateNotFound(Key),
+    /// The parameters do not fit the template.
+    #[error("the parameters do not fit template `{template}`: {problems}")]
+    ParametersInvalid {
+        /// Which template.
+        template: Key,
+        /// Every problem, with its place.
+        problems: String,
+    },
     /// No limit has this key.
     #[error("there is no limit `{0}`")]
     LimitNotFound(Key),
@@ -208,6 +219,8 @@ impl Refusal for Refused {
                 _ => "WORKFLOW_STEP_INPUT_MISMATCH",
             },
             Self::AgentNotFound(_) => "AGENT_NOT_FOUND",
+            Self::TemplateNotFound(_) => "TEMPLATE_NOT_FOUND",
+            Self::ParametersInvalid { .. } => "RUN_INPUT_INVALID",
             Self::LimitNotFound(_) => "LIMIT_NOT_FOUND",
             Self::TriggerNotFound(_) => "TRIGGER_NOT_FOUND",
             Self::TriggerInput { .. } => "TRIGGER_INPUT_FAILED",

@@ -13,6 +13,7 @@ mod compat;
 mod control;
 mod error;
 mod explain;
+mod follow;
 mod holds;
 mod launch;
 mod library;
@@ -24,6 +25,7 @@ mod result;
 mod runs;
 mod schemas;
 mod surroundings;
+mod tasks;
 mod templates;
 mod triggers;
 pub mod webhooks;
@@ -38,6 +40,7 @@ pub use budgets::{BudgetStanding, PurseStanding};
 pub use compat::{Compatibility, Difference};
 pub use error::{Error, Refused};
 pub use explain::{Cause, Explanation, StepExplanation};
+pub use follow::{FollowedRun, Told};
 pub use launch::{Launch, Launcher};
 pub use lineage::{Branch, Changes};
 pub use load::{Change, Edited, LoadReport, LoadedEntry, PlannedEntry, Registered, catalogue_cause};
@@ -46,6 +49,7 @@ pub use result::task_result;
 pub use runs::{Origin, StartRun, Started};
 pub use schemas::{SchemaCache, SchemaError};
 pub use surroundings::{RealSurroundings, SeededSurroundings, Surroundings, now};
+pub use tasks::StartTask;
 pub use triggers::{Backfill, Backfilled, Decided, PostEvent};
 
 /// The write side; cheap to clone.
@@ -82,6 +86,13 @@ impl Commands {
     pub fn with_snapshots(mut self, snapshots: Arc<dyn Snapshots>) -> Self {
         self.executor = self.executor.with_snapshots(snapshots);
         self
+    }
+
+    /// The same write side for a caller who decided upon what something was at `revision`: what this asks of a run, a
+    /// workflow, an agent or a template that is at another revision by now is a conflict, and nothing is recorded.
+    #[must_use]
+    pub fn only_at(&self, revision: u64) -> Self {
+        Self { executor: self.executor.only_at(revision), ..self.clone() }
     }
 
     /// From now on runs are started by this launcher, if it wants them.

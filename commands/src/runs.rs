@@ -107,7 +107,7 @@ impl Commands {
 
     /// Records a start: with its first steps when the engine of this process takes it, else alone. The id is new, so
     /// nothing has to be loaded: the journal itself refuses a second start.
-    async fn record_start(
+    pub(crate) async fn record_start(
         &self,
         mut start: Box<Start>,
         context: Context,

@@ -94,6 +94,7 @@ pub struct Executor {
     journal: Arc<dyn Journal>,
     snapshots: Option<Arc<dyn Snapshots>>,
     cache: Arc<Mutex<LruCache<StreamId, Arc<dyn Cached>>>>,
+    only_at: Option<u64>,
 }
 
 impl Executor {
@@ -111,7 +112,27 @@ impl Executor {
     /// Over a journal.
     #[must_use]
     pub fn new(journal: Arc<dyn Journal>) -> Self {
-        Self { journal, snapshots: None, cache: Arc::new(Mutex::new(LruCache::new(Self::CACHED))) }
+        Self { journal, snapshots: None, cache: Arc::new(Mutex::new(LruCache::new(Self::CACHED))), only_at: None }
+    }
+
+    /// The same executor, with the same cache, for a caller who decided upon what an aggregate was at `revision`: a
+    /// command on an aggregate that is at another one is a conflict, and nothing is recorded.
+    #[must_use]
+    pub fn only_at(&self, revision: u64) -> Self {
+        Self { only_at: Some(revision), ..self.clone() }
+    }
+
+    /// Whether the caller may decide upon an aggregate at this revision.
+    ///
+    /// # Errors
+    /// [`AppendError::Conflict`] after [`only_at`](Self::only_at) with another one.
+    pub fn check_revision(&self, stream: StreamId, actual: Option<u64>) -> Result<(), AppendError> {
+        match self.only_at {
+            Some(only) if actual != Some(only) => {
+                Err(AppendError::Conflict { stream, expected: Expected::Exact(only), actual })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Keeps snapshots of streams that are long, and begins with them.
@@ -171,6 +192,14 @@ impl Executor {
         let mut loaded = self.load_cached::<A>(stream).await?;
         let mut fresh = false;
         for _ in 0..Self::TRIES {
+            if let Err(moved) = self.check_revision(stream, loaded.revision) {
+                if fresh {
+                    return Err(moved.into());
+                }
+                loaded = self.load(stream).await?;
+                fresh = true;
+                continue;
+            }
             let events = match loaded.state.decide(command.clone()) {
                 Ok(events) => events,
                 // A refusal may be due to a stale cache: only a fresh state has the last word.

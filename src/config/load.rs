@@ -31,11 +31,12 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 14] = [
+const PARSED: [&str; 15] = [
     "readers",
     "patience_seconds",
     "drain_seconds",
     "takeover_seconds",
+    "requests_per_minute",
     "latency_ms",
     "default_platforms",
     "more_keys",

@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) seals: Seals,
     /// The engine.
     pub(crate) engine: Engine,
+    /// The REST API.
+    pub(crate) rest: Rest,
     /// The private PostgreSQL.
     pub(crate) postgres: Postgres,
     /// The catalogue.
@@ -69,6 +71,7 @@ impl Default for Config {
             journal: Journal::default(),
             seals: Seals::default(),
             engine: Engine::default(),
+            rest: Rest::default(),
             postgres: Postgres::default(),
             catalog: Catalog::default(),
             graphql: Graphql::default(),
@@ -323,6 +326,28 @@ impl Engine {
 impl Default for Engine {
     fn default() -> Self {
         Self { drain_seconds: 2, takeover_seconds: 3 }
+    }
+}
+
+/// How the REST API behaves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Rest {
+    /// How many requests one caller may make in a minute; 0 sets no limit.
+    pub(crate) requests_per_minute: u32,
+}
+
+impl Rest {
+    /// The rate that is allowed.
+    pub(crate) fn rate(&self) -> Option<rest::Rate> {
+        let requests = self.requests_per_minute;
+        (requests > 0).then_some(rest::Rate { requests, window: Duration::from_secs(60) })
+    }
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self { requests_per_minute: 6000 }
     }
 }
 

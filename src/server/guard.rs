@@ -7,13 +7,13 @@
 
 use std::net::SocketAddr;
 
-use actix_web::Error;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HOST, HeaderName, ORIGIN};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::{Error, ResponseError};
 
 use super::State;
 use super::reply::refuse;
@@ -40,7 +40,12 @@ pub(super) async fn check<B: MessageBody>(
         None => Ok(next.call(request).await?.map_into_left_body()),
         Some((status, code, message)) => {
             tracing::warn!(code, path = request.path(), "a request was kept out");
-            Ok(request.into_response(refuse(status, code, &message)).map_into_right_body())
+            let response = if request.path().starts_with(rest::PREFIX) {
+                rest::Problem::new(status, code, message).error_response()
+            } else {
+                refuse(status, code, &message)
+            };
+            Ok(request.into_response(response).map_into_right_body())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The HTTP server: GraphQL, health, metrics and two small pages.
+//! The HTTP server: GraphQL, REST, health, metrics and two small pages.
 //!
 //! Invariants: until access control exists it listens on loopback only, and answers only to its own names, so that no
 //! page of another origin can reach it; every request has a correlation id; what was accepted before shutdown is
@@ -68,6 +68,8 @@ pub(crate) struct Options {
     pub(crate) patience: Duration,
     /// How long accepted requests may take to finish when the server stops.
     pub(crate) drain: Duration,
+    /// How much one caller may ask of the REST API; without it, as much as they like.
+    pub(crate) rate: Option<rest::Rate>,
 }
 
 impl Options {
@@ -84,16 +86,19 @@ impl Options {
             keepalive: Duration::from_secs(15),
             patience: Duration::from_secs(10),
             drain: Duration::from_secs(10),
+            rate: None,
         }
     }
 }
 
 /// What the server shows to the world.
 pub(crate) struct Parts {
-    /// The API.
+    /// GraphQL.
     pub(crate) schema: Schema,
     /// The documents that requests may name.
     pub(crate) documents: Documents,
+    /// What both APIs stand on.
+    pub(crate) house: schema::Parts,
     /// What has to hold for the program to be ready.
     pub(crate) checks: Vec<health::Check>,
     /// The recorder's handle; without one, `/metrics` says that there are none.
@@ -117,6 +122,7 @@ pub(crate) struct State {
     options: Options,
     schema: Schema,
     documents: Documents,
+    api: rest::Api,
     checks: Vec<health::Check>,
     metrics: Option<PrometheusHandle>,
     hooks: Option<Hooks>,
@@ -151,17 +157,34 @@ impl Server {
         }
         let listener = TcpListener::bind(asked).map_err(|error| Error::of_bind(asked, error))?;
         let address = listener.local_addr().map_err(|error| Error::of_bind(asked, error))?;
+        let (tracker, closing) = (TaskTracker::new(), CancellationToken::new());
+        let schema::Parts { journal, commands, queries } = parts.house;
+        let api = rest::Parts {
+            journal,
+            commands,
+            queries,
+            correlation: trace::correlation,
+            tracker: tracker.clone(),
+            closing: closing.clone(),
+        };
+        let limits = rest::Options {
+            max_body: options.max_body,
+            max_streams: options.max_sockets,
+            rate: options.rate,
+            ..rest::Options::new(options.actor.clone())
+        };
         let state = State {
             schema: parts.schema,
             documents: parts.documents,
+            api: rest::Api::new(api, limits),
             checks: parts.checks,
             metrics: parts.metrics,
             hooks: parts.hooks,
             hosts: guard::hosts(address),
             runtime: Handle::current(),
-            tracker: TaskTracker::new(),
+            tracker,
             sockets: Arc::new(Semaphore::new(options.max_sockets)),
-            closing: CancellationToken::new(),
+            closing,
             options,
         };
         Ok(Self { listener, address, state: Arc::new(state) })
@@ -227,6 +250,7 @@ fn app(
         InitError = (),
     >,
 > {
+    let api = state.api.clone();
     App::new()
         .app_data(web::PayloadConfig::new(state.options.max_body))
         .app_data(web::Data::from(state))
@@ -249,6 +273,7 @@ fn app(
         .service(only_get("/", web::get().to(explorer::index)))
         .service(only_get("/explorer.js", web::get().to(explorer::script)))
         .service(only_get("/style.css", web::get().to(explorer::style)))
+        .configure(rest::configure(api))
         .default_service(web::to(reply::not_found))
         .wrap(from_fn(guard::check))
         .wrap(from_fn(trace::trace))

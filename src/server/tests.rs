@@ -58,7 +58,8 @@ fn parts(journal: &Arc<dyn Journal>, well: &Arc<AtomicBool>) -> Parts {
     let pool = PgPoolOptions::new().connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
     let queries = Queries::new(pool);
     let commands = Commands::new(Arc::clone(journal));
-    let schema = schema::build(schema::Parts { journal: Arc::clone(journal), commands, queries }, &Limits::default());
+    let house = schema::Parts { journal: Arc::clone(journal), commands, queries };
+    let schema = schema::build(house.clone(), &Limits::default());
     let well = Arc::clone(well);
     let checks = vec![
         health::Check::journal(Arc::clone(journal)),
@@ -68,7 +69,7 @@ fn parts(journal: &Arc<dyn Journal>, well: &Arc<AtomicBool>) -> Parts {
         }),
     ];
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
-    Parts { schema, documents: super::Documents::default(), checks, metrics: Some(metrics), hooks: None }
+    Parts { schema, house, documents: super::Documents::default(), checks, metrics: Some(metrics), hooks: None }
 }
 
 impl House {
@@ -454,4 +455,24 @@ async fn a_request_says_in_whose_name_it_comes() {
     assert_eq!(post("ada@example.com").await.unwrap().status(), 200);
     let events = house.ask("{ journal { events { actor } } }").await;
     assert_eq!(events["data"]["journal"]["events"], json!([{ "actor": "person:ada@example.com" }]));
+}
+
+/// The REST API is there, behind the same doors as everything else.
+#[tokio::test]
+async fn rest_is_mounted_and_guarded() {
+    let house = House::open(|_| {}).await;
+    let document = house.http.get(house.url("/api/v1/openapi.json")).send().await.unwrap();
+    assert_eq!(document.status(), 200);
+    assert_eq!(document.json::<Value>().await.unwrap()["info"]["title"], "HishamOS");
+    let page = house.http.get(house.url("/api/v1/docs/")).send().await.unwrap();
+    let policy = page.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("img-src 'self' data:"), "{policy}");
+    let foreign = house.http.get(house.url("/api/v1/openapi.json")).header("origin", "https://evil.example");
+    let foreign = foreign.send().await.unwrap();
+    assert_eq!(
+        (foreign.status().as_u16(), &foreign.headers()["content-type"]),
+        (403, &"application/problem+json".parse().unwrap())
+    );
+    let nowhere = house.http.get(house.url("/api/v1/nothing")).send().await.unwrap();
+    assert_eq!(nowhere.json::<Value>().await.unwrap()["code"], "NOT_FOUND");
 }

@@ -58,7 +58,10 @@ pub(super) async fn trace<B: MessageBody>(request: ServiceRequest, next: Next<B>
     let mut response = answer?;
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        // A page that needs a policy of its own has said so.
+        if !headers.contains_key(name) {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
     }
     if let Ok(id) = HeaderValue::from_str(&correlation.to_string()) {
         headers.insert(REQUEST_ID, id);

@@ -1,0 +1,147 @@
+//! One task by itself: a run of a workflow with a single step, made for the occasion.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::run::Start;
+use domain::workflow::{TaskWork, Work};
+use domain::{
+    Agent, AgentId, Definition, Expression, Key, RetryPolicy, RunId, Step, StepName, StreamId, Template, TemplateId,
+    WorkflowId,
+};
+use journal::AppendError;
+use serde_json::Value;
+
+use crate::runs::{Started, first_start};
+use crate::{Commands, Error, Outcome, Refused, Request, SchemaError};
+
+/// Asks for one task.
+#[derive(Debug, Clone)]
+pub struct StartTask {
+    /// What is done.
+    pub template: Key,
+    /// Who does it.
+    pub agent: Key,
+    /// The template's parameters, an object.
+    pub parameters: Value,
+    /// Which runs go first when a limit makes them wait: -100 to 100, 0 is usual.
+    pub priority: i32,
+}
+
+impl Commands {
+    /// How long one attempt at such a task may take.
+    const TASK_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(300);
+
+    /// Starts a run that carries out one template, with one step called `task`. It keeps the definition that is made
+    /// for it, as every run does, and belongs to no registered workflow: its workflow is called `task.` and the
+    /// template's key. Its output has `text` and `json`.
+    ///
+    /// # Errors
+    /// `TEMPLATE_NOT_FOUND`, `AGENT_NOT_FOUND`, `RUN_INPUT_INVALID`, `RUN_INPUT_TOO_LARGE`, `RUN_PRIORITY_INVALID`.
+    pub async fn start_task(&self, request: Request, task: StartTask) -> Result<Started, Error> {
+        let (context, remember) = self.context(&request);
+        if remember && let Some(first) = self.executor.journal().find_command(context.command).await? {
+            return first_start(&first.heads, first.position);
+        }
+        if !(-100..=100).contains(&task.priority) {
+            return Err(Refused::PriorityInvalid { priority: task.priority }.into());
+        }
+        let (definition, input) = self.occasion(&task).await?;
+        let start = Box::new(Start {
+            id: RunId::from_uuid(self.surroundings.new_id()),
+            workflow: id_of(&definition)?,
+            version: 1,
+            definition: Arc::new(definition),
+            input: Arc::new(input),
+            by: request.actor.clone(),
+            at: context.at,
+            deadline: None,
+            priority: task.priority,
+            parent: None,
+            lineage: None,
+            trigger: None,
+        });
+        let run = start.id;
+        let done =
+            self.record_start(start, context, remember).await?.map_err(|error: AppendError| Error::from(error))?;
+        if done.repeated {
+            return first_start(&done.heads, done.position);
+        }
+        let revision = done.heads.last().map(|(_, revision)| *revision);
+        let outcome = Outcome { stream: run.into(), revision, position: done.position, repeated: false, changed: true };
+        Ok(Started { run, outcome })
+    }
+
+    /// The workflow that is made for a task, and its input.
+    async fn occasion(&self, task: &StartTask) -> Result<(Definition, Value), Error> {
+        let StartTask { template, agent, parameters, priority: _ } = task;
+        let state = self.executor.load::<Template>(StreamId::from(TemplateId::from_key(template))).await?.state;
+        let body = state.body().ok_or_else(|| Refused::TemplateNotFound(template.clone()))?;
+        let known = self.executor.load::<Agent>(StreamId::from(AgentId::from_key(agent))).await?.state;
+        if known.profile().is_none() {
+            return Err(Refused::AgentNotFound(agent.clone()).into());
+        }
+        let unfit = |problems: String| Refused::ParametersInvalid { template: template.clone(), problems };
+        let mut input = parameters.clone();
+        self.schemas.complete_and_check(&body.parameters, &mut input).map_err(|error| match error {
+            SchemaError::Value(problems) => unfit(problems.join("; ")),
+            error => Refused::SchemaInvalid { place: format!("template `{template}`, parameters"), error },
+        })?;
+        domain::check_size(&input).map_err(Refused::InputTooLarge)?;
+        let Value::Object(given) = &input else { return Err(unfit("they must be an object".to_owned()).into()) };
+        // What is not given is not mapped, so that the template's own ideas of what is missing hold.
+        let mut mapping = BTreeMap::new();
+        for name in given.keys() {
+            let name: StepName = name.parse().map_err(|error: domain::InvalidKey| unfit(error.to_string()))?;
+            let expression: Expression =
+                format!("input.{name}").parse().map_err(|error: domain::ExpressionError| unfit(error.to_string()))?;
+            mapping.insert(name, expression);
+        }
+        let word = |text: &str| text.parse::<StepName>().map_err(|error| unfit(error.to_string()));
+        let output = |text: &str| text.parse::<Expression>().map_err(|error| unfit(error.to_string()));
+        let mut key = format!("task.{template}");
+        key.truncate(Key::MAX_LEN);
+        let definition = Definition {
+            key: key.parse().map_err(|error: domain::InvalidKey| unfit(error.to_string()))?,
+            name: body.title.clone(),
+            description: body.description.clone(),
+            department: body.department.clone(),
+            tags: Vec::new(),
+            input_schema: body.parameters.clone(),
+            steps: vec![Step {
+                name: word("task")?,
+                title: body.title.clone(),
+                needs: Vec::new(),
+                when: None,
+                work: Work::Task(TaskWork {
+                    agent: agent.clone(),
+                    template: template.clone(),
+                    input: mapping,
+                    retry: RetryPolicy::default(),
+                    attempt_timeout: Self::TASK_TIMEOUT,
+                    start_timeout: None,
+                }),
+                output: BTreeMap::new(),
+                timeout: None,
+                compensation: None,
+            }],
+            output: BTreeMap::from([
+                (word("text")?, output("steps.task.text")?),
+                (word("json")?, output("steps.task.json")?),
+            ]),
+            timeout: None,
+        };
+        Ok((definition, input))
+    }
+}
+
+/// The id of a workflow that is nowhere registered: it follows from all of the definition, so that one id and version
+/// never mean two definitions.
+fn id_of(definition: &Definition) -> Result<WorkflowId, Error> {
+    let bytes = serde_json::to_vec(definition).map_err(|error| Error::Unavailable(Box::new(error)))?;
+    let mut hasher = blake3::Hasher::new_derive_key("hishamos 2026 id of a workflow for one task");
+    hasher.update(&bytes);
+    let mut id = [0; 16];
+    hasher.finalize_xof().fill(&mut id);
+    Ok(WorkflowId::from_uuid(uuid::Builder::from_custom_bytes(id).into_uuid()))
+}

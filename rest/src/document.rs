@@ -1,0 +1,79 @@
+//! The OpenAPI document, made from the handlers, and the page to try it.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, LOCATION};
+use actix_web::web::{self, Path, ServiceConfig};
+use utoipa::OpenApi;
+use utoipa_swagger_ui::Config;
+
+use crate::problem::{nowhere, only};
+use crate::{PREFIX, approvals, catalogue, run, start, steer};
+
+/// What the document is called, below the prefix.
+const FILE: &str = "/openapi.json";
+
+/// The page's files style single elements and show small pictures that stand in their style sheet.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "HishamOS",
+        version = "1",
+        description = "Start, steer and watch runs, decide on approvals, and read and write the catalogue.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(
+        run::list, start::start, run::show, run::events, run::explain, start::upload, start::task,
+        steer::pause, steer::resume, steer::cancel, steer::signal, steer::retry, steer::rerun, steer::fork,
+        approvals::list, approvals::approve, approvals::reject,
+        catalogue::export, catalogue::list, catalogue::show, catalogue::write,
+    ),
+    components(schemas(catalogue::Kind)),
+    tags(
+        (name = "runs", description = "Executions of workflows and single tasks."),
+        (name = "approvals", description = "What waits for people."),
+        (name = "catalogue", description = "Agents, templates and workflows as files."),
+    ),
+)]
+struct Document;
+
+/// The document, OpenAPI 3.1.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(web::resource(FILE).route(web::get().to(document)).default_service(only("GET")))
+        .service(web::resource("/docs").route(web::get().to(to_page)).default_service(only("GET")))
+        .service(web::resource("/docs/{file:.*}").route(web::get().to(asset)).default_service(only("GET")));
+}
+
+async fn document() -> HttpResponse {
+    HttpResponse::Ok().json(openapi())
+}
+
+async fn to_page() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((LOCATION, format!("{PREFIX}/docs/"))).finish()
+}
+
+/// A file of the page; all of them are in the program.
+async fn asset(file: Path<String>) -> HttpResponse {
+    let config = Arc::new(Config::from(format!("{PREFIX}{FILE}")));
+    match utoipa_swagger_ui::serve(&file, config) {
+        Ok(Some(found)) => HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, found.content_type))
+            .insert_header((HeaderName::from_static("content-security-policy"), POLICY))
+            .body(found.bytes.into_owned()),
+        Ok(None) => nowhere().await,
+        Err(error) => {
+            tracing::error!(error = &*error, "a file of the page cannot be read");
+            nowhere().await
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The API over real sockets, against a journal in memory and real read models in PostgreSQL.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod catalogue;
+mod document;
+mod fuzz;
+mod house;
+mod manners;
+mod runs;
