@@ -1,7 +1,7 @@
 //! What would differ if a run had followed another version of its workflow: the run is played again on that version,
 //! with the answers, decisions and signals that were recorded, and compared.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use cqrs_es::Aggregate;
 use domain::run::{Activity, Place, RunStatus, Start, StepState, StepStatus, TaskEnd};
@@ -137,7 +137,13 @@ impl Commands {
         if let Err(error) = self.check_input(definition, &mut input) {
             return Ok(vec![Difference::Input { problem: error.to_string() }]);
         }
-        let mut played = Played { id, shadow: Run::default(), begun: VecDeque::new(), found: Vec::new() };
+        let mut played = Played {
+            id,
+            shadow: Run::default(),
+            timers: timers(run, definition),
+            begun: VecDeque::new(),
+            found: Vec::new(),
+        };
         let (Some(workflow), Some(by)) = (run.workflow(), run.by().cloned()) else { return Ok(vec![]) };
         let at = run.started_at().unwrap_or(Timestamp::from_micros(0));
         played.decide(RunCommand::Start(Box::new(Start {
@@ -283,7 +289,8 @@ impl Commands {
             _ => None,
         };
         if let Some(end) = end {
-            played.decide(RunCommand::SettleTask { task: id, end, now: Timestamp::from_micros(0) });
+            let now = run.started_at().unwrap_or(Timestamp::from_micros(0));
+            played.decide(RunCommand::SettleTask { task: id, end, now });
         }
         Ok(())
     }
@@ -293,6 +300,8 @@ impl Commands {
 struct Played {
     id: RunId,
     shadow: Run,
+    /// When waits ended or end that the other version has as well: it would wait no longer.
+    timers: BTreeMap<StepName, Timestamp>,
     /// What began and has not been looked at.
     begun: VecDeque<RunEvent>,
     found: Vec<Difference>,
@@ -301,7 +310,12 @@ struct Played {
 impl Played {
     fn decide(&mut self, command: RunCommand) {
         // What is refused had its turn already.
-        for event in self.shadow.decide(command).unwrap_or_default() {
+        for mut event in self.shadow.decide(command).unwrap_or_default() {
+            if let RunEvent::TimerStarted { step, fires_at, .. } = &mut event
+                && let Some(recorded) = self.timers.get(step)
+            {
+                *fires_at = *recorded;
+            }
             self.apply(event);
         }
         debug_assert!(self.shadow.id() == Some(self.id), "a run is played under its own id");
@@ -311,6 +325,16 @@ impl Played {
         self.shadow.apply(event.clone());
         self.begun.push_back(event);
     }
+}
+
+fn timers(run: &Run, definition: &Definition) -> BTreeMap<StepName, Timestamp> {
+    let own = run.definition();
+    let work = |definition: &Definition, step: &StepName| definition.step(step).map(|step| step.work.clone());
+    let timers = run.steps().iter().filter_map(|(name, state)| match state.activity {
+        Activity::Timer { fires_at } => Some((name.clone(), fires_at)),
+        _ => None,
+    });
+    timers.filter(|(name, _)| own.and_then(|own| work(own, name)) == work(definition, name)).collect()
 }
 
 fn is_over(run: &Run, step: &StepName) -> bool {

@@ -8,7 +8,6 @@
 #[expect(clippy::result_large_err, reason = "it is tonic's own error")]
 mod cluster;
 mod faults;
-#[expect(clippy::result_large_err, reason = "it is tonic's own error")]
 mod guard;
 mod net;
 #[expect(clippy::result_large_err, reason = "it is tonic's own error")]
