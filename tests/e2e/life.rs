@@ -9,7 +9,7 @@ fn up_runs_the_welcome_workflow_and_a_second_up_goes_on() {
     let out = first.out();
     let counts = home.run(&["catalog", "check", "--json"]).expect(0).json()["counts"].take();
     let count = |kind: &str| counts[kind].as_u64().unwrap();
-    let entries = count("agents") + count("templates") + count("workflows");
+    let entries = count("agents") + count("templates") + count("workflows") + count("triggers");
     let added = format!("catalogue: {entries} added");
     for part in [
         &added,
