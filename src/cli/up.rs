@@ -54,10 +54,10 @@ pub(crate) async fn up(
         let client = Client::new(app.url(), &config.person)?;
         let commands = app.commands().clone();
         let work = Box::pin(async {
+            // Before anything that takes time: they go on already, and may have ended by then.
+            let old = if as_json { Vec::new() } else { unfinished(&client).await? };
             load_catalogue(config, &commands, terminal, as_json, &catalog).await?;
-            if !as_json {
-                finish_old(&client, terminal).await?;
-            }
+            finish_old(&client, terminal, old).await?;
             let (welcome, _) = run::start(&client, WELCOME, &input).await?;
             run::follow(&client, terminal, welcome, as_json).await
         });
@@ -124,8 +124,8 @@ async fn load_catalogue(
     Ok(())
 }
 
-/// Shows the runs that an earlier life of the program left unfinished, oldest first, to their end.
-async fn finish_old(client: &Client, terminal: &mut Terminal) -> Result<(), Failure> {
+/// The runs that an earlier life of the program left unfinished, oldest first.
+async fn unfinished(client: &Client) -> Result<Vec<Uuid>, Failure> {
     let head = client.ask("{ journalHead }", json!({})).await?;
     let mut data = client.ask(UNFINISHED, json!({ "position": head.get("journalHead") })).await?;
     let runs = data.pointer_mut("/runs/nodes").map(Value::take).unwrap_or_default();
@@ -137,6 +137,11 @@ async fn finish_old(client: &Client, terminal: &mut Terminal) -> Result<(), Fail
         .collect();
     // Ids sort by time.
     runs.sort_unstable();
+    Ok(runs)
+}
+
+/// Shows runs to their end.
+async fn finish_old(client: &Client, terminal: &mut Terminal, runs: Vec<Uuid>) -> Result<(), Failure> {
     if !runs.is_empty() {
         terminal.line(format!("going on with {} unfinished run(s)", runs.len()));
     }
