@@ -59,6 +59,12 @@ impl World {
         self.double.store().events().iter().filter(|event| event.event_type == event_type).count()
     }
 
+    /// The last events, for the message of a failed assertion.
+    fn last_events(&self) -> Vec<String> {
+        let events = self.double.store().events();
+        events.iter().rev().take(12).rev().map(|event| format!("{} {}", event.stream, event.event_type)).collect()
+    }
+
     /// Whether the run, which starts first, has ended.
     fn has_ended(&self) -> bool {
         let events = self.double.store().events();
@@ -230,7 +236,7 @@ fn killed_at(corpus: &Corpus, at: usize, written: bool, expected: &Value) {
     let server = world.serve();
     if world.count("run.started") == 0 {
         // The start itself was lost: nobody was told that there is a run, and there is none.
-        assert_eq!((at, written), (0, false));
+        assert_eq!((at, written), (0, false), "{what}; the last events: {:?}", world.last_events());
         assert!(world.start(corpus).output().unwrap().status.success());
     }
     until("the run's end", || world.has_ended().then_some(()));
@@ -249,7 +255,7 @@ fn frozen_at(corpus: &Corpus, at: usize, written: bool, expected: &Value) {
     let other = world.serve_beside(&beside);
     if world.count("run.started") == 0 {
         // The start itself was lost, and whoever asked for it still waits for the frozen program, which tries again.
-        assert_eq!((at, written), (0, false));
+        assert_eq!((at, written), (0, false), "{what}");
         send("-CONT", server.id());
     }
     until("the run's end", || world.has_ended().then_some(()));
