@@ -152,8 +152,10 @@ impl Store {
 
     /// Two databases can be restored to different moments. One that is ahead of its journal shows it.
     async fn check_restored(&self) -> anyhow::Result<()> {
+        // In this order: beside a running program both move on, and a read model never before its journal.
+        let checkpoints = projections::Queries::new(self.pool.clone()).checkpoints().await?;
         let head = self.journal.head().await?;
-        for checkpoint in projections::Queries::new(self.pool.clone()).checkpoints().await? {
+        for checkpoint in checkpoints {
             let position = Position::from_u64(u64::try_from(checkpoint.position).unwrap_or(0));
             anyhow::ensure!(
                 position <= head,
