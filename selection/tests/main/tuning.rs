@@ -50,11 +50,6 @@ fn show(name: &str, [reciprocal, first, three]: [f64; 3]) {
     println!("{name:<28} mrr {reciprocal:.4}  top1 {first:.3}  top3 {three:.3}");
 }
 
-/// The questions by whether ways of asking are known for a right template.
-fn by_asks(catalog: &Catalog, questions: &[Question]) -> (Vec<Question>, Vec<Question>) {
-    questions.iter().cloned().partition(|question| question.accepted.iter().any(|key| catalog.asks.contains_key(key)))
-}
-
 #[test]
 #[ignore = "looks for better weights, which takes minutes"]
 fn tuning() {
@@ -171,10 +166,7 @@ fn held_out() {
     let (arabic, english): (Vec<_>, Vec<_>) = questions.iter().cloned().partition(Question::is_arabic);
     let mut bare = catalog.clone();
     bare.asks.clear();
-    let (with, without) = by_asks(&catalog, &questions);
-    let halves = [("ways of asking known", &with), ("not known", &without)];
-    for (name, questions) in [("all", &questions), ("English", &english), ("Arabic", &arabic)].into_iter().chain(halves)
-    {
+    for (name, questions) in [("all", &questions), ("English", &english), ("Arabic", &arabic)] {
         println!("{name}: {} questions", questions.len());
         show("words", measure(&catalog, &Weights::default(), None, questions));
         show("words and meaning", measure(&catalog, &Weights::default(), Some(&model), questions));
