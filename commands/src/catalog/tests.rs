@@ -634,6 +634,11 @@ fn the_library_serves_every_department() {
         let workflows = catalog.workflows.iter().filter(|flow| flow.department == department).count();
         assert!(templates >= 20 && workflows >= 2, "{department}: {templates} templates, {workflows} workflows");
     }
+    for template in &catalog.templates {
+        let asks = catalog.asks.get(&template.key);
+        let both = asks.is_some_and(|asks| asks.en.len() >= 5 && asks.ar.len() >= 5);
+        assert!(both, "{} has too few ways of asking", template.key);
+    }
     for capability in domain::Capability::ALL {
         let able = catalog.agents.iter().any(|agent| agent.capabilities.contains(&capability));
         assert!(able, "no agent can {}", capability.name());
