@@ -149,6 +149,13 @@ impl App {
             Ok(())
         }));
 
+        // Opened before whoever refuses, and so closed after them.
+        let (recorder, denials) = commands::denials::Service::new(Default::default(), commands.clone());
+        rooms.push(Room::open("record of refusals", |stop| async move {
+            recorder.run(stop).await;
+            Ok(())
+        }));
+
         let options = engine::Options { drain: config.engine.drain(), ..engine::Options::default() };
         let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
         let (triggers, _) = engine::triggers::Service::new(
@@ -197,7 +204,7 @@ impl App {
         let documents = &config.graphql;
         let documents = server::Documents::load(documents.documents.as_deref(), documents.only_listed)?;
         let schema = schema::build(parts.clone(), &schema::Limits::default());
-        let parts = server::Parts { schema, house: parts, documents, checks, metrics, hooks };
+        let parts = server::Parts { schema, house: parts, documents, checks, metrics, hooks, denials: Some(denials) };
         let options = server::Options {
             rate: config.rest.rate(),
             ..server::Options::new(config.listen, Actor::person(&config.person))

@@ -11,6 +11,7 @@ mod budgets;
 pub mod catalog;
 mod compat;
 mod control;
+pub mod denials;
 mod error;
 mod explain;
 mod follow;

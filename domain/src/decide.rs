@@ -10,6 +10,13 @@ pub trait Refusal: Error + Send + Sync + 'static {
     fn code(&self) -> &'static str;
 }
 
+/// For aggregates that never refuse.
+impl Refusal for std::convert::Infallible {
+    fn code(&self) -> &'static str {
+        match *self {}
+    }
+}
+
 /// The pure heart of an aggregate.
 pub trait Decide: Aggregate<Services = (), Error: Refusal, Event: Into<Event>> + Clone + 'static {
     /// The category of this aggregate's streams.

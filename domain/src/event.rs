@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    AgentEvent, AgentId, BudgetEvent, DeliveryEvent, DeliveryId, ExternalEvent, ExternalId, HoldEvent, HoldId,
-    LimitEvent, LimitId, PurseEvent, PurseId, RunEvent, RunId, SealEvent, SlotsEvent, SlotsId, TaskEvent, TaskId,
-    TemplateEvent, TemplateId, TriggerEvent, TriggerId, WebhookEvent, WebhookId, WorkflowEvent, WorkflowId,
+    AgentEvent, AgentId, BudgetEvent, DeliveryEvent, DeliveryId, DenialEvent, DenialsId, ExternalEvent, ExternalId,
+    HoldEvent, HoldId, LimitEvent, LimitId, PurseEvent, PurseId, RunEvent, RunId, SealEvent, SlotsEvent, SlotsId,
+    TaskEvent, TaskId, TemplateEvent, TemplateId, TriggerEvent, TriggerId, WebhookEvent, WebhookId, WorkflowEvent,
+    WorkflowId,
 };
 
 /// Everything that can happen, whichever aggregate it happened to.
@@ -43,6 +44,8 @@ pub enum Event {
     Webhook(WebhookEvent),
     /// To a delivery.
     Delivery(DeliveryEvent),
+    /// To what was refused.
+    Denial(DenialEvent),
 }
 
 impl Event {
@@ -65,6 +68,7 @@ impl Event {
             Self::Seal(event) => event.name(),
             Self::Webhook(event) => event.name(),
             Self::Delivery(event) => event.name(),
+            Self::Denial(event) => event.name(),
         }
     }
 }
@@ -103,11 +107,13 @@ pub enum Category {
     Webhook,
     /// Streams of deliveries.
     Delivery,
+    /// Streams of what was refused, one a day.
+    Denial,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Workflow,
         Self::Run,
         Self::Task,
@@ -123,6 +129,7 @@ impl Category {
         Self::Seal,
         Self::Webhook,
         Self::Delivery,
+        Self::Denial,
     ];
 
     /// The stable lower-case name, also the prefix of the category's event names.
@@ -144,6 +151,7 @@ impl Category {
             Self::Seal => "seal",
             Self::Webhook => "webhook",
             Self::Delivery => "delivery",
+            Self::Denial => "denial",
         }
     }
 }
@@ -151,7 +159,7 @@ impl Category {
 /// The name of a category that does not exist.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget, purse, seal, webhook and delivery"
+    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget, purse, seal, webhook, delivery and denial"
 )]
 pub struct UnknownCategory(pub String);
 
@@ -189,4 +197,4 @@ macro_rules! stream_of {
 }
 stream_of!(WorkflowId => Workflow, RunId => Run, TaskId => Task, AgentId => Agent, TemplateId => Template,
     LimitId => Limit, SlotsId => Slots, HoldId => Hold, TriggerId => Trigger,
-    ExternalId => External, PurseId => Purse, WebhookId => Webhook, DeliveryId => Delivery);
+    ExternalId => External, PurseId => Purse, WebhookId => Webhook, DeliveryId => Delivery, DenialsId => Denial);

@@ -6,7 +6,7 @@ use uuid::{Builder, Uuid};
 
 use crate::budget::{BudgetScope, Unit};
 use crate::limit::LimitScope;
-use crate::{Key, StepName};
+use crate::{Key, StepName, Timestamp};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
@@ -78,6 +78,8 @@ ids! {
     WebhookId,
     /// A delivery: of one event, to one webhook.
     DeliveryId,
+    /// What was refused on one day.
+    DenialsId,
 }
 
 macro_rules! keyed {
@@ -224,6 +226,15 @@ impl DeliveryId {
     #[must_use]
     pub fn of(webhook: WebhookId, event: EventId) -> Self {
         Self(hashed("hishamos 2026 id of a delivery", &[webhook.as_uuid().as_bytes(), event.as_uuid().as_bytes()]))
+    }
+}
+
+impl DenialsId {
+    /// The day of a moment, in UTC.
+    #[must_use]
+    pub fn of_day(at: Timestamp) -> Self {
+        let day = at.as_micros().div_euclid(86_400_000_000);
+        Self(hashed("hishamos 2026 id of a day's denials", &[&day.to_le_bytes()]))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod budget;
 mod capability;
 mod decide;
 pub mod delivery;
+pub mod denial;
 mod event;
 mod expression;
 pub mod external;
@@ -40,13 +41,14 @@ pub use budget::{BudgetCommand, BudgetEvent, BudgetRefusal, Budgets};
 pub use capability::{Capability, UnknownCapability};
 pub use decide::{Decide, Refusal};
 pub use delivery::{Delivery, DeliveryCommand, DeliveryEvent, DeliveryRefusal};
+pub use denial::{DenialCommand, DenialEvent, Denials};
 pub use event::{Category, Event, StreamId, UnknownCategory};
 pub use expression::{Expression, ExpressionError, Reference, Root};
 pub use external::{External, ExternalCommand, ExternalEvent, ExternalRefusal};
 pub use hold::{Hold, HoldCommand, HoldEvent, HoldRefusal};
 pub use id::{
-    AgentId, CommandId, DeliveryId, EventId, ExternalId, HoldId, LimitId, NodeId, PurseId, RunId, SlotsId, TaskId,
-    TemplateId, TriggerId, WebhookId, WorkflowId,
+    AgentId, CommandId, DeliveryId, DenialsId, EventId, ExternalId, HoldId, LimitId, NodeId, PurseId, RunId, SlotsId,
+    TaskId, TemplateId, TriggerId, WebhookId, WorkflowId,
 };
 pub use key::{InvalidKey, Key, StepName};
 pub use limit::{Limit, LimitCommand, LimitEvent, LimitRefusal};

@@ -154,6 +154,7 @@ pub(crate) fn category_of(event: &Event) -> Category {
         Event::Trigger(_) => Category::Trigger,
         Event::External(_) => Category::External,
         Event::Seal(_) => Category::Seal,
+        Event::Denial(_) => Category::Denial,
     }
 }
 

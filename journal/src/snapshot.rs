@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
-    Agent, Budgets, Category, Decide, Delivery, External, Hold, Limit, Purse, Run, Seals, Slots, StreamId, Task,
-    Template, Trigger, Webhook, Workflow,
+    Agent, Budgets, Category, Decide, Delivery, Denials, External, Hold, Limit, Purse, Run, Seals, Slots, StreamId,
+    Task, Template, Trigger, Webhook, Workflow,
 };
 use parking_lot::Mutex;
 
@@ -110,6 +110,7 @@ pub async fn verify_snapshots(executor: &Executor, snapshots: &dyn Snapshots) ->
             Category::Trigger => compare::<Trigger>(executor, stream, &snapshot).await?,
             Category::External => compare::<External>(executor, stream, &snapshot).await?,
             Category::Seal => compare::<Seals>(executor, stream, &snapshot).await?,
+            Category::Denial => compare::<Denials>(executor, stream, &snapshot).await?,
         };
         match sound {
             Some(true) => report.sound += 1,

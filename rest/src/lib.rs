@@ -33,7 +33,7 @@ pub use call::Call;
 pub use document::openapi;
 pub use limiter::Rate;
 pub use page::{Cursor, page};
-pub use problem::{Fault, Problem};
+pub use problem::{Fault, Problem, RefusedAs};
 
 /// Where the API stands.
 pub const PREFIX: &str = "/api/v1";

@@ -199,6 +199,10 @@ impl std::fmt::Display for Problem {
 
 impl StdError for Problem {}
 
+/// Stands in the extensions of a response that refuses something: by which code, for whoever notes what is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedAs(pub String);
+
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
         self.0.status
@@ -206,6 +210,7 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.0.status).content_type(MEDIA_TYPE).json(&*self.0);
+        response.extensions_mut().insert(RefusedAs(self.0.code.clone()));
         let headers = response.headers_mut();
         if let Some(allow) = self.0.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));

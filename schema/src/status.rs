@@ -240,6 +240,8 @@ named! {
         Webhook = "webhook",
         /// Streams of deliveries to webhooks.
         Delivery = "delivery",
+        /// Streams of what was refused, one a day.
+        Denial = "denial",
     }
 
     /// Where the delivery of an event to a webhook stands.
@@ -463,6 +465,7 @@ impl Category {
             Self::Seal => domain::Category::Seal,
             Self::Webhook => domain::Category::Webhook,
             Self::Delivery => domain::Category::Delivery,
+            Self::Denial => domain::Category::Denial,
         }
     }
 
@@ -484,6 +487,7 @@ impl Category {
             domain::Category::Seal => Self::Seal,
             domain::Category::Webhook => Self::Webhook,
             domain::Category::Delivery => Self::Delivery,
+            domain::Category::Denial => Self::Denial,
         }
     }
 }

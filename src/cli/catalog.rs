@@ -168,6 +168,7 @@ pub(crate) async fn load(
     let attached = Attached::open(config).await?;
     let commands = Commands::new(Arc::clone(&attached.store.journal) as _);
     let loaded = Box::pin(load_into(config, &commands, &catalog, asked.edited())).await;
+    attached.note(config, "catalog load", &loaded).await;
     attached.close().await?;
     let LoadReport { entries, position } = loaded?;
     if as_json {

@@ -105,10 +105,14 @@ pub(crate) async fn trigger(
     as_json: bool,
     asked: Triggers,
 ) -> Result<(), Failure> {
+    let changes = !matches!(asked, Triggers::List | Triggers::Show { .. } | Triggers::Next { .. });
     let attached = Attached::open(config).await?;
     let commands = Commands::new(Arc::clone(&attached.store.journal));
     let request = Request::by(Actor::person(&config.person));
     let done = Box::pin(carry_out(config, &commands, request, terminal, as_json, asked)).await;
+    if changes {
+        attached.note(config, "trigger", &done).await;
+    }
     attached.close().await?;
     done
 }

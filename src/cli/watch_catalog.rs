@@ -52,7 +52,7 @@ pub(crate) async fn watch(
     let commands = Commands::new(Arc::clone(&attached.store.journal) as _);
     let work = Box::pin(async {
         loop {
-            load_once(config, &commands, terminal, as_json, &directory, edited).await?;
+            load_once(config, &attached, &commands, terminal, as_json, &directory, edited).await?;
             if changes.recv().await.is_none() {
                 return Err(Failure::Infrastructure(anyhow::anyhow!("the watch on the files ended")));
             }
@@ -69,6 +69,7 @@ pub(crate) async fn watch(
 
 async fn load_once(
     config: &Config,
+    attached: &Attached,
     commands: &Commands,
     terminal: &mut Terminal,
     as_json: bool,
@@ -86,6 +87,7 @@ async fn load_once(
             Err(Failure::catalog(errors.as_slice()))
         }
     };
+    attached.note(config, "catalog watch", &loaded).await;
     match loaded {
         Ok(report) if as_json => {
             let entries: Vec<_> = report.entries.iter().filter(|entry| entry.change != Change::Unchanged).collect();

@@ -22,7 +22,7 @@ use tracing::Instrument;
 
 use super::metrics::Underway;
 use super::reply::refuse;
-use super::{State, graphql, metrics};
+use super::{State, denials, graphql, metrics};
 
 /// How many answers wait for the client.
 const OUTBOX: usize = 16;
@@ -42,13 +42,14 @@ pub(super) fn stream(state: &Data<State>, caller: Caller, mut operation: Request
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_CONNECTIONS", &message);
     };
     let kind = graphql::word(graphql::kind(&mut operation));
+    let noted = denials::Operation::of(&caller, &mut operation);
     let (operation, progress) = caller.follows(operation);
     let (outbox, inbox) = mpsc::channel(OUTBOX + LAST_WORDS);
     let work = {
         let state = Data::clone(state);
         let counted = (Underway::connection(), Underway::operation());
         async move {
-            let failed = answer(&state, operation, &progress, &outbox).await;
+            let failed = answer(&state, operation, &noted, &progress, &outbox).await;
             metrics::operation(kind, failed);
             drop(counted);
         }
@@ -77,7 +78,13 @@ enum End {
 }
 
 /// Executes the operation and sends what comes of it; true when something failed.
-async fn answer(state: &State, operation: Request, progress: &Progress, outbox: &mpsc::Sender<Bytes>) -> bool {
+async fn answer(
+    state: &State,
+    operation: Request,
+    noted: &denials::Operation,
+    progress: &Progress,
+    outbox: &mpsc::Sender<Bytes>,
+) -> bool {
     let Ok(mut places) = outbox.reserve_many(LAST_WORDS).await else { return false };
     let mut responses = state.schema.execute_stream(operation);
     let mut failed = false;
@@ -95,6 +102,7 @@ async fn answer(state: &State, operation: Request, progress: &Progress, outbox: 
             Ok(Some(mut response)) => {
                 failed |= response.is_err();
                 schema::label(&mut response);
+                noted.answered(state, &response);
                 next(&response)
             }
         };

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::documents::Refusal;
 use super::reply::refuse;
-use super::{PERSON, State, events, explorer, metrics, trace};
+use super::{PERSON, State, denials, events, explorer, metrics, trace};
 
 const RESPONSE_TYPE: &str = "application/graphql-response+json";
 const EVENT_STREAM: &str = "text/event-stream";
@@ -107,9 +107,11 @@ async fn answer(request: &HttpRequest, state: &Data<State>, mut operation: Reque
                        server-sent events, here for whoever accepts text/event-stream";
         return refuse(StatusCode::BAD_REQUEST, "SUBSCRIPTION_OVER_HTTP", message);
     }
+    let noted = denials::Operation::of(&caller, &mut operation);
     let operation = caller.asks(operation);
     let limit = state.options.timeout;
     let (schema, mutates) = (state.schema.clone(), kind == Some(OperationType::Mutation));
+    let noting = Data::clone(state);
     let work = async move {
         // A command that was begun is finished, whatever becomes of the connection.
         let mut response = if mutates {
@@ -118,6 +120,7 @@ async fn answer(request: &HttpRequest, state: &Data<State>, mut operation: Reque
             tokio::time::timeout(limit, schema.execute(operation)).await.ok()?
         };
         schema::label(&mut response);
+        noted.answered(&noting, &response);
         metrics::operation(if mutates { "mutation" } else { "query" }, response.is_err());
         Some((is_request_error(&response), serde_json::to_vec(&response)))
     };

@@ -5,6 +5,7 @@
 //! answered. Workers only move bytes: GraphQL runs on the runtime that the server was bound on, because connections to
 //! the database belong to that runtime and must outlive the workers.
 
+mod denials;
 mod documents;
 mod error;
 mod events;
@@ -105,6 +106,8 @@ pub(crate) struct Parts {
     pub(crate) metrics: Option<PrometheusHandle>,
     /// Webhooks in both directions; without it, there are none.
     pub(crate) hooks: Option<Hooks>,
+    /// Who records what is refused; without it, nobody does.
+    pub(crate) denials: Option<commands::denials::Handle>,
 }
 
 /// Webhooks in both directions.
@@ -126,6 +129,7 @@ pub(crate) struct State {
     checks: Vec<health::Check>,
     metrics: Option<PrometheusHandle>,
     hooks: Option<Hooks>,
+    denials: Option<commands::denials::Handle>,
     /// The values of `Host` that mean this server.
     hosts: Vec<String>,
     /// Where everything but moving bytes happens.
@@ -180,6 +184,7 @@ impl Server {
             checks: parts.checks,
             metrics: parts.metrics,
             hooks: parts.hooks,
+            denials: parts.denials,
             hosts: guard::hosts(address),
             runtime: Handle::current(),
             tracker,

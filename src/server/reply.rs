@@ -8,8 +8,10 @@ use serde_json::json;
 /// A refusal with a stable code.
 pub(super) fn refuse(status: StatusCode, code: &str, message: &str) -> HttpResponse {
     let kind = if status.is_server_error() { "INFRASTRUCTURE" } else { "REFUSAL" };
-    HttpResponse::build(status)
-        .json(json!({ "errors": [{ "message": message, "extensions": { "code": code, "kind": kind } }] }))
+    let mut response = HttpResponse::build(status)
+        .json(json!({ "errors": [{ "message": message, "extensions": { "code": code, "kind": kind } }] }));
+    response.extensions_mut().insert(rest::RefusedAs(code.to_owned()));
+    response
 }
 
 pub(super) async fn not_found() -> HttpResponse {

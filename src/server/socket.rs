@@ -24,7 +24,7 @@ use tracing::Instrument;
 
 use super::metrics::Underway;
 use super::reply::refuse;
-use super::{State, graphql, metrics, trace};
+use super::{State, denials, graphql, metrics, trace};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
@@ -192,7 +192,10 @@ impl Connection {
         self.heard = Instant::now();
         match message {
             None => Err(None),
-            Some(Err(ProtocolError::Overflow)) => Err(close(1009, "the message is too large")),
+            Some(Err(ProtocolError::Overflow)) => {
+                denials::message(&self.state, &self.caller, "BODY_TOO_LARGE");
+                Err(close(1009, "the message is too large"))
+            }
             Some(Err(error)) => Err(close(1002, error.to_string())),
             Some(Ok(AggregatedMessage::Text(text))) => self.understand(text.as_bytes()).await,
             Some(Ok(AggregatedMessage::Binary(_))) => Err(close(4400, "messages are JSON text")),
@@ -240,11 +243,16 @@ impl Connection {
             let error = async_graphql::ServerError::new(refusal.message, None);
             let mut response = Response::from_errors(vec![error]);
             schema::label_as(&mut response, refusal.code);
+            if refusal.status.is_client_error() {
+                denials::message(&self.state, &self.caller, refusal.code);
+            }
             return self.say(&ServerMessage::Error { id: &id, payload: &response.errors }).await;
         }
         self.started += 1;
         let number = self.started;
         let kind = graphql::word(graphql::kind(&mut request));
+        let noted = denials::Operation::of(&self.caller, &mut request);
+        let state = Data::clone(&self.state);
         let (request, progress) = self.caller.clone().follows(request);
         let mut responses = self.state.schema.execute_stream(request);
         let outbox = self.outbox.clone();
@@ -255,6 +263,7 @@ impl Connection {
             let mut first = true;
             while let Some(mut response) = responses.next().await {
                 schema::label(&mut response);
+                noted.answered(&state, &response);
                 failed |= response.is_err();
                 // What never began ends with `error`; what failed on the way is a `next` with errors in it.
                 let refused = first && graphql::is_request_error(&response);

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod denials;
 mod foreign;
 mod streams;
 
@@ -69,7 +70,15 @@ fn parts(journal: &Arc<dyn Journal>, well: &Arc<AtomicBool>) -> Parts {
         }),
     ];
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
-    Parts { schema, house, documents: super::Documents::default(), checks, metrics: Some(metrics), hooks: None }
+    Parts {
+        schema,
+        house,
+        documents: super::Documents::default(),
+        checks,
+        metrics: Some(metrics),
+        hooks: None,
+        denials: None,
+    }
 }
 
 impl House {
@@ -88,12 +97,30 @@ impl House {
         documents: super::Documents,
         change: impl FnOnce(&mut Options),
     ) -> Self {
+        Self::start(journal, documents, None, change).await
+    }
+
+    /// With somebody who records what is refused.
+    async fn open_noting(
+        journal: Arc<dyn Journal>,
+        denials: Option<commands::denials::Handle>,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
+        Self::start(journal, super::Documents::default(), denials, change).await
+    }
+
+    async fn start(
+        journal: Arc<dyn Journal>,
+        documents: super::Documents,
+        denials: Option<commands::denials::Handle>,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
         // Only plain HTTP is spoken here, but the client wants to know its crypto all the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let well = Arc::new(AtomicBool::new(true));
         let mut options = options(0);
         change(&mut options);
-        let parts = Parts { documents, ..parts(&journal, &well) };
+        let parts = Parts { documents, denials, ..parts(&journal, &well) };
         let server = Server::bind(options, parts).unwrap();
         let address = server.address();
         let shutdown = CancellationToken::new();

@@ -6,9 +6,13 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest};
 use tracing::Instrument;
 use uuid::Uuid;
+
+use super::State;
+use super::denials::Asked;
 
 /// In: the caller's id for the request, when it is a UUID. Out: the id under which log and journal know the request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -43,6 +47,8 @@ pub(super) async fn trace<B: MessageBody>(request: ServiceRequest, next: Next<B>
     let method = request.method().clone();
     // The pattern, not the path: what strangers ask for must not become names of time series.
     let path = request.match_pattern().unwrap_or_else(|| "unknown".to_owned());
+    let state = request.app_data::<Data<State>>().cloned();
+    let asked = Asked::of(&method, request.path(), request.headers());
     let span = tracing::info_span!("request", %correlation, %method, path);
     let started = Instant::now();
     let answer = next.call(request).instrument(span.clone()).await;
@@ -50,6 +56,17 @@ pub(super) async fn trace<B: MessageBody>(request: ServiceRequest, next: Next<B>
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
     };
+    if let Some(state) = state.filter(|_| status.is_client_error()) {
+        match &answer {
+            Ok(response) => {
+                asked.answered(&state, correlation, &path, response.response(), Some(response.request()));
+            }
+            Err(error) => {
+                let response = error.as_response_error().error_response();
+                asked.answered(&state, correlation, &path, &response, None);
+            }
+        }
+    }
     let duration = started.elapsed();
     super::metrics::request(method.as_str(), &path, status.as_u16(), duration);
     span.in_scope(|| {

@@ -49,6 +49,20 @@ fn what_happened_is_listed_explained_sealed_proved_exported_and_imported() {
     let told = home.run(&["audit", "replay", &run]).expect(0).out();
     assert!(told.contains("~ status: \"running\" → \"completed\""), "{told}");
 
+    // What was refused: over HTTP, and beside the server.
+    home.run(&["run", "no-such-flow"]).expect(2);
+    home.run(&["trigger", "pause", "no-such-trigger", "--reason", "s3cr3t"]).expect(2);
+    let refusals = until("two refusals", || {
+        let told = home.run(&["audit", "refusals", "--actor", "person", "--json"]).expect(0).json();
+        let told = told["refusals"].as_array()?.clone();
+        (told.len() == 2).then_some(told)
+    });
+    let codes: Vec<&str> = refusals.iter().map(|refusal| refusal["code"].as_str().unwrap()).collect();
+    assert!(codes.contains(&"WORKFLOW_NOT_FOUND") && codes.contains(&"TRIGGER_NOT_FOUND"), "{refusals:?}");
+    let told = home.run(&["audit", "refusals", "--code", "WORKFLOW_NOT_FOUND"]).expect(0).out();
+    assert!(told.contains("of no-such-flow  by person:operator"), "{told}");
+    assert!(!home.run(&["audit", "log", "--type", "denial.*", "--json"]).expect(0).out().contains("s3cr3t"));
+
     // Sealed, by one key and then another.
     let position: u64 = last["position"].as_str().unwrap().parse().unwrap();
     let verify = |home: &Home| home.run(&["audit", "verify", "--json"]).expect(0).json();

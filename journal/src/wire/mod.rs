@@ -9,6 +9,7 @@ mod agent;
 mod budget;
 mod definition;
 mod delivery;
+mod denial;
 mod external;
 mod failure;
 mod hold;
@@ -150,6 +151,7 @@ pub fn encode(event: &Event) -> Result<Encoded, String> {
         Event::Seal(event) => seal::freeze(event),
         Event::Webhook(event) => webhook::freeze(event),
         Event::Delivery(event) => delivery::freeze(event),
+        Event::Denial(event) => denial::freeze(event),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::run::{control, start, steps, waits};
 use super::{
-    agent, budget, delivery, external, hold, limit, purse, seal, slots, task, template, trigger, webhook, workflow,
+    agent, budget, delivery, denial, external, hold, limit, purse, seal, slots, task, template, trigger, webhook,
+    workflow,
 };
 
 /// Makes the list of types, the dispatch of decoding, and each struct's [`Frozen`](super::Frozen) from one table.
@@ -188,4 +189,7 @@ registry! {
     "delivery.succeeded" { 1 => delivery::SucceededV1<'_> }
     "delivery.failed" { 1 => delivery::FailedV1<'_> }
     "delivery.requested" { 1 => delivery::RequestedV1<'_> }
+
+    "denial.recorded" { 1 => denial::RecordedV1<'_> }
+    "denial.counted" { 1 => denial::CountedV1<'_> }
 }

@@ -151,7 +151,8 @@ impl Entities {
             | domain::Category::Purse
             | domain::Category::Seal
             | domain::Category::Webhook
-            | domain::Category::Delivery => None,
+            | domain::Category::Delivery
+            | domain::Category::Denial => None,
         })
     }
 

@@ -175,7 +175,8 @@ impl Checker {
             | Event::Purse(_)
             | Event::Seal(_)
             | Event::Webhook(_)
-            | Event::Delivery(_) => {}
+            | Event::Delivery(_)
+            | Event::Denial(_) => {}
         }
     }
 

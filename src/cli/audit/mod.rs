@@ -4,6 +4,7 @@
 mod bundle;
 mod keys;
 mod log;
+mod refusals;
 mod replay;
 mod stats;
 mod verify;
@@ -31,6 +32,8 @@ const PAGE: usize = 2000;
 pub(crate) enum Audit {
     /// List what happened, in the order of the journal
     Log(log::Log),
+    /// List what was asked for and refused: by whom, what, and why
+    Refusals(refusals::Refusals),
     /// Check every hash chain and every seal; of a bundle, without a database
     Verify {
         /// A bundle that `audit export` made (default: the configured journal)
@@ -101,6 +104,7 @@ pub(crate) async fn audit(
 ) -> Result<(), Failure> {
     match command {
         Audit::Log(asked) => log::log(config, terminal, as_json, asked).await,
+        Audit::Refusals(asked) => refusals::refusals(config, terminal, as_json, asked).await,
         Audit::Verify { bundle: None, key, seals } => verify::journal(config, terminal, as_json, key, seals).await,
         Audit::Verify { bundle: Some(path), key, seals } => verify::bundle(terminal, as_json, path, key, seals).await,
         Audit::Replay { run, at } => replay::replay(config, terminal, as_json, run, at.map(Position::from_u64)).await,
@@ -135,6 +139,7 @@ fn fields(event: &Event) -> Result<Value, Failure> {
         Event::Trigger(event) => serde_json::to_value(event),
         Event::External(event) => serde_json::to_value(event),
         Event::Seal(event) => serde_json::to_value(event),
+        Event::Denial(event) => serde_json::to_value(event),
         Event::Webhook(event) => serde_json::to_value(event),
         Event::Delivery(event) => serde_json::to_value(event),
     };

@@ -40,13 +40,15 @@ impl Problem {
     pub(super) fn response(&self) -> HttpResponse {
         let Self { status, code, detail } = self;
         let title = status.canonical_reason().unwrap_or("Error");
-        HttpResponse::build(*status).content_type("application/problem+json").json(json!({
+        let mut response = HttpResponse::build(*status).content_type("application/problem+json").json(json!({
             "type": format!("urn:hishamos:error:{code}"),
             "title": title,
             "status": status.as_u16(),
             "code": code,
             "detail": detail,
-        }))
+        }));
+        response.extensions_mut().insert(rest::RefusedAs(code.clone()));
+        response
     }
 }
 

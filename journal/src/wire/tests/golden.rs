@@ -137,6 +137,7 @@ fn meaning(event: &Event) -> String {
         Event::Trigger(event) => serde_json::to_string_pretty(event),
         Event::External(event) => serde_json::to_string_pretty(event),
         Event::Seal(event) => serde_json::to_string_pretty(event),
+        Event::Denial(event) => serde_json::to_string_pretty(event),
     };
     json.unwrap() + "\n"
 }

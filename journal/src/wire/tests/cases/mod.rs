@@ -1,6 +1,7 @@
 //! One or more examples of every event, for the golden files. An example may be added; one that is changed no longer
 //! matches its file, so give it a new name instead.
 
+mod denial;
 mod run;
 mod seal;
 mod trigger;
@@ -38,6 +39,8 @@ pub(super) fn all() -> Vec<(String, Event)> {
     cases.extend(named("bare", trigger::bare()));
     cases.extend(trigger::variants());
     cases.extend(named("full", seal::full()));
+    cases.extend(named("full", denial::full()));
+    cases.extend(named("bare", denial::bare()));
     cases.extend(named("full", webhook::full()));
     cases.extend(webhook::variants());
     let key = || "writer".parse().unwrap();

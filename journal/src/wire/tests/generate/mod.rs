@@ -1,5 +1,6 @@
 //! Strategies for arbitrary events.
 
+mod denial;
 mod run;
 mod seal;
 mod trigger;
@@ -44,6 +45,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         trigger::event(),
         trigger::external(),
         seal::event(),
+        denial::event(),
         webhook::webhook(),
         webhook::delivery()
     ]
