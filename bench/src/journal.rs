@@ -55,7 +55,33 @@ pub(crate) async fn measure(store: &Store, report: &mut Report) -> anyhow::Resul
     if report.wants("journal.append.step") {
         steps(store, report).await?;
     }
+    if report.wants("journal.subscribe") {
+        follow(store, report).await?;
+    }
     Ok(())
+}
+
+/// One caller: how long one event takes to reach a subscriber of another node.
+async fn follow(store: &Store, report: &mut Report) -> anyhow::Result<()> {
+    let database = store.database("subscribe").await?;
+    let (writer, reader) = (database.open().await?, database.open().await?);
+    let mut subscription = reader.journal.subscribe(Position::START, Filter::default());
+    let rounds = report.rounds(500);
+    let mut arrived = Vec::with_capacity(rounds);
+    for round in 0..rounds + 50 {
+        let append = append();
+        let started = Instant::now();
+        let done = writer.journal.append(append).await?;
+        while subscription.position() < done.position {
+            subscription.next().await?;
+        }
+        if round >= 50 {
+            arrived.push(started.elapsed());
+        }
+    }
+    report.add("journal.subscribe", quantile_ms(&mut arrived, 0.5), "ms", None);
+    writer.close().await?;
+    reader.close().await
 }
 
 /// 256 callers, each waiting for its answer before it asks again; then the whole journal is read back.

@@ -51,7 +51,14 @@ async fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.data).context("the bench directory cannot be made")?;
     let data = arguments.data.canonicalize()?;
     let mut report = Report::new(arguments.prefix.clone(), arguments.quick);
-    if report.wants_any(&["journal.append.", "journal.replay", "projections.", "engine.", "answers."]) {
+    if report.wants_any(&[
+        "journal.append.",
+        "journal.replay",
+        "journal.subscribe",
+        "projections.",
+        "engine.",
+        "answers.",
+    ]) {
         let store = Store::start(&data).await?;
         let measured = async {
             journal::measure(&store, &mut report).await?;

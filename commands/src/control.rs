@@ -1,10 +1,13 @@
 //! Stopping, pausing and going on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::run::{Pause, PauseClock};
-use domain::{Decide, Event, Refusal, Run, RunCommand, RunId, RunRefusal, StepName, StreamId, Task, TaskCommand};
+use domain::{
+    Decide, Event, Refusal, Run, RunCommand, RunId, RunRefusal, StepName, StreamId, Task, TaskCommand, TaskEvent,
+};
 use journal::{Append, AppendError, ExecuteError, StreamAppend};
 use serde_json::Value;
 
@@ -60,6 +63,8 @@ impl Commands {
             let revision = first.heads.last().map(|(_, revision)| *revision);
             return Ok(Outcome { stream, revision, position: first.position, repeated: true, changed: false });
         }
+        // Where an append can be recorded in part, a try before may have moved the times of tasks already.
+        let mut moved = BTreeMap::new();
         for _ in 0..Self::TRIES {
             let loaded = self.executor.load::<Run>(stream).await?;
             self.executor.check_revision(stream, loaded.revision)?;
@@ -69,9 +74,13 @@ impl Commands {
             let mut streams = Vec::new();
             for (_, id) in loaded.state.open_tasks() {
                 let task = self.executor.load::<Task>(id.into()).await?;
+                if moved.get(&id) == Some(&(task.state.retry_at(), task.state.start_by())) {
+                    continue;
+                }
                 let defer = TaskCommand::Defer { by: loaded.state.frozen_for(now) };
                 let deferred = task.state.decide(defer).map_err(|refusal| Error::Refused(Box::new(refusal)))?;
-                if !deferred.is_empty() {
+                if let [TaskEvent::Deferred { retry_at, start_by }] = deferred.as_slice() {
+                    moved.insert(id, (*retry_at, *start_by));
                     let events = deferred.into_iter().map(Event::from).collect();
                     streams.push(StreamAppend { stream: id.into(), expected: task.expected(), events });
                 }

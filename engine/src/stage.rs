@@ -7,6 +7,7 @@ use std::sync::Arc;
 use cqrs_es::Aggregate;
 use domain::run::{Place, SlotsNeed};
 use domain::slots::Holder;
+use domain::task::Attempt;
 use domain::{
     Decide, Event, Purse, PurseCommand, PurseEvent, PurseId, PurseRefusal, Run, RunCommand, RunEvent, RunId,
     RunRefusal, Slots, SlotsCommand, SlotsEvent, SlotsId, StepName, StreamId, Task, TaskCommand, TaskEvent, TaskId,
@@ -54,6 +55,13 @@ pub(crate) struct Unsettled {
     pub(crate) task: TaskId,
     pub(crate) attempt: u32,
     pub(crate) shares: Vec<(PurseId, Option<u64>)>,
+}
+
+impl Unsettled {
+    pub(crate) fn of(task: TaskId, attempt: &Attempt) -> Self {
+        let shares = attempt.reserved.iter().map(|share| (share.purse, attempt.used(share.unit))).collect();
+        Self { task, attempt: attempt.number, shares }
+    }
 }
 
 struct StagedSlots {
@@ -189,8 +197,7 @@ impl Stage {
         }
         let ended = state.attempts().last().filter(|attempt| Some(attempt.number) == running);
         if let Some(attempt) = ended.filter(|attempt| attempt.has_ended() && !attempt.reserved.is_empty()) {
-            let shares = attempt.reserved.iter().map(|share| (share.purse, attempt.used(share.unit))).collect();
-            self.unsettled.push(Unsettled { task: id, attempt: attempt.number, shares });
+            self.unsettled.push(Unsettled::of(id, attempt));
         }
         staged.events.extend(events);
         if staged.slot.task.state.running_attempt().is_none() {
@@ -283,6 +290,26 @@ impl Stage {
     /// Slots that tasks gave up since this was asked last.
     pub(crate) fn take_released(&mut self) -> Vec<(Holder, Vec<SlotsNeed>)> {
         std::mem::take(&mut self.released)
+    }
+
+    /// What a task gave up and what was set aside for its last attempt, should that have ended, is to be given back, as far
+    /// as it was not.
+    pub(crate) fn give_back_again(&mut self, id: TaskId, task: &Task) {
+        let needs: Vec<SlotsNeed> =
+            task.gave_up().iter().filter(|need| !task.slots().contains(need)).cloned().collect();
+        if !needs.is_empty() {
+            self.released.push((Holder { run: self.id, task: Some(id) }, needs));
+        }
+        let last = task.attempts().last();
+        if let Some(attempt) = last.filter(|attempt| attempt.has_ended() && !attempt.reserved.is_empty()) {
+            self.unsettled.push(Unsettled::of(id, attempt));
+        }
+    }
+
+    /// The tasks that it creates, with their places.
+    pub(crate) fn created(&self) -> Vec<(TaskId, Place)> {
+        let new = self.tasks.iter().filter(|(_, staged)| staged.slot.task.revision.is_none());
+        new.map(|(id, staged)| (*id, staged.slot.place.clone())).collect()
     }
 
     /// Adds what happens to another run.

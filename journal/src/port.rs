@@ -14,8 +14,13 @@ const STREAM_PAGE: usize = 1000;
 pub trait Journal: Send + Sync + 'static {
     /// Records the whole append or nothing.
     ///
+    /// A back end that writes to one stream at a time finishes what it began, whatever happens to it; only when another
+    /// process comes in between does what was written stay alone. Then the conflict names a later stream than the first,
+    /// and who decides again has to be able to go on from any beginning of the append.
+    ///
     /// # Errors
-    /// See [`AppendError`]; after any error but [`AppendError::Unclear`] nothing of the append is recorded.
+    /// See [`AppendError`]; after any error but [`AppendError::Unclear`], and that conflict, nothing of the append is
+    /// recorded.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 
     /// Events of one stream with a revision of at least `from`, oldest first, at most `limit`.

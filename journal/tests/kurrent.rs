@@ -5,6 +5,7 @@ mod failure;
 mod halves;
 mod listening;
 mod security;
+mod sessions;
 mod tamper;
 
 use std::sync::Arc;

@@ -166,7 +166,7 @@ impl Set {
         };
         Ok(json!({
             "clientMutationId": Uuid::now_v7(), "key": self.key, "description": self.description, "scope": scope.to_uppercase(),
-            "of": of, "window": window.to_uppercase(), "limit": limit, "tokenLimit": self.limit.tokens.map(|count| count.to_string()),
+            "of": of, "window": window.to_uppercase(), "limit": limit, "tokenLimit": self.limit.tokens,
             "warnMilli": self.warn.map(|percent| percent * 10),
             "unpriced": self.unpriced.as_deref().map(nano_dollars).transpose()?,
         }))

@@ -17,45 +17,49 @@ use crate::corpus::{Corpus, EVERY_KIND, WELCOME, final_state};
 use crate::program::{Home, Server, send, until};
 
 /// A home whose program keeps its journal in a double and its read models in a database of the test server.
-struct World {
-    home: Home,
+pub(crate) struct World {
+    pub(crate) home: Home,
     database: Database,
-    double: KurrentDouble,
+    pub(crate) double: KurrentDouble,
     runtime: tokio::runtime::Runtime,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // The double answers while the test waits for the program.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (database, double) = runtime.block_on(async { (Database::create().await, KurrentDouble::start().await) });
         Self { home: Home::new(), database, double, runtime }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.home.command(arguments);
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.command_of(&self.home, arguments)
+    }
+
+    /// The same from another home.
+    pub(crate) fn command_of(&self, home: &Home, arguments: &[&str]) -> Command {
+        let mut command = home.command(arguments);
         command.env("DATABASE_URL", self.database.url()).env("HISHAMOS_JOURNAL", self.double.url());
         command
     }
 
-    fn serve(&self) -> Server {
+    pub(crate) fn serve(&self) -> Server {
         self.home.serve_by(self.command(&["serve", "--port", "0", "--json", "--simulate"]))
     }
 
     /// A program of another home on the same journal and read models, soon convinced that a silent one is dead.
-    fn serve_beside(&self, home: &Home) -> Server {
-        let mut command = home.command(&["serve", "--port", "0", "--json", "--simulate"]);
-        command.env("DATABASE_URL", self.database.url()).env("HISHAMOS_JOURNAL", self.double.url());
+    pub(crate) fn serve_beside(&self, home: &Home) -> Server {
+        let mut command = self.command_of(home, &["serve", "--port", "0", "--json", "--simulate"]);
         command.env("HISHAMOS_ENGINE__TAKEOVER_SECONDS", "1");
         home.serve_by(command)
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         json(self.command(arguments))
     }
 
     /// How many events of a type there are.
-    fn count(&self, event_type: &str) -> usize {
+    pub(crate) fn count(&self, event_type: &str) -> usize {
         self.double.store().events().iter().filter(|event| event.event_type == event_type).count()
     }
 
@@ -76,7 +80,7 @@ impl World {
         count == 1
     }
 
-    fn load(&self, corpus: &Corpus) {
+    pub(crate) fn load(&self, corpus: &Corpus) {
         corpus.load(&self.home, |arguments| self.command(arguments));
     }
 
@@ -422,7 +426,7 @@ fn a_kurrentdb_that_lets_nobody_in_says_why_at_the_edge() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let authority = Authority::new("The cluster's authority");
     let login = Some(("admin".to_owned(), "right h#rse".to_owned()));
-    let security = Security { identity: Some(authority.certify(&["127.0.0.1"])), login };
+    let security = Security { identity: Some(authority.certify(&["127.0.0.1"])), login, ..Security::default() };
     let (database, double) =
         runtime.block_on(async { (Database::create().await, KurrentDouble::start_secured(security).await) });
     home.write("ca.crt", authority.certificate());

@@ -15,6 +15,7 @@ mod corpus;
 mod crash;
 mod hook_life;
 mod kurrent;
+mod kurrent_shared;
 mod library;
 mod life;
 mod nodes;

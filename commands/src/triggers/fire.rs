@@ -86,14 +86,14 @@ impl Commands {
             let grace = if run.is_some() { std::time::Duration::ZERO } else { Self::GRACE };
             for other in ends {
                 let ended = self.end_for(*other, trigger, grace).await.map_err(told)?;
-                prepared.streams.extend(ended);
+                prepared.ends.extend(ended);
             }
             let (Some(run), Some(settings)) = (run, trigger.settings()) else { continue };
             let (start, by) = self.start_of(settings, cause, run, at).await.map_err(told)?;
             prepared.run = Some(run);
             prepared.by = Some(by);
             prepared.cause = Some(cause.clone());
-            prepared.streams.push(start);
+            prepared.starts.push(start);
         }
         Ok(prepared)
     }
@@ -160,8 +160,9 @@ impl Commands {
         }
         let (context, remember) = self.context_of(&prepared, request);
         let own = events.iter().cloned().map(Event::from).collect();
-        let mut streams = vec![StreamAppend { stream, expected: trigger.expected(), events: own }];
-        streams.extend(prepared.streams);
+        let mut streams = prepared.ends;
+        streams.push(StreamAppend { stream, expected: trigger.expected(), events: own });
+        streams.extend(prepared.starts);
         let done = self.executor.journal().append(Append { streams, context, remember }).await?;
         if done.repeated {
             return Ok(Decided { events: vec![], trigger, outcome: outcome(None, done.position, true, false) });
@@ -195,10 +196,12 @@ impl Commands {
     }
 }
 
-/// What is appended beside a trigger's decisions; the run that starts stands last.
+/// What is appended beside a trigger's decisions. Runs that end stand before these, because others write to them too, and
+/// where appends are not recorded whole nothing may say that a run was started which was not; the run that starts stands last.
 #[derive(Default)]
 struct Prepared {
-    streams: Vec<StreamAppend>,
+    ends: Vec<StreamAppend>,
+    starts: Vec<StreamAppend>,
     run: Option<RunId>,
     by: Option<Actor>,
     cause: Option<Cause>,

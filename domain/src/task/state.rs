@@ -152,6 +152,7 @@ pub struct Task {
     retry_at: Option<Timestamp>,
     start_by: Option<Timestamp>,
     slots: Vec<SlotsNeed>,
+    gave_up: Vec<SlotsNeed>,
     passed_over: Vec<PassedOver>,
     error: Option<AttemptError>,
 }
@@ -212,6 +213,12 @@ impl Task {
         &self.slots
     }
 
+    /// The slots that it gave up last. They were given back with that, unless the append was recorded in part.
+    #[must_use]
+    pub fn gave_up(&self) -> &[SlotsNeed] {
+        &self.gave_up
+    }
+
     /// Who rests, when the next attempt waits for nothing but that; empty otherwise.
     #[must_use]
     pub fn passed_over(&self) -> &[PassedOver] {
@@ -265,7 +272,7 @@ impl Task {
                 self.agent = Some((agent, agent_version));
                 self.status = TaskStatus::Assigned;
             }
-            TaskEvent::Queued { slots } => self.slots = slots,
+            TaskEvent::Queued { slots } => self.want(slots),
             TaskEvent::Deferred { retry_at, start_by } => {
                 self.retry_at = retry_at;
                 self.start_by = start_by;
@@ -305,7 +312,7 @@ impl Task {
                 self.passed_over.clear();
                 self.retry_at = None;
                 self.start_by = None;
-                self.slots.clear();
+                self.want(vec![]);
             }
             TaskEvent::Cancelled { .. } => {
                 if self.running_attempt().is_some() {
@@ -315,8 +322,16 @@ impl Task {
                 self.passed_over.clear();
                 self.retry_at = None;
                 self.start_by = None;
-                self.slots.clear();
+                self.want(vec![]);
             }
+        }
+    }
+
+    fn want(&mut self, slots: Vec<SlotsNeed>) {
+        let before = std::mem::replace(&mut self.slots, slots);
+        let dropped: Vec<SlotsNeed> = before.into_iter().filter(|need| !self.slots.contains(need)).collect();
+        if !dropped.is_empty() {
+            self.gave_up = dropped;
         }
     }
 
@@ -325,7 +340,7 @@ impl Task {
             attempt.status = status;
         }
         self.retry_at = retry_at;
-        self.slots.clear();
+        self.want(vec![]);
         if retry_at.is_some() {
             self.status = TaskStatus::Waiting;
         }

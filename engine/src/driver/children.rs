@@ -90,7 +90,11 @@ impl Driver {
 
     /// The run ends with this append: its slots are given back, and runs that shall not outlive it are asked to stop.
     pub(super) async fn close(&mut self, stage: &mut Stage, now: Timestamp) -> Result<(), Stop> {
-        let needs = stage.run().queue().map(|queue| queue.slots.clone()).unwrap_or_default();
+        // Slots that it asked for in an append that was recorded in part, it does not know of.
+        let needs = match stage.run().queue() {
+            Some(queue) => queue.slots.clone(),
+            None => self.shared.standing.of_run(stage.run()),
+        };
         self.release(stage, Holder { run: self.id, task: None }, &needs, now).await?;
         self.stop_children(stage, true, now).await
     }

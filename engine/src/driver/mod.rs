@@ -6,6 +6,7 @@
 
 mod budgets;
 mod children;
+mod remains;
 mod slots;
 mod tasks;
 mod turn;
@@ -30,6 +31,8 @@ use crate::stage::Slot;
 use crate::standing::Standing;
 
 pub(crate) use turn::Ready;
+
+use remains::Remains;
 
 /// What the drivers of one engine share.
 pub(crate) struct Shared {
@@ -95,6 +98,8 @@ pub(crate) struct Driver {
     look_around: bool,
     /// When slots may become free by time alone.
     poll_at: Option<Timestamp>,
+    /// What appends may have left behind.
+    remains: Remains,
 }
 
 /// The driver cannot go on.
@@ -142,6 +147,7 @@ impl Driver {
             unread: false,
             look_around: true,
             poll_at: None,
+            remains: Remains::default(),
         }
     }
 

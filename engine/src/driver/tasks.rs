@@ -75,13 +75,7 @@ impl Driver {
         for (id, slot) in &self.tasks {
             let called = self.aborts.contains_key(id) || pending.iter().any(|settled| settled.task == *id);
             if let (false, Some(attempt)) = (called, slot.task.state.running_attempt()) {
-                let error = AttemptError {
-                    kind: ErrorKind::Interrupted,
-                    message: "the journal could not tell whether the attempt was recorded, so it was not made"
-                        .to_owned(),
-                    retry_after: None,
-                };
-                let fail = self.cut_short(attempt.number, error, now);
+                let fail = self.cut_short(attempt.number, uncalled(), now);
                 late(stage.decide_task(*id, || slot.clone(), fail).map(drop));
             }
         }
@@ -142,6 +136,10 @@ impl Driver {
         id: TaskId,
         now: Timestamp,
     ) -> Result<Option<RunCommand>, Stop> {
+        if let Some(stray) = self.remains.stray(id) {
+            let slot = Slot { place, task: stray.task.clone() };
+            return self.take_in(stage, id, &slot, now).await;
+        }
         let slot = Slot { place, task: Loaded::default() };
         match self.shared.planner.task(self.id, stage.run(), &slot.place, now).await {
             Ok(commands) => {
@@ -159,7 +157,7 @@ impl Driver {
     }
 
     /// Starts the next attempt of a task, unless a limit makes it wait; one that cannot be made fails the task.
-    async fn attempt(
+    pub(super) async fn attempt(
         &mut self,
         stage: &mut Stage,
         id: TaskId,
@@ -267,7 +265,7 @@ impl Driver {
     }
 
     /// An attempt that ends because of this side; no other platform would help.
-    fn cut_short(&self, attempt: u32, error: AttemptError, now: Timestamp) -> TaskCommand {
+    pub(super) fn cut_short(&self, attempt: u32, error: AttemptError, now: Timestamp) -> TaskCommand {
         let pacing = self.pacing(now);
         TaskCommand::FailAttempt { attempt, error, consumed: None, fallback: false, pacing }
     }
@@ -287,8 +285,17 @@ fn postpone(task: &Task, until: Timestamp, passed_over: Vec<PassedOver>) -> Task
     TaskCommand::Postpone { until, passed_over, error }
 }
 
+/// What an attempt fails with that was recorded and never made.
+pub(super) fn uncalled() -> AttemptError {
+    AttemptError {
+        kind: ErrorKind::Interrupted,
+        message: "the journal could not tell whether the attempt was recorded, so it was not made".to_owned(),
+        retry_after: None,
+    }
+}
+
 /// How a task ended; `None` while it has not.
-fn end_of(task: &Task) -> Option<TaskEnd> {
+pub(super) fn end_of(task: &Task) -> Option<TaskEnd> {
     match task.status() {
         TaskStatus::Completed => {
             let reply = task.reply()?;

@@ -1,5 +1,6 @@
 //! One turn of a driver: everything that can be decided now, recorded in one append.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::run::{RunStatus, Start};
@@ -41,6 +42,7 @@ impl Driver {
             }
             if stage.is_empty() {
                 self.look_around = false;
+                self.remains.settle(&BTreeMap::new());
                 return Ok(());
             }
             let append = stage.append(self.context(), false);
@@ -54,6 +56,7 @@ impl Driver {
     async fn append(&mut self, append: Append, stage: Stage) -> Result<Recorded, Stop> {
         let command = append.context.command;
         let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
+        let first = append.streams.first().map(|first| first.stream);
         match self.journal().append(append).await {
             Ok(appended) => {
                 let last = u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX);
@@ -62,8 +65,13 @@ impl Driver {
                 Ok(Recorded::Yes)
             }
             Err(AppendError::Conflict { stream, .. }) => {
+                // Of an append that meets it at its first stream nothing was recorded; but an earlier one may have been.
+                if first != Some(stream) || stream.category == Category::Task {
+                    self.find_remains(&stage).await?;
+                }
                 self.read_again(stream).await?;
                 if self.run.state.status().is_terminal() {
+                    self.clear_up().await?;
                     return Err(Stop::Ended(End::Terminal));
                 }
                 Ok(Recorded::Again)
@@ -86,6 +94,7 @@ impl Driver {
         self.owned = true;
         self.takes_from = None;
         self.look_around = false;
+        self.remains.settle(&adopted.tasks);
         self.tasks.extend(adopted.tasks);
         self.tasks.retain(|_, slot| !slot.task.state.status().is_terminal());
         for (id, slots) in adopted.slots {
@@ -116,14 +125,7 @@ impl Driver {
     /// Somebody else was faster, on the run's own streams or on one that it shares with others.
     async fn read_again(&mut self, stream: StreamId) -> Result<(), Stop> {
         match stream.category {
-            Category::Slots => {
-                self.executor().load::<Slots>(stream).await?;
-                Ok(())
-            }
-            Category::Purse => {
-                self.executor().load::<Purse>(stream).await?;
-                Ok(())
-            }
+            Category::Slots | Category::Purse => self.read_shared(stream).await,
             Category::Run if stream.id != self.id.as_uuid() => {
                 self.executor().load::<Run>(stream).await?;
                 self.look_around = true;
@@ -131,6 +133,16 @@ impl Driver {
             }
             _ => self.reload_owned().await,
         }
+    }
+
+    /// Reads a stream that runs share.
+    pub(super) async fn read_shared(&self, stream: StreamId) -> Result<(), Stop> {
+        match stream.category {
+            Category::Slots => drop(self.executor().load::<Slots>(stream).await?),
+            Category::Purse => drop(self.executor().load::<Purse>(stream).await?),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// After an unclear outcome the next turn begins with what the journal says.
@@ -151,6 +163,11 @@ impl Driver {
         if !self.owned {
             late(stage.decide_run(RunCommand::Claim { node: self.shared.node }));
             self.take_tasks(stage, now);
+        }
+        if !self.owned || self.remains.suspected() {
+            for (id, slot) in &self.tasks {
+                stage.give_back_again(*id, &slot.task.state);
+            }
         }
         self.heed_holds(stage, now);
         self.take_results(pending, stage, now).await?;
@@ -175,6 +192,7 @@ impl Driver {
         self.retire(stage);
         if stage.run().status().is_terminal() {
             self.close(stage, now).await?;
+            self.cancel_strays(stage);
         }
         self.give_back(stage, now).await
     }
@@ -223,6 +241,15 @@ enum Recorded {
     Again,
 }
 
+/// Why a run could not be started.
+fn unstarted(stop: Stop) -> AppendError {
+    match stop {
+        Stop::Unavailable(error) => AppendError::Unavailable(error),
+        Stop::Unrecordable(what) => AppendError::Invalid(what),
+        Stop::Ended(_) => AppendError::Closed,
+    }
+}
+
 /// A driver whose first turn is recorded, and the way to wake it.
 pub(crate) type Ready = (Driver, mpsc::UnboundedSender<Look>);
 
@@ -243,17 +270,16 @@ impl Driver {
             let mut stage = Stage::new(start.id, &driver.run);
             // A run of no state can always start.
             late(stage.decide_run(RunCommand::Start(start.clone())));
-            driver.go(&[], &mut stage).await.map_err(|stop| match stop {
-                Stop::Unavailable(error) => AppendError::Unavailable(error),
-                Stop::Unrecordable(what) => AppendError::Invalid(what),
-                Stop::Ended(_) => AppendError::Closed,
-            })?;
+            driver.go(&[], &mut stage).await.map_err(unstarted)?;
             let append = stage.append(context.clone(), remember);
             let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
             match driver.journal().append(append).await {
                 // Others were faster at slots that the run needs.
                 Err(AppendError::Conflict { stream, .. })
-                    if stream != run && driver.read_again(stream).await.is_ok() => {}
+                    if stream != run && driver.read_again(stream).await.is_ok() =>
+                {
+                    driver.find_remains(&stage).await.map_err(unstarted)?;
+                }
                 done => break (stage, events, done?),
             }
         };

@@ -20,7 +20,7 @@ use crate::world::{Called, World, edit, me, step, workflow, working};
 
 /// What a call may cost at most on [`Dear`], and what it does cost.
 const MOST: u64 = 100;
-const COST: u64 = 40;
+pub(crate) const COST: u64 = 40;
 
 /// A simulator whose calls cost something, and which answers once it may.
 struct Dear(Simulator, watch::Receiver<bool>);
@@ -62,7 +62,7 @@ impl Platform for Dear {
     }
 }
 
-fn budget(key: &str, scope: BudgetScope, limit: u64) -> BudgetSettings {
+pub(crate) fn budget(key: &str, scope: BudgetScope, limit: u64) -> BudgetSettings {
     BudgetSettings {
         key: key.parse().unwrap(),
         description: String::new(),
@@ -75,7 +75,7 @@ fn budget(key: &str, scope: BudgetScope, limit: u64) -> BudgetSettings {
     }
 }
 
-fn dear(platform: Simulator) -> Arc<dyn Platform> {
+pub(crate) fn dear(platform: Simulator) -> Arc<dyn Platform> {
     Arc::new(Dear(platform, open()))
 }
 
@@ -109,7 +109,7 @@ async fn standing(world: &World, key: &str) -> (u64, u64) {
 
 /// Goes through everything that happened and asserts that no purse ever held more than the limit, and that what is set
 /// aside belongs to an attempt under way. Answers with what is spent.
-async fn adds_up(world: &World, limit: u64) -> u64 {
+pub(crate) async fn adds_up(world: &World, limit: u64) -> u64 {
     let (mut open, mut spent): (BTreeMap<Payer, u64>, u64) = (BTreeMap::new(), 0);
     for event in world.events().await {
         match event {

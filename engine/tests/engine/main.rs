@@ -17,5 +17,6 @@ mod kinds;
 mod resume;
 mod retries;
 mod steering;
+mod torn;
 mod triggers;
 mod world;

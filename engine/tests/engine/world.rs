@@ -169,6 +169,14 @@ impl World {
         self.engine_over(Commands::new(Arc::clone(&self.journal)), platforms, options);
     }
 
+    /// The same, in one process with the commands.
+    pub(crate) async fn start_together(&mut self, platforms: Vec<Arc<dyn Platform>>, breakers: BreakerOptions) {
+        let options = Options { drain: Duration::ZERO, breakers, ..Options::default() };
+        self.engine_over(self.commands.clone(), platforms, options);
+        // Until the engine is there, starts are recorded alone.
+        self.settle().await;
+    }
+
     /// One more engine, on a node that shares nothing with the first but the journal.
     pub(crate) fn second_engine(&self, platforms: Vec<Arc<dyn Platform>>) -> Second {
         let (node, shutdown) = (NodeId::from_uuid(uuid::Uuid::new_v4()), CancellationToken::new());
@@ -185,7 +193,11 @@ impl World {
     }
 
     pub(crate) async fn without_engine() -> Self {
-        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
+        Self::upon(Arc::new(MemoryJournal::new())).await
+    }
+
+    /// The same, upon a journal of the test's own.
+    pub(crate) async fn upon(journal: Arc<dyn Journal>) -> Self {
         let commands = Commands::new(Arc::clone(&journal));
         commands.register_agent(me(), worker()).await.unwrap();
         let parameters = json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]});

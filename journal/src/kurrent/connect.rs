@@ -1,7 +1,7 @@
 //! Where the cluster is, how to get in, and which certificates are trusted.
 //!
-//! Invariants: nothing here shows a password, in no error and no debug output; what the client would pass over with a
-//! warning (a parameter that it does not know) or with a panic (a file of certificates that is none) is refused first,
+//! Invariants: nothing here shows a password, in no error and no debug output; what the client would pass over with or
+//! without a warning (a parameter that it does not know, a key without its certificate) or with a panic (a file of certificates that is none) is refused first,
 //! with its reason.
 
 use std::fmt;
@@ -148,15 +148,24 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, OpenError> 
 
 fn check_parameters(url: &str) -> Result<(), String> {
     let Some((_, parameters)) = url.split_once('?') else { return Ok(()) };
+    let (mut certificates, mut keys) = (0, 0);
     for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
         let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
-        if !PARAMETERS.contains(&name.to_ascii_lowercase().as_str()) {
+        let lower = name.to_ascii_lowercase();
+        certificates += u32::from(lower == "usercertfile");
+        keys += u32::from(lower == "userkeyfile");
+        if !PARAMETERS.contains(&lower.as_str()) {
             return Err(format!(
                 "`{name}` is no parameter of it; there are tls, tlsCaFile, tlsVerifyCert, userCertFile, userKeyFile, \
                  nodePreference, maxDiscoverAttempts, discoveryInterval, gossipTimeout, keepAliveInterval, \
                  keepAliveTimeout, defaultDeadline and connectionName"
             ));
         }
+    }
+    if certificates != keys {
+        return Err(
+            "userCertFile and userKeyFile go together: a certificate of the client's own and its key".to_owned()
+        );
     }
     Ok(())
 }

@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use eventstore::{Client, Error, ReadAllOptions};
 use rustls::pki_types::ServerName;
-use rustls::{CertificateError, Error as TlsError};
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::connect::Connect;
 
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a server may take to say the first thing after a handshake; one that speaks HTTP/2 does so by itself.
+const ANSWER: Duration = Duration::from_millis(500);
 
 /// What is wrong with each node that was named; `None` when nothing can be found.
 pub(super) async fn diagnose(connect: &Connect) -> Option<String> {
@@ -45,7 +48,12 @@ async fn look(connect: &Connect, host: &str, port: u32) -> Option<String> {
         };
         let shaking = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream);
         match tokio::time::timeout(PATIENCE, shaking).await {
-            Ok(Ok(_)) => {}
+            Ok(Ok(mut shaken)) => {
+                // What it thinks of our own certificate, it says only after the handshake.
+                if let Ok(Err(error)) = tokio::time::timeout(ANSWER, shaken.read_u8()).await {
+                    return Some(handshake(connect, bare, &error));
+                }
+            }
             Ok(Err(error)) => return Some(handshake(connect, bare, &error)),
             Err(_) => return Some("does not answer the TLS handshake; without TLS it is `tls=false`".to_owned()),
         }
@@ -70,6 +78,12 @@ fn handshake(connect: &Connect, host: &str, error: &std::io::Error) -> String {
         )) => format!("its certificate is not for the name `{host}`"),
         Some(TlsError::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
             "its certificate has expired".to_owned()
+        }
+        Some(TlsError::AlertReceived(AlertDescription::CertificateRequired)) => {
+            "it lets in only who shows a certificate: `userCertFile=` and `userKeyFile=`".to_owned()
+        }
+        Some(TlsError::AlertReceived(alert)) if connect.settings.user_certificate().is_some() => {
+            format!("it does not take the certificate in `userCertFile` ({alert:?})")
         }
         Some(TlsError::InvalidMessage(_)) => "it does not speak TLS; without TLS it is `tls=false`".to_owned(),
         Some(error) => format!("no TLS with it: {error}"),

@@ -267,13 +267,19 @@ pub(super) fn position(event: &eventstore::RecordedEvent) -> Position {
     Position::from_u64(event.position.commit)
 }
 
+/// A position of the journal stands for both halves of one of KurrentDB. They differ only in transactions of a protocol
+/// that HishamOS does not speak.
+fn one_position(position: eventstore::Position) -> Result<(), String> {
+    if position.commit == position.prepare {
+        return Ok(());
+    }
+    Err("it was written in a transaction, which HishamOS never does".to_owned())
+}
+
 /// The event of the journal that lies here.
 pub(super) fn recorded(names: &Names, event: eventstore::RecordedEvent) -> Result<RecordedEvent, ReadError> {
     let fail = |what: String| ReadError::Damaged { position: position(&event), what };
-    // Both halves of a position differ only in transactions of a protocol that HishamOS does not speak.
-    if event.position.commit != event.position.prepare {
-        return Err(fail("it was written in a transaction, which HishamOS never does".to_owned()));
-    }
+    one_position(event.position).map_err(fail)?;
     let (category, id) = names
         .parse(event.stream_id())
         .ok_or_else(|| fail(format!("its stream `{}` has no name of ours", event.stream_id())))?;
@@ -387,6 +393,12 @@ mod tests {
         assert_eq!(bytes, expected);
         let back: EnvelopeV1 = decode(&bytes).unwrap();
         assert_eq!(own(back.rest), [part]);
+    }
+
+    #[test]
+    fn both_halves_of_a_position_are_one() {
+        assert!(one_position(eventstore::Position { commit: 7, prepare: 7 }).is_ok());
+        assert!(one_position(eventstore::Position { commit: 9, prepare: 7 }).unwrap_err().contains("transaction"));
     }
 
     #[test]

@@ -153,3 +153,71 @@ impl Feed {
         let _ = seen.wait_for(|seen| seen.closed || seen.head >= seen.recorded).await;
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use std::sync::OnceLock;
+
+    use bytes::Bytes;
+    use domain::{Actor, CommandId, EventId, StreamId, Timestamp};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{Hash, Metadata};
+
+    fn event(position: u64, bytes: usize) -> Arc<RecordedEvent> {
+        Arc::new(RecordedEvent {
+            position: Position::from_u64(position),
+            id: EventId::from_uuid(Uuid::nil()),
+            stream: StreamId { category: domain::Category::Agent, id: Uuid::nil() },
+            revision: position,
+            schema_version: 1,
+            codec: 1,
+            recorded_at: Timestamp::from_micros(0),
+            metadata: Metadata {
+                actor: Actor::system("test"),
+                tenant: String::new(),
+                correlation: Uuid::nil(),
+                causation: None,
+                command: CommandId::from_uuid(Uuid::nil()),
+            },
+            metadata_bytes: Bytes::new(),
+            previous_hash: Hash::ZERO,
+            hash: Hash::ZERO,
+            decoded: OnceLock::new(),
+            event_type: String::new(),
+            payload: Bytes::from(vec![0; bytes]),
+        })
+    }
+
+    #[test]
+    fn memory_is_bounded_by_events_and_by_bytes() {
+        for (max_events, max_bytes, kept) in [(10, usize::MAX, 10), (usize::MAX, 10_000, 7), (3, 10_000, 3)] {
+            let feed = Feed::new(Position::START, max_events, max_bytes);
+            for position in 1..=100 {
+                // With what an event costs besides, 1320 bytes.
+                feed.publish(event(position, 1000));
+                let tail = feed.tail.read();
+                assert!(tail.events.len() <= kept && tail.bytes <= max_bytes, "{}", tail.events.len());
+            }
+            assert_eq!(feed.tail.read().events.len(), kept);
+            // What is not in memory any more is read from the server; what is, is whole.
+            let floor = feed.tail.read().floor;
+            assert!(feed.page(Position::START, &Filter::default(), 1000).is_none());
+            let page = feed.page(floor, &Filter::default(), 1000).unwrap();
+            assert_eq!((page.events.len(), page.position), (kept, Position::from_u64(100)));
+        }
+    }
+
+    #[test]
+    fn what_comes_twice_is_taken_once() {
+        let feed = Feed::new(Position::START, 10, usize::MAX);
+        for position in [1, 2, 2, 1, 3] {
+            feed.publish(event(position, 1));
+        }
+        let page = feed.page(Position::START, &Filter::default(), 10).unwrap();
+        let positions: Vec<u64> = page.events.iter().map(|event| event.position.as_u64()).collect();
+        assert_eq!(positions, [1, 2, 3]);
+    }
+}

@@ -252,7 +252,7 @@ impl Core {
             };
             if let Err(conflict) = prepare::check(stream, expected, known.get(&stream).copied()) {
                 metrics::counter!("journal_torn_appends_total").increment(1);
-                tracing::error!(
+                tracing::warn!(
                     command = %prepared.command, %stream, parts_written = index,
                     "another process came in between the parts of an append; what was written of it stays"
                 );

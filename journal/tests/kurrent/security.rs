@@ -42,7 +42,7 @@ impl Fortress {
 
 fn security(authority: &Authority, names: &[&str]) -> Security {
     let login = Some(("admin".to_owned(), "right h#rse".to_owned()));
-    Security { identity: Some(authority.certify(names)), login }
+    Security { identity: Some(authority.certify(names)), login, ..Security::default() }
 }
 
 fn trusted(file: &Path) -> String {
@@ -155,6 +155,53 @@ async fn tls_on_one_side_only_is_named() {
     assert!(said.contains("`tls=false`"), "{said}");
     let said = refusal(&fortress.url("admin:right%20h%23rse@", "&tls=false")).await;
     assert!(said.contains("`tls=true`"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_of_the_clients_own_is_shown_and_one_that_is_missing_or_foreign_is_named() {
+    let (cluster, company) = (Authority::new("The cluster's authority"), Authority::new("The company's authority"));
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = std::collections::BTreeMap::new();
+    let own = company.certify(&["ada"]);
+    let foreign = Authority::new("Somebody else").certify(&["ada"]);
+    for (name, text) in [
+        ("ca.crt", cluster.certificate()),
+        ("own.crt", &own.certificate),
+        ("own.key", &own.key),
+        ("foreign.crt", &foreign.certificate),
+        ("foreign.key", &foreign.key),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        files.insert(name, folder.path().join(name).display().to_string());
+    }
+    let secured = Security { clients: Some(company.certificate().to_owned()), ..security(&cluster, &["127.0.0.1"]) };
+    let double = KurrentDouble::start_secured(secured).await;
+    let url = |more: &str| {
+        let address = double.address();
+        let trusted = format!("tls=true&tlsCaFile={}", files["ca.crt"]);
+        format!("kurrentdb://admin:right%20h%23rse@{address}?maxDiscoverAttempts=2&{trusted}{more}")
+    };
+    let shown = |who: &str| {
+        let (certificate, key) = (&files[&*format!("{who}.crt")], &files[&*format!("{who}.key")]);
+        format!("&userCertFile={certificate}&userKeyFile={key}")
+    };
+    let node = KurrentNode::open(&url(&shown("own"))).await;
+    let mut subscription = node.journal.subscribe(Position::START, Filter::default());
+    node.journal.append(append(agent(), Expected::NoStream, &["certified"])).await.unwrap();
+    assert_eq!(subscription.next().await.unwrap().events.len(), 1);
+    holds_exactly(&node.journal, vec!["certified".to_owned()]).await;
+    node.stop().await;
+    let said = refusal(&url("")).await;
+    assert!(said.contains("userCertFile"), "{said}");
+    let said = refusal(&url(&shown("foreign"))).await;
+    assert!(said.contains("userCertFile"), "{said}");
+    // A key without its certificate would be passed over by the client.
+    for half in ["&userKeyFile=/own.key", "&userCertFile=/own.crt"] {
+        match Options::from_url(&url(half)).unwrap_err() {
+            OpenError::Url(what) => assert!(what.contains("userKeyFile") && what.contains("userCertFile"), "{what}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use domain::{ActorKind, Category, Event, RunEvent, RunId, StreamId, TaskEvent};
+use domain::{ActorKind, Category, Event, RunEvent, RunId, StreamId, TaskEvent, TriggerEvent};
 use journal::{Filter, Journal, Position, RecordedEvent};
 use serde_json::json;
 
@@ -128,12 +128,33 @@ async fn first(journal: &dyn Journal, stream: StreamId) -> Result<Option<Arc<Rec
     Ok(journal.read_stream(stream, 0, 1).await.context(UNREADABLE)?.into_iter().next())
 }
 
+/// The same where positions are not counted: the run says which trigger it was, and the trigger's stream which firing.
+async fn fired_for(journal: &dyn Journal, started: &RecordedEvent) -> Result<Option<Arc<RecordedEvent>>, Failure> {
+    const PAGE: usize = 1000;
+    let decoded = started.event().context("an event cannot be read; `hishamos audit verify` says more")?;
+    let Event::Run(RunEvent::Started(start)) = decoded else { return Ok(None) };
+    let Some(firing) = &start.trigger else { return Ok(None) };
+    let stream = StreamId::from(firing.trigger);
+    let mut next = 0;
+    loop {
+        let page = journal.read_stream(stream, next, PAGE).await.context(UNREADABLE)?;
+        next += u64::try_from(page.len()).unwrap_or(u64::MAX);
+        let full = page.len() == PAGE;
+        let fired = page.into_iter().find(
+            |event| matches!(event.event(), Ok(Event::Trigger(TriggerEvent::Fired { run, .. })) if *run == start.id),
+        );
+        if fired.is_some() || !full {
+            return Ok(fired);
+        }
+    }
+}
+
 /// The firing of a trigger that was recorded in one append with the start of a run.
 async fn fired(journal: &dyn Journal, started: &RecordedEvent) -> Result<Option<Arc<RecordedEvent>>, Failure> {
     // An append stands together; the longest has some hundred events.
     const AROUND: u64 = 500;
     if !journal.gapless() {
-        return Ok(None);
+        return fired_for(journal, started).await;
     }
     let after = Position::from_u64(started.position.as_u64().saturating_sub(AROUND));
     let page = journal.read_all(after, &Filter::default(), 1000).await.context(UNREADABLE)?;

@@ -53,6 +53,7 @@ pub struct Faults {
     hold: Mutex<Option<Hold>>,
     held: watch::Sender<usize>,
     count: AtomicUsize,
+    sessions: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -112,6 +113,15 @@ impl Faults {
     /// How many writes have been asked for.
     pub fn writes(&self) -> usize {
         self.count.load(Ordering::Relaxed)
+    }
+
+    /// How many batch sessions have been opened.
+    pub fn sessions(&self) -> usize {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn open_session(&self) {
+        self.sessions.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn next_write(&self) -> Option<WriteFault> {

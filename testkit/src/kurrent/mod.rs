@@ -104,9 +104,11 @@ impl KurrentDouble {
             // Only the first call of the process counts.
             let _ = rustls::crypto::ring::default_provider().install_default();
             let identity = tonic::transport::Identity::from_pem(&identity.certificate, &identity.key);
-            server = server
-                .tls_config(ServerTlsConfig::new().identity(identity))
-                .expect("the certificate and its key are in order");
+            let mut tls = ServerTlsConfig::new().identity(identity);
+            if let Some(authority) = &setup.security.clients {
+                tls = tls.client_ca_root(tonic::transport::Certificate::from_pem(authority));
+            }
+            server = server.tls_config(tls).expect("the certificate and its key are in order");
         }
         let streams = protocol::event_store::client::streams::streams_server::StreamsServer::new(service.clone())
             .max_decoding_message_size(64 * 1024 * 1024)

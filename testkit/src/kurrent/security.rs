@@ -7,6 +7,8 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 pub struct Security {
     /// The certificate that it shows; without one it speaks in clear.
     pub identity: Option<Identity>,
+    /// The authority, as PEM, that has to have issued the client's own certificate; without it none is asked for.
+    pub clients: Option<String>,
     /// The only user and the password; without them everybody may do everything.
     pub login: Option<(String, String)>,
 }

@@ -307,6 +307,7 @@ impl Streams for Service {
         &self,
         request: Request<Streaming<BatchAppendReq>>,
     ) -> Result<Response<Self::BatchAppendStream>, Status> {
+        self.faults.open_session();
         let state = Batch { requests: request.into_inner(), open: None, broken: false };
         let answers = futures_util::stream::unfold((self.clone(), state), |(service, mut state)| async move {
             if state.broken {

@@ -71,7 +71,8 @@ fn check(work: impl Fn(&str)) {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("clients-{}.crt", std::process::id()));
     std::fs::write(&file, authority.certificate()).unwrap();
     let login = Some(("admin".to_owned(), "changeit".to_owned()));
-    let security = Security { identity: Some(authority.certify(&["127.0.0.1", "localhost"])), login };
+    let security =
+        Security { identity: Some(authority.certify(&["127.0.0.1", "localhost"])), login, ..Security::default() };
     let cluster = runtime.block_on(KurrentCluster::start(3, security));
     cluster.lead(Some(2));
     work(&format!("{}&tlsCaFile={}", cluster.url("admin:changeit@"), file.display()));
