@@ -150,13 +150,17 @@ pub(super) async fn measure(
     }
     let late = waiting.elapsed();
     stop.store(true, Ordering::Relaxed);
-    let (mut lost, mut delays) = (0, Vec::new());
+    let everything: Vec<u64> = (base.as_u64() + 1..=head.as_u64()).collect();
+    let (mut lost_of_runs, mut lost_of_journal, mut delays) = (0, 0, Vec::new());
     while let Some(ended) = subscribers.join_next().await {
         let got = ended??;
-        lost += match got.run {
-            Some(run) => missing(&got.positions, expected.get(&run.as_uuid()).map_or(&[][..], Vec::as_slice), head)?,
-            None => missing(&got.positions, &(base.as_u64() + 1..=head.as_u64()).collect::<Vec<_>>(), head)?,
-        };
+        match got.run {
+            Some(run) => {
+                let of_run = expected.get(&run.as_uuid()).map_or(&[][..], Vec::as_slice);
+                lost_of_runs += missing(&got.positions, of_run, head)?;
+            }
+            None => lost_of_journal += missing(&got.positions, &everything, head)?,
+        }
         delays.extend(got.delays);
     }
     eprintln!(
@@ -165,7 +169,10 @@ pub(super) async fn measure(
         late.as_secs_f64(),
         rss.most
     );
-    anyhow::ensure!(lost == 0, "{lost} events were not told");
+    anyhow::ensure!(
+        lost_of_runs + lost_of_journal == 0,
+        "not told were {lost_of_runs} events of runs and {lost_of_journal} of the whole journal"
+    );
     let events = per_second(usize::try_from(sent)?, lasted);
     anyhow::ensure!(report.quick || events > f64::from(RATE) * 0.98, "only {events:.0} events/s could be recorded");
     #[expect(clippy::cast_precision_loss, reason = "a count of subscribers")]

@@ -129,7 +129,10 @@ impl Feed {
         let before = tail.head();
         events.iter().for_each(|event| tail.push(event));
         self.announce(tail.head());
-        self.waiting.tell(events, Position::from_u64(before));
+        match events.iter().find(|event| event.position.as_u64() > before) {
+            Some(event) if event.position.as_u64() > before + 1 => self.waiting.wake_all(),
+            _ => self.waiting.tell(events, Position::from_u64(before)),
+        }
     }
 
     /// Forgets what is in memory and goes on after `head`.
@@ -251,6 +254,14 @@ impl Follow for Feed {
     }
 
     async fn next_wanted(&self, mut after: Position, filter: &Filter, limit: usize) -> Result<Batch, ReadError> {
+        if after > self.head() {
+            // The database knew of more than this process has heard of yet.
+            let mut seen = self.seen.subscribe();
+            let now = *seen.wait_for(|seen| seen.closed || seen.head >= after).await.map_err(|_| ReadError::Closed)?;
+            if now.head < after {
+                return Err(ReadError::Closed);
+            }
+        }
         loop {
             let seat = {
                 // Nothing is published meanwhile.
