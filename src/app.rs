@@ -207,6 +207,7 @@ impl App {
         let parts = server::Parts { schema, house: parts, documents, checks, metrics, hooks, denials: Some(denials) };
         let options = server::Options {
             rate: config.rest.rate(),
+            max_sockets: server::files::make_room(config.graphql.max_connections),
             ..server::Options::new(config.listen, Actor::person(&config.person))
         };
         let server = Server::bind(options, parts)?;

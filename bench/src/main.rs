@@ -4,6 +4,7 @@
 //! where there is a reference; standard error carries a table for people. Names and meanings: docs/benchmarks.md.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
 
+mod answers;
 mod choice;
 mod cpu;
 mod engine;
@@ -63,7 +64,8 @@ async fn main() -> anyhow::Result<()> {
         let measured = async {
             journal::measure(&store, &mut report).await?;
             engine::measure(&store, &mut report).await?;
-            projections::measure(&store, &mut report).await
+            projections::measure(&store, &mut report).await?;
+            Box::pin(answers::measure(&store, &arguments.program, &mut report)).await
         };
         let measured = measured.await;
         store.stop().await?;

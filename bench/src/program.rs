@@ -19,9 +19,9 @@ pub(crate) async fn measure(program: &Path, data: &Path, report: &mut Report) ->
     let directory = data.join("program");
     let _ = std::fs::remove_dir_all(&directory);
     // The first start makes the data directory; the second is the one that counts.
-    let (child, _) = start(program, &directory).await?;
+    let (child, _) = start(program, &directory, None).await?;
     stop(child).await?;
-    let (child, ready) = start(program, &directory).await?;
+    let (child, ready) = start(program, &directory, None).await?;
     if report.wants("start.ready") {
         report.add("start.ready", ready.as_secs_f64(), "s", None);
     }
@@ -38,10 +38,18 @@ pub(crate) async fn measure(program: &Path, data: &Path, report: &mut Report) ->
     stop(child).await
 }
 
-/// Starts the program and waits until it says that it is ready.
-async fn start(program: &Path, directory: &Path) -> anyhow::Result<(Child, Duration)> {
+/// Starts the program, on a private PostgreSQL or a database that there is, and waits until it says that it is ready.
+pub(crate) async fn start(
+    program: &Path,
+    directory: &Path,
+    database: Option<&str>,
+) -> anyhow::Result<(Child, Duration)> {
     let started = Instant::now();
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    if let Some(url) = database {
+        command.env("DATABASE_URL", url);
+    }
+    let child = command
         .args(["serve", "--simulate", "--port", "0", "--data-dir"])
         .arg(directory)
         .stdin(Stdio::null())
@@ -66,20 +74,20 @@ async fn start(program: &Path, directory: &Path) -> anyhow::Result<(Child, Durat
     }
 }
 
-async fn stop(mut child: Child) -> anyhow::Result<()> {
+pub(crate) async fn stop(mut child: Child) -> anyhow::Result<()> {
     let pid = child.id().context("the program has ended by itself")?;
     Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
     child.wait().await?;
     Ok(())
 }
 
-fn url(directory: &Path) -> Option<String> {
+pub(crate) fn url(directory: &Path) -> Option<String> {
     let text = std::fs::read_to_string(directory.join("server.json")).ok()?;
     let server: serde_json::Value = serde_json::from_str(&text).ok()?;
     server.get("url")?.as_str().map(str::to_owned)
 }
 
-fn rss_mb(pid: &str) -> f64 {
+pub(crate) fn rss_mb(pid: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0

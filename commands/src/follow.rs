@@ -7,10 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use domain::{Category, Event, RunEvent, RunId, StepName, StreamId, TaskEvent, TaskId};
-use journal::{Filter, Journal, Position, ReadError, RecordedEvent, Subscription};
+use journal::{Journal, Position, ReadError, RecordedEvent, RunSubscription};
 
-/// How many events are pulled at a time; what a slow reader makes wait in memory.
-const BATCH: usize = 100;
 /// How many events of the run's stream are read at a time.
 const PAGE: usize = 1000;
 
@@ -30,7 +28,7 @@ pub struct FollowedRun {
     run: RunId,
     /// The tasks that were created for the run, and their steps.
     tasks: HashMap<StreamId, String>,
-    subscription: Subscription,
+    subscription: RunSubscription,
     waiting: VecDeque<Arc<RecordedEvent>>,
     over: bool,
 }
@@ -49,15 +47,16 @@ impl FollowedRun {
     /// # Errors
     /// When the journal cannot be read.
     pub async fn open(journal: &dyn Journal, run: RunId, after: Option<Position>) -> Result<Option<Self>, ReadError> {
+        let head = journal.head().await?;
         let Some(Known { tasks, first, ended }) = known(journal, run).await? else { return Ok(None) };
         let after = after.unwrap_or(Position::START);
         // Nothing of the run stands before its first event, so the journal before it need not be read.
         let begin = Position::from_u64(first.as_u64().saturating_sub(1)).max(after);
-        let filter = Filter::categories([Category::Run, Category::Task]);
+        let streams: Vec<StreamId> = tasks.keys().copied().collect();
         Ok(Some(Self {
             run,
             tasks,
-            subscription: journal.subscribe(begin, filter).with_batch(BATCH),
+            subscription: RunSubscription::open(journal, run, streams, head, begin).await?,
             waiting: VecDeque::new(),
             over: ended.is_some_and(|ended| ended <= after),
         }))
@@ -76,7 +75,7 @@ impl FollowedRun {
     pub async fn next(&mut self) -> Result<Option<Told>, ReadError> {
         while !self.over {
             let Some(recorded) = self.waiting.pop_front() else {
-                self.waiting.extend(self.subscription.next().await?.events);
+                self.waiting.extend(self.subscription.next().await?);
                 continue;
             };
             if let Some(told) = self.told(recorded)? {

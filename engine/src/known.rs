@@ -61,7 +61,7 @@ impl Known {
         Filter {
             categories: vec![Category::Run, Category::Slots, Category::Limit, Category::Hold, Category::Budget],
             types: TYPES.iter().map(|name| (*name).to_owned()).collect(),
-            stream: None,
+            ..Filter::default()
         }
     }
 

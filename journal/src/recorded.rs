@@ -5,6 +5,7 @@ use bytes::Bytes;
 use domain::{Actor, Category, CommandId, Event, EventId, StreamId, Timestamp};
 use uuid::Uuid;
 
+use crate::of_run::OfRun;
 use crate::wire;
 
 /// A place in the whole journal: opaque and ordered, never assumed dense.
@@ -126,6 +127,8 @@ pub struct Filter {
     pub types: Vec<String>,
     /// Only of this stream.
     pub stream: Option<StreamId>,
+    /// Only of this run and its tasks.
+    pub of_run: Option<OfRun>,
 }
 
 impl Filter {
@@ -135,6 +138,7 @@ impl Filter {
         (self.categories.is_empty() || self.categories.contains(&event.stream.category))
             && (self.types.is_empty() || self.types.contains(&event.event_type))
             && self.stream.is_none_or(|stream| stream == event.stream)
+            && self.of_run.as_ref().is_none_or(|of_run| of_run.matches(event))
     }
 
     /// Everything of these categories.

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use domain::StreamId;
+
 use crate::{Filter, Position, ReadError, RecordedEvent};
 
 /// What a subscription brings at a time; it may be empty, and then says only how far it has looked.
@@ -64,6 +66,19 @@ impl Subscription {
     pub fn quiet(mut self) -> Self {
         self.quiet = true;
         self
+    }
+
+    /// Whether a task is known to be of the run that is followed.
+    pub(crate) fn knows(&self, task: StreamId) -> bool {
+        self.filter.of_run.as_ref().is_some_and(|of_run| of_run.tasks.contains(&task))
+    }
+
+    /// Follows this task of the run as well, after a position that the subscription has reached.
+    pub(crate) fn learn(&mut self, task: StreamId, after: Position) {
+        if let Some(of_run) = &mut self.filter.of_run {
+            Arc::make_mut(&mut of_run.tasks).insert(task);
+            self.position = after;
+        }
     }
 
     /// How far it has come.

@@ -3,6 +3,7 @@
 mod append;
 mod cqrs;
 mod follow;
+mod of_run;
 mod origin;
 mod read;
 

@@ -132,6 +132,7 @@ impl EventFilter {
             categories: filter.categories.into_iter().map(Category::domain).collect(),
             types: filter.types,
             stream: filter.stream.as_ref().map(stream_id).transpose()?,
+            of_run: None,
         })
     }
 }

@@ -31,12 +31,13 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 15] = [
+const PARSED: [&str; 16] = [
     "readers",
     "patience_seconds",
     "drain_seconds",
     "takeover_seconds",
     "requests_per_minute",
+    "max_connections",
     "latency_ms",
     "default_platforms",
     "more_keys",
@@ -241,6 +242,7 @@ fn check(config: &Config) -> Result<(), Error> {
     }
     let mut ranges = [
         ("webhooks.timeout_seconds", config.webhooks.timeout_seconds, 1, 60),
+        ("graphql.max_connections", u64::try_from(config.graphql.max_connections).unwrap_or(u64::MAX), 1, 1_000_000),
         ("journal.readers", u64::from(config.journal.readers), 1, 100),
         ("seals.every_events", config.seals.every_events, 1, 1_000_000),
         ("seals.within_seconds", config.seals.within_seconds, 1, 86_400),

@@ -370,11 +370,20 @@ pub(crate) struct Catalog {
 }
 
 /// What GraphQL carries out.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Graphql {
     /// A folder of `.graphql` files with documents that requests may name by their SHA-256.
     pub(crate) documents: Option<PathBuf>,
     /// Whether nothing but these documents is carried out.
     pub(crate) only_listed: bool,
+    /// How many WebSocket connections and event streams there may be at once, 1 to 1,000,000; fewer when the system
+    /// allows no more open files.
+    pub(crate) max_connections: usize,
+}
+
+impl Default for Graphql {
+    fn default() -> Self {
+        Self { documents: None, only_listed: false, max_connections: 12_000 }
+    }
 }

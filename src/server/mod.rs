@@ -10,6 +10,7 @@ mod documents;
 mod error;
 mod events;
 mod explorer;
+pub(crate) mod files;
 mod graphql;
 mod guard;
 pub(crate) mod health;

@@ -24,6 +24,7 @@ mod openai;
 mod platforms;
 mod program;
 mod refusals;
+mod subscribers;
 mod triggers;
 mod under_load;
 mod webhooks;

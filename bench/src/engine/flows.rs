@@ -11,17 +11,17 @@ use domain::{Actor, Bilingual, Definition, RetryPolicy, Step, StepName};
 use serde_json::json;
 
 /// Ten steps, one after the other.
-pub(super) const SEQ10: &str = "seq10";
+pub(crate) const SEQ10: &str = "seq10";
 /// Forty steps, one after the other.
 pub(super) const FLOW40: &str = "flow40";
 /// A hundred steps at the same time.
 pub(super) const FAN100: &str = "fan100";
 /// Lists of a thousand elements, one after the other.
-pub(super) const LONG: &str = "long";
+pub(crate) const LONG: &str = "long";
 /// How many of them.
 const LISTS: usize = 50;
 /// One step that waits for a day.
-pub(super) const DAY: &str = "day";
+pub(crate) const DAY: &str = "day";
 /// One step that waits until a moment.
 pub(super) const MOMENT: &str = "moment";
 

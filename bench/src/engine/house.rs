@@ -79,7 +79,7 @@ impl House {
     }
 
     /// The same with an input of its own.
-    pub(super) async fn run_with(&self, workflow: &str, input: Value) -> anyhow::Result<RunId> {
+    pub(crate) async fn run_with(&self, workflow: &str, input: Value) -> anyhow::Result<RunId> {
         run(self.commands.clone(), workflow, input, self.waiting.clone()).await
     }
 
@@ -100,7 +100,7 @@ impl House {
     }
 
     /// Starts runs that wait, and waits for none; their ids.
-    pub(super) async fn start_all(
+    pub(crate) async fn start_all(
         &self,
         workflow: &'static str,
         inputs: Vec<Value>,
@@ -122,7 +122,7 @@ impl House {
     }
 
     /// Waits until the read models have taken in everything.
-    pub(super) async fn settle(&self) -> anyhow::Result<()> {
+    pub(crate) async fn settle(&self) -> anyhow::Result<()> {
         let head = self.open.journal.head().await?;
         Ok(self.projections.queries().wait_for(head, Duration::from_secs(300)).await?)
     }

@@ -17,6 +17,7 @@ use crate::report::{Report, per_second, quantile_ms};
 use crate::store::Store;
 use crate::{cpu, raw};
 
+pub(crate) use flows::{DAY, LONG, SEQ10};
 pub(crate) use house::House;
 
 const STEPS: usize = 10;

@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicI32};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::failure::{self, Meaning};
 use super::rows;
+use super::waiting::Waiting;
 use crate::subscription::Follow;
 use crate::{Batch, Filter, Page, Position, ReadError, RecordedEvent};
 
@@ -29,7 +30,7 @@ pub(super) struct Feed {
     tail: RwLock<Tail>,
     seen: watch::Sender<Seen>,
     /// Those who wait for wanted events alone. Locked after the tail.
-    quiet: Mutex<Vec<Quiet>>,
+    waiting: Waiting,
     pool: PgPool,
     /// How many processes listen, as last heard.
     pub(super) listeners: AtomicI32,
@@ -41,14 +42,6 @@ pub(super) struct Feed {
 struct Seen {
     head: Position,
     closed: bool,
-}
-
-/// Somebody who wants to know of some events only, and has seen all others up to `after`.
-struct Quiet {
-    filter: Filter,
-    after: Position,
-    /// Takes the position up to which nothing was wanted.
-    wake: oneshot::Sender<Position>,
 }
 
 struct Tail {
@@ -118,7 +111,7 @@ impl Feed {
         Self {
             tail: RwLock::new(tail),
             seen: watch::Sender::new(Seen { head, closed: false }),
-            quiet: Mutex::new(Vec::new()),
+            waiting: Waiting::default(),
             pool,
             listeners: AtomicI32::new(1),
             listening: AtomicBool::new(false),
@@ -136,22 +129,9 @@ impl Feed {
         let before = tail.head();
         events.iter().for_each(|event| tail.push(event));
         self.announce(tail.head());
-        self.wake(|quiet| {
-            let new = events.iter().filter(|event| event.position.as_u64() > before);
-            new.clone().any(|event| quiet.filter.matches(event)).then(|| quiet.after.max(Position::from_u64(before)))
-        });
-    }
-
-    /// Wakes those for whom `from` says from where to read on. Called under the lock of the tail.
-    fn wake(&self, from: impl Fn(&Quiet) -> Option<Position>) {
-        let mut quiet = self.quiet.lock();
-        for waiting in std::mem::take(&mut *quiet) {
-            match from(&waiting) {
-                // Who has gone away needs no waking.
-                Some(position) => drop(waiting.wake.send(position)),
-                None if waiting.wake.is_closed() => {}
-                None => quiet.push(waiting),
-            }
+        match events.iter().find(|event| event.position.as_u64() > before) {
+            Some(event) if event.position.as_u64() > before + 1 => self.waiting.wake_all(),
+            _ => self.waiting.tell(events, Position::from_u64(before)),
         }
     }
 
@@ -161,7 +141,7 @@ impl Feed {
         if head.as_u64() > tail.head() {
             tail.reset(head.as_u64());
             self.announce(tail.head());
-            self.wake(|quiet| Some(quiet.after));
+            self.waiting.wake_all();
         }
     }
 
@@ -179,8 +159,10 @@ impl Feed {
 
     /// No more events will come.
     pub(super) fn close(&self) {
+        // Nobody takes a place meanwhile who has not seen that it is closed.
+        let _tail = self.tail.write();
         self.seen.send_modify(|seen| seen.closed = true);
-        self.quiet.lock().clear();
+        self.waiting.close();
     }
 
     /// All events after a position, when they are in memory.
@@ -272,17 +254,23 @@ impl Follow for Feed {
     }
 
     async fn next_wanted(&self, mut after: Position, filter: &Filter, limit: usize) -> Result<Batch, ReadError> {
+        if after > self.head() {
+            // The database knew of more than this process has heard of yet.
+            let mut seen = self.seen.subscribe();
+            let now = *seen.wait_for(|seen| seen.closed || seen.head >= after).await.map_err(|_| ReadError::Closed)?;
+            if now.head < after {
+                return Err(ReadError::Closed);
+            }
+        }
         loop {
-            let woken = {
+            let seat = {
                 // Nothing is published meanwhile.
                 let tail = self.tail.read();
                 let page = tail.page(after, filter, limit);
                 let head = Position::from_u64(tail.head());
                 match page {
                     Some(page) if page.events.is_empty() && page.position == head && !self.seen.borrow().closed => {
-                        let (wake, woken) = oneshot::channel();
-                        self.quiet.lock().push(Quiet { filter: filter.clone(), after: head, wake });
-                        woken
+                        self.waiting.enter(filter, head)
                     }
                     Some(page) if page.events.is_empty() && page.position == head => return Err(ReadError::Closed),
                     Some(Page { events, position }) => {
@@ -292,7 +280,7 @@ impl Follow for Feed {
                     None => break,
                 }
             };
-            after = woken.await.map_err(|_| ReadError::Closed)?;
+            after = seat.woken().await.ok_or(ReadError::Closed)?;
         }
         self.next(after, filter, limit).await
     }

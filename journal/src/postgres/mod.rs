@@ -19,6 +19,7 @@ mod presence;
 mod rows;
 mod session;
 mod snapshots;
+mod waiting;
 mod writer;
 
 use std::sync::Arc;

@@ -116,7 +116,7 @@ pub(super) async fn page(
     let names: Vec<_> = filter.categories.iter().map(|category| category.name().to_owned()).collect();
     let (categories, types) = (wanted(&names), wanted(&filter.types));
     let from = signed(after.as_u64());
-    let (until, (events, full)) = if let Some(stream) = filter.stream {
+    let (until, (mut events, full)) = if let Some(stream) = filter.stream {
         let query = rows!(
             r#"WHERE stream = $1 AND category = $2 AND position > $3 AND position <= $4
             AND ($5::text[] IS NULL OR event_type = ANY($5)) ORDER BY revision LIMIT $6"#,
@@ -148,6 +148,9 @@ pub(super) async fn page(
     };
     let cut = full || events.len() >= limit;
     let position = events.last().filter(|_| cut).map_or(until, |event: &Arc<RecordedEvent>| event.position);
+    if filter.of_run.is_some() {
+        events.retain(|event| filter.matches(event));
+    }
     Ok(Page { events, position })
 }
 

@@ -199,3 +199,25 @@ async fn a_killed_node_leaves_the_others_working() {
     third.journal.append(append(agent(), Expected::NoStream, &["c"])).await.unwrap();
     assert_eq!(follow(&left, 3).await, [1, 2, 3]);
 }
+
+/// Whoever has asked the database for the end of the journal may know of more than the process has heard of. One thread
+/// does everything here, so a subscription that does not wait for the news keeps them from coming.
+#[tokio::test]
+async fn goes_on_after_what_the_process_has_not_heard_of_yet() {
+    let database = Database::create().await;
+    let nodes = [Node::open(database.url()).await, Node::open(database.url()).await];
+    until_listening(&database, 2).await;
+    for round in 0..30 {
+        let (stream, text) = (agent(), round.to_string());
+        let done = nodes[0].journal.append(append(stream, Expected::NoStream, &["before", &text])).await.unwrap();
+        let filter = Filter { stream: Some(stream), ..Filter::default() };
+        let mut subscription = nodes[1].journal.subscribe(done.position, filter).quiet();
+        let append = nodes[0].journal.append(append(stream, Expected::Exists, &["after"]));
+        let (batch, done) = tokio::join!(subscription.next(), append);
+        let (mut batch, done) = (batch.unwrap(), done.unwrap());
+        while batch.events.is_empty() {
+            batch = subscription.next().await.unwrap();
+        }
+        assert_eq!(positions(&batch.events), [done.position.as_u64()]);
+    }
+}

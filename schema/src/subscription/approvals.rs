@@ -10,7 +10,7 @@ use journal::{Filter, Journal, RecordedEvent};
 use projections::{ApprovalRow, Past, Queries};
 use uuid::Uuid;
 
-use super::{Teller, beginning, follow};
+use super::{Source, Teller, beginning, follow};
 use crate::approval::{Approval, ApprovalFilter};
 use crate::as_of;
 use crate::failure::{self, Caller};
@@ -68,7 +68,8 @@ impl FollowedApprovals {
             filter: filter.unwrap_or_default().into(),
             correlation: Caller::of(context)?.correlation,
         };
-        follow(context, after, Filter::categories([Category::Run]), teller, vec![])
+        let source = Source::all(context, after, Filter::categories([Category::Run]))?;
+        follow(context, source, teller, vec![])
     }
 }
 

@@ -8,7 +8,7 @@ use futures_util::Stream;
 use journal::{Filter, RecordedEvent};
 use uuid::Uuid;
 
-use super::{Teller, beginning, follow};
+use super::{Source, Teller, beginning, follow};
 use crate::as_of;
 use crate::failure::{self, Caller};
 use crate::scalar::{Count, DateTime, NanoUsd, Position};
@@ -64,7 +64,8 @@ impl FollowedCosts {
         let types = ["task.attempt_succeeded", "task.attempt_failed", "task.attempt_lost", "task.attempt_late"];
         let types = types.map(str::to_owned).into();
         let filter = Filter { types, ..Filter::categories([Category::Task]) };
-        follow(context, after, filter, Ticker { correlation: Caller::of(context)?.correlation }, vec![])
+        let teller = Ticker { correlation: Caller::of(context)?.correlation };
+        follow(context, Source::all(context, after, filter)?, teller, vec![])
     }
 }
 

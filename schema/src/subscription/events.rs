@@ -9,7 +9,7 @@ use domain::{
 };
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
-use journal::{Filter, Journal, RecordedEvent};
+use journal::{Journal, RecordedEvent, RunSubscription};
 use uuid::Uuid;
 
 use super::BATCH;
@@ -49,15 +49,14 @@ impl FollowedEvents {
         let journal = Arc::clone(context.data::<Arc<dyn Journal>>()?);
         let after = after_position.map_or(journal::Position::START, |position| position.0);
         let run = RunId::from_uuid(run_id);
-        let followed = Followed::of(&*journal, run).await.map_err(|error| failure::read(correlation, &error))?;
-        let Some(followed) = followed else {
+        let failed = |error: journal::ReadError| failure::read(correlation, &error);
+        let head = journal.head().await.map_err(failed)?;
+        let Some(followed) = Followed::of(&*journal, run).await.map_err(failed)? else {
             return Err(failure::refused("RUN_NOT_FOUND", format!("there is no run {run}")));
         };
-        // Nothing of the run stands before its first event, so the journal before it need not be read.
-        let before_start = journal::Position::from_u64(followed.first.as_u64().saturating_sub(1));
         let over = followed.ended.is_some_and(|ended| ended <= after);
-        let filter = Filter::categories([Category::Run, Category::Task]);
-        let cursor = Cursor::new(&*journal, after.max(before_start), filter);
+        let source = followed.from(&*journal, head, after).await.map_err(failed)?;
+        let cursor = Cursor { source: Source::Run(source), waiting: VecDeque::new() };
         let progress = Progress::of(context);
         Ok(try_unfold((cursor, followed, over), move |(mut cursor, mut followed, over)| {
             let progress = progress.clone();
@@ -95,7 +94,9 @@ impl FollowedEvents {
             None => journal.head().await.map_err(|error| failure::read(correlation, &error))?,
         };
         let progress = Progress::of(context);
-        Ok(try_unfold(Cursor::new(&*journal, after, filter), move |mut cursor| {
+        let source = Source::All(journal.subscribe(after, filter).with_batch(BATCH).quiet());
+        let cursor = Cursor { source, waiting: VecDeque::new() };
+        Ok(try_unfold(cursor, move |mut cursor| {
             let progress = progress.clone();
             async move {
                 let recorded = cursor.next().await.map_err(|error| failure::read(correlation, &error))?;
@@ -106,23 +107,27 @@ impl FollowedEvents {
     }
 }
 
-/// A subscription of the journal, event by event.
+/// A subscription, event by event.
 struct Cursor {
-    subscription: journal::Subscription,
+    source: Source,
     waiting: VecDeque<Arc<RecordedEvent>>,
 }
 
-impl Cursor {
-    fn new(journal: &dyn Journal, after: journal::Position, filter: Filter) -> Self {
-        Self { subscription: journal.subscribe(after, filter).with_batch(BATCH), waiting: VecDeque::new() }
-    }
+enum Source {
+    All(journal::Subscription),
+    Run(RunSubscription),
+}
 
+impl Cursor {
     async fn next(&mut self) -> Result<Arc<RecordedEvent>, journal::ReadError> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
                 return Ok(event);
             }
-            self.waiting.extend(self.subscription.next().await?.events);
+            self.waiting.extend(match &mut self.source {
+                Source::All(subscription) => subscription.next().await?.events,
+                Source::Run(subscription) => subscription.next().await?,
+            });
         }
     }
 }
@@ -133,7 +138,7 @@ pub(super) struct Followed {
     /// The tasks that were created for the run, and their steps.
     tasks: HashMap<StreamId, String>,
     /// Where its first event stands. Tasks that start with the run stand before its start.
-    pub(super) first: journal::Position,
+    first: journal::Position,
     pub(super) ended: Option<journal::Position>,
 }
 
@@ -179,6 +184,19 @@ impl Followed {
             }
         }
         Ok(found)
+    }
+
+    /// Follows the run after a position; `head` was the end of the journal before this was read.
+    pub(super) async fn from(
+        &self,
+        journal: &dyn Journal,
+        head: journal::Position,
+        after: journal::Position,
+    ) -> Result<RunSubscription, journal::ReadError> {
+        // Nothing of the run stands before its first event, so the journal before it need not be read.
+        let before_start = journal::Position::from_u64(self.first.as_u64().saturating_sub(1));
+        let tasks: Vec<StreamId> = self.tasks.keys().copied().collect();
+        RunSubscription::open(journal, self.run, tasks, head, after.max(before_start)).await
     }
 
     /// What is told of an event; nothing when it belongs to another run.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Error, MergedSubscription, Result};
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
-use journal::{Filter, Journal, Position, RecordedEvent};
+use journal::{Filter, Journal, Position, RecordedEvent, RunSubscription, Subscription as Followed};
 
 use crate::failure::{self, Caller};
 use crate::progress::Progress;
@@ -55,32 +55,50 @@ async fn beginning(context: &Context<'_>, after: Option<crate::scalar::Position>
     }
 }
 
+/// Where a teller's events come from.
+enum Source {
+    All(Followed),
+    Run(Box<RunSubscription>),
+}
+
+impl Source {
+    /// What a filter wants, after a position.
+    fn all(context: &Context<'_>, after: Position, filter: Filter) -> Result<Self> {
+        let journal: &Arc<dyn Journal> = crate::query::journal(context)?;
+        Ok(Self::All(journal.subscribe(after, filter).with_batch(BATCH).quiet()))
+    }
+
+    async fn next(&mut self) -> Result<Vec<Arc<RecordedEvent>>, journal::ReadError> {
+        match self {
+            Self::All(subscription) => Ok(subscription.next().await?.events),
+            Self::Run(subscription) => subscription.next().await,
+        }
+    }
+}
+
 /// Follows the journal and tells what a teller makes of it.
 fn follow<T: Teller>(
     context: &Context<'_>,
-    after: Position,
-    filter: Filter,
+    source: Source,
     teller: T,
     first: Vec<(Position, T::Answer)>,
 ) -> Result<impl Stream<Item = Result<T::Answer>> + use<T>> {
     let correlation = Caller::of(context)?.correlation;
     let progress = Progress::of(context);
-    let journal: &Arc<dyn Journal> = crate::query::journal(context)?;
-    let subscription = journal.subscribe(after, filter).with_batch(BATCH);
     let waiting = VecDeque::from(first);
-    Ok(try_unfold((subscription, teller, waiting), move |(mut subscription, mut teller, mut waiting)| {
+    Ok(try_unfold((source, teller, waiting), move |(mut source, mut teller, mut waiting)| {
         let progress = progress.clone();
         async move {
             loop {
                 if let Some((position, answer)) = waiting.pop_front() {
                     progress.reach(position);
-                    return Ok::<_, Error>(Some((answer, (subscription, teller, waiting))));
+                    return Ok::<_, Error>(Some((answer, (source, teller, waiting))));
                 }
                 if teller.is_over() {
                     return Ok(None);
                 }
-                let batch = subscription.next().await.map_err(|error| failure::read(correlation, &error))?;
-                waiting.extend(teller.tell(batch.events).await?);
+                let events = source.next().await.map_err(|error| failure::read(correlation, &error))?;
+                waiting.extend(teller.tell(events).await?);
             }
         }
     }))

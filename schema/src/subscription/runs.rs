@@ -11,7 +11,7 @@ use projections::{Past, Queries};
 use uuid::Uuid;
 
 use super::events::Followed;
-use super::{Teller, beginning, follow};
+use super::{Source, Teller, beginning, follow};
 use crate::as_of;
 use crate::failure::{self, Caller};
 use crate::query::{RunFilter, journal, queries};
@@ -73,23 +73,19 @@ impl FollowedRuns {
         #[graphql(desc = "Only what comes after this.")] after_position: Option<Position>,
     ) -> Result<impl Stream<Item = Result<RunUpdate>> + use<>> {
         let correlation = Caller::of(context)?.correlation;
-        let followed = Followed::of(&**journal(context)?, RunId::from_uuid(run_id)).await;
-        let followed = followed.map_err(|error| failure::read(correlation, &error))?;
-        let Some(followed) = followed else {
+        let failed = |error: journal::ReadError| failure::read(correlation, &error);
+        let journal = &**journal(context)?;
+        let head = beginning(context, None).await?;
+        let Some(followed) = Followed::of(journal, RunId::from_uuid(run_id)).await.map_err(failed)? else {
             return Err(failure::refused("RUN_NOT_FOUND", format!("there is no run {run_id}")));
         };
         let (after, first) = match after_position {
-            Some(Position(position)) => {
-                (position.max(journal::Position::from_u64(followed.first.as_u64().saturating_sub(1))), vec![])
-            }
-            None => {
-                let head = beginning(context, None).await?;
-                (head, vec![(head, RunUpdate { position: head.into(), run_id })])
-            }
+            Some(Position(position)) => (position, vec![]),
+            None => (head, vec![(head, RunUpdate { position: head.into(), run_id })]),
         };
         let over = followed.ended.is_some_and(|ended| ended <= after);
-        let filter = Filter::categories([Category::Run, Category::Task]);
-        follow(context, after, filter, OneRun { followed, run_id, correlation, over }, first)
+        let source = Source::Run(Box::new(followed.from(journal, head, after).await.map_err(failed)?));
+        follow(context, source, OneRun { followed, run_id, correlation, over }, first)
     }
 
     /// Runs of a list as they change: each that is in the list when something happens to it, and each that leaves it.
@@ -108,7 +104,8 @@ impl FollowedRuns {
             filter: filter.unwrap_or_default().into(),
             correlation: Caller::of(context)?.correlation,
         };
-        follow(context, after, Filter::categories([Category::Run]), teller, vec![])
+        let source = Source::all(context, after, Filter::categories([Category::Run]))?;
+        follow(context, source, teller, vec![])
     }
 }
 

@@ -1,0 +1,138 @@
+//! The question that everybody asks: one run with its steps and their tasks.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::http::{Client, body};
+use super::postgraphile::PostGraphile;
+use super::server::Server;
+use crate::report::{Report, per_second, quantile_ms};
+use crate::store::Database;
+
+/// How many ask at the same time.
+const CLIENTS: usize = 200;
+/// How many requests of all clients together come in a second when they take their time.
+const PACE: u32 = 1000;
+/// The steps of each run.
+const STEPS: usize = 10;
+
+const OURS: &str = "query Run($id: UUID!) { run(id: $id) { runId workflowKey version status simulated actor
+    startedAt endedAt input output steps { name status startedAt endedAt output task { taskId status agentId
+    templateId createdAt endedAt attemptCount parameters } } } }";
+const THEIRS: &str = "query Run($id: UUID!) { runById(id: $id) { id workflowKey version status simulated actor
+    startedAt endedAt input output stepsByRunIdList { step status startedAt endedAt output taskByTaskId { id
+    status agentId templateId createdAt endedAt attempts parameters } } } }";
+
+/// What many clients saw.
+struct Seen {
+    requests: f64,
+    times: Vec<Duration>,
+}
+
+pub(super) async fn measure(server: &Server, database: &Database, report: &mut Report) -> anyhow::Result<()> {
+    let runs: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM read_runs.runs WHERE status = 'completed' ORDER BY id")
+        .fetch_all(&database.pool)
+        .await?;
+    anyhow::ensure!(!runs.is_empty(), "there are no runs to ask for");
+    let mut ours = ask(&server.address, OURS, &["run", "steps", "task"], &runs, report, None).await?;
+    let mut paced = ask(&server.address, OURS, &["run", "steps", "task"], &runs, report, Some(PACE)).await?;
+    let theirs = match PostGraphile::start(database).await {
+        Ok(peer) => {
+            let path = ["runById", "stepsByRunIdList", "taskByTaskId"];
+            let seen = ask(&peer.address, THEIRS, &path, &runs, report, None).await;
+            let slowly = ask(&peer.address, THEIRS, &path, &runs, report, Some(PACE)).await;
+            peer.stop().await?;
+            Some((seen?, slowly?))
+        }
+        Err(error) => {
+            eprintln!("answers.run has no reference: {error:#}");
+            None
+        }
+    };
+    let (mut theirs, mut theirs_paced) = theirs.unzip();
+    report.add("answers.run", ours.requests, "requests/s", theirs.as_ref().map(|theirs| theirs.requests));
+    for (name, quantile, paced_too) in
+        [("answers.run.p50", 0.5, "answers.run.paced.p50"), ("answers.run.p99", 0.99, "answers.run.paced.p99")]
+    {
+        let reference = theirs.as_mut().map(|theirs| quantile_ms(&mut theirs.times, quantile));
+        report.add(name, quantile_ms(&mut ours.times, quantile), "ms", reference);
+        let reference = theirs_paced.as_mut().map(|theirs| quantile_ms(&mut theirs.times, quantile));
+        report.add(paced_too, quantile_ms(&mut paced.times, quantile), "ms", reference);
+    }
+    Ok(())
+}
+
+/// Every client asks for one run after the other; with a pace, at set times, and what is late counts from when it
+/// should have been asked.
+async fn ask(
+    address: &str,
+    query: &str,
+    path: &[&str; 3],
+    runs: &[Uuid],
+    report: &Report,
+    pace: Option<u32>,
+) -> anyhow::Result<Seen> {
+    let bodies: Arc<Vec<Bytes>> = Arc::new(runs.iter().map(|id| body(query, &json!({ "id": id }))).collect());
+    let first = bodies.first().cloned().context("no runs")?;
+    let mut one = Client::open(address).await?;
+    let answer = one.post(first).await?;
+    let size = answer.len();
+    is_whole(&answer, path)?;
+    let warm = Duration::from_secs(if report.quick { 1 } else { 5 });
+    let whole = warm + Duration::from_secs(if report.quick { 2 } else { 15 });
+    let begun = Instant::now();
+    let mut clients: JoinSet<anyhow::Result<Vec<Duration>>> = JoinSet::new();
+    for number in 0..CLIENTS {
+        let mut client = Client::open(address).await?;
+        let bodies = Arc::clone(&bodies);
+        clients.spawn(async move {
+            let mut times = Vec::new();
+            let mut pulse = pace.map(|pace| {
+                let every = Duration::from_secs(1) * u32::try_from(CLIENTS).unwrap_or(1) / pace;
+                let offset = every * u32::try_from(number).unwrap_or(0) / u32::try_from(CLIENTS).unwrap_or(1);
+                tokio::time::interval_at(tokio::time::Instant::now() + offset, every)
+            });
+            let mut next = number * 7919;
+            while begun.elapsed() < whole {
+                let started = match &mut pulse {
+                    Some(pulse) => pulse.tick().await.into_std(),
+                    None => Instant::now(),
+                };
+                next += 1;
+                let body = bodies.get(next % bodies.len()).cloned().unwrap_or_default();
+                let answer = client.post(body).await?;
+                // All answers are about as long as the first, which was looked at.
+                anyhow::ensure!(
+                    answer.len() * 10 > size * 9 && answer.len() * 10 < size * 11,
+                    "an answer is another: {}",
+                    String::from_utf8_lossy(&answer)
+                );
+                if begun.elapsed() >= warm {
+                    times.push(started.elapsed());
+                }
+            }
+            Ok(times)
+        });
+    }
+    let mut times = Vec::new();
+    while let Some(done) = clients.join_next().await {
+        times.extend(done??);
+    }
+    Ok(Seen { requests: per_second(times.len(), whole - warm), times })
+}
+
+/// Whether an answer has a run with all its steps and all their tasks.
+fn is_whole(answer: &[u8], [run, steps, task]: &[&str; 3]) -> anyhow::Result<()> {
+    let answer: Value = serde_json::from_slice(answer)?;
+    let found = answer.get("data").and_then(|data| data.get(run)).and_then(|run| run.get(steps));
+    let found = found.and_then(Value::as_array).context(format!("no steps in {answer}"))?;
+    let tasks = found.iter().filter(|step| step.get(task).is_some_and(Value::is_object)).count();
+    anyhow::ensure!(tasks == STEPS, "{tasks} of {STEPS} tasks in {answer}");
+    Ok(())
+}
