@@ -64,8 +64,7 @@ async fn told(mut socket: Socket, field: &str, mut last: impl FnMut(&Value) -> b
 async fn start(client: reqwest::Client, url: String) -> Uuid {
     let input = json!({ "workflow": "welcome", "input": { "file": "The office moves on 3 May." } });
     let body = json!({ "query": START, "variables": { "input": input } });
-    let answer: Value =
-        client.post(format!("{url}/graphql")).json(&body).send().await.unwrap().json().await.unwrap();
+    let answer: Value = client.post(format!("{url}/graphql")).json(&body).send().await.unwrap().json().await.unwrap();
     answer["data"]["startRun"]["runId"].as_str().unwrap_or_else(|| panic!("{answer}")).parse().unwrap()
 }
 
