@@ -98,9 +98,8 @@ impl RunSubscription {
             return Ok(self.past.drain(..count).collect());
         }
         let mut events = self.subscription.next().await?.events;
-        let new = events.iter().position(|event| {
-            run_of(event) == Some(self.run) && !self.subscription.knows(event.stream)
-        });
+        let new =
+            events.iter().position(|event| run_of(event) == Some(self.run) && !self.subscription.knows(event.stream));
         if let Some(index) = new {
             // What comes after the beginning of a task was looked through without knowing of it, so once more.
             events.truncate(index + 1);

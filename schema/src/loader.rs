@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::{Context, Result};
@@ -219,7 +220,10 @@ impl Loaders {
 
     fn over(source: Source) -> Self {
         let tracker = TaskTracker::new();
-        Self { loader: Arc::new(DataLoader::new(Reader { source }, move |batch| tracker.spawn(batch))) }
+        // What is asked for at the same time is gathered while the batch's task waits for its turn; to wait longer than
+        // that would only add to every answer, once for each level.
+        let loader = DataLoader::new(Reader { source }, move |batch| tracker.spawn(batch)).delay(Duration::ZERO);
+        Self { loader: Arc::new(loader) }
     }
 
     /// Those of the moment that the question is about.

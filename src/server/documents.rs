@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use actix_web::http::StatusCode;
 use anyhow::Context;
 use async_graphql::Request;
+use async_graphql::parser::types::ExecutableDocument;
 use lru::LruCache;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -22,18 +23,31 @@ const REMEMBERED: NonZeroUsize = match NonZeroUsize::new(1000) {
 };
 /// How long a document may be that is remembered, in bytes.
 const LONGEST: usize = 64 * 1024;
+/// How many documents are kept parsed, because most clients send the same ones again and again, and how long one may be
+/// for that, in bytes.
+const PARSED: NonZeroUsize = match NonZeroUsize::new(250) {
+    Some(number) => number,
+    None => NonZeroUsize::MIN,
+};
+const LONGEST_PARSED: usize = 8 * 1024;
 
 /// The documents that requests may name.
 pub(crate) struct Documents {
     listed: HashMap<String, Arc<str>>,
     only_listed: bool,
     remembered: Mutex<LruCache<String, Arc<str>>>,
+    parsed: Mutex<LruCache<String, Arc<ExecutableDocument>>>,
 }
 
 impl Default for Documents {
     /// None are listed, and all are allowed.
     fn default() -> Self {
-        Self { listed: HashMap::new(), only_listed: false, remembered: Mutex::new(LruCache::new(REMEMBERED)) }
+        Self {
+            listed: HashMap::new(),
+            only_listed: false,
+            remembered: Mutex::new(LruCache::new(REMEMBERED)),
+            parsed: Mutex::new(LruCache::new(PARSED)),
+        }
     }
 }
 
@@ -85,6 +99,27 @@ impl Documents {
 
     /// Puts the document that a request names into it, and refuses what is not allowed.
     pub(super) fn resolve(&self, request: &mut Request) -> Result<(), Refusal> {
+        self.find(request)?;
+        self.parse(request);
+        Ok(())
+    }
+
+    /// Gives a request its document parsed, when that was done before. What is no document is told when it is executed.
+    fn parse(&self, request: &mut Request) {
+        if request.query.len() > LONGEST_PARSED {
+            return;
+        }
+        let lock = || self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().get(request.query.as_str()).map(Arc::clone);
+        if let Some(document) = known {
+            request.set_parsed_query(document.as_ref().clone());
+        } else if let Ok(document) = request.parsed_query() {
+            let document = Arc::new(document.clone());
+            lock().put(request.query.clone(), document);
+        }
+    }
+
+    fn find(&self, request: &mut Request) -> Result<(), Refusal> {
         let named = match request.extensions.remove("persistedQuery") {
             None => None,
             Some(value) => Some(async_graphql::from_value::<Named>(value).map_err(|_| UNREADABLE)?),
@@ -182,6 +217,21 @@ mod tests {
         let mut named = request("", Some(&name));
         assert_eq!(documents.resolve(&mut named), Ok(()));
         assert_eq!(named.query, query);
+    }
+
+    #[test]
+    fn a_document_is_parsed_as_what_it_says_every_time() {
+        let documents = Documents::default();
+        for _ in 0..3 {
+            for (query, field) in [("{ journalHead }", "journalHead"), ("{ position }", "position")] {
+                let mut asked = request(query, None);
+                assert_eq!(documents.resolve(&mut asked), Ok(()));
+                assert!(format!("{:?}", asked.parsed_query().unwrap()).contains(field));
+            }
+            let mut broken = request("{ journalHead", None);
+            assert_eq!(documents.resolve(&mut broken), Ok(()));
+            assert!(broken.parsed_query().is_err());
+        }
     }
 
     #[test]

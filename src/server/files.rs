@@ -20,7 +20,11 @@ pub(crate) fn make_room(connections: usize) -> usize {
     }
     let Some(current) = current.filter(|current| *current < wanted) else { return connections };
     let room = usize::try_from(current.saturating_sub(RESERVE)).unwrap_or(usize::MAX).max(1);
-    tracing::info!(open_files = current, connections = room, "fewer lasting connections than configured, by the system's limit");
+    tracing::info!(
+        open_files = current,
+        connections = room,
+        "fewer lasting connections than configured, by the system's limit"
+    );
     room
 }
 

@@ -49,7 +49,7 @@ async fn hear(socket: &mut Socket) -> Value {
 }
 
 /// The positions of what is told until a field says that it was the last.
-async fn told(mut socket: Socket, field: &str, last: impl Fn(&Value) -> bool) -> Vec<i64> {
+async fn told(mut socket: Socket, field: &str, mut last: impl FnMut(&Value) -> bool) -> Vec<i64> {
     let mut positions: Vec<i64> = Vec::new();
     loop {
         let message = hear(&mut socket).await;
@@ -64,8 +64,7 @@ async fn told(mut socket: Socket, field: &str, last: impl Fn(&Value) -> bool) ->
 async fn start(client: reqwest::Client, url: String) -> Uuid {
     let input = json!({ "workflow": "welcome", "input": { "file": "The office moves on 3 May." } });
     let body = json!({ "query": START, "variables": { "input": input } });
-    let answer: Value =
-        client.post(format!("{url}/graphql")).json(&body).send().await.unwrap().json().await.unwrap();
+    let answer: Value = client.post(format!("{url}/graphql")).json(&body).send().await.unwrap().json().await.unwrap();
     answer["data"]["startRun"]["runId"].as_str().unwrap_or_else(|| panic!("{answer}")).parse().unwrap()
 }
 
@@ -107,12 +106,10 @@ async fn three_hundred_subscribers_miss_nothing() {
     for _ in 0..JOURNALS {
         let socket = subscribe(&server.url, JOURNAL, json!({})).await;
         journals.spawn(async move {
-            let ended = std::cell::Cell::new(0);
+            let mut ended = 0;
             told(socket, "journal", |event| {
-                if event["type"] == "run.completed" {
-                    ended.set(ended.get() + 1);
-                }
-                ended.get() == RUNS
+                ended += usize::from(event["type"] == "run.completed");
+                ended == RUNS
             })
             .await
         });

@@ -31,12 +31,8 @@ const RUN: [&str; 5] =
     ["answers.run", "answers.run.p50", "answers.run.p99", "answers.run.paced.p50", "answers.run.paced.p99"];
 const SUBSCRIBE: [&str; 2] = ["answers.subscribe.p50", "answers.subscribe.p99"];
 const AS_OF: [&str; 2] = ["answers.asof", "answers.asof.p99"];
-const FRESHNESS: [&str; 4] = [
-    "answers.freshness.load",
-    "answers.freshness.p50",
-    "answers.freshness.p99",
-    "answers.freshness.query.p99",
-];
+const FRESHNESS: [&str; 4] =
+    ["answers.freshness.load", "answers.freshness.p50", "answers.freshness.p99", "answers.freshness.query.p99"];
 const SUBSCRIBERS: [&str; 8] = [
     "answers.subscribers",
     "answers.subscribers.events",

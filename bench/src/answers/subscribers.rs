@@ -35,8 +35,7 @@ const RESERVE: u64 = 500;
 /// How long what was recorded may be on its way.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const JOURNAL: &str =
-    "subscription($after: Position) { journal(afterPosition: $after) { position type recordedAt } }";
+const JOURNAL: &str = "subscription($after: Position) { journal(afterPosition: $after) { position type recordedAt } }";
 
 /// What one subscriber got.
 struct Got {
@@ -120,13 +119,14 @@ pub(super) async fn measure(
     }
     let took = begun.elapsed();
     let open = server.rss_mb();
-    eprintln!("{count} subscribers after {:.1} s; the server has {open:.0} MB, {idle:.0} MB before", took.as_secs_f64());
+    eprintln!(
+        "{count} subscribers after {:.1} s; the server has {open:.0} MB, {idle:.0} MB before",
+        took.as_secs_f64()
+    );
 
     let seconds: u32 = if report.quick { 10 } else { 60 };
-    let (generated, rss) = tokio::join!(
-        generate(journal, runs, RATE * seconds),
-        watch(server, Duration::from_secs(seconds.into()))
-    );
+    let (generated, rss) =
+        tokio::join!(generate(journal, runs, RATE * seconds), watch(server, Duration::from_secs(seconds.into())));
     let (sent, lasted) = generated?;
     let head = journal.head().await?;
     let expected = expected(database, base, head).await?;

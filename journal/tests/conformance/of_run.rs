@@ -109,11 +109,8 @@ async fn follows_one_run_among_many_without_gap_or_repetition(journal: Arc<dyn J
     for (index, (early, (whole, rest))) in early.into_iter().zip(whole.into_iter().zip(rest)).enumerate() {
         let own: Vec<StreamId> =
             tasks[index].iter().chain(&more[index]).copied().chain([StreamId::from(runs[index])]).collect();
-        let expected: Vec<u64> = recorded
-            .iter()
-            .filter(|event| own.contains(&event.stream))
-            .map(|event| event.position.as_u64())
-            .collect();
+        let expected: Vec<u64> =
+            recorded.iter().filter(|event| own.contains(&event.stream)).map(|event| event.position.as_u64()).collect();
         assert_eq!(early.await.unwrap(), expected);
         assert_eq!(whole.await.unwrap(), expected);
         let after = expected.iter().filter(|position| **position > head.as_u64());
@@ -127,9 +124,11 @@ async fn wakes_only_for_the_run_that_is_followed(journal: Arc<dyn Journal>) {
     let mut subscription = RunSubscription::open(&*journal, mine, [], head, head).await.unwrap();
     // Given up and taken up again, while others do something.
     for _ in 0..20 {
-        assert!(tokio::time::timeout(Duration::from_millis(1), subscription.next()).await.map_or(true, |events| {
-            events.unwrap().is_empty()
-        }));
+        assert!(
+            tokio::time::timeout(Duration::from_millis(1), subscription.next())
+                .await
+                .map_or(true, |events| { events.unwrap().is_empty() })
+        );
         journal.append(parts(vec![created(task(), other), signalled(other)])).await.unwrap();
     }
     let done = journal.append(parts(vec![signalled(mine)])).await.unwrap();
