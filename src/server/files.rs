@@ -38,7 +38,7 @@ mod tests {
         assert_eq!(make_room(1), 1);
         let most = make_room(usize::MAX);
         if maximum < u64::MAX {
-            assert_eq!(u64::try_from(most).unwrap(), maximum.saturating_sub(RESERVE).max(1));
+            assert_eq!(u64::try_from(most).ok(), Some(maximum.saturating_sub(RESERVE).max(1)));
             assert_eq!(getrlimit(Resource::Nofile).current, Some(maximum));
         }
     }
