@@ -29,9 +29,10 @@ pub use compare::{Comparison, TableComparison};
 pub use error::Error;
 pub use past::Past;
 pub use queries::{
-    ApprovalFilter, CatalogFilter, DefinitionDiff, DeliveryFilter, Effort, FieldDiff, FoundRow, Page, Queries,
-    RunComparison, RunFilter, RunSide, StepChange, StepComparison, StepDiff, StepSide, UsageFilter, UsageGroups,
-    UsageRow, Window,
+    ApprovalFilter, ApprovalKey, AttemptFilter, AttemptKey, CatalogFilter, CatalogKey, DefinitionDiff, DeliveryFilter,
+    DeliveryKey, Effort, FieldDiff, FoundRow, HoldFilter, LimitFilter, Page, Place, Queries, RunComparison, RunFilter,
+    RunKey, RunSide, SortKey, StepChange, StepComparison, StepDiff, StepSide, TaskFilter, TaskKey, UsageFilter,
+    UsageGroups, UsageKey, UsageRow, Window,
 };
 pub use rebuild::Rebuilding;
 pub use rows::{

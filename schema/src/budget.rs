@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::failure;
 use crate::input::parse;
+use crate::order::BudgetOrder;
 use crate::scalar::{Count, DateTime, NanoUsd};
 use crate::status::{BudgetScope, BudgetWindow};
 
@@ -134,6 +135,34 @@ impl SetBudgetInput {
 }
 
 impl Budget {
+    /// Whether it counts this; every budget counts something.
+    pub(crate) fn counts(&self, scope: Option<BudgetScope>) -> bool {
+        scope.is_none_or(|scope| scope == self.scope)
+    }
+
+    /// Sorts budgets that come by key.
+    pub(crate) fn sort(budgets: &mut [Self], order: BudgetOrder) {
+        match order {
+            BudgetOrder::Key => {}
+            BudgetOrder::Used => budgets.sort_by_key(|budget| std::cmp::Reverse(budget.used_milli())),
+            BudgetOrder::Resets => {
+                budgets.sort_by_key(|budget| (budget.resets_at.is_none(), budget.resets_at.map(|at| at.0)));
+            }
+        }
+    }
+
+    /// How much of it is spent or set aside, in thousandths of the limit; nothing for a budget of each run.
+    fn used_milli(&self) -> Option<i128> {
+        let purse = self.purse.as_ref()?;
+        let money = |money: Option<NanoUsd>| money.map_or(0, |money| i128::from(money.0));
+        let tokens = |count: Option<Count>| count.map_or(0, |count| i128::from(count.0));
+        let used =
+            money(purse.spent) + money(purse.reserved) + tokens(purse.tokens_spent) + tokens(purse.tokens_reserved);
+        let limit = money(self.limit) + tokens(self.token_limit);
+        // Nothing more goes through where nothing may be spent.
+        Some((used * 1000).checked_div(limit).unwrap_or(1000))
+    }
+
     pub(crate) fn standing(standing: BudgetStanding) -> Result<Self> {
         let BudgetStanding { settings, purse, resets_at } = standing;
         let unit = settings.unit;

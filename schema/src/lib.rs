@@ -18,6 +18,7 @@ mod flow;
 mod input;
 mod loader;
 mod mutation;
+mod order;
 mod page;
 mod progress;
 mod query;

@@ -21,6 +21,7 @@ use crate::approval::{Approval, Decision};
 use crate::failure;
 use crate::flow::{Limit, Seat, Slots};
 use crate::run::{Pause, Run, Signal, Stall};
+use crate::scalar::NanoUsd;
 use crate::step::{Item, Step};
 use crate::task::{Attempt, Task};
 use crate::template::{Template, TemplateVersion};
@@ -123,6 +124,21 @@ many!(AttemptsOfTask => AttemptRow, attempts_of_tasks by task_id);
 many!(VersionsOfAgent => AgentVersionRow, agent_versions by agent_id);
 many!(VersionsOfTemplate => TemplateVersionRow, template_versions by template_id);
 many!(VersionsOfWorkflow => WorkflowVersionRow, workflow_versions by workflow_id);
+
+/// What a run costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct CostOfRun(Uuid);
+
+impl Loader<CostOfRun> for Reader {
+    type Value = i64;
+    type Error = Failed;
+
+    async fn load(&self, keys: &[CostOfRun]) -> Result<HashMap<CostOfRun, Self::Value>, Self::Error> {
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+        let costs = read!(self.costs_of_runs(&ids), "cost")?;
+        Ok(costs.into_iter().map(|(run, cost)| (CostOfRun(run), cost)).collect())
+    }
+}
 
 /// The slots of a limit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -257,6 +273,10 @@ impl Loaders {
 
     pub(crate) async fn run(&self, id: Uuid) -> Result<Option<Run>> {
         self.one(RunById(id)).await?.map(Run::of).transpose()
+    }
+
+    pub(crate) async fn cost_of_run(&self, run: Uuid) -> Result<Option<NanoUsd>> {
+        Ok(self.one(CostOfRun(run)).await?.map(NanoUsd))
     }
 
     pub(crate) async fn steps(&self, run: Uuid) -> Result<Vec<Step>> {

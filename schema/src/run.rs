@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::explanation::Explanation;
 use crate::flow::Seat;
 use crate::loader::Loaders;
-use crate::scalar::{Count, DateTime, Json, Position};
+use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
 use crate::status::{ErrorKind, LineageKind, PauseClock, RunStatus};
 use crate::step::Step;
 use crate::subscription::{Timeline, timeline};
@@ -187,6 +187,12 @@ impl Run {
     ) -> Result<Timeline> {
         let limit = usize::try_from(crate::page::limit("first", first)?).unwrap_or(usize::MAX);
         timeline(context, domain::RunId::from_uuid(self.run_id), after, limit).await
+    }
+
+    /// What its own tasks are known to have cost so far, as the read model `usage` has it, which may be behind by
+    /// moments; null when it has not met the run yet. What nobody knows the cost of is not in it.
+    async fn cost(&self, context: &Context<'_>) -> Result<Option<NanoUsd>> {
+        Loaders::of(context)?.cost_of_run(self.run_id).await
     }
 
     /// From start to end in milliseconds; null while it is under way.

@@ -143,6 +143,8 @@ pub(crate) struct Usage {
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct Attempt {
+    /// The id of its task.
+    task_id: Uuid,
     /// Counts from 1 within the task.
     number: i32,
     /// Which platform.
@@ -181,6 +183,7 @@ pub(crate) struct Attempt {
 impl Attempt {
     pub(crate) fn of(row: AttemptRow) -> Result<Self> {
         Ok(Self {
+            task_id: row.task_id,
             number: row.number,
             platform: row.platform,
             model: row.model,
@@ -208,6 +211,11 @@ impl Attempt {
 
 #[ComplexObject]
 impl Attempt {
+    /// Its task.
+    async fn task(&self, context: &Context<'_>) -> Result<Option<Task>> {
+        Loaders::of(context)?.task(self.task_id).await
+    }
+
     /// From calling the platform to recording the outcome, in milliseconds; null while it is under way.
     async fn duration_ms(&self) -> Option<Count> {
         between(self.started_at, self.ended_at)

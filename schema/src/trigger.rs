@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, Enum, ID, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Result, SimpleObject};
 use commands::Commands;
 use domain::trigger::{Overlap as DomainOverlap, Schedule, TriggerKind as Kind};
 use domain::{Category, Key};
@@ -11,6 +11,7 @@ use domain::{Category, Key};
 use crate::agent::milliseconds;
 use crate::definition::{Mapping, mappings};
 use crate::failure;
+use crate::order::TriggerOrder;
 use crate::run::global_id;
 use crate::scalar::{Count, DateTime};
 
@@ -112,6 +113,32 @@ impl Overlap {
     }
 }
 
+/// Which triggers are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, InputObject)]
+pub(crate) struct TriggerFilter {
+    /// Only with this text in the key or the description, whatever the case.
+    text: Option<String>,
+    /// Only those that start this workflow.
+    workflow: Option<String>,
+    /// Only those that wait for this.
+    kind: Option<TriggerKind>,
+    /// Only those that act, or only those that do not.
+    enabled: Option<bool>,
+    /// Only those that are paused, or only those that are not.
+    paused: Option<bool>,
+}
+
+impl TriggerFilter {
+    pub(crate) fn wants(&self, trigger: &Trigger) -> bool {
+        let text = self.text.as_ref().map(|text| text.to_lowercase());
+        text.is_none_or(|text| trigger.key.contains(&text) || trigger.description.to_lowercase().contains(&text))
+            && self.workflow.as_ref().is_none_or(|workflow| *workflow == trigger.workflow_key)
+            && self.kind.is_none_or(|kind| kind == trigger.kind)
+            && self.enabled.is_none_or(|enabled| enabled == trigger.enabled)
+            && self.paused.is_none_or(|paused| paused == trigger.pause.is_some())
+    }
+}
+
 /// When a schedule fires.
 #[derive(Debug, Clone, SimpleObject)]
 pub(crate) struct TriggerSchedule {
@@ -158,6 +185,18 @@ impl Trigger {
             Ok(trigger) => Ok(Self::of(&trigger)),
             Err(error) if error.code() == "TRIGGER_NOT_FOUND" => Ok(None),
             Err(error) => Err(failure::command(context, error)),
+        }
+    }
+
+    /// Sorts triggers that come by key.
+    pub(crate) fn sort(triggers: &mut [Self], order: TriggerOrder) {
+        match order {
+            TriggerOrder::Key => {}
+            TriggerOrder::Next => {
+                triggers.sort_by_key(|trigger| (trigger.next_at.is_none(), trigger.next_at.map(|at| at.0)));
+            }
+            TriggerOrder::Workflow => triggers.sort_by(|one, other| one.workflow_key.cmp(&other.workflow_key)),
+            TriggerOrder::Failures => triggers.sort_by_key(|trigger| std::cmp::Reverse(trigger.failures)),
         }
     }
 

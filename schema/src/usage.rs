@@ -27,16 +27,6 @@ pub(crate) enum UsageDimension {
     Person,
 }
 
-/// In which order groups are shown, and which are left out when there are too many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
-pub(crate) enum UsageOrder {
-    /// By their dimensions: days first, then by name.
-    #[default]
-    Group,
-    /// The dearest first.
-    Cost,
-}
-
 /// Which attempts count; an empty filter counts all.
 #[derive(Debug, Clone, Default, InputObject)]
 pub(crate) struct UsageFilter {

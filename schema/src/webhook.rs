@@ -19,13 +19,13 @@ pub(crate) struct Webhook {
     /// Its id.
     webhook_id: Uuid,
     /// Where it is told, by POST.
-    url: String,
+    pub(crate) url: String,
     /// About what.
     event_types: Vec<String>,
     /// What it is for.
     description: String,
     /// Where it stands.
-    status: WebhookStatus,
+    pub(crate) status: WebhookStatus,
     /// Why it is told nothing at the moment.
     reason: Option<String>,
     /// Since when it is paused or disabled.

@@ -13,6 +13,7 @@ mod house;
 mod insight;
 mod limits;
 mod live;
+mod order;
 mod runs;
 mod sdl;
 mod steering;

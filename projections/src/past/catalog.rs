@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use super::Past;
 use crate::catalog::Entries;
-use crate::queries::Shelf;
+use crate::queries::{Shelf, sorted};
 use crate::{
-    AgentRow, AgentVersionRow, CatalogFilter, Error, LimitRow, Page, TemplateRow, TemplateVersionRow, Window,
-    WorkflowRow, WorkflowVersionRow,
+    AgentRow, AgentVersionRow, CatalogFilter, CatalogKey, Error, LimitFilter, LimitRow, Page, Place, SortKey,
+    TemplateRow, TemplateVersionRow, Window, WorkflowRow, WorkflowVersionRow,
 };
 
 impl Past {
@@ -51,6 +51,73 @@ impl Past {
         Ok(Page::cut(found, window))
     }
 
+    /// A page of all that is wanted, in another order.
+    async fn resorted<R>(
+        &self,
+        shelf: Shelf,
+        descends: bool,
+        window: &Window<Place>,
+        place: impl Fn(&R) -> Place,
+        key: impl Fn(&R) -> &str,
+        rows: impl Fn(Entries) -> Vec<R>,
+    ) -> Result<Page<(Place, R)>, Error> {
+        let most = u32::try_from(Self::MAX_ENTRIES).unwrap_or(u32::MAX);
+        let all = self.listed(shelf, &Window::first(most), key, rows).await?;
+        if all.has_more {
+            return Err(self.too_much(format!("more than {most} entries would have to be sorted, narrow the filter")));
+        }
+        let rows = all.rows.into_iter().map(|row| (place(&row), row)).collect();
+        Ok(sorted(rows, &window.turned(descends)).turned(descends))
+    }
+
+    /// Workflows in another order than by key, as [`crate::Queries::workflows_by`] gives them.
+    ///
+    /// # Errors
+    /// [`Error::TooMuchPast`] when too many would have to be sorted, or the failure of database or journal.
+    pub async fn workflows_by(
+        &self,
+        by: CatalogKey,
+        filter: &CatalogFilter,
+        window: &Window<Place>,
+    ) -> Result<Page<(Place, WorkflowRow)>, Error> {
+        let rows = |entries: Entries| {
+            let rows = entries.workflows.into_iter();
+            rows.filter(|row| filter.wants_workflow(row)).collect()
+        };
+        let place = |row: &WorkflowRow| (by.of_workflow(row), row.id);
+        self.resorted(Shelf::Workflows, by.descends(), window, place, |row| &row.key, rows).await
+    }
+
+    /// Agents in another order than by key, as [`crate::Queries::agents_by`] gives them.
+    ///
+    /// # Errors
+    /// [`Error::TooMuchPast`] when too many would have to be sorted, or the failure of database or journal.
+    pub async fn agents_by(
+        &self,
+        by: CatalogKey,
+        filter: &CatalogFilter,
+        window: &Window<Place>,
+    ) -> Result<Page<(Place, AgentRow)>, Error> {
+        let rows = |entries: Entries| entries.agents.into_iter().filter(|row| filter.wants_agent(row)).collect();
+        let place = |row: &AgentRow| (by.of_agent(row), row.id);
+        self.resorted(Shelf::Agents, by.descends(), window, place, |row| &row.key, rows).await
+    }
+
+    /// Templates in another order than by key, as [`crate::Queries::templates_by`] gives them.
+    ///
+    /// # Errors
+    /// [`Error::TooMuchPast`] when too many would have to be sorted, or the failure of database or journal.
+    pub async fn templates_by(
+        &self,
+        by: CatalogKey,
+        filter: &CatalogFilter,
+        window: &Window<Place>,
+    ) -> Result<Page<(Place, TemplateRow)>, Error> {
+        let rows = |entries: Entries| entries.templates.into_iter().filter(|row| filter.wants_template(row)).collect();
+        let place = |row: &TemplateRow| (by.of_template(row), row.id);
+        self.resorted(Shelf::Templates, by.descends(), window, place, |row| &row.key, rows).await
+    }
+
     /// Workflows, by key.
     ///
     /// # Errors
@@ -81,17 +148,23 @@ impl Past {
         self.listed(Shelf::Templates, window, |row: &TemplateRow| &row.key, rows).await
     }
 
-    /// Limits that were in force, by key.
-    ///
-    /// # Errors
-    /// [`Error::TooMuchPast`] when too many would have to be looked at, or the failure of database or journal.
-    pub async fn limits(&self, window: &Window<String>) -> Result<Page<LimitRow>, Error> {
+    /// All limits that were in force.
+    async fn limits_in_force(&self, filter: &LimitFilter) -> Result<Vec<LimitRow>, Error> {
         let known = self.queries.limits_ever(Self::MAX_ENTRIES).await?;
         if known.len() >= Self::MAX_ENTRIES {
             return Err(self.too_much(format!("there are more than {} limits", Self::MAX_ENTRIES)));
         }
         let mut rows = self.limits_by_ids(&known).await?;
-        rows.retain(|row| row.removed_at.is_none());
+        rows.retain(|row| row.removed_at.is_none() && filter.wants(row));
+        Ok(rows)
+    }
+
+    /// Limits that were in force, by key.
+    ///
+    /// # Errors
+    /// [`Error::TooMuchPast`] when too many would have to be looked at, or the failure of database or journal.
+    pub async fn limits(&self, filter: &LimitFilter, window: &Window<String>) -> Result<Page<LimitRow>, Error> {
+        let mut rows = self.limits_in_force(filter).await?;
         rows.sort_by(|one, other| one.key.cmp(&other.key));
         let before = |row: &LimitRow| window.before.as_ref().is_none_or(|before| row.key < *before);
         let after = |row: &LimitRow| window.after.as_ref().is_none_or(|after| row.key > *after);
@@ -100,6 +173,20 @@ impl Past {
             rows.reverse();
         }
         Ok(Page::cut(rows, window))
+    }
+
+    /// Limits that were in force by when they were set, the latest first.
+    ///
+    /// # Errors
+    /// As [`Self::limits`].
+    pub async fn limits_by_time(
+        &self,
+        filter: &LimitFilter,
+        window: &Window<Place>,
+    ) -> Result<Page<(Place, LimitRow)>, Error> {
+        let rows = self.limits_in_force(filter).await?;
+        let rows = rows.into_iter().map(|row| ((SortKey::Number(row.set_at), row.id), row)).collect();
+        Ok(sorted(rows, &window.turned(true)).turned(true))
     }
 
     /// Limits by their ids, in no particular order, those included that had been taken away.

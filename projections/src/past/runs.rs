@@ -8,8 +8,9 @@ use journal::{Position, RecordedEvent};
 use uuid::Uuid;
 
 use super::{Past, by_stream};
+use crate::queries::sorted;
 use crate::runs::{Story, TaskStory};
-use crate::{AttemptRow, Error, Page, RunFilter, RunRow, TaskRow, Window};
+use crate::{AttemptRow, Error, Page, Place, RunFilter, RunKey, RunRow, TaskRow, Window};
 
 /// How many runs a history may go back through; the rules allow no more.
 const MAX_LINEAGE: usize = 64;
@@ -47,6 +48,34 @@ impl Past {
             look.limit = Self::CHUNK;
         }
         Ok(Page::cut(rows, window))
+    }
+
+    /// Runs in another order than by their start, as [`crate::Queries::runs_by`] gives them.
+    ///
+    /// # Errors
+    /// As [`Self::runs`]; what runs cost is told of the present only.
+    pub async fn runs_by(
+        &self,
+        key: RunKey,
+        filter: &RunFilter,
+        window: &Window<Place>,
+    ) -> Result<Page<(Place, RunRow)>, Error> {
+        let (mut rows, mut look) = (Vec::new(), Window::first(Self::CHUNK));
+        loop {
+            let page = self.runs(filter, &look).await?;
+            if let Some(last) = page.rows.last() {
+                look.after = Some((last.started_at, last.id));
+            }
+            rows.extend(page.rows.into_iter().filter_map(|row| Some(((key.of(&row)?, row.id), row))));
+            if !page.has_more {
+                break;
+            }
+            if rows.len() >= Self::MAX_ENTRIES {
+                return Err(self.too_much(format!("{} runs would have to be sorted, narrow the filter", rows.len())));
+            }
+        }
+        let asked = window.turned(key.descends());
+        Ok(sorted(rows, &asked).turned(key.descends()))
     }
 
     /// Runs by their ids, in no particular order; those that there were not yet are left out.

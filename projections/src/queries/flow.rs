@@ -2,8 +2,35 @@
 
 use uuid::Uuid;
 
+use super::order::{Place, SortKey, attach, placed};
 use super::{Page, Queries, Window};
 use crate::{Error, HoldRow, LimitRow, SeatRow, SlotsRow};
+
+/// Which limits are wanted; the default wants all that are in force.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LimitFilter {
+    /// Only with this text in the key, whatever the case.
+    pub text: Option<String>,
+    /// Only of a `workflow`, an `agent` or a `platform`.
+    pub scope_kind: Option<String>,
+}
+
+impl LimitFilter {
+    /// Whether a limit is wanted; the same as the conditions in SQL.
+    pub(crate) fn wants(&self, row: &LimitRow) -> bool {
+        self.text.as_ref().is_none_or(|text| row.key.contains(&text.to_lowercase()))
+            && self.scope_kind.as_ref().is_none_or(|kind| *kind == row.scope_kind)
+    }
+}
+
+/// Which holds are wanted; the default wants all that ever were.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HoldFilter {
+    /// Only those that are in force.
+    pub placed: bool,
+    /// Only those of the workflow with this key.
+    pub workflow_key: Option<String>,
+}
 
 macro_rules! seats {
     ($tail:literal, $($arg:expr),*) => {
@@ -23,7 +50,8 @@ impl Queries {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn limits(&self, window: &Window<String>) -> Result<Page<LimitRow>, Error> {
+    pub async fn limits(&self, filter: &LimitFilter, window: &Window<String>) -> Result<Page<LimitRow>, Error> {
+        let text = filter.text.as_ref().map(|text| text.to_lowercase());
         macro_rules! page {
             ($order:literal) => {
                 sqlx::query_as!(
@@ -32,10 +60,13 @@ impl Queries {
                         rate_micros, fairness, set_by, set_at, removed_at, removed_reason, position
                     FROM read_flow.limits WHERE removed_at IS NULL
                         AND ($1::text IS NULL OR key COLLATE \"C\" > $1) AND ($2::text IS NULL OR key COLLATE \"C\" < $2)
+                        AND ($4::text IS NULL OR strpos(key, $4) > 0) AND ($5::text IS NULL OR scope_kind = $5)
                     ORDER BY " + $order + " LIMIT $3",
                     window.after.as_deref(),
                     window.before.as_deref(),
-                    window.probe()
+                    window.probe(),
+                    text.as_deref(),
+                    filter.scope_kind.as_deref()
                 )
             };
         }
@@ -45,6 +76,44 @@ impl Queries {
             page!("key COLLATE \"C\"").fetch_all(&self.pool).await?
         };
         Ok(Page::cut(rows, window))
+    }
+
+    /// Limits in force by when they were set, the latest first, each with its place.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn limits_by_time(
+        &self,
+        filter: &LimitFilter,
+        window: &Window<Place>,
+    ) -> Result<Page<(Place, LimitRow)>, Error> {
+        let text = filter.text.as_ref().map(|text| text.to_lowercase());
+        let asked = window.turned(true);
+        macro_rules! page {
+            ($key:literal, $type:literal, $desc:literal, $lower:expr, $upper:expr) => {
+                sqlx::query!(
+                    "SELECT l.id, " + $key + " AS \"key!\" FROM read_flow.limits l WHERE l.removed_at IS NULL
+                        AND ($1::text IS NULL OR strpos(l.key, $1) > 0) AND ($2::text IS NULL OR l.scope_kind = $2)
+                        AND (" + $key + ", l.id) > ($3::" + $type + ", $4::uuid)
+                        AND (" + $key + ", l.id) < ($5::" + $type + ", $6::uuid)
+                    ORDER BY " + $key + $desc + ", l.id" + $desc + " LIMIT $7",
+                    text.as_deref(),
+                    filter.scope_kind.as_deref(),
+                    $lower.0,
+                    $lower.1,
+                    $upper.0,
+                    $upper.1,
+                    asked.probe()
+                )
+                .map(|row| (SortKey::from(row.key), row.id))
+                .fetch_all(&self.pool)
+                .await?
+            };
+        }
+        let found = placed!(asked, Uuid::nil(), Uuid::max(), page, number "l.set_at");
+        let found = Page::cut(found, &asked).turned(true);
+        let ids: Vec<Uuid> = found.rows.iter().map(|(_, id)| *id).collect();
+        Ok(attach(found, self.limits_by_ids(&ids).await?, |row| row.id))
     }
 
     /// Limits by their ids, in no particular order, those included that were taken away; unknown ids are left out.
@@ -112,12 +181,11 @@ impl Queries {
         Ok(rows.fetch_all(&self.pool).await?)
     }
 
-    /// Times during which everything or a workflow was held, the latest first, by `(placed_at, id)`; only those that
-    /// are in force when `placed` says so.
+    /// Times during which everything or a workflow was held, the latest first, by `(placed_at, id)`.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn holds(&self, placed: bool, window: &Window<(i64, Uuid, i64)>) -> Result<Page<HoldRow>, Error> {
+    pub async fn holds(&self, filter: &HoldFilter, window: &Window<(i64, Uuid, i64)>) -> Result<Page<HoldRow>, Error> {
         let (upper, upper_id, upper_number) = window.after.unwrap_or((i64::MAX, Uuid::max(), i64::MAX));
         let (lower, lower_id, lower_number) = window.before.unwrap_or((i64::MIN, Uuid::nil(), i64::MIN));
         macro_rules! page {
@@ -127,19 +195,21 @@ impl Queries {
                     "SELECT hold_id, number, workflow_key, placed_by, reason, placed_at, clock, lifted_by, lifted_at,
                         position
                     FROM read_flow.holds WHERE ($1::boolean IS FALSE OR lifted_at IS NULL)
+                        AND ($9::text IS NULL OR workflow_key = $9)
                         AND (placed_at, hold_id, number) < ($2::bigint, $3::uuid, $4::bigint)
                         AND (placed_at, hold_id, number) > ($5::bigint, $6::uuid, $7::bigint)
                     ORDER BY "
                         + $order
                         + " LIMIT $8",
-                    placed,
+                    filter.placed,
                     upper,
                     upper_id,
                     upper_number,
                     lower,
                     lower_id,
                     lower_number,
-                    window.probe()
+                    window.probe(),
+                    filter.workflow_key.as_deref()
                 )
             };
         }

@@ -1,6 +1,7 @@
 use journal::Position;
 use uuid::Uuid;
 
+use super::order::{Place, RunKey, SortKey, attach, placed};
 use super::{Page, Queries, Window};
 use crate::{AgentMetricsRow, Error, RunRow, StatusCountRow, projector};
 
@@ -83,8 +84,9 @@ macro_rules! runs {
 
 /// Puts a filter's conditions and values before a tail of SQL and its own parameters, which count from `$10`.
 macro_rules! filtered {
-    ($select:ident, $filter:expr, $text:expr, $tail:literal $(+ $more:literal)* $(, $arg:expr)*) => {
+    ($select:ident $([$lead:literal])?, $filter:expr, $text:expr, $tail:literal $(+ $more:literal)* $(, $arg:expr)*) => {
         $select!(
+            $([$lead])?
             "r.started_at >= coalesce($1::bigint, r.started_at)
              AND r.started_at < coalesce($2::bigint, r.started_at + 1)
              AND ($3::text IS NULL OR r.workflow_key = $3)
@@ -118,6 +120,27 @@ macro_rules! ids {
 macro_rules! places {
     ($tail:literal $(+ $more:literal)*, $($arg:expr),*) => {
         sqlx::query!("SELECT r.started_at, r.id FROM read_runs.runs r WHERE " + $tail $(+ $more)*, $($arg),*)
+    };
+}
+
+/// The ids of runs with what they are sorted by.
+macro_rules! keyed {
+    ([$key:literal] $tail:literal $(+ $more:literal)*, $($arg:expr),*) => {
+        sqlx::query!(
+            "SELECT r.id, " + $key + " AS \"key!\" FROM read_runs.runs r WHERE " + $tail $(+ $more)*,
+            $($arg),*
+        )
+    };
+}
+
+/// The same with what they cost.
+macro_rules! costed {
+    ([$key:literal] $tail:literal $(+ $more:literal)*, $($arg:expr),*) => {
+        sqlx::query!(
+            "SELECT r.id, " + $key + " AS \"key!\" FROM read_runs.runs r
+             JOIN read_usage.run_origins c ON c.id = r.id WHERE " + $tail $(+ $more)*,
+            $($arg),*
+        )
     };
 }
 
@@ -165,6 +188,83 @@ impl Queries {
             page!("r.started_at DESC, r.id DESC").fetch_all(&self.pool).await?
         };
         Ok(Page::cut(rows, window))
+    }
+
+    /// Runs in another order than by their start, each with its place.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn runs_by(
+        &self,
+        key: RunKey,
+        filter: &RunFilter,
+        window: &Window<Place>,
+    ) -> Result<Page<(Place, RunRow)>, Error> {
+        let text = filter.text.as_ref().map(|text| text.to_lowercase());
+        let asked = window.turned(key.descends());
+        macro_rules! statement {
+            ($select:ident, $key:literal, $type:literal, $desc:literal, $lower:expr, $upper:expr) => {
+                filtered!(
+                    $select[$key],
+                    filter,
+                    text.as_deref(),
+                    "AND ("
+                        + $key
+                        + ", r.id) > ($10::"
+                        + $type
+                        + ", $11::uuid)
+                     AND ("
+                        + $key
+                        + ", r.id) < ($12::"
+                        + $type
+                        + ", $13::uuid)
+                     ORDER BY "
+                        + $key
+                        + $desc
+                        + ", r.id"
+                        + $desc
+                        + " LIMIT $14",
+                    $lower.0,
+                    $lower.1,
+                    $upper.0,
+                    $upper.1,
+                    asked.probe()
+                )
+                .map(|row| (SortKey::from(row.key), row.id))
+                .fetch_all(&self.pool)
+                .await?
+            };
+        }
+        macro_rules! page {
+            ($key:literal, $type:literal, $desc:literal, $lower:expr, $upper:expr) => {
+                statement!(keyed, $key, $type, $desc, $lower, $upper)
+            };
+        }
+        macro_rules! costs {
+            ($key:literal, $type:literal, $desc:literal, $lower:expr, $upper:expr) => {
+                statement!(costed, $key, $type, $desc, $lower, $upper)
+            };
+        }
+        let (least, most) = (Uuid::nil(), Uuid::max());
+        let found = match key {
+            RunKey::Ended => placed!(asked, least, most, page, number "coalesce(r.ended_at, -1)"),
+            RunKey::Duration => placed!(asked, least, most, page, number "coalesce(r.ended_at - r.started_at, -1)"),
+            RunKey::Cost => placed!(asked, least, most, costs, number "c.cost_nano_usd"),
+            RunKey::Workflow => placed!(asked, least, most, page, text "r.workflow_key COLLATE \"C\""),
+        };
+        let found = Page::cut(found, &asked).turned(key.descends());
+        let ids: Vec<Uuid> = found.rows.iter().map(|(_, id)| *id).collect();
+        Ok(attach(found, self.runs_by_ids(&ids).await?, |row| row.id))
+    }
+
+    /// What the tasks of runs are known to have cost, by run, in billionths of a US dollar, as the read model `usage`
+    /// has it; a run that it has not met is left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn costs_of_runs(&self, runs: &[Uuid]) -> Result<Vec<(Uuid, i64)>, Error> {
+        let rows = sqlx::query!("SELECT id, cost_nano_usd FROM read_usage.run_origins WHERE id = ANY($1)", runs);
+        Ok(rows.map(|row| (row.id, row.cost_nano_usd)).fetch_all(&self.pool).await?)
     }
 
     /// The ids of the runs that a filter hits, oldest first, at most `limit` of them.

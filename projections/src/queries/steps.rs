@@ -5,6 +5,7 @@ use domain::workflow::Work;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::order::{ApprovalKey, Place, SortKey, attach, placed};
 use super::{Page, Queries, Window};
 use crate::{ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, PauseRow, SignalRow, StallRow, StepRow, TaskRow};
 
@@ -303,6 +304,60 @@ impl Queries {
             page!("s.started_at, a.run_id, a.step COLLATE \"C\"").fetch_all(&self.pool).await?
         };
         Ok(Page::cut(rows.into_iter().map(ApprovalRow::from).collect(), window))
+    }
+
+    /// Approvals that wait for decisions in another order than by when they were asked, each with its place.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_approvals_by(
+        &self,
+        key: ApprovalKey,
+        filter: &ApprovalFilter,
+        window: &Window<Place<(Uuid, String)>>,
+    ) -> Result<Page<(Place<(Uuid, String)>, ApprovalRow)>, Error> {
+        macro_rules! page {
+            ($key:literal, $type:literal, $desc:literal, $lower:expr, $upper:expr) => {
+                sqlx::query!(
+                    "SELECT " + $key + " AS \"key!\", a.run_id, a.step
+                    FROM read_runs.approvals a
+                    JOIN read_runs.runs r ON r.id = a.run_id
+                    JOIN read_runs.steps s ON s.run_id = a.run_id AND s.step = a.step
+                    JOIN read_runs.plans p ON p.workflow_id = r.workflow_id AND p.version = r.version AND p.step = a.step
+                    WHERE s.status = 'running' AND NOT a.expired AND r.status IN ('running', 'paused')
+                        AND (cardinality($1::text[]) = 0 OR p.approvers && $1)
+                        AND ($2::text IS NULL OR r.workflow_key = $2) AND ($3::uuid IS NULL OR r.id = $3)
+                        AND (" + $key + ", a.run_id, a.step COLLATE \"C\") > ($4::" + $type + ", $5::uuid, $6::text)
+                        AND (" + $key + ", a.run_id, a.step COLLATE \"C\") < ($7::" + $type + ", $8::uuid, $9::text)
+                    ORDER BY " + $key + $desc + ", a.run_id" + $desc + ", a.step COLLATE \"C\"" + $desc + " LIMIT $10",
+                    &filter.approvers,
+                    filter.workflow_key.as_deref(),
+                    filter.run_id,
+                    $lower.0,
+                    $lower.1.0,
+                    $lower.1.1,
+                    $upper.0,
+                    $upper.1.0,
+                    $upper.1.1,
+                    window.probe()
+                )
+                .map(|row| (SortKey::from(row.key), (row.run_id, row.step)))
+                .fetch_all(&self.pool)
+                .await?
+            };
+        }
+        let (least, most) = ((Uuid::nil(), String::new()), (Uuid::max(), String::new()));
+        let found = match key {
+            ApprovalKey::Expires => {
+                placed!(window, least, most, page, number "coalesce(a.expires_at, 9223372036854775806)")
+            }
+            ApprovalKey::Workflow => placed!(window, least, most, page, text "r.workflow_key COLLATE \"C\""),
+        };
+        let found = Page::cut(found, window);
+        let (runs, steps): (Vec<Uuid>, Vec<String>) = found.rows.iter().map(|(_, place)| place.clone()).unzip();
+        let rows = approvals!("(a.run_id, a.step) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))", &runs, &steps);
+        let rows = rows.fetch_all(&self.pool).await?.into_iter().map(ApprovalRow::from).collect();
+        Ok(attach(found, rows, |row| (row.run_id, row.step.clone())))
     }
 
     /// Everything that people were asked in runs, by run and in the order in which it was asked.

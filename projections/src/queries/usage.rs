@@ -50,6 +50,35 @@ pub struct UsageFilter {
     pub person: Option<String>,
 }
 
+/// In which order groups of usage come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UsageKey {
+    /// By their dimensions.
+    #[default]
+    Group,
+    /// By what they cost, the dearest first.
+    Cost,
+    /// By how many attempts they have, the most first.
+    Attempts,
+    /// By their tokens in both directions, the most first.
+    Tokens,
+    /// By how many of their attempts failed, the most first.
+    Failed,
+}
+
+impl UsageKey {
+    /// The name that the statement knows it by.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::Cost => "cost",
+            Self::Attempts => "attempts",
+            Self::Tokens => "tokens",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What some attempts have cost. A dimension that is not told apart, or that they have none of, is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageRow {
@@ -94,7 +123,8 @@ pub struct UsageRow {
 }
 
 impl Queries {
-    /// What attempts have cost, rolled up: at most `limit` groups, by their dimensions, or the dearest first.
+    /// What attempts have cost, rolled up: at most `limit` groups; groups with the same value come by their dimensions.
+    /// `reversed` turns the order by value around, and groups by their dimensions too.
     ///
     /// # Errors
     /// When the database fails.
@@ -102,10 +132,11 @@ impl Queries {
         &self,
         groups: UsageGroups,
         filter: &UsageFilter,
-        dearest: bool,
+        key: UsageKey,
+        reversed: bool,
         limit: u32,
     ) -> Result<Vec<UsageRow>, Error> {
-        let rows = sqlx::query_as!(
+        macro_rules! rolled_up { ($desc:literal) => { sqlx::query_as!(
             UsageRow,
             r#"SELECT * FROM (
                 SELECT CASE WHEN $1 THEN a.started_at / $20 END AS day, CASE WHEN $2 THEN r.department END AS department,
@@ -132,7 +163,10 @@ impl Queries {
                     AND ($15::text IS NULL OR template.key = $15) AND ($16::text IS NULL OR r.workflow_key = $16)
                     AND ($17::text IS NULL OR r.person = $17)
                 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-            ) AS u ORDER BY CASE WHEN $18 THEN u."cost_nano_usd!" END DESC, 1, 2, 3, 4, 5, 6, 7, 8 LIMIT $19"#,
+            ) AS u ORDER BY $21 * CASE $18::text WHEN 'cost' THEN u."cost_nano_usd!" WHEN 'attempts' THEN u."attempts!"
+                WHEN 'tokens' THEN u."input_tokens!" + u."output_tokens!" WHEN 'failed' THEN u."failed!" END DESC, 1"#
+                + $desc + ", 2" + $desc + ", 3" + $desc + ", 4" + $desc + ", 5" + $desc + ", 6" + $desc + ", 7" + $desc
+                + ", 8" + $desc + " LIMIT $19",
             groups.day,
             groups.department,
             groups.agent,
@@ -150,10 +184,13 @@ impl Queries {
             filter.template.as_deref(),
             filter.workflow.as_deref(),
             filter.person.as_deref(),
-            dearest,
+            key.name(),
             i64::from(limit),
-            DAY
-        );
-        Ok(rows.fetch_all(&self.pool).await?)
+            DAY,
+            if reversed { -1_i64 } else { 1 }
+        )
+        .fetch_all(&self.pool)
+        .await? } }
+        Ok(if reversed && key == UsageKey::Group { rolled_up!(" DESC") } else { rolled_up!("") })
     }
 }

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::order::{DeliveryKey, Place, SortKey, attach, placed};
 use super::{Page, Queries, Window};
 use crate::{DeliveryAttemptRow, DeliveryRow, Error};
 
@@ -55,6 +56,61 @@ impl Queries {
             page!("event_position DESC, id DESC").fetch_all(&self.pool).await?
         };
         Ok(Page::cut(rows, window))
+    }
+
+    /// Deliveries in another order than by the events that they are about, each with its place.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn deliveries_by(
+        &self,
+        key: DeliveryKey,
+        filter: &DeliveryFilter,
+        window: &Window<Place>,
+    ) -> Result<Page<(Place, DeliveryRow)>, Error> {
+        let asked = window.turned(true);
+        macro_rules! page {
+            ($key:literal, $type:literal, $desc:literal, $lower:expr, $upper:expr) => {
+                sqlx::query!(
+                    "SELECT d.id, "
+                        + $key
+                        + " AS \"key!\" FROM read_webhooks.deliveries d
+                    WHERE ($1::uuid IS NULL OR d.webhook_id = $1) AND ($2::text IS NULL OR d.status = $2)
+                        AND ("
+                        + $key
+                        + ", d.id) > ($3::"
+                        + $type
+                        + ", $4::uuid)
+                        AND ("
+                        + $key
+                        + ", d.id) < ($5::"
+                        + $type
+                        + ", $6::uuid)
+                    ORDER BY "
+                        + $key
+                        + $desc
+                        + ", d.id"
+                        + $desc
+                        + " LIMIT $7",
+                    filter.webhook,
+                    filter.status.as_deref(),
+                    $lower.0,
+                    $lower.1,
+                    $upper.0,
+                    $upper.1,
+                    asked.probe()
+                )
+                .map(|row| (SortKey::from(row.key), row.id))
+                .fetch_all(&self.pool)
+                .await?
+            };
+        }
+        let found = match key {
+            DeliveryKey::Changed => placed!(asked, Uuid::nil(), Uuid::max(), page, number "d.changed_at"),
+        };
+        let found = Page::cut(found, &asked).turned(true);
+        let ids: Vec<Uuid> = found.rows.iter().map(|(_, id)| *id).collect();
+        Ok(attach(found, self.deliveries_by_id(&ids).await?, |row| row.id))
     }
 
     /// Deliveries by their ids, in no particular order; unknown ids are left out.

@@ -25,7 +25,7 @@ impl Projector for UsageModel {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn schema(&self) -> &'static str {

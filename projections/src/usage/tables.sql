@@ -13,8 +13,10 @@ CREATE TABLE run_origins (
     workflow_key text NOT NULL,
     department text NOT NULL,
     -- Who started it, as `kind:id`.
-    person text NOT NULL
-);
+    person text NOT NULL,
+    -- What its own tasks are known to have cost.
+    cost_nano_usd bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 80);
 
 -- What is the same for all attempts of a task.
 CREATE TABLE task_origins (

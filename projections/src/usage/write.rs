@@ -14,6 +14,7 @@ macro_rules! column {
 pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
     origins(connection, fold).await?;
     tasks(connection, fold).await?;
+    spent(connection, fold).await?;
     begun(connection, fold).await?;
     settled(connection, fold).await?;
     cut(connection, fold).await
@@ -66,6 +67,30 @@ async fn tasks(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
         WHERE t.id = u.id",
         column!(assigned, (id, _) => **id) as _,
         column!(assigned, (_, agent) => **agent) as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Adds what was learnt of costs to those of the runs; comes before the attempts are written, because what was known of
+/// them before counts already.
+async fn spent(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    let known: Vec<_> = fold.attempts.iter().filter(|(_, attempt)| attempt.cost.is_some()).collect();
+    if known.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "UPDATE run_origins r SET cost_nano_usd = r.cost_nano_usd + d.cost FROM (
+            SELECT t.run_id, sum(u.cost - coalesce(a.cost_nano_usd, 0))::bigint AS cost
+            FROM unnest($1::uuid[], $2::integer[], $3::bigint[]) AS u (task_id, number, cost)
+            JOIN task_origins t ON t.id = u.task_id
+            LEFT JOIN costs a ON a.task_id = u.task_id AND a.number = u.number
+            GROUP BY t.run_id
+        ) AS d WHERE r.id = d.run_id AND d.cost <> 0",
+        column!(known, ((task, _), _) => *task) as _,
+        column!(known, ((_, number), _) => *number) as _,
+        column!(known, (_, attempt) => attempt.cost) as _
     )
     .execute(connection)
     .await?;

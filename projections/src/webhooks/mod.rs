@@ -24,7 +24,7 @@ impl Projector for Webhooks {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn schema(&self) -> &'static str {

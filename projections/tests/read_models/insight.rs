@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::{AgentCommand, Reply, RunEvent, TaskEvent};
-use projections::{DefinitionDiff, Options, StepChange, UsageFilter, UsageGroups};
+use projections::{DefinitionDiff, Options, StepChange, UsageFilter, UsageGroups, UsageKey};
 
 use crate::fixtures;
 use crate::world::World;
@@ -23,7 +23,8 @@ async fn usage_is_what_the_attempts_say_however_it_is_rolled_up() {
     running.wait_for(history.position).await;
     running.queries().wait_for_one("usage", history.position, PATIENCE).await.unwrap();
     let queries = running.queries();
-    let usage = async |groups, filter: &UsageFilter| queries.usage(groups, filter, false, 5000).await.unwrap();
+    let usage =
+        async |groups, filter: &UsageFilter| queries.usage(groups, filter, UsageKey::Group, false, 5000).await.unwrap();
     // Against the other read model, which was made by other code.
     let sums = "SELECT count(*), coalesce(sum(cost_nano_usd), 0)::bigint, count(*) FILTER (WHERE status = 'succeeded'),
         count(*) FILTER (WHERE status IN ('failed', 'lost')), coalesce(sum(input_tokens), 0)::bigint,
@@ -44,6 +45,33 @@ async fn usage_is_what_the_attempts_say_however_it_is_rolled_up() {
     );
     assert_eq!(found, expected);
     assert!(total.attempts > 100 && total.cost_nano_usd > 0 && total.unknown_costs > 0);
+    // In any order there are the same groups.
+    let by = UsageGroups { template: true, platform: true, model: true, ..UsageGroups::default() };
+    let ordered = async |key, reversed| queries.usage(by, &UsageFilter::default(), key, reversed, 5000).await.unwrap();
+    let mut known = ordered(UsageKey::Group, false).await;
+    let worth = |key: UsageKey, row: &projections::UsageRow| match key {
+        UsageKey::Group => 0,
+        UsageKey::Cost => row.cost_nano_usd,
+        UsageKey::Attempts => row.attempts,
+        UsageKey::Tokens => row.input_tokens + row.output_tokens,
+        UsageKey::Failed => row.failed,
+    };
+    for key in [UsageKey::Cost, UsageKey::Attempts, UsageKey::Tokens, UsageKey::Failed] {
+        let mut expected = known.clone();
+        expected.sort_by_key(|row| std::cmp::Reverse(worth(key, row)));
+        assert_eq!(ordered(key, false).await, expected);
+        expected.reverse();
+        let turned: Vec<i64> = ordered(key, true).await.iter().map(|row| worth(key, row)).collect();
+        assert_eq!(turned, expected.iter().map(|row| worth(key, row)).collect::<Vec<_>>());
+    }
+    known.reverse();
+    assert_eq!(ordered(UsageKey::Group, true).await, known);
+    // What runs cost is what their tasks cost.
+    let of_runs = "SELECT o.id, o.cost_nano_usd, coalesce(sum(a.cost_nano_usd), 0)::bigint FROM read_usage.run_origins o
+        LEFT JOIN read_runs.tasks t ON t.run_id = o.id LEFT JOIN read_runs.attempts a ON a.task_id = t.id GROUP BY o.id";
+    let of_runs: Vec<(uuid::Uuid, i64, i64)> = sqlx::query_as(of_runs).fetch_all(world.database.pool()).await.unwrap();
+    assert!(of_runs.iter().all(|(_, told, summed)| told == summed), "{of_runs:?}");
+    assert!(of_runs.iter().filter(|(_, told, _)| *told > 0).count() > 3);
     // Any roll-up has the same sum.
     let everything = UsageGroups {
         day: true,

@@ -7,6 +7,7 @@ mod flow;
 mod following;
 mod history;
 mod insight;
+mod ordered;
 mod past;
 mod rebuilding;
 mod steering;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::Timestamp;
 use journal::{Filter, Position};
-use projections::{CatalogFilter, Error, Options, Past, Queries, RunFilter, Window};
+use projections::{CatalogFilter, CatalogKey, Error, LimitFilter, Options, Past, Queries, RunFilter, RunKey, Window};
 use uuid::Uuid;
 
 use crate::fixtures;
@@ -25,7 +25,7 @@ macro_rules! everything {
         let workflow_ids: Vec<Uuid> = workflows.rows.iter().map(|row| row.id).collect();
         let templates = source.templates(&CatalogFilter::default(), &Window::first(50)).await.unwrap();
         let template_ids: Vec<Uuid> = templates.rows.iter().map(|row| row.id).collect();
-        let limits = source.limits(&Window::first(50)).await.unwrap();
+        let limits = source.limits(&LimitFilter::default(), &Window::first(50)).await.unwrap();
         let limit_ids: Vec<Uuid> = limits.rows.iter().map(|row| row.id).collect();
         let mut all_of_it = vec![
             shown(source.runs(&RunFilter::default(), &all).await.unwrap().rows),
@@ -33,8 +33,19 @@ macro_rules! everything {
             shown(source.runs(&failed, &Window::first(2)).await.unwrap()),
             shown(source.agents(&on, &Window::last(2)).await.unwrap()),
             shown(source.workflows(&some, &Window::first(2)).await.unwrap()),
-            shown(source.limits(&Window::last(2)).await.unwrap()),
+            shown(source.limits(&LimitFilter::default(), &Window::last(2)).await.unwrap()),
         ];
+        for key in [RunKey::Ended, RunKey::Duration, RunKey::Workflow] {
+            all_of_it.push(shown(source.runs_by(key, &RunFilter::default(), &Window::first(7)).await.unwrap()));
+            all_of_it.push(shown(source.runs_by(key, &failed, &Window::last(2)).await.unwrap()));
+        }
+        for key in [CatalogKey::Name, CatalogKey::Department, CatalogKey::Created, CatalogKey::Updated] {
+            all_of_it
+                .push(shown(source.workflows_by(key, &CatalogFilter::default(), &Window::first(3)).await.unwrap()));
+            all_of_it.push(shown(source.agents_by(key, &on, &Window::last(3)).await.unwrap()));
+            all_of_it.push(shown(source.templates_by(key, &some, &Window::first(3)).await.unwrap()));
+        }
+        all_of_it.push(shown(source.limits_by_time(&LimitFilter::default(), &Window::first(2)).await.unwrap()));
         all_of_it.extend(sorted(source.runs_by_ids($runs).await.unwrap()));
         all_of_it.extend(sorted(source.steps_of_runs($runs).await.unwrap()));
         all_of_it.extend(sorted(source.approvals_of_runs($runs).await.unwrap()));

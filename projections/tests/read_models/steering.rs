@@ -11,7 +11,7 @@ use domain::{
     Actor, Definition, Event, HoldEvent, LimitEvent, LimitId, RunEvent, RunId, SlotsEvent, SlotsId, StepName, TaskId,
     Timestamp, WorkflowId,
 };
-use projections::{ApprovalFilter, Options, RunFilter, Window};
+use projections::{ApprovalFilter, HoldFilter, LimitFilter, Options, RunFilter, Window};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -356,7 +356,7 @@ async fn limits_slots_and_holds_are_shown() {
     history.force(hold.id().into(), vec![lifted(2), placed(3), lifted(4), placed(5)]).await;
     running.wait_for(history.position).await;
 
-    let limits = queries.limits(&Window::first(5)).await.unwrap().rows;
+    let limits = queries.limits(&LimitFilter::default(), &Window::first(5)).await.unwrap().rows;
     assert_eq!((limits.len(), limits[0].max_running, limits[0].scope_key.as_str()), (1, Some(2), "writer"));
     let counted = queries.slots_of_limits(&["two".to_owned()]).await.unwrap();
     assert_eq!((counted[0].running, counted[0].waiting), (2, 1));
@@ -365,13 +365,21 @@ async fn limits_slots_and_holds_are_shown() {
     assert_eq!(seats, [(1, true), (3, true), (4, false)]);
     let own = queries.seats_of_runs(&[run(1).as_uuid(), run(4).as_uuid()]).await.unwrap();
     assert_eq!((own[0].task_id, own[1].task_id), (None, Some(Uuid::from_u128(7))));
-    let holds = queries.holds(false, &Window::first(5)).await.unwrap().rows;
+    let holds = queries.holds(&HoldFilter::default(), &Window::first(5)).await.unwrap().rows;
     let times: Vec<_> = holds.iter().map(|hold| (hold.placed_at, hold.lifted_at)).collect();
     assert_eq!(times, [(micros(5), None), (micros(3), Some(micros(4))), (micros(1), Some(micros(2)))]);
-    assert_eq!(queries.holds(true, &Window::first(5)).await.unwrap().rows.len(), 1);
+    assert_eq!(
+        queries
+            .holds(&HoldFilter { placed: true, ..HoldFilter::default() }, &Window::first(5))
+            .await
+            .unwrap()
+            .rows
+            .len(),
+        1
+    );
     history.force(limit.into(), vec![LimitEvent::Removed { reason: "no need".to_owned() }.into()]).await;
     running.wait_for(history.position).await;
-    assert!(queries.limits(&Window::first(5)).await.unwrap().rows.is_empty());
+    assert!(queries.limits(&LimitFilter::default(), &Window::first(5)).await.unwrap().rows.is_empty());
     let known = queries.limits_by_ids(&[limit.as_uuid()]).await.unwrap();
     assert_eq!(known[0].removed_reason.as_deref(), Some("no need"));
     world.assert_equal().await;

@@ -8,18 +8,32 @@ use uuid::Uuid;
 use crate::budget::Budget;
 use crate::failure;
 use crate::input::key as parse_key;
+use crate::order::BudgetOrder;
+use crate::status::BudgetScope;
 
 #[derive(Default)]
 pub(super) struct Budgets;
 
 #[Object]
 impl Budgets {
-    /// Every budget, by key, as it stands now.
+    /// Every budget as it stands now, by key unless said otherwise.
     #[graphql(complexity = "50 * child_complexity")]
-    async fn budgets(&self, context: &Context<'_>) -> Result<Vec<Budget>> {
+    async fn budgets(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those that count this.")] scope: Option<BudgetScope>,
+        #[graphql(desc = "In which order.", default_with = "BudgetOrder::Key")] order_by: BudgetOrder,
+        #[graphql(desc = "In the opposite order.", default)] reversed: bool,
+    ) -> Result<Vec<Budget>> {
         let standing = context.data::<Commands>()?.budgets().await;
         let standing = standing.map_err(|error| failure::command(context, error))?;
-        standing.into_iter().map(Budget::standing).collect()
+        let mut budgets = standing.into_iter().map(Budget::standing).collect::<Result<Vec<_>>>()?;
+        budgets.retain(|budget| budget.counts(scope));
+        Budget::sort(&mut budgets, order_by);
+        if reversed {
+            budgets.reverse();
+        }
+        Ok(budgets)
     }
 
     /// One budget as it stands now; null when there is none.

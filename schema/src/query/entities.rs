@@ -1,15 +1,16 @@
 //! Entities and their lists, and the journal.
 
 use async_graphql::{Context, ID, Interface, Object, Result, SimpleObject};
-use projections::{CheckpointRow, StatusCountRow, Window};
+use projections::{CheckpointRow, RunKey, StatusCountRow, Window};
 use uuid::Uuid;
 
 use super::filter::{AgentFilter, RunFilter, TemplateFilter, WorkflowFilter};
-use super::{correlation, fresh, journal, queries};
+use super::{correlation, fresh, journal, queries, reach};
 use crate::agent::Agent;
 use crate::as_of::{AsOf, open};
 use crate::event::{EventFilter, EventPage, stream_id};
 use crate::failure;
+use crate::order::{CatalogOrder, Cursor, RunOrder, by_place, placed, usual, usually};
 use crate::page::{Arguments, Pages, connection, cost, limit};
 use crate::run::{Run, moment, position};
 use crate::scalar::{Count, DateTime, Position};
@@ -167,7 +168,7 @@ impl Entities {
         open(context, min_position, as_of).await?.loaders.run(id).await
     }
 
-    /// Runs, newest first.
+    /// Runs, newest first unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn runs(
@@ -178,20 +179,41 @@ impl Entities {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In which order.", default_with = "RunOrder::Started")] order_by: RunOrder,
         #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
         #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
-    ) -> Result<Pages<(i64, Uuid), Run>> {
-        let window: Window<(i64, Uuid)> = Arguments { after, before, first, last }.window()?;
-        let asked = window.turned(reversed);
+    ) -> Result<Pages<Cursor, Run>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
         let view = open(context, min_position, as_of).await?;
         let filter = filter.unwrap_or_default().into();
-        let page = match view.past() {
-            Some(past) => past.runs(&filter, &asked).await,
-            None => queries(context)?.runs(&filter, &asked).await,
+        let failed = |error: projections::Error| failure::query(context, &error);
+        let page = match order_by.key() {
+            None => {
+                let asked = usual(&window)?.turned(reversed);
+                let page = match view.past() {
+                    Some(past) => past.runs(&filter, &asked).await,
+                    None => queries(context)?.runs(&filter, &asked).await,
+                };
+                usually(page.map_err(failed)?, reversed, |row| (row.started_at, row.id))?
+            }
+            Some(key) => {
+                let asked = placed(&window, order_by.name())?.turned(reversed);
+                if key == RunKey::Cost {
+                    if view.past().is_some() {
+                        return Err(failure::now_only("orderBy: COST"));
+                    }
+                    // What runs cost is known to a read model of its own.
+                    reach(context, "usage", Some(view.position.into())).await?;
+                }
+                let page = match view.past() {
+                    Some(past) => past.runs_by(key, &filter, &asked).await,
+                    None => queries(context)?.runs_by(key, &filter, &asked).await,
+                };
+                by_place(page.map_err(failed)?, reversed, order_by.name())?
+            }
         };
-        let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page.turned(reversed), &window, view.position, |row| Ok(((row.started_at, row.id), Run::of(row)?)))
+        connection(page, &window, view.position, |(cursor, row)| Ok((cursor, Run::of(row)?)))
     }
 
     /// How many runs stand at each status; a status without runs is left out.
@@ -227,7 +249,7 @@ impl Entities {
         open(context, min_position, as_of).await?.loaders.workflow(&key).await
     }
 
-    /// Workflows, by key.
+    /// Workflows, by key unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn workflows(
@@ -238,20 +260,34 @@ impl Entities {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In which order.", default_with = "CatalogOrder::Key")] order_by: CatalogOrder,
         #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
         #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
-    ) -> Result<Pages<String, Workflow>> {
-        let window = Arguments { after, before, first, last }.window()?;
-        let asked = window.turned(reversed);
+    ) -> Result<Pages<Cursor, Workflow>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
         let view = open(context, min_position, as_of).await?;
         let filter = filter.unwrap_or_default().into();
-        let page = match view.past() {
-            Some(past) => past.workflows(&filter, &asked).await,
-            None => queries(context)?.workflows(&filter, &asked).await,
+        let failed = |error: projections::Error| failure::query(context, &error);
+        let page = match order_by.key() {
+            None => {
+                let asked = usual(&window)?.turned(reversed);
+                let page = match view.past() {
+                    Some(past) => past.workflows(&filter, &asked).await,
+                    None => queries(context)?.workflows(&filter, &asked).await,
+                };
+                usually(page.map_err(failed)?, reversed, |row| row.key.clone())?
+            }
+            Some(key) => {
+                let asked = placed(&window, order_by.name())?.turned(reversed);
+                let page = match view.past() {
+                    Some(past) => past.workflows_by(key, &filter, &asked).await,
+                    None => queries(context)?.workflows_by(key, &filter, &asked).await,
+                };
+                by_place(page.map_err(failed)?, reversed, order_by.name())?
+            }
         };
-        let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page.turned(reversed), &window, view.position, |row| Ok((row.key.clone(), Workflow::of(row)?)))
+        connection(page, &window, view.position, |(cursor, row)| Ok((cursor, Workflow::of(row)?)))
     }
 
     /// One agent.
@@ -265,7 +301,7 @@ impl Entities {
         open(context, min_position, as_of).await?.loaders.agent(&key).await
     }
 
-    /// Agents, by key.
+    /// Agents, by key unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn agents(
@@ -276,20 +312,34 @@ impl Entities {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In which order.", default_with = "CatalogOrder::Key")] order_by: CatalogOrder,
         #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
         #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
-    ) -> Result<Pages<String, Agent>> {
-        let window = Arguments { after, before, first, last }.window()?;
-        let asked = window.turned(reversed);
+    ) -> Result<Pages<Cursor, Agent>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
         let view = open(context, min_position, as_of).await?;
         let filter = filter.unwrap_or_default().into();
-        let page = match view.past() {
-            Some(past) => past.agents(&filter, &asked).await,
-            None => queries(context)?.agents(&filter, &asked).await,
+        let failed = |error: projections::Error| failure::query(context, &error);
+        let page = match order_by.key() {
+            None => {
+                let asked = usual(&window)?.turned(reversed);
+                let page = match view.past() {
+                    Some(past) => past.agents(&filter, &asked).await,
+                    None => queries(context)?.agents(&filter, &asked).await,
+                };
+                usually(page.map_err(failed)?, reversed, |row| row.key.clone())?
+            }
+            Some(key) => {
+                let asked = placed(&window, order_by.name())?.turned(reversed);
+                let page = match view.past() {
+                    Some(past) => past.agents_by(key, &filter, &asked).await,
+                    None => queries(context)?.agents_by(key, &filter, &asked).await,
+                };
+                by_place(page.map_err(failed)?, reversed, order_by.name())?
+            }
         };
-        let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page.turned(reversed), &window, view.position, |row| Ok((row.key.clone(), Agent::from(row))))
+        connection(page, &window, view.position, |(cursor, row)| Ok((cursor, Agent::from(row))))
     }
 
     /// One template.
@@ -303,7 +353,7 @@ impl Entities {
         open(context, min_position, as_of).await?.loaders.template(&key).await
     }
 
-    /// Templates, by key.
+    /// Templates, by key unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn templates(
@@ -314,20 +364,34 @@ impl Entities {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In which order.", default_with = "CatalogOrder::Key")] order_by: CatalogOrder,
         #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
         #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
-    ) -> Result<Pages<String, Template>> {
-        let window = Arguments { after, before, first, last }.window()?;
-        let asked = window.turned(reversed);
+    ) -> Result<Pages<Cursor, Template>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
         let view = open(context, min_position, as_of).await?;
         let filter = filter.unwrap_or_default().into();
-        let page = match view.past() {
-            Some(past) => past.templates(&filter, &asked).await,
-            None => queries(context)?.templates(&filter, &asked).await,
+        let failed = |error: projections::Error| failure::query(context, &error);
+        let page = match order_by.key() {
+            None => {
+                let asked = usual(&window)?.turned(reversed);
+                let page = match view.past() {
+                    Some(past) => past.templates(&filter, &asked).await,
+                    None => queries(context)?.templates(&filter, &asked).await,
+                };
+                usually(page.map_err(failed)?, reversed, |row| row.key.clone())?
+            }
+            Some(key) => {
+                let asked = placed(&window, order_by.name())?.turned(reversed);
+                let page = match view.past() {
+                    Some(past) => past.templates_by(key, &filter, &asked).await,
+                    None => queries(context)?.templates_by(key, &filter, &asked).await,
+                };
+                by_place(page.map_err(failed)?, reversed, order_by.name())?
+            }
         };
-        let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page.turned(reversed), &window, view.position, |row| Ok((row.key.clone(), Template::from(row))))
+        connection(page, &window, view.position, |(cursor, row)| Ok((cursor, Template::from(row))))
     }
 
     /// The recorded events after a position, for audit: straight from the journal.

@@ -4,10 +4,11 @@ use async_graphql::{Context, Object, Result};
 
 use super::{fresh, queries, reach};
 use crate::failure;
+use crate::order::UsageOrder;
 use crate::page::limit;
 use crate::scalar::Position;
 use crate::search::{SearchHit, SearchKind, SearchResult};
-use crate::usage::{UsageDimension, UsageFilter, UsageGroup, UsageOrder, UsageReport, groups};
+use crate::usage::{UsageDimension, UsageFilter, UsageGroup, UsageReport, groups};
 
 /// How many groups of usage are shown at most.
 const MAX_GROUPS: u32 = 2000;
@@ -31,18 +32,19 @@ impl Insight {
         >,
         #[graphql(desc = "Only these.")] filter: Option<UsageFilter>,
         #[graphql(desc = "In which order.", default)] order: UsageOrder,
+        #[graphql(desc = "In the opposite order.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
     ) -> Result<UsageReport> {
         let position = reach(context, "usage", min_position).await?;
         let filter = filter.unwrap_or_default().into();
         let failed = |error: projections::Error| failure::query(context, &error);
         let queries = queries(context)?;
-        let dearest = order == UsageOrder::Cost;
-        let mut rows = queries.usage(groups(&by), &filter, dearest, MAX_GROUPS + 1).await.map_err(failed)?;
+        let rows = queries.usage(groups(&by), &filter, order.key(), reversed, MAX_GROUPS + 1).await;
+        let mut rows = rows.map_err(failed)?;
         let most = usize::try_from(MAX_GROUPS).unwrap_or(usize::MAX);
         let has_more = rows.len() > most;
         rows.truncate(most);
-        let total = queries.usage(groups(&[]), &filter, false, 1).await.map_err(failed)?;
+        let total = queries.usage(groups(&[]), &filter, UsageOrder::Group.key(), false, 1).await.map_err(failed)?;
         Ok(UsageReport {
             groups: rows.into_iter().map(UsageGroup::of).collect::<Result<_>>()?,
             has_more,

@@ -10,6 +10,7 @@ mod insight;
 mod steering;
 mod triggers;
 mod webhooks;
+mod work;
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub struct Query(
     budgets::Budgets,
     insight::Insight,
     webhooks::Webhooks,
+    work::Work,
 );
 
 pub(crate) fn journal<'a>(context: &Context<'a>) -> Result<&'a Arc<dyn Journal>> {

@@ -3,9 +3,10 @@
 use async_graphql::{Context, Object, Result, SimpleObject};
 use commands::Commands;
 use domain::RunId;
-use projections::{RelativeRow, Window};
+use projections::{HoldFilter, RelativeRow, Window};
 use uuid::Uuid;
 
+use super::filter::LimitFilter;
 use super::{RunCount, RunFilter, fresh, queries};
 use crate::approval::{Approval, ApprovalFilter};
 use crate::as_of::{AsOf, open};
@@ -15,6 +16,7 @@ use crate::explanation::Explanation;
 use crate::failure;
 use crate::flow::{Hold, Limit};
 use crate::input::key;
+use crate::order::{ApprovalOrder, Cursor, LimitOrder, by_place, placed, usual, usually};
 use crate::page::{Arguments, Pages, connection, cost, limit};
 use crate::run::{RelatedRun, Run};
 use crate::scalar::{Count, Position};
@@ -127,7 +129,7 @@ impl Steering {
         CompatibilityReport::of(counts.iter().map(|row| row.count).sum(), found)
     }
 
-    /// Approvals that wait for decisions, the one that was asked longest ago first.
+    /// Approvals that wait for decisions, the one that was asked longest ago first unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn approvals(
@@ -138,17 +140,27 @@ impl Steering {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In which order.", default_with = "ApprovalOrder::Requested")] order_by: ApprovalOrder,
         #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
-    ) -> Result<Pages<(i64, Uuid, String), Approval>> {
-        let window: Window<(i64, Uuid, String)> = Arguments { after, before, first, last }.window()?;
-        let asked = window.turned(reversed);
+    ) -> Result<Pages<Cursor, Approval>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
         let position = fresh(context, min_position).await?;
-        let page = queries(context)?.open_approvals(&filter.unwrap_or_default().into(), &asked).await;
-        let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page.turned(reversed), &window, position, |row| {
-            Ok(((row.requested_at, row.run_id, row.step.clone()), Approval::of(row)?))
-        })
+        let filter = filter.unwrap_or_default().into();
+        let failed = |error: projections::Error| failure::query(context, &error);
+        let page = match order_by.key() {
+            None => {
+                let asked = usual(&window)?.turned(reversed);
+                let page = queries(context)?.open_approvals(&filter, &asked).await.map_err(failed)?;
+                usually(page, reversed, |row| (row.requested_at, row.run_id, row.step.clone()))?
+            }
+            Some(key) => {
+                let asked = placed(&window, order_by.name())?.turned(reversed);
+                let page = queries(context)?.open_approvals_by(key, &filter, &asked).await.map_err(failed)?;
+                by_place(page, reversed, order_by.name())?
+            }
+        };
+        connection(page, &window, position, |(cursor, row)| Ok((cursor, Approval::of(row)?)))
     }
 
     /// One limit, also when it was taken away.
@@ -162,29 +174,45 @@ impl Steering {
         open(context, min_position, as_of).await?.loaders.limit(&key).await
     }
 
-    /// Limits in force, by key.
+    /// Limits in force, by key unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn limits(
         &self,
         context: &Context<'_>,
+        #[graphql(desc = "Only these.")] filter: Option<LimitFilter>,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In which order.", default_with = "LimitOrder::Key")] order_by: LimitOrder,
         #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
         #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
-    ) -> Result<Pages<String, Limit>> {
-        let window = Arguments { after, before, first, last }.window()?;
-        let asked = window.turned(reversed);
+    ) -> Result<Pages<Cursor, Limit>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
         let view = open(context, min_position, as_of).await?;
-        let page = match view.past() {
-            Some(past) => past.limits(&asked).await,
-            None => queries(context)?.limits(&asked).await,
+        let filter = filter.unwrap_or_default().into();
+        let failed = |error: projections::Error| failure::query(context, &error);
+        let page = match order_by {
+            LimitOrder::Key => {
+                let asked = usual(&window)?.turned(reversed);
+                let page = match view.past() {
+                    Some(past) => past.limits(&filter, &asked).await,
+                    None => queries(context)?.limits(&filter, &asked).await,
+                };
+                usually(page.map_err(failed)?, reversed, |row| row.key.clone())?
+            }
+            LimitOrder::Set => {
+                let asked = placed(&window, "set")?.turned(reversed);
+                let page = match view.past() {
+                    Some(past) => past.limits_by_time(&filter, &asked).await,
+                    None => queries(context)?.limits_by_time(&filter, &asked).await,
+                };
+                by_place(page.map_err(failed)?, reversed, "set")?
+            }
         };
-        let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page.turned(reversed), &window, view.position, |row| Ok((row.key.clone(), Limit::of(row)?)))
+        connection(page, &window, view.position, |(cursor, row)| Ok((cursor, Limit::of(row)?)))
     }
 
     /// Times during which everything or a workflow was held, the latest first.
@@ -194,6 +222,7 @@ impl Steering {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only those that are in force.", default)] placed: bool,
+        #[graphql(desc = "Only those of the workflow with this key.")] workflow: Option<String>,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
@@ -204,7 +233,7 @@ impl Steering {
         let window: Window<(i64, Uuid, i64)> = Arguments { after, before, first, last }.window()?;
         let asked = window.turned(reversed);
         let position = fresh(context, min_position).await?;
-        let page = queries(context)?.holds(placed, &asked).await;
+        let page = queries(context)?.holds(&HoldFilter { placed, workflow_key: workflow }, &asked).await;
         let page = page.map_err(|error| failure::query(context, &error))?;
         connection(page.turned(reversed), &window, position, |row| {
             Ok(((row.placed_at, row.hold_id, row.number), Hold::of(row)?))

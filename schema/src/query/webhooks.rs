@@ -4,15 +4,16 @@ use async_graphql::{Context, Object, Result};
 use commands::Commands;
 use commands::webhooks::KnownWebhook;
 use domain::WebhookId;
-use projections::DeliveryFilter;
+use projections::{DeliveryFilter, Window};
 use uuid::Uuid;
 
 use super::{fresh, queries};
 use crate::failure;
+use crate::order::{Cursor, DeliveryOrder, WebhookOrder, by_place, placed, usual, usually};
 use crate::page::{Arguments, Pages, connection, cost};
 use crate::scalar::Position;
 use crate::status::DeliveryStatus;
-use crate::webhook::{Webhook, WebhookDelivery, WebhookEventType};
+use crate::webhook::{Webhook, WebhookDelivery, WebhookEventType, WebhookStatus};
 
 /// Webhooks.
 #[derive(Default)]
@@ -30,12 +31,15 @@ impl Webhooks {
         }
     }
 
-    /// Every webhook as it is now, the oldest first.
+    /// Every webhook as it is now, the oldest first unless said otherwise.
     #[graphql(complexity = "20 * child_complexity")]
     async fn webhooks(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only those with this URL.")] url: Option<String>,
+        #[graphql(desc = "Only those that stand there.")] status: Option<WebhookStatus>,
+        #[graphql(desc = "In which order.", default_with = "WebhookOrder::Subscribed")] order_by: WebhookOrder,
+        #[graphql(desc = "In the opposite order.", default)] reversed: bool,
     ) -> Result<Vec<Webhook>> {
         let known = context.data::<Commands>()?.webhooks().await;
         let known = known.map_err(|error| failure::command(context, error))?;
@@ -44,7 +48,15 @@ impl Webhooks {
             (None, _) => true,
             (Some(_), None) => false,
         };
-        Ok(known.iter().filter(wanted).filter_map(Webhook::of).collect())
+        let mut webhooks: Vec<Webhook> = known.iter().filter(wanted).filter_map(Webhook::of).collect();
+        webhooks.retain(|webhook| status.is_none_or(|status| webhook.status == status));
+        if order_by == WebhookOrder::Url {
+            webhooks.sort_by(|one, other| one.url.cmp(&other.url));
+        }
+        if reversed {
+            webhooks.reverse();
+        }
+        Ok(webhooks)
     }
 
     /// What webhooks can be told about.
@@ -52,7 +64,7 @@ impl Webhooks {
         WebhookEventType::all()
     }
 
-    /// What webhooks were told, those about the latest events first.
+    /// What webhooks were told, those about the latest events first unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn webhook_deliveries(
@@ -64,14 +76,26 @@ impl Webhooks {
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In which order.", default_with = "DeliveryOrder::Event")] order_by: DeliveryOrder,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
-    ) -> Result<Pages<(i64, Uuid), WebhookDelivery>> {
-        let window = Arguments { after, before, first, last }.window()?;
+    ) -> Result<Pages<Cursor, WebhookDelivery>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
         let position = fresh(context, min_position).await?;
         let filter = DeliveryFilter { webhook: webhook_id, status: status.map(|status| status.name().to_owned()) };
-        let page = queries(context)?.deliveries(&filter, &window).await;
-        let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page, &window, position, |row| Ok(((row.event_position, row.id), WebhookDelivery::of(row)?)))
+        let failed = |error: projections::Error| failure::query(context, &error);
+        let page = match order_by.key() {
+            None => {
+                let page = queries(context)?.deliveries(&filter, &usual(&window)?.turned(reversed)).await;
+                usually(page.map_err(failed)?, reversed, |row| (row.event_position, row.id))?
+            }
+            Some(key) => {
+                let asked = placed(&window, order_by.name())?.turned(reversed);
+                let page = queries(context)?.deliveries_by(key, &filter, &asked).await.map_err(failed)?;
+                by_place(page, reversed, order_by.name())?
+            }
+        };
+        connection(page, &window, position, |(cursor, row)| Ok((cursor, WebhookDelivery::of(row)?)))
     }
 
     /// What a webhook was told once; null when there is no such delivery, or no attempt was made yet.
