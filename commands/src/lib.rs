@@ -25,6 +25,7 @@ mod request;
 mod result;
 mod runs;
 mod schemas;
+mod searches;
 mod surroundings;
 mod tasks;
 mod templates;

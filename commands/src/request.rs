@@ -4,6 +4,9 @@ use uuid::Uuid;
 
 use crate::Commands;
 
+/// Whose everything is, until there are several.
+pub(crate) const TENANT: &str = "default";
+
 /// Who asks, and in what connection.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -33,7 +36,7 @@ impl Commands {
             command,
             at: self.surroundings.now(),
             actor: request.actor.clone(),
-            tenant: "default".to_owned(),
+            tenant: TENANT.to_owned(),
             correlation: request.correlation.unwrap_or(command.as_uuid()),
             causation: request.causation,
         };

@@ -6,7 +6,7 @@ use uuid::{Builder, Uuid};
 
 use crate::budget::{BudgetScope, Unit};
 use crate::limit::LimitScope;
-use crate::{Key, StepName, Timestamp};
+use crate::{Actor, Key, StepName, Timestamp};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
@@ -80,6 +80,8 @@ ids! {
     DeliveryId,
     /// What was refused on one day.
     DenialsId,
+    /// Somebody's saved searches.
+    SearchesId,
 }
 
 macro_rules! keyed {
@@ -235,6 +237,15 @@ impl DenialsId {
     pub fn of_day(at: Timestamp) -> Self {
         let day = at.as_micros().div_euclid(86_400_000_000);
         Self(hashed("hishamos 2026 id of a day's denials", &[&day.to_le_bytes()]))
+    }
+}
+
+impl SearchesId {
+    /// What somebody has saved.
+    #[must_use]
+    pub fn of(tenant: &str, actor: &Actor) -> Self {
+        let parts = [tenant.as_bytes(), actor.kind.name().as_bytes(), actor.id.as_bytes()];
+        Self(hashed("hishamos 2026 id of saved searches", &parts))
     }
 }
 

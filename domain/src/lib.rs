@@ -25,6 +25,7 @@ mod reply;
 mod retry;
 pub mod run;
 pub mod seal;
+pub mod search;
 mod size;
 pub mod slots;
 pub mod task;
@@ -47,7 +48,7 @@ pub use expression::{Expression, ExpressionError, Reference, Root};
 pub use external::{External, ExternalCommand, ExternalEvent, ExternalRefusal};
 pub use hold::{Hold, HoldCommand, HoldEvent, HoldRefusal};
 pub use id::{
-    AgentId, CommandId, DeliveryId, DenialsId, EventId, ExternalId, HoldId, LimitId, NodeId, PurseId, RunId, SlotsId,
+    AgentId, CommandId, DeliveryId, DenialsId, EventId, ExternalId, HoldId, LimitId, NodeId, PurseId, RunId, SearchesId, SlotsId,
     TaskId, TemplateId, TriggerId, WebhookId, WorkflowId,
 };
 pub use key::{InvalidKey, Key, StepName};
@@ -57,6 +58,7 @@ pub use reply::{AttemptError, ErrorKind, FinishReason, NanoUsd, Reply, Usage};
 pub use retry::RetryPolicy;
 pub use run::{Run, RunCommand, RunEvent, RunRefusal};
 pub use seal::{SealCommand, SealEvent, SealRefusal, Seals};
+pub use search::{SearchCommand, SearchEvent, SearchRefusal, Searches};
 pub use size::{MAX_VALUE_BYTES, MAX_VALUE_DEPTH, ValueTooLarge, check_size};
 pub use slots::{Slots, SlotsCommand, SlotsEvent, SlotsRefusal};
 pub use task::{Task, TaskCommand, TaskEvent, TaskRefusal};

@@ -155,6 +155,7 @@ pub(crate) fn category_of(event: &Event) -> Category {
         Event::External(_) => Category::External,
         Event::Seal(_) => Category::Seal,
         Event::Denial(_) => Category::Denial,
+        Event::Search(_) => Category::Search,
     }
 }
 

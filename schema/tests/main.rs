@@ -16,6 +16,7 @@ mod live;
 mod order;
 mod runs;
 mod sdl;
+mod searches;
 mod steering;
 mod triggers;
 mod updates;

@@ -22,6 +22,7 @@ mod limit;
 mod platforms;
 mod prices;
 mod run;
+mod searches;
 mod signals;
 mod steer;
 mod terminal;
@@ -252,6 +253,9 @@ enum Command {
     /// Limit how much is spent on AI platforms, and see how much has been
     #[command(subcommand)]
     Budget(budget::Budget),
+    /// Save what you look for again and again, and ask it
+    #[command(subcommand)]
+    Searches(searches::Searches),
     /// Say what would differ if runs had followed another version of their workflow; exit code 1 when something would
     CheckCompat {
         /// The key of the workflow
@@ -539,6 +543,10 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::Budget(budget) => {
             let client = run::running_server(&config, None).await?;
             budget::budget(&client, terminal, json, budget).await
+        }
+        Command::Searches(asked) => {
+            let client = run::running_server(&config, None).await?;
+            searches::searches(&client, terminal, json, asked).await
         }
         Command::CheckCompat { workflow, version, sample } => {
             compat::check(&config, terminal, json, &workflow, version, sample).await

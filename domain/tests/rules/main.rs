@@ -31,6 +31,7 @@ mod run_steps;
 mod runs;
 mod schedule;
 mod scopes;
+mod search;
 mod slots;
 mod slots_random;
 mod task;

@@ -18,6 +18,7 @@ mod purse;
 mod registry;
 mod run;
 mod seal;
+mod search;
 mod slots;
 mod task;
 mod template;
@@ -152,6 +153,7 @@ pub fn encode(event: &Event) -> Result<Encoded, String> {
         Event::Webhook(event) => webhook::freeze(event),
         Event::Delivery(event) => delivery::freeze(event),
         Event::Denial(event) => denial::freeze(event),
+        Event::Search(event) => search::freeze(event),
     }
 }
 

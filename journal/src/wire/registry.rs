@@ -2,7 +2,7 @@
 
 use super::run::{control, start, steps, waits};
 use super::{
-    agent, budget, delivery, denial, external, hold, limit, purse, seal, slots, task, template, trigger, webhook,
+    agent, budget, delivery, denial, external, hold, limit, purse, seal, search, slots, task, template, trigger, webhook,
     workflow,
 };
 
@@ -174,6 +174,9 @@ registry! {
     "seal.key_introduced" { 1 => seal::KeyIntroducedV1 }
     "seal.key_rotated" { 1 => seal::KeyRotatedV1 }
     "seal.sealed" { 1 => seal::SealedV1 }
+
+    "search.saved" { 1 => search::SavedV1<'_> }
+    "search.deleted" { 1 => search::DeletedV1<'_> }
 
     "external.posted" { 1 => external::PostedV1<'_> }
 

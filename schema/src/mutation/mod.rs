@@ -5,6 +5,7 @@ mod bulk;
 mod catalog;
 mod flow;
 mod runs;
+mod searches;
 mod triggers;
 mod webhooks;
 
@@ -34,6 +35,7 @@ pub struct Mutation(
     triggers::TriggerCommands,
     budgets::BudgetCommands,
     webhooks::WebhookCommands,
+    searches::SearchCommands,
 );
 
 fn commands<'a>(context: &Context<'a>) -> Result<&'a Commands> {

@@ -153,7 +153,8 @@ impl Entities {
             | domain::Category::Seal
             | domain::Category::Webhook
             | domain::Category::Delivery
-            | domain::Category::Denial => None,
+            | domain::Category::Denial
+            | domain::Category::Search => None,
         })
     }
 
@@ -171,7 +172,7 @@ impl Entities {
     /// Runs, newest first unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
-    async fn runs(
+    pub(super) async fn runs(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only these.")] filter: Option<RunFilter>,
@@ -252,7 +253,7 @@ impl Entities {
     /// Workflows, by key unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
-    async fn workflows(
+    pub(super) async fn workflows(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only these.")] filter: Option<WorkflowFilter>,
@@ -304,7 +305,7 @@ impl Entities {
     /// Agents, by key unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
-    async fn agents(
+    pub(super) async fn agents(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only these.")] filter: Option<AgentFilter>,
@@ -356,7 +357,7 @@ impl Entities {
     /// Templates, by key unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
-    async fn templates(
+    pub(super) async fn templates(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only these.")] filter: Option<TemplateFilter>,

@@ -57,7 +57,7 @@ impl Insight {
     /// rules of both languages say which forms of a word are the same. `"exact phrase"`, `or` and `-without` mean what
     /// they mean in web searches.
     #[graphql(complexity = "crate::page::cost(first, None, child_complexity)")]
-    async fn search(
+    pub(super) async fn search(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The words, at most 500 characters.")] words: String,

@@ -7,6 +7,7 @@ mod budgets;
 mod entities;
 mod filter;
 mod insight;
+mod searches;
 mod steering;
 mod triggers;
 mod webhooks;
@@ -25,6 +26,7 @@ use crate::scalar::Position;
 
 pub(crate) use entities::{Node, RunCount};
 pub(crate) use filter::RunFilter;
+pub(crate) use searches::{SaveSearchInput, SavedSearch};
 
 /// What can be asked of HishamOS. Wherever `minPosition` is given, the answer reflects at least that position: give it
 /// the position that a mutation answered with to see its effect.
@@ -37,6 +39,7 @@ pub struct Query(
     insight::Insight,
     webhooks::Webhooks,
     work::Work,
+    searches::Searches,
 );
 
 pub(crate) fn journal<'a>(context: &Context<'a>) -> Result<&'a Arc<dyn Journal>> {

@@ -132,7 +132,7 @@ impl Steering {
     /// Approvals that wait for decisions, the one that was asked longest ago first unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
-    async fn approvals(
+    pub(super) async fn approvals(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only these.")] filter: Option<ApprovalFilter>,

@@ -20,7 +20,7 @@ impl Work {
     /// Tasks, the newest first unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
-    async fn tasks(
+    pub(super) async fn tasks(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only these.")] filter: Option<TaskFilter>,
@@ -45,7 +45,7 @@ impl Work {
     /// Attempts, the newest first unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
-    async fn attempts(
+    pub(super) async fn attempts(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only these.")] filter: Option<AttemptFilter>,

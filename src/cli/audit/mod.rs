@@ -140,6 +140,7 @@ fn fields(event: &Event) -> Result<Value, Failure> {
         Event::External(event) => serde_json::to_value(event),
         Event::Seal(event) => serde_json::to_value(event),
         Event::Denial(event) => serde_json::to_value(event),
+        Event::Search(event) => serde_json::to_value(event),
         Event::Webhook(event) => serde_json::to_value(event),
         Event::Delivery(event) => serde_json::to_value(event),
     };

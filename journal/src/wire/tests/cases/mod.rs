@@ -4,6 +4,7 @@
 mod denial;
 mod run;
 mod seal;
+mod search;
 mod trigger;
 mod webhook;
 mod workflow;
@@ -35,6 +36,9 @@ pub(super) fn all() -> Vec<(String, Event)> {
     cases.extend(named("full", run::full()));
     cases.extend(named("bare", run::bare()));
     cases.extend(run::variants());
+    cases.extend(named("full", search::full()));
+    cases.extend(named("bare", search::bare()));
+    cases.extend(search::variants());
     cases.extend(named("full", trigger::full()));
     cases.extend(named("bare", trigger::bare()));
     cases.extend(trigger::variants());

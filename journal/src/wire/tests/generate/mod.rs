@@ -3,6 +3,7 @@
 mod denial;
 mod run;
 mod seal;
+mod search;
 mod trigger;
 mod webhook;
 mod workflow;
@@ -42,6 +43,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         budget_event(),
         purse_event(),
         hold_event(),
+        search::event(),
         trigger::event(),
         trigger::external(),
         seal::event(),
