@@ -32,7 +32,7 @@ NO_CODES = {
     "APPROVAL", "ATTEMPT", "CHILD", "ENGINE", "FAILED", "ITEMS", "LIMIT", "NEEDS", "NOT_REACHED", "PAUSED", "RESTING", "RETRY",
     "RUNNING", "SIGNAL", "SKIPPED", "TIMER", "UNCLAIMED", "UNDO",
     # values of GraphQL, and what stands for values in the help of the command line
-    "AGENT", "DOLLARS", "EXPRESSION", "FILE", "FROZEN", "GRACE", "HEX", "ID", "KEY", "MOMENT", "N", "NAME", "PERCENT", "PLATFORM", "POSITION",
+    "AGENT", "CURSOR", "DOLLARS", "EXPRESSION", "FILE", "FROZEN", "GRACE", "HEX", "ID", "JSON", "KEY", "MOMENT", "N", "NAME", "ORDER", "PERCENT", "PLATFORM", "POSITION",
     "REVISION", "RUN", "TYPE", "WORKFLOW",
 }
 ERRORS = "docs/errors/"

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::platform_health::PlatformHealth;
 use crate::server::health::Check;
 use crate::server::{self, Server};
 use crate::store::Store;
@@ -184,11 +185,17 @@ impl App {
             members.clone(),
         )?;
         rooms.push(Room::open("webhooks", |stop| async move { Ok(telling.run(stop).await?) }));
-        let (engine, handle) = Engine::new(options, commands.clone(), registry, checkpoints, members);
+        let node = members.me();
+        let (engine, handle) = Engine::new(options, commands.clone(), registry.clone(), checkpoints, members);
+        let health = PlatformHealth::new(config, registry, handle.clone(), node);
         rooms.push(Room::open("engine", |stop| async move { Ok(engine.run(stop).await?) }));
 
-        let parts =
-            schema::Parts { journal: Arc::clone(&journal), commands: commands.clone(), queries: queries.clone() };
+        let parts = schema::Parts {
+            journal: Arc::clone(&journal),
+            commands: commands.clone(),
+            queries: queries.clone(),
+            platforms: Arc::new(health),
+        };
         let following = Check::new("engine", move || {
             let handle = handle.clone();
             async move {

@@ -8,6 +8,7 @@ mod app;
 mod catalogue;
 mod cli;
 mod config;
+mod platform_health;
 mod platforms;
 mod server;
 mod store;

@@ -13,6 +13,7 @@
 mod call;
 mod driver;
 mod drivers;
+mod health;
 mod known;
 mod launch;
 mod plan;
@@ -23,4 +24,5 @@ mod traffic;
 pub mod triggers;
 mod way;
 
+pub use health::{LineHealth, SeenFailure};
 pub use service::{Engine, Error, Handle, Options};

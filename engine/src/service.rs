@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::driver::Shared;
 use crate::drivers::Drivers;
+use crate::health::LineHealth;
 use crate::known::Known;
 use crate::launch::{Launching, Launchpad};
 use crate::plan::Planner;
@@ -64,6 +65,7 @@ pub enum Error {
 #[derive(Debug, Clone)]
 pub struct Handle {
     status: watch::Receiver<Status>,
+    traffic: Traffic,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -84,6 +86,18 @@ impl Handle {
     pub fn live_runs(&self) -> usize {
         self.status.borrow().live
     }
+
+    /// How every model that this process has called is doing, by platform and model.
+    #[must_use]
+    pub fn platforms(&self) -> Vec<LineHealth> {
+        self.traffic.lines()
+    }
+
+    /// Changes whenever what [`Self::platforms`] tells does, a rest that ends by itself excepted.
+    #[must_use]
+    pub fn watch_platforms(&self) -> watch::Receiver<u64> {
+        self.traffic.watch()
+    }
 }
 
 /// The engine.
@@ -94,6 +108,7 @@ pub struct Engine {
     checkpoints: Arc<dyn Checkpoints>,
     members: Members,
     status: watch::Sender<Status>,
+    traffic: Traffic,
 }
 
 impl Engine {
@@ -110,7 +125,9 @@ impl Engine {
         members: Members,
     ) -> (Self, Handle) {
         let (status, handle) = watch::channel(Status::default());
-        (Self { options, commands, platforms, checkpoints, members, status }, Handle { status: handle })
+        let traffic = Traffic::new(options.breakers, options.pace);
+        let handle = Handle { status: handle, traffic: traffic.clone() };
+        (Self { options, commands, platforms, checkpoints, members, status, traffic }, handle)
     }
 
     /// Drives runs until shutdown; then running attempts get the drain time, and what is still open is recorded as
@@ -127,7 +144,7 @@ impl Engine {
                 executor: self.commands.executor().clone(),
                 schemas: self.commands.schemas().clone(),
                 platforms: self.platforms.clone(),
-                traffic: Traffic::new(self.options.breakers, self.options.pace),
+                traffic: self.traffic.clone(),
             },
             standing: Standing::default(),
             node,

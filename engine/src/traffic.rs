@@ -3,15 +3,18 @@
 //! All drivers of an engine share it. It is no record: a process that starts knows nothing, and finds out. Whoever may
 //! call gets a [`Permit`], which tells what became of the call; one that is dropped before was never made.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use providers::Failure;
 use providers::router::{Admission, BreakerOptions, Breakers, Pace, PaceOptions, Phase, Rest, Target, Turn, Verdict};
 use providers::wire::rate_limit::RateLimits;
-use tokio::sync::Notify;
+use providers::{Failure, FailureKind};
+use tokio::sync::{Notify, watch};
+
+use crate::health::{LineHealth, SeenFailure};
 
 /// A call waits within its attempt for its turn no longer than this; who has to wait longer rests.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,12 +29,34 @@ struct Shared {
     state: Mutex<State>,
     /// A call has ended.
     ended: Notify,
+    /// Counts whatever changes what [`Traffic::lines`] tells.
+    changed: watch::Sender<u64>,
 }
 
 struct State {
     breakers: Breakers<Line>,
     paces: HashMap<Line, Pace>,
     pace: PaceOptions,
+    seen: HashMap<Line, Seen>,
+}
+
+/// What came of the calls of one line.
+#[derive(Debug, Default)]
+struct Seen {
+    calls: u64,
+    failed: u64,
+    /// The last failures, the latest first.
+    failures: VecDeque<(Instant, FailureKind, String)>,
+}
+
+impl Seen {
+    fn take(&mut self, failure: Option<&Failure>, now: Instant) {
+        self.calls = self.calls.saturating_add(1);
+        let Some(failure) = failure else { return };
+        self.failed = self.failed.saturating_add(1);
+        self.failures.truncate(LineHealth::MAX_FAILURES - 1);
+        self.failures.push_front((now, failure.kind, failure.message.clone()));
+    }
 }
 
 /// What rests or is paced by itself.
@@ -54,8 +79,49 @@ fn now() -> Instant {
 
 impl Traffic {
     pub(crate) fn new(breakers: BreakerOptions, pace: PaceOptions) -> Self {
-        let state = State { breakers: Breakers::new(breakers), paces: HashMap::new(), pace };
-        Self(Arc::new(Shared { state: Mutex::new(state), ended: Notify::new() }))
+        let state = State { breakers: Breakers::new(breakers), paces: HashMap::new(), pace, seen: HashMap::new() };
+        let changed = watch::Sender::new(0);
+        Self(Arc::new(Shared { state: Mutex::new(state), ended: Notify::new(), changed }))
+    }
+
+    /// How everything that was called is doing, by platform and model.
+    pub(crate) fn lines(&self) -> Vec<LineHealth> {
+        let now = now();
+        let state = self.0.state.lock();
+        let line = |(line, pace): (&Line, &Pace)| {
+            let rest = state.breakers.resting(line, now);
+            let seen = state.seen.get(line);
+            let failure = |(at, kind, message): &(Instant, FailureKind, String)| SeenFailure {
+                ago: now.saturating_duration_since(*at),
+                kind: *kind,
+                message: message.clone(),
+            };
+            LineHealth {
+                platform: line.platform.clone(),
+                model: line.model.clone(),
+                phase: state.breakers.phase(line),
+                resting: rest.map(|rest| rest.pause),
+                barred: rest.is_some_and(|rest| rest.barred),
+                in_flight: pace.in_flight(),
+                at_once: Some(pace.limit()),
+                calls: seen.map_or(0, |seen| seen.calls),
+                failed: seen.map_or(0, |seen| seen.failed),
+                failures: seen.map(|seen| seen.failures.iter().map(failure).collect()).unwrap_or_default(),
+            }
+        };
+        // Whatever was called has a pace.
+        let mut lines: Vec<_> = state.paces.iter().map(line).collect();
+        lines.sort_by(|one, other| (&one.platform, &one.model).cmp(&(&other.platform, &other.model)));
+        lines
+    }
+
+    /// Changes whenever what [`Self::lines`] tells does, a rest that ends by itself excepted.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+
+    fn tell(&self) {
+        self.0.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Whether a target is not to be called now with so many tokens.
@@ -116,6 +182,7 @@ impl Permit {
             match turn {
                 Turn::Now => {
                     self.under_way = true;
+                    self.traffic.tell();
                     return;
                 }
                 Turn::WhenOneEnds => ended.await,
@@ -131,6 +198,7 @@ impl Permit {
         let mut state = self.traffic.0.state.lock();
         let (before, verdict) = (state.breakers.phase(&self.line), outcome.map_or_else(Verdict::of, |_| Verdict::Well));
         state.breakers.settle(&self.line, verdict, now);
+        state.seen.entry(self.line.clone()).or_default().take(outcome.as_ref().err().copied(), now);
         let after = state.breakers.phase(&self.line);
         let rest = state.breakers.resting(&self.line, now);
         if self.under_way
@@ -144,6 +212,7 @@ impl Permit {
         }
         drop(state);
         self.traffic.0.ended.notify_waiters();
+        self.traffic.tell();
         if before != after {
             report(&self.line, after);
             let Line { platform, model } = &self.line;
@@ -178,6 +247,13 @@ impl Drop for Permit {
         if self.under_way {
             self.traffic.0.ended.notify_waiters();
         }
+        self.traffic.tell();
+    }
+}
+
+impl fmt::Debug for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.lines()).finish()
     }
 }
 
@@ -190,4 +266,59 @@ fn report(line: &Line, phase: Phase) {
     };
     let (platform, model) = (line.platform.clone(), line.model.clone());
     metrics::gauge!("hishamos_breaker_state", "platform" => platform, "model" => model).set(value);
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::time::Duration;
+
+    use providers::router::{BreakerOptions, PaceOptions, Phase, Target};
+    use providers::{Capabilities, Failure, FailureKind};
+
+    use super::{LineHealth, Traffic};
+
+    fn target() -> Target {
+        Target {
+            platform: "openai".to_owned(),
+            model: Some("large".to_owned()),
+            capabilities: Capabilities::default(),
+            tags: vec![],
+            unusable: None,
+        }
+    }
+
+    async fn call(traffic: &Traffic, outcome: Result<(), Failure>) {
+        let mut permit = traffic.permit(&target(), 10).unwrap();
+        permit.turn().await;
+        permit.settle(outcome.as_ref().map(|()| None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_called_says_how_it_is_doing() {
+        let traffic = Traffic::new(BreakerOptions::default(), PaceOptions::default());
+        let mut watch = traffic.watch();
+        assert!(traffic.lines().is_empty() && !watch.has_changed().unwrap());
+        call(&traffic, Ok(())).await;
+        watch.changed().await.unwrap();
+        let mut under_way = traffic.permit(&target(), 10).unwrap();
+        under_way.turn().await;
+        let [line] = &traffic.lines()[..] else { panic!("{:?}", traffic.lines()) };
+        assert_eq!((line.platform.as_str(), line.model.as_str()), ("openai", "large"));
+        assert_eq!((line.phase, line.in_flight, line.calls, line.failed), (Phase::Closed, 1, 1, 0));
+        drop(under_way);
+        for n in 0..7 {
+            let failure = Failure::new(FailureKind::Unauthorized, format!("no, for the {n}. time"));
+            call(&traffic, Err(failure)).await;
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        let [line] = &traffic.lines()[..] else { panic!("{:?}", traffic.lines()) };
+        assert_eq!((line.phase, line.barred, line.in_flight, line.calls, line.failed), (Phase::Open, true, 0, 8, 7));
+        assert!(line.resting.is_some());
+        assert_eq!(line.failures.len(), LineHealth::MAX_FAILURES);
+        assert_eq!(
+            (line.failures[0].ago, line.failures[0].message.as_str()),
+            (Duration::from_secs(1), "no, for the 6. time")
+        );
+    }
 }

@@ -20,6 +20,7 @@ mod loader;
 mod mutation;
 mod order;
 mod page;
+mod platform;
 mod progress;
 mod query;
 mod run;
@@ -47,6 +48,7 @@ use projections::Queries;
 
 pub use failure::{Caller, label, label_as};
 pub use mutation::Mutation;
+pub use platform::{Breaker, FailureState, LineState, PlatformState, Platforms};
 pub use progress::{Progress, Reached};
 pub use query::Query;
 pub use subscription::Subscription;
@@ -63,6 +65,8 @@ pub struct Parts {
     pub commands: Commands,
     /// The read models.
     pub queries: Queries,
+    /// The AI platforms, as this node sees them.
+    pub platforms: Arc<dyn Platforms>,
 }
 
 /// How much a request may ask for; more is refused before anything is done.
@@ -93,6 +97,7 @@ pub fn build(parts: Parts, limits: &Limits) -> Schema {
         .data(parts.journal)
         .data(parts.commands)
         .data(parts.queries)
+        .data(parts.platforms)
         .limit_depth(limits.depth)
         .limit_complexity(limits.complexity)
         .data(limits.clone())

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_graphql::futures_util::stream::{self, BoxStream};
 use async_graphql::{Request, Variables};
 use commands::Commands;
 use commands::webhooks::{Keys, Reach, WebhookSetup};
@@ -15,9 +16,10 @@ use domain::{
     StreamId, Task, TaskCommand, TaskId, TemplateId, Usage,
 };
 use journal::{Checkpoints, Context, Filter, Journal, Members, MemoryCheckpoints, MemoryJournal, Position};
-use schema::{Caller, Limits, Parts, Schema};
+use schema::{Caller, Limits, Parts, PlatformState, Schema};
 use serde_json::{Value, json};
 use testkit::Database;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
@@ -28,6 +30,7 @@ pub(crate) struct House {
     pub(crate) commands: Commands,
     pub(crate) database: Database,
     pub(crate) projectors: JoinHandle<()>,
+    pub(crate) platforms: Arc<Shown>,
     _stop: DropGuard,
 }
 
@@ -39,15 +42,17 @@ impl House {
         let commands = Commands::new(Arc::clone(&journal)).with_webhooks(setup);
         let options = projections::Options { linger: Duration::ZERO, ..Default::default() };
         let service = projections::Service::open(database.pool().clone(), Arc::clone(&journal), options).await.unwrap();
+        let platforms = Arc::new(Shown::new());
         let parts = Parts {
             journal: Arc::clone(&journal),
             commands: commands.clone(),
             queries: service.handle().queries().clone(),
+            platforms: Arc::clone(&platforms) as _,
         };
         let stop = CancellationToken::new();
         let projectors = tokio::spawn(service.run(stop.clone()));
         let schema = schema::build(parts, &Limits { wait: Duration::from_secs(5), ..Limits::default() });
-        Self { schema, journal, commands, database, projectors, _stop: stop.drop_guard() }
+        Self { schema, journal, commands, database, projectors, platforms, _stop: stop.drop_guard() }
     }
 
     /// A house with an agent, two templates and an active workflow of two steps, made through the API.
@@ -242,6 +247,43 @@ impl House {
 
     pub(crate) async fn revision(&self, stream: impl Into<StreamId>) -> usize {
         self.journal.read_stream(stream.into(), 0, 1000).await.unwrap().len()
+    }
+}
+
+/// One platform, whose state tests set.
+pub(crate) struct Shown {
+    state: Mutex<Vec<PlatformState>>,
+    changed: watch::Sender<u64>,
+}
+
+impl Shown {
+    fn new() -> Self {
+        let state =
+            PlatformState { key: "openai".to_owned(), kind: "openai".to_owned(), order: Some(1), ..Default::default() };
+        Self { state: Mutex::new(vec![state]), changed: watch::Sender::new(0) }
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Vec<PlatformState>)) {
+        change(&mut self.state.lock().unwrap());
+        self.changed.send_modify(|count| *count += 1);
+    }
+}
+
+impl schema::Platforms for Shown {
+    fn all(&self) -> Vec<PlatformState> {
+        self.state.lock().unwrap().clone()
+    }
+
+    fn changes(&self) -> BoxStream<'static, ()> {
+        let changes = self.changed.subscribe();
+        Box::pin(stream::unfold(changes, |mut changes| async move {
+            changes.changed().await.ok()?;
+            Some(((), changes))
+        }))
+    }
+
+    fn node(&self) -> Uuid {
+        Uuid::from_u128(7)
     }
 }
 

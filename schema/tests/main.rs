@@ -14,6 +14,7 @@ mod insight;
 mod limits;
 mod live;
 mod order;
+mod platforms;
 mod runs;
 mod sdl;
 mod searches;

@@ -163,7 +163,7 @@ impl Server {
         let listener = TcpListener::bind(asked).map_err(|error| Error::of_bind(asked, error))?;
         let address = listener.local_addr().map_err(|error| Error::of_bind(asked, error))?;
         let (tracker, closing) = (TaskTracker::new(), CancellationToken::new());
-        let schema::Parts { journal, commands, queries } = parts.house;
+        let schema::Parts { journal, commands, queries, .. } = parts.house;
         let api = rest::Parts {
             journal,
             commands,

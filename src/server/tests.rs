@@ -54,12 +54,29 @@ fn options(port: u16) -> Options {
     Options::new(SocketAddr::from(([127, 0, 0, 1], port)), Actor::person("tester"))
 }
 
+/// A node without any platform.
+struct NoPlatforms;
+
+impl schema::Platforms for NoPlatforms {
+    fn all(&self) -> Vec<schema::PlatformState> {
+        vec![]
+    }
+
+    fn changes(&self) -> futures_util::stream::BoxStream<'static, ()> {
+        Box::pin(futures_util::stream::pending())
+    }
+
+    fn node(&self) -> uuid::Uuid {
+        uuid::Uuid::nil()
+    }
+}
+
 fn parts(journal: &Arc<dyn Journal>, well: &Arc<AtomicBool>) -> Parts {
     // Nothing asked here is answered by the read models, so their database is never connected to.
     let pool = PgPoolOptions::new().connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
     let queries = Queries::new(pool);
     let commands = Commands::new(Arc::clone(journal));
-    let house = schema::Parts { journal: Arc::clone(journal), commands, queries };
+    let house = schema::Parts { journal: Arc::clone(journal), commands, queries, platforms: Arc::new(NoPlatforms) };
     let schema = schema::build(house.clone(), &Limits::default());
     let well = Arc::clone(well);
     let checks = vec![

@@ -7,6 +7,7 @@ mod budgets;
 mod entities;
 mod filter;
 mod insight;
+mod platforms;
 mod searches;
 mod steering;
 mod triggers;
@@ -40,6 +41,7 @@ pub struct Query(
     webhooks::Webhooks,
     work::Work,
     searches::Searches,
+    platforms::PlatformList,
 );
 
 pub(crate) fn journal<'a>(context: &Context<'a>) -> Result<&'a Arc<dyn Journal>> {

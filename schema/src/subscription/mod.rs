@@ -7,6 +7,7 @@
 mod approvals;
 mod costs;
 mod events;
+mod platforms;
 mod runs;
 
 use std::collections::VecDeque;
@@ -26,7 +27,13 @@ const BATCH: usize = 100;
 
 /// What HishamOS tells as it happens.
 #[derive(Default, MergedSubscription)]
-pub struct Subscription(events::FollowedEvents, runs::FollowedRuns, approvals::FollowedApprovals, costs::FollowedCosts);
+pub struct Subscription(
+    events::FollowedEvents,
+    runs::FollowedRuns,
+    approvals::FollowedApprovals,
+    costs::FollowedCosts,
+    platforms::FollowedPlatforms,
+);
 
 /// Makes answers of events.
 trait Teller: Send + 'static {

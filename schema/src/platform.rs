@@ -1,0 +1,252 @@
+//! AI platforms and how they are doing, as the node that answers sees it.
+//!
+//! Health is no fact but what a process has learnt from its calls, so it is in no event: it has no position, cannot be
+//! told of the past, and each node has its own. This room knows no platform; whoever builds the schema says what there is.
+
+use std::sync::Arc;
+
+use async_graphql::{ComplexObject, Context, Enum, Result, SimpleObject};
+use domain::Timestamp;
+use futures_util::stream::BoxStream;
+use uuid::Uuid;
+
+use crate::scalar::{Count, DateTime};
+
+/// What there is to know of platforms on this node.
+pub trait Platforms: Send + Sync + 'static {
+    /// Every platform as it is now, by key.
+    fn all(&self) -> Vec<PlatformState>;
+
+    /// Something whenever anything has changed since it was last taken; changes that come together are one.
+    fn changes(&self) -> BoxStream<'static, ()>;
+
+    /// Which node this is.
+    fn node(&self) -> Uuid;
+}
+
+/// A platform as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PlatformState {
+    /// Its key.
+    pub key: String,
+    /// What it speaks, such as `anthropic`.
+    pub kind: String,
+    /// The model that is asked when nobody names one.
+    pub model: Option<String>,
+    /// Its place among those that get work that names no platform, from 1.
+    pub order: Option<u32>,
+    /// Whether it asks no model at all.
+    pub simulated: bool,
+    /// Why it cannot be used at all.
+    pub unusable: Option<String>,
+    /// The models that were called.
+    pub lines: Vec<LineState>,
+}
+
+/// How one model of a platform is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LineState {
+    /// The model; `None` for the platform's default.
+    pub model: Option<String>,
+    /// How its breaker stands.
+    pub breaker: Breaker,
+    /// Until when it rests.
+    pub resting_until: Option<Timestamp>,
+    /// Whether somebody has to do something before it works again.
+    pub barred: bool,
+    /// How many calls are under way.
+    pub in_flight: u32,
+    /// How many may be at once.
+    pub at_once: Option<u32>,
+    /// How many calls have ended.
+    pub calls: u64,
+    /// How many of these have failed.
+    pub failed: u64,
+    /// The last failures, the latest first.
+    pub failures: Vec<FailureState>,
+}
+
+/// A call that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureState {
+    /// When.
+    pub at: Timestamp,
+    /// The kind's stable name.
+    pub kind: String,
+    /// What happened.
+    pub message: String,
+}
+
+/// How a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
+pub enum Breaker {
+    /// Calls go through.
+    #[default]
+    Closed,
+    /// No call goes through until its rest is over.
+    Open,
+    /// One call goes through and decides about the others.
+    Probing,
+}
+
+/// How a platform is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub(crate) enum PlatformHealth {
+    /// It cannot be used at all.
+    Unusable,
+    /// Every model of it that was called rests.
+    Resting,
+    /// Some model of it rests, or is being tried again.
+    Troubled,
+    /// All that was called works.
+    Well,
+    /// Nothing was called since this node started.
+    Untried,
+}
+
+/// An AI platform, and how it is doing as the answering node sees it.
+#[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct Platform {
+    /// Its key.
+    key: String,
+    /// What it speaks, such as `anthropic` or `openai`.
+    kind: String,
+    /// The model that is asked when nobody names one.
+    model: Option<String>,
+    /// Its place among those that get work that names no platform, from 1; null when it is not one of them.
+    order: Option<u32>,
+    /// Whether it asks no model at all.
+    simulated: bool,
+    /// Why it cannot be used at all.
+    unusable: Option<String>,
+    /// The models that this node has called since it started.
+    lines: Vec<PlatformLine>,
+    /// The node that says so; each has its own view.
+    node: Uuid,
+}
+
+/// How one model of a platform is doing.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct PlatformLine {
+    /// The model; null for the platform's default.
+    model: Option<String>,
+    /// How its breaker stands.
+    breaker: Breaker,
+    /// Until when it rests; what rests is tried again when somebody next needs it.
+    resting_until: Option<DateTime>,
+    /// Whether somebody has to do something before it works again, such as giving it another key.
+    barred: bool,
+    /// How many calls are under way.
+    in_flight: u32,
+    /// How many may be at once, by what the platform said and how it coped; null while nothing was called.
+    at_once: Option<u32>,
+    /// How many calls have ended since this node started.
+    calls: Count,
+    /// How many of these have failed.
+    failed: Count,
+    /// The last failures, the latest first; at most 5.
+    failures: Vec<PlatformFailure>,
+}
+
+/// A call that failed.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct PlatformFailure {
+    /// When.
+    at: DateTime,
+    /// The kind, such as `rate_limited`.
+    kind: String,
+    /// What happened.
+    message: String,
+}
+
+/// How all platforms are doing.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct PlatformHealthUpdate {
+    /// Every platform, by key.
+    pub(crate) platforms: Vec<Platform>,
+    /// When this was so.
+    pub(crate) at: DateTime,
+    /// The node that says so.
+    pub(crate) node: Uuid,
+}
+
+/// What this node knows of platforms.
+pub(crate) fn known(context: &Context<'_>) -> Result<Arc<dyn Platforms>> {
+    Ok(Arc::clone(context.data::<Arc<dyn Platforms>>()?))
+}
+
+/// Every platform as it is now.
+pub(crate) fn all(platforms: &dyn Platforms) -> Vec<Platform> {
+    let node = platforms.node();
+    platforms.all().into_iter().map(|state| Platform::of(state, node)).collect()
+}
+
+/// What is told of changes.
+pub(crate) fn update(platforms: &dyn Platforms) -> PlatformHealthUpdate {
+    PlatformHealthUpdate { platforms: all(platforms), at: commands::now().into(), node: platforms.node() }
+}
+
+impl Platform {
+    fn of(state: PlatformState, node: Uuid) -> Self {
+        Self {
+            key: state.key,
+            kind: state.kind,
+            model: state.model,
+            order: state.order,
+            simulated: state.simulated,
+            unusable: state.unusable,
+            lines: state.lines.into_iter().map(PlatformLine::from).collect(),
+            node,
+        }
+    }
+
+    /// Its key.
+    pub(crate) fn is(&self, key: &str) -> bool {
+        self.key == key
+    }
+
+    fn stands(&self) -> PlatformHealth {
+        let rests = |line: &PlatformLine| line.breaker == Breaker::Open;
+        if self.unusable.is_some() {
+            PlatformHealth::Unusable
+        } else if self.lines.is_empty() {
+            PlatformHealth::Untried
+        } else if self.lines.iter().all(rests) {
+            PlatformHealth::Resting
+        } else if self.lines.iter().any(|line| line.breaker != Breaker::Closed) {
+            PlatformHealth::Troubled
+        } else {
+            PlatformHealth::Well
+        }
+    }
+}
+
+#[ComplexObject]
+impl Platform {
+    /// How it is doing.
+    async fn health(&self) -> PlatformHealth {
+        self.stands()
+    }
+}
+
+impl From<LineState> for PlatformLine {
+    fn from(state: LineState) -> Self {
+        let failure = |failure: FailureState| PlatformFailure {
+            at: failure.at.into(),
+            kind: failure.kind,
+            message: failure.message,
+        };
+        Self {
+            model: state.model,
+            breaker: state.breaker,
+            resting_until: state.resting_until.map(Into::into),
+            barred: state.barred,
+            in_flight: state.in_flight,
+            at_once: state.at_once,
+            calls: Count(state.calls),
+            failed: Count(state.failed),
+            failures: state.failures.into_iter().map(failure).collect(),
+        }
+    }
+}

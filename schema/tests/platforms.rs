@@ -1,0 +1,76 @@
+//! Platforms and how they are doing.
+
+use async_graphql::futures_util::StreamExt;
+use domain::Timestamp;
+use schema::{Breaker, FailureState, LineState};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use crate::house::House;
+
+const FIELDS: &str = "key kind model order simulated unusable health lines { model breaker restingUntil barred inFlight
+    atOnce calls failed failures { at kind message } }";
+
+fn failing() -> LineState {
+    LineState {
+        model: Some("large".to_owned()),
+        breaker: Breaker::Open,
+        resting_until: Some(Timestamp::from_micros(1_800_000_000_000_000)),
+        in_flight: 2,
+        at_once: Some(8),
+        calls: 9,
+        failed: 4,
+        failures: vec![FailureState {
+            at: Timestamp::from_micros(1_799_999_999_000_000),
+            kind: "rate_limited".to_owned(),
+            message: "slow down".to_owned(),
+        }],
+        ..LineState::default()
+    }
+}
+
+#[tokio::test]
+async fn every_platform_says_how_it_is_doing() {
+    let house = House::new().await;
+    let ask = format!("{{ platforms {{ {FIELDS} node }} none: platform(key: \"nobody\") {{ key }} }}");
+    let untried = house.data(&ask, json!({})).await;
+    assert_eq!(untried["platforms"][0]["health"], "UNTRIED");
+    assert_eq!(untried["none"], Value::Null);
+    house.platforms.change(|platforms| platforms[0].lines = vec![failing()]);
+    let told = house.data(&ask, json!({})).await["platforms"][0].take();
+    assert_eq!(told["health"], "RESTING");
+    assert_eq!(
+        told["lines"],
+        json!([{
+            "model": "large", "breaker": "OPEN", "restingUntil": "2027-01-15T08:00:00Z", "barred": false, "inFlight": 2,
+            "atOnce": 8, "calls": "9", "failed": "4",
+            "failures": [{ "at": "2027-01-15T07:59:59Z", "kind": "rate_limited", "message": "slow down" }],
+        }])
+    );
+    let well = LineState { calls: 1, ..LineState::default() };
+    house.platforms.change(|platforms| platforms[0].lines.push(well));
+    assert_eq!(house.data(&ask, json!({})).await["platforms"][0]["health"], "TROUBLED");
+    house.platforms.change(|platforms| platforms[0].lines.retain(|line| line.breaker == Breaker::Closed));
+    assert_eq!(house.data(&ask, json!({})).await["platforms"][0]["health"], "WELL");
+    house.platforms.change(|platforms| platforms[0].unusable = Some("no key".to_owned()));
+    assert_eq!(house.data(&ask, json!({})).await["platforms"][0]["health"], "UNUSABLE");
+}
+
+#[tokio::test]
+async fn a_change_is_told_and_many_at_once_are_one() {
+    let house = House::new().await;
+    let ask = "subscription { platformHealth { node platforms { key health } } }";
+    let mut items = house.schema.execute_stream(House::request(ask, json!({})));
+    let mut next = async || {
+        let item = tokio::time::timeout(Duration::from_secs(10), items.next()).await.expect("a state comes").unwrap();
+        serde_json::to_value(item).unwrap()["data"]["platformHealth"]["platforms"][0]["health"].take()
+    };
+    assert_eq!(next().await, "UNTRIED");
+    for _ in 0..100 {
+        house.platforms.change(|platforms| platforms[0].lines = vec![failing()]);
+    }
+    house.platforms.change(|platforms| platforms[0].lines = vec![LineState::default()]);
+    assert_eq!(next().await, "WELL");
+    house.platforms.change(|platforms| platforms[0].lines = vec![failing()]);
+    assert_eq!(next().await, "RESTING");
+}

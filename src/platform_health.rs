@@ -1,0 +1,146 @@
+//! What the GraphQL API is told of platforms: those of the configuration, and what this node's engine has learnt of them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::{NodeId, Timestamp};
+use engine::{Handle, LineHealth};
+use futures_util::stream::{self, BoxStream};
+use providers::Registry;
+use providers::router::Phase;
+use schema::{Breaker, FailureState, LineState, PlatformState, Platforms};
+use uuid::Uuid;
+
+use crate::config::Config;
+
+/// Changes within this time are told as one.
+const TOGETHER: Duration = Duration::from_millis(250);
+
+/// The platforms of this node.
+pub(crate) struct PlatformHealth {
+    registry: Registry,
+    kinds: BTreeMap<String, &'static str>,
+    engine: Handle,
+    node: NodeId,
+}
+
+impl PlatformHealth {
+    pub(crate) fn new(config: &Config, registry: Registry, engine: Handle, node: NodeId) -> Self {
+        let kinds = config.platforms.iter().map(|(key, platform)| (key.clone(), platform.kind.name()));
+        Self { registry, kinds: kinds.collect(), engine, node }
+    }
+}
+
+fn line(line: LineHealth, now: Timestamp) -> LineState {
+    LineState {
+        model: Some(line.model).filter(|model| !model.is_empty()),
+        breaker: match line.phase {
+            Phase::Closed => Breaker::Closed,
+            Phase::Open => Breaker::Open,
+            Phase::Probing => Breaker::Probing,
+        },
+        resting_until: line.resting.map(|pause| now.plus(pause)),
+        barred: line.barred,
+        in_flight: line.in_flight,
+        at_once: line.at_once,
+        calls: line.calls,
+        failed: line.failed,
+        failures: line
+            .failures
+            .into_iter()
+            .map(|failure| FailureState {
+                at: before(now, failure.ago),
+                kind: failure.kind.name().to_owned(),
+                message: failure.message,
+            })
+            .collect(),
+    }
+}
+
+fn before(now: Timestamp, ago: Duration) -> Timestamp {
+    let micros = i64::try_from(ago.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(now.as_micros().saturating_sub(micros))
+}
+
+impl Platforms for PlatformHealth {
+    fn all(&self) -> Vec<PlatformState> {
+        let now = commands::now();
+        let order: Vec<&str> = self.registry.defaults().map(|platform| platform.key()).collect();
+        let mut lines: BTreeMap<String, Vec<LineState>> = BTreeMap::new();
+        for called in self.engine.platforms() {
+            lines.entry(called.platform.clone()).or_default().push(line(called, now));
+        }
+        let mut all: Vec<PlatformState> = self
+            .registry
+            .iter()
+            .map(|platform| {
+                let key = platform.key();
+                let place =
+                    order.iter().position(|known| *known == key).and_then(|place| u32::try_from(place + 1).ok());
+                PlatformState {
+                    key: key.to_owned(),
+                    // The one that is there without being configured is the local model.
+                    kind: self.kinds.get(key).copied().unwrap_or("local").to_owned(),
+                    model: platform.default_model().map(str::to_owned),
+                    order: place,
+                    simulated: platform.simulated(),
+                    unusable: platform.unusable(),
+                    lines: lines.remove(key).unwrap_or_default(),
+                }
+            })
+            .collect();
+        all.sort_by(|one, other| one.key.cmp(&other.key));
+        all
+    }
+
+    fn changes(&self) -> BoxStream<'static, ()> {
+        Box::pin(stream::unfold(self.engine.watch_platforms(), |mut changes| async move {
+            changes.changed().await.ok()?;
+            tokio::time::sleep(TOGETHER).await;
+            changes.mark_unchanged();
+            Some(((), changes))
+        }))
+    }
+
+    fn node(&self) -> Uuid {
+        self.node.as_uuid()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use domain::Timestamp;
+    use engine::{LineHealth, SeenFailure};
+    use providers::FailureKind;
+    use providers::router::Phase;
+    use schema::Breaker;
+
+    use super::line;
+
+    #[test]
+    fn durations_become_moments() {
+        let health = LineHealth {
+            platform: "openai".to_owned(),
+            model: String::new(),
+            phase: Phase::Open,
+            resting: Some(Duration::from_secs(30)),
+            barred: true,
+            in_flight: 1,
+            at_once: Some(4),
+            calls: 3,
+            failed: 2,
+            failures: vec![SeenFailure {
+                ago: Duration::from_secs(5),
+                kind: FailureKind::Timeout,
+                message: "late".to_owned(),
+            }],
+        };
+        let state = line(health, Timestamp::from_micros(100_000_000));
+        assert_eq!((state.model, state.breaker, state.barred), (None, Breaker::Open, true));
+        assert_eq!(state.resting_until, Some(Timestamp::from_micros(130_000_000)));
+        let failures: Vec<_> = state.failures.iter().map(|failure| (failure.at.as_micros(), &*failure.kind)).collect();
+        assert_eq!(failures, [(95_000_000, "timeout")]);
+    }
+}
