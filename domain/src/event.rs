@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use crate::{
     AgentEvent, AgentId, BudgetEvent, DeliveryEvent, DeliveryId, DenialEvent, DenialsId, ExternalEvent, ExternalId,
-    HoldEvent, HoldId, LimitEvent, LimitId, PurseEvent, PurseId, RunEvent, RunId, SealEvent, SearchEvent, SearchesId, SlotsEvent, SlotsId,
-    TaskEvent, TaskId, TemplateEvent, TemplateId, TriggerEvent, TriggerId, WebhookEvent, WebhookId, WorkflowEvent,
-    WorkflowId,
+    HoldEvent, HoldId, LimitEvent, LimitId, PurseEvent, PurseId, RunEvent, RunId, SealEvent, SearchEvent, SearchesId,
+    SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent, TemplateId, TriggerEvent, TriggerId, WebhookEvent,
+    WebhookId, WorkflowEvent, WorkflowId,
 };
 
 /// Everything that can happen, whichever aggregate it happened to.
@@ -166,7 +166,7 @@ impl Category {
 /// The name of a category that does not exist.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget, purse, seal, webhook, delivery, denial and search\"
+    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget, purse, seal, webhook, delivery, denial and search"
 )]
 pub struct UnknownCategory(pub String);
 

@@ -48,8 +48,8 @@ pub use expression::{Expression, ExpressionError, Reference, Root};
 pub use external::{External, ExternalCommand, ExternalEvent, ExternalRefusal};
 pub use hold::{Hold, HoldCommand, HoldEvent, HoldRefusal};
 pub use id::{
-    AgentId, CommandId, DeliveryId, DenialsId, EventId, ExternalId, HoldId, LimitId, NodeId, PurseId, RunId, SearchesId, SlotsId,
-    TaskId, TemplateId, TriggerId, WebhookId, WorkflowId,
+    AgentId, CommandId, DeliveryId, DenialsId, EventId, ExternalId, HoldId, LimitId, NodeId, PurseId, RunId,
+    SearchesId, SlotsId, TaskId, TemplateId, TriggerId, WebhookId, WorkflowId,
 };
 pub use key::{InvalidKey, Key, StepName};
 pub use limit::{Limit, LimitCommand, LimitEvent, LimitRefusal};

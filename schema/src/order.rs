@@ -80,7 +80,6 @@ macro_rules! orders {
             }
 
             /// By what the read model sorts; nothing for the list's usual order.
-            #[expect(clippy::unnecessary_wraps, reason = "not every list has a usual order apart from the others")]
             pub(crate) const fn key(self) -> Option<$key> {
                 $($(if matches!(self, Self::$variant) {
                     return Some($of);
@@ -244,7 +243,7 @@ mod tests {
     fn a_cursor_means_nothing_in_another_order() {
         let place = (SortKey::Number(7), Uuid::from_u128(1));
         let page = by_place(Page { rows: vec![(place.clone(), ())], has_more: false }, false, "cost").unwrap();
-        let window = Window::first(1).after(page.rows[0].0.clone());
+        let window = Window::first(1).after(page.rows.first().unwrap().0.clone());
         assert_eq!(placed::<Uuid>(&window, "cost").unwrap().after, Some(place));
         assert!(placed::<Uuid>(&window, "ended").is_err());
         assert!(usual::<(i64, Uuid)>(&window).is_err());

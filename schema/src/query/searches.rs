@@ -230,7 +230,6 @@ macro_rules! found {
         impl SavedSearch {
             $(
                 $(#[$doc])*
-                #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
                 #[graphql(complexity = "cost(first, last, child_complexity)")]
                 async fn $name(
                     &self,
