@@ -43,7 +43,7 @@ async fn every_platform_says_how_it_is_doing() {
         told["lines"],
         json!([{
             "model": "large", "breaker": "OPEN", "restingUntil": "2027-01-15T08:00:00Z", "barred": false, "inFlight": 2,
-            "atOnce": 8, "calls": "9", "failed": "4",
+            "atOnce": 8, "calls": 9, "failed": 4,
             "failures": [{ "at": "2027-01-15T07:59:59Z", "kind": "rate_limited", "message": "slow down" }],
         }])
     );
