@@ -71,9 +71,9 @@ async fn start(client: reqwest::Client, url: String) -> Uuid {
 /// The positions of everything that happened to each run and its tasks.
 async fn recorded(pool: &PgPool) -> HashMap<Uuid, Vec<i64>> {
     let rows: Vec<(Uuid, i64)> = sqlx::query_as(
-        "SELECT coalesce(tasks.run_id, events.stream), position FROM journal.events
+        "SELECT coalesce(tasks.run_id, events.stream), events.position FROM journal.events
          LEFT JOIN read_runs.tasks ON tasks.id = events.stream
-         WHERE category IN ('run', 'task') ORDER BY position",
+         WHERE category IN ('run', 'task') ORDER BY events.position",
     )
     .fetch_all(pool)
     .await
