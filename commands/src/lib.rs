@@ -25,6 +25,7 @@ mod request;
 mod result;
 mod runs;
 mod schemas;
+mod subjects;
 mod surroundings;
 mod tasks;
 mod templates;
@@ -49,6 +50,7 @@ pub use request::{Outcome, Request};
 pub use result::task_result;
 pub use runs::{Origin, StartRun, Started};
 pub use schemas::{SchemaCache, SchemaError};
+pub use subjects::{About, Told as SubjectEvent};
 pub use surroundings::{RealSurroundings, SeededSurroundings, Surroundings, now};
 pub use tasks::StartTask;
 pub use triggers::{Backfill, Backfilled, Decided, PostEvent};
@@ -61,6 +63,7 @@ pub struct Commands {
     surroundings: Arc<dyn Surroundings>,
     launch: launch::LaunchSlot,
     webhooks: Option<Arc<webhooks::WebhookSetup>>,
+    subjects: Option<Arc<dyn journal::privacy::Subjects>>,
 }
 
 impl Commands {
@@ -79,6 +82,7 @@ impl Commands {
             surroundings,
             launch: launch::LaunchSlot::default(),
             webhooks: None,
+            subjects: None,
         }
     }
 

@@ -36,6 +36,8 @@ impl Commands {
             tenant: "default".to_owned(),
             correlation: request.correlation.unwrap_or(command.as_uuid()),
             causation: request.causation,
+            subject: None,
+            keeping: None,
         };
         (context, request.command.is_some())
     }

@@ -7,8 +7,8 @@ use uuid::Uuid;
 use crate::{
     AgentEvent, AgentId, BudgetEvent, DeliveryEvent, DeliveryId, DenialEvent, DenialsId, ExternalEvent, ExternalId,
     HoldEvent, HoldId, LimitEvent, LimitId, PurseEvent, PurseId, RunEvent, RunId, SealEvent, SlotsEvent, SlotsId,
-    TaskEvent, TaskId, TemplateEvent, TemplateId, TriggerEvent, TriggerId, WebhookEvent, WebhookId, WorkflowEvent,
-    WorkflowId,
+    SubjectEvent, SubjectId, TaskEvent, TaskId, TemplateEvent, TemplateId, TriggerEvent, TriggerId, WebhookEvent,
+    WebhookId, WorkflowEvent, WorkflowId,
 };
 
 /// Everything that can happen, whichever aggregate it happened to.
@@ -46,6 +46,8 @@ pub enum Event {
     Delivery(DeliveryEvent),
     /// To what was refused.
     Denial(DenialEvent),
+    /// To a subject.
+    Subject(SubjectEvent),
 }
 
 impl Event {
@@ -69,6 +71,7 @@ impl Event {
             Self::Webhook(event) => event.name(),
             Self::Delivery(event) => event.name(),
             Self::Denial(event) => event.name(),
+            Self::Subject(event) => event.name(),
         }
     }
 }
@@ -109,11 +112,13 @@ pub enum Category {
     Delivery,
     /// Streams of what was refused, one a day.
     Denial,
+    /// Streams of the people whom runs are about.
+    Subject,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Workflow,
         Self::Run,
         Self::Task,
@@ -130,6 +135,7 @@ impl Category {
         Self::Webhook,
         Self::Delivery,
         Self::Denial,
+        Self::Subject,
     ];
 
     /// The stable lower-case name, also the prefix of the category's event names.
@@ -152,6 +158,7 @@ impl Category {
             Self::Webhook => "webhook",
             Self::Delivery => "delivery",
             Self::Denial => "denial",
+            Self::Subject => "subject",
         }
     }
 }
@@ -159,7 +166,7 @@ impl Category {
 /// The name of a category that does not exist.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget, purse, seal, webhook, delivery and denial"
+    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget, purse, seal, webhook, delivery, denial and subject"
 )]
 pub struct UnknownCategory(pub String);
 
@@ -197,4 +204,4 @@ macro_rules! stream_of {
 }
 stream_of!(WorkflowId => Workflow, RunId => Run, TaskId => Task, AgentId => Agent, TemplateId => Template,
     LimitId => Limit, SlotsId => Slots, HoldId => Hold, TriggerId => Trigger,
-    ExternalId => External, PurseId => Purse, WebhookId => Webhook, DeliveryId => Delivery, DenialsId => Denial);
+    ExternalId => External, PurseId => Purse, WebhookId => Webhook, DeliveryId => Delivery, DenialsId => Denial, SubjectId => Subject);

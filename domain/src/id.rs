@@ -80,6 +80,8 @@ ids! {
     DeliveryId,
     /// What was refused on one day.
     DenialsId,
+    /// A person whom runs are about; random, so that it says nothing about who.
+    SubjectId,
 }
 
 macro_rules! keyed {

@@ -27,6 +27,7 @@ pub mod run;
 pub mod seal;
 mod size;
 pub mod slots;
+pub mod subject;
 pub mod task;
 pub mod template;
 mod time;
@@ -48,7 +49,7 @@ pub use external::{External, ExternalCommand, ExternalEvent, ExternalRefusal};
 pub use hold::{Hold, HoldCommand, HoldEvent, HoldRefusal};
 pub use id::{
     AgentId, CommandId, DeliveryId, DenialsId, EventId, ExternalId, HoldId, LimitId, NodeId, PurseId, RunId, SlotsId,
-    TaskId, TemplateId, TriggerId, WebhookId, WorkflowId,
+    SubjectId, TaskId, TemplateId, TriggerId, WebhookId, WorkflowId,
 };
 pub use key::{InvalidKey, Key, StepName};
 pub use limit::{Limit, LimitCommand, LimitEvent, LimitRefusal};
@@ -59,6 +60,7 @@ pub use run::{Run, RunCommand, RunEvent, RunRefusal};
 pub use seal::{SealCommand, SealEvent, SealRefusal, Seals};
 pub use size::{MAX_VALUE_BYTES, MAX_VALUE_DEPTH, ValueTooLarge, check_size};
 pub use slots::{Slots, SlotsCommand, SlotsEvent, SlotsRefusal};
+pub use subject::{Subject, SubjectCommand, SubjectEvent};
 pub use task::{Task, TaskCommand, TaskEvent, TaskRefusal};
 pub use template::{Template, TemplateCommand, TemplateEvent, TemplateRefusal};
 pub use time::Timestamp;

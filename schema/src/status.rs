@@ -242,6 +242,8 @@ named! {
         Delivery = "delivery",
         /// Streams of what was refused, one a day.
         Denial = "denial",
+        /// Streams of the people whom runs are about.
+        Subject = "subject",
     }
 
     /// Where the delivery of an event to a webhook stands.
@@ -466,6 +468,7 @@ impl Category {
             Self::Webhook => domain::Category::Webhook,
             Self::Delivery => domain::Category::Delivery,
             Self::Denial => domain::Category::Denial,
+            Self::Subject => domain::Category::Subject,
         }
     }
 
@@ -488,6 +491,7 @@ impl Category {
             domain::Category::Webhook => Self::Webhook,
             domain::Category::Delivery => Self::Delivery,
             domain::Category::Denial => Self::Denial,
+            domain::Category::Subject => Self::Subject,
         }
     }
 }

@@ -21,6 +21,7 @@ mod journal;
 mod limit;
 mod platforms;
 mod prices;
+mod privacy;
 mod run;
 mod signals;
 mod steer;
@@ -84,6 +85,9 @@ enum Command {
         /// The input: KEY=TEXT, KEY=@PATH for the text of a file, KEY:=JSON for anything else
         #[arg(long = "input", value_name = "KEY=VALUE")]
         inputs: Vec<String>,
+        /// The person whom the run is about, by any name that you use for them: what is personal in it can be erased then
+        #[arg(long, value_name = "NAME")]
+        subject: Option<String>,
         /// Show the run as it happens and wait for its end
         #[arg(long)]
         watch: bool,
@@ -265,6 +269,9 @@ enum Command {
     /// Prove what happened
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// List, export and erase what is personal about people whom runs are about
+    #[command(subcommand)]
+    Privacy(privacy::Privacy),
     /// See and move the journal
     #[command(subcommand)]
     Journal(Journal),
@@ -461,8 +468,8 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
     match arguments.command {
         Command::Up { inputs, once } => up::up(&config, terminal, json, &inputs, once).await,
         Command::Serve => up::serve(&config, terminal, json).await,
-        Command::Run { workflow, inputs, watch, server } => {
-            run::run(&config, terminal, run::Ask { workflow, inputs, watch, json, url: server.url }).await
+        Command::Run { workflow, inputs, subject, watch, server } => {
+            run::run(&config, terminal, run::Ask { workflow, inputs, subject, watch, json, url: server.url }).await
         }
         Command::Runs { status, workflow, limit, server } => {
             let client = run::running_server(&config, server.url.as_deref()).await?;
@@ -543,6 +550,7 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::CheckCompat { workflow, version, sample } => {
             compat::check(&config, terminal, json, &workflow, version, sample).await
         }
+        Command::Privacy(command) => Box::pin(privacy::privacy(&config, terminal, json, command)).await,
         Command::Audit(command) => Box::pin(audit::audit(command, &config, terminal, json)).await,
         Command::Journal(Journal::Info { url }) => journal::info(&config, terminal, json, url.as_deref()).await,
         Command::Journal(Journal::Copy { from, to, follow }) => {

@@ -152,7 +152,8 @@ impl Entities {
             | domain::Category::Seal
             | domain::Category::Webhook
             | domain::Category::Delivery
-            | domain::Category::Denial => None,
+            | domain::Category::Denial
+            | domain::Category::Subject => None,
         })
     }
 

@@ -176,7 +176,8 @@ impl Checker {
             | Event::Seal(_)
             | Event::Webhook(_)
             | Event::Delivery(_)
-            | Event::Denial(_) => {}
+            | Event::Denial(_)
+            | Event::Subject(_) => {}
         }
     }
 
