@@ -54,7 +54,7 @@ Exit codes:
 
 /// HishamOS, an operating system for a company's AI work
 #[derive(Debug, Parser)]
-#[command(name = "hishamos", version, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "hishamos", version, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(flatten)]
     flags: Flags,
@@ -612,4 +612,15 @@ fn complain(message: &str) {
     use std::io::Write;
     let mut error = std::io::stderr().lock();
     let _ = writeln!(error, "error: {message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    /// Among other things, no command has two arguments of one name; that would be found only when it is used.
+    #[test]
+    fn every_command_is_sound() {
+        super::Arguments::command().debug_assert();
+    }
 }

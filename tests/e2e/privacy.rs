@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
-use crate::program::{Home, install_crypto};
+use crate::program::{Home, install_crypto, until};
 
 const NAME: &str = "Ada Lovelace";
 const MARK: &str = "zq7-vienna";
@@ -111,4 +111,115 @@ fn what_is_personal_is_sealed_exported_and_erased_and_every_seal_holds() {
     assert_eq!(names, [&Value::from(NAME), &Value::Null]);
     let (status, log) = server.end("-TERM");
     assert_eq!(status.code(), Some(0), "{log}");
+}
+
+/// Steps of every kind, each with something personal in it.
+const FLOW: &str = r#"
+key: personal-matter
+name: A personal matter
+description: Holds something personal in steps of every kind.
+department: operations
+input_schema:
+  type: object
+  required: [secret]
+  properties: { secret: { type: string }, nothing: { type: string } }
+steps:
+  - name: listed
+    title: Do it for each
+    agent: analyst
+    template: list-key-points
+    for_each: { over: "[input.secret, input.secret]" }
+    input: { document: item }
+  - name: skipped
+    title: Not this time
+    when: "input.nothing"
+    agent: analyst
+    template: list-key-points
+    input: { document: input.secret }
+  - name: asked
+    title: May it go on?
+    needs: [listed, skipped]
+    approval: { question: May it go on?, approvers: [anyone], own_run: true, content: { text: input.secret } }
+  - name: told
+    title: Wait for word
+    needs: [asked]
+    signal: word
+  - name: other
+    title: Another run
+    needs: [told]
+    run: { workflow: welcome, input: { file: input.secret } }
+"#;
+
+#[test]
+fn whatever_happens_in_a_run_about_somebody_is_sealed() {
+    let home = Home::new();
+    home.write("own/workflows/personal-matter.yaml", FLOW);
+    let server = home.serve(&["--simulate"]);
+    home.run(&["catalog", "load"]).expect(0);
+    home.run(&["catalog", "load", "own"]).expect(0);
+    let input = format!("secret={MARK} is the word");
+    let start = || {
+        let about = ["run", "personal-matter", "--input", &input, "--subject", NAME, "--json"];
+        home.run(&about).expect(0).json()["runId"].as_str().unwrap().to_owned()
+    };
+    let asks = |run: &str| {
+        until("an approval", || home.run(&["approvals", "--json"]).expect(0).out().contains(run).then_some(()));
+    };
+    let run = start();
+    asks(&run);
+    home.run(&["pause", &run, "--reason", MARK]).expect(0);
+    home.run(&["resume", &run]).expect(0);
+    home.run(&["approve", &run, "--comment", MARK]).expect(0);
+    home.run(&["signal", &run, "word", &format!("{{\"text\": \"{MARK}\"}}")]).expect(0);
+    let ended = |run: &str| {
+        until("the end of the run", || {
+            let status = home.run(&["show", run, "--json"]).expect(0).json()["status"].as_str()?.to_lowercase();
+            ["completed", "failed", "cancelled"].contains(&&*status).then_some(status)
+        })
+    };
+    assert_eq!(ended(&run), "completed");
+    let branch = home.run(&["rerun", &run, "--from", "asked", "--json"]).expect(0).json();
+    let branch = branch["runId"].as_str().unwrap().to_owned();
+    asks(&branch);
+    let refused = home.run(&["privacy", "erase", NAME, "--yes"]).expect(2);
+    assert!(refused.err().contains(&branch), "{}", refused.all());
+    home.run(&["cancel", &branch, "--reason", MARK]).expect(0);
+    assert_eq!(ended(&branch), "cancelled");
+    let rejected = start();
+    asks(&rejected);
+    home.run(&["reject", &rejected, "--comment", MARK]).expect(0);
+    assert_eq!(ended(&rejected), "failed");
+
+    // Three, and the run within the first.
+    let kept = home.run(&["privacy", "export", NAME]).expect(0).json();
+    assert_eq!(kept["runs"].as_array().unwrap().len(), 4, "{}", kept["runs"]);
+    let kinds: std::collections::BTreeSet<&str> =
+        kept["events"].as_array().unwrap().iter().filter_map(|event| event["type"].as_str()).collect();
+    for kind in [
+        "run.items_planned",
+        "run.item_completed",
+        "run.step_skipped",
+        "run.approval_requested",
+        "run.approval_decided",
+        "run.signal_received",
+        "run.paused",
+        "run.cancel_requested",
+        "run.cancelled",
+        "run.step_failed",
+        "run.failed",
+    ] {
+        assert!(kinds.contains(kind), "{kind} is not among {kinds:?}");
+    }
+    let readable = tables_with(&home, MARK);
+    assert!(!readable.is_empty() && readable.iter().all(|table| table.starts_with("read_")), "{readable:?}");
+    home.run(&["privacy", "erase", NAME, "--yes"]).expect(0);
+    assert_eq!(tables_with(&home, MARK), Vec::<String>::new());
+    for run in [&run, &branch, &rejected] {
+        assert!(!home.run(&["audit", "replay", run, "--json"]).expect(0).out().contains(MARK));
+        home.run(&["show", run]).expect(0);
+    }
+    home.run(&["audit", "verify"]).expect(0);
+    let (status, log) = server.end("-TERM");
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!log.contains(MARK), "{log}");
 }
