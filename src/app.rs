@@ -124,6 +124,7 @@ impl App {
         let setup = webhooks::setup(config)?;
         let hooks = webhooks::Hooks::new(config, setup.keys.clone())?;
         let commands = Commands::new(Arc::clone(&journal)).with_snapshots(snapshots).with_webhooks(setup);
+        let commands = commands.with_subjects(Arc::clone(&store.subjects));
 
         let (membership, members) = store.join().await?;
         rooms.push(Room::open("membership", |stop| async move {
@@ -141,6 +142,12 @@ impl App {
         let queries = service.handle().queries().clone();
         rooms.push(Room::open("projections", |stop| async move {
             service.run(stop).await;
+            Ok(())
+        }));
+
+        let forgetting = commands.clone();
+        rooms.push(Room::open("follower of erasures", |stop| async move {
+            forgetting.follow_erasures(head, stop).await;
             Ok(())
         }));
 

@@ -13,6 +13,7 @@ use cluster::Cluster;
 use domain::NodeId;
 use journal::kurrent::{self, KurrentJournal};
 use journal::postgres::{self, Membership, PostgresCheckpoints, PostgresJournal, PostgresSnapshots};
+use journal::privacy::{PostgresSubjects, PrivateJournal, Subjects};
 use journal::{Checkpoint, Checkpoints, Journal, Members, Position};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -38,6 +39,8 @@ pub(crate) struct Store {
     pub(crate) pool: PgPool,
     /// The journal; it records only while its service runs.
     pub(crate) journal: Arc<dyn Journal>,
+    /// The people whom runs are about, with the keys under which the journal seals what is personal.
+    pub(crate) subjects: Arc<dyn Subjects>,
     /// Which journal that is, in words that never change.
     source: String,
     /// Where the nodes meet: always in PostgreSQL, wherever the journal is.
@@ -124,7 +127,9 @@ impl Store {
         };
         match connect(config, &url, &shown).await {
             Ok(Opened { pool, journal, service, source, nodes }) => {
-                Ok((Self { pool, journal, source, nodes, cluster }, service))
+                let subjects: Arc<dyn Subjects> = Arc::new(PostgresSubjects::new(pool.clone(), config.privacy_key()));
+                let journal = Arc::new(PrivateJournal::new(journal, Arc::clone(&subjects)));
+                Ok((Self { pool, journal, subjects, source, nodes, cluster }, service))
             }
             Err(error) => {
                 if let Some(cluster) = cluster {

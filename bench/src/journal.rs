@@ -40,6 +40,8 @@ fn of(streams: Vec<StreamAppend>) -> Append {
             tenant: "default".to_owned(),
             correlation: Uuid::now_v7(),
             causation: None,
+            subject: None,
+            keeping: None,
         },
         remember: false,
     }

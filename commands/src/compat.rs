@@ -159,6 +159,7 @@ impl Commands {
             parent: run.parent().cloned(),
             lineage: None,
             trigger: None,
+            subject: None,
         })));
         played.decide(RunCommand::Advance { now: at });
         while let Some(event) = played.begun.pop_front() {

@@ -58,7 +58,7 @@ impl Commands {
     /// `RUN_NOT_FOUND`, `RUN_ENDED`, `RUN_NOT_PAUSED`.
     pub async fn resume_run(&self, request: Request, run: RunId) -> Result<Outcome, Error> {
         let stream = StreamId::from(run);
-        let (context, remember) = self.context(&request);
+        let (mut context, remember) = self.context(&request);
         if remember && let Some(first) = self.executor.journal().find_command(context.command).await? {
             let revision = first.heads.last().map(|(_, revision)| *revision);
             return Ok(Outcome { stream, revision, position: first.position, repeated: true, changed: false });
@@ -68,6 +68,7 @@ impl Commands {
         for _ in 0..Self::TRIES {
             let loaded = self.executor.load::<Run>(stream).await?;
             self.executor.check_revision(stream, loaded.revision)?;
+            context.subject = loaded.state.subject();
             let now = self.surroundings.now();
             let resume = RunCommand::Resume { by: request.actor.clone(), now };
             let events = loaded.state.decide(resume).map_err(|refusal| refused(run, refusal))?;

@@ -198,6 +198,26 @@ pub enum Refused {
     /// A range that cannot be delivered once more.
     #[error("the replay is not possible: {0}")]
     ReplayInvalid(String),
+    /// A person's name that is none.
+    #[error("a subject is named by 1 to {max} characters without line breaks")]
+    SubjectInvalid {
+        /// The longest.
+        max: usize,
+    },
+    /// There is no list of subjects.
+    #[error("this installation keeps no list of subjects, so no run can be about one")]
+    SubjectsOff,
+    /// Nobody of this name is in the list.
+    #[error("there is no subject `{0}`; `hishamos privacy list` shows who there is")]
+    SubjectNotFound(String),
+    /// Runs about this subject go on.
+    #[error("{} runs about this subject have not ended, such as {first}; cancel them or wait", .runs)]
+    SubjectHasLiveRuns {
+        /// How many.
+        runs: usize,
+        /// One of them.
+        first: RunId,
+    },
     /// What is to be recorded is larger than the journal takes.
     #[error("the request cannot be recorded: {0}")]
     TooLarge(String),
@@ -241,6 +261,10 @@ impl Refusal for Refused {
             Self::WebhooksTooMany { .. } => "WEBHOOKS_TOO_MANY",
             Self::WebhookKey(_) => "WEBHOOK_KEY_UNKNOWN",
             Self::ReplayInvalid(_) => "REPLAY_INVALID",
+            Self::SubjectInvalid { .. } => "SUBJECT_INVALID",
+            Self::SubjectsOff => "SUBJECTS_OFF",
+            Self::SubjectNotFound(_) => "SUBJECT_NOT_FOUND",
+            Self::SubjectHasLiveRuns { .. } => "SUBJECT_HAS_LIVE_RUNS",
             Self::TooLarge(_) => "TOO_LARGE",
         }
     }

@@ -26,6 +26,7 @@ mod result;
 mod runs;
 mod schemas;
 mod searches;
+mod subjects;
 mod surroundings;
 mod tasks;
 mod templates;
@@ -50,6 +51,7 @@ pub use request::{Outcome, Request};
 pub use result::task_result;
 pub use runs::{Origin, StartRun, Started};
 pub use schemas::{SchemaCache, SchemaError};
+pub use subjects::{About, Told as SubjectEvent};
 pub use surroundings::{RealSurroundings, SeededSurroundings, Surroundings, now};
 pub use tasks::StartTask;
 pub use triggers::{Backfill, Backfilled, Decided, PostEvent};
@@ -62,6 +64,7 @@ pub struct Commands {
     surroundings: Arc<dyn Surroundings>,
     launch: launch::LaunchSlot,
     webhooks: Option<Arc<webhooks::WebhookSetup>>,
+    subjects: Option<Arc<dyn journal::privacy::Subjects>>,
 }
 
 impl Commands {
@@ -80,6 +83,7 @@ impl Commands {
             surroundings,
             launch: launch::LaunchSlot::default(),
             webhooks: None,
+            subjects: None,
         }
     }
 

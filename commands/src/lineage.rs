@@ -53,7 +53,7 @@ impl Commands {
         branch: Branch,
         changes: Changes,
     ) -> Result<Started, Error> {
-        let (context, remember) = self.context(&request);
+        let (mut context, remember) = self.context(&request);
         if remember && let Some(first) = self.executor.journal().find_command(context.command).await? {
             return first_start(&first.heads, first.position);
         }
@@ -68,6 +68,7 @@ impl Commands {
             Branch::Fork { revision } => self.executor.load_at::<Run>(run.into(), revision).await?,
             Branch::Retry | Branch::Rerun { .. } => newest,
         };
+        context.subject = base.state.subject();
         let Some(own) = base.state.definition().cloned() else { return Err(Refused::RunNotFound(run).into()) };
         let (version, definition) = match changes.version {
             None => (base.state.version(), own),
@@ -97,6 +98,7 @@ impl Commands {
             parent: None,
             lineage: Some(lineage),
             trigger: None,
+            subject: base.state.subject(),
         });
         self.record_branch(id, &base, start, context, remember).await
     }

@@ -39,6 +39,8 @@ impl Commands {
             tenant: TENANT.to_owned(),
             correlation: request.correlation.unwrap_or(command.as_uuid()),
             causation: request.causation,
+            subject: None,
+            keeping: None,
         };
         (context, request.command.is_some())
     }

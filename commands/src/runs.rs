@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use domain::run::{Firing, Parent, Start};
 use domain::{
-    Actor, Category, Decide, Definition, Event, Key, Run, RunCommand, RunId, RunRefusal, StreamId, Timestamp, Workflow,
-    WorkflowId,
+    Actor, Category, Decide, Definition, Event, Key, Run, RunCommand, RunId, RunRefusal, StreamId, SubjectId,
+    Timestamp, Workflow, WorkflowId,
 };
 use journal::{Append, AppendError, Appended, Context, Expected, Position, StreamAppend};
 use serde_json::Value;
@@ -24,13 +24,15 @@ pub struct StartRun {
     /// The caller's name for this run: the same key always means the same run, however often and by whomever it is
     /// asked for.
     pub idempotency_key: Option<String>,
+    /// The name of the person whom it is about: what is personal in it is then sealed under that person's key.
+    pub subject: Option<String>,
 }
 
 impl StartRun {
     /// The active version of a workflow, with usual priority.
     #[must_use]
     pub fn new(workflow: Key, input: Value) -> Self {
-        Self { workflow, version: None, input, priority: 0, idempotency_key: None }
+        Self { workflow, version: None, input, priority: 0, idempotency_key: None, subject: None }
     }
 }
 
@@ -47,6 +49,8 @@ pub struct Origin {
     pub parent: Option<Parent>,
     /// The trigger that starts it.
     pub trigger: Option<Firing>,
+    /// The person whom it is about.
+    pub subject: Option<SubjectId>,
 }
 
 /// A run that was started.
@@ -67,9 +71,10 @@ impl Commands {
     ///
     /// # Errors
     /// `WORKFLOW_NOT_FOUND`, `WORKFLOW_NOT_ACTIVE`, `WORKFLOW_VERSION_UNKNOWN`, `RUN_INPUT_INVALID`,
-    /// `RUN_INPUT_TOO_LARGE`, `RUN_PRIORITY_INVALID`, `IDEMPOTENCY_KEY_INVALID`, `IDEMPOTENCY_KEY_REUSED`.
+    /// `RUN_INPUT_TOO_LARGE`, `RUN_PRIORITY_INVALID`, `IDEMPOTENCY_KEY_INVALID`, `IDEMPOTENCY_KEY_REUSED`,
+    /// `SUBJECT_INVALID`, `SUBJECTS_OFF`.
     pub async fn start_run(&self, request: Request, start: StartRun) -> Result<Started, Error> {
-        let (context, remember) = self.context(&request);
+        let (mut context, remember) = self.context(&request);
         if remember && let Some(first) = self.executor.journal().find_command(context.command).await? {
             return first_start(&first.heads, first.position);
         }
@@ -81,7 +86,12 @@ impl Commands {
             None => RunId::from_uuid(self.surroundings.new_id()),
         };
         let by = request.actor.clone();
-        let origin = Origin { id, by, at: context.at, parent: None, trigger: None };
+        let subject = match &start.subject {
+            Some(name) => Some(self.subject_of(name).await?),
+            None => None,
+        };
+        context.subject = subject;
+        let origin = Origin { id, by, at: context.at, parent: None, trigger: None, subject };
         let keyed = start.idempotency_key.clone();
         let begin = self.prepare_run(start, origin).await?;
         let (workflow, input) = (begin.workflow, Arc::clone(&begin.input));
@@ -129,13 +139,13 @@ impl Commands {
     /// # Errors
     /// As [`Commands::start_run`].
     pub async fn prepare_run(&self, start: StartRun, origin: Origin) -> Result<Box<Start>, Error> {
-        let StartRun { workflow: key, version, mut input, priority, idempotency_key: _ } = start;
+        let StartRun { workflow: key, version, mut input, priority, .. } = start;
         if !(-100..=100).contains(&priority) {
             return Err(Refused::PriorityInvalid { priority }.into());
         }
         let (version, definition) = self.runnable(&key, version).await?;
         self.check_input(&definition, &mut input)?;
-        let Origin { id, by, at, parent, trigger } = origin;
+        let Origin { id, by, at, parent, trigger, subject } = origin;
         Ok(Box::new(Start {
             id,
             workflow: WorkflowId::from_key(&key),
@@ -149,6 +159,7 @@ impl Commands {
             parent,
             lineage: None,
             trigger,
+            subject,
         }))
     }
 

@@ -60,6 +60,7 @@ impl Commands {
             parent: None,
             lineage: None,
             trigger: None,
+            subject: None,
         });
         let run = start.id;
         let done =

@@ -393,6 +393,8 @@ async fn a_change_that_gets_in_the_way_is_seen_and_kept() {
         tenant: "default".to_owned(),
         correlation: command.as_uuid(),
         causation: None,
+        subject: None,
+        keeping: None,
     };
     let event = TemplateEvent::Revised { version: 2, body: Box::new(edited) };
     let streams = vec![StreamAppend { stream, expected: Expected::Exact(0), events: vec![event.into()] }];

@@ -2,7 +2,7 @@ use std::error::Error;
 
 use cqrs_es::Aggregate;
 
-use crate::{Category, Event, StreamId};
+use crate::{Category, Event, StreamId, SubjectId};
 
 /// A refusal: the command was understood and the rules say no. It is part of the API.
 pub trait Refusal: Error + Send + Sync + 'static {
@@ -36,6 +36,12 @@ pub trait Decide: Aggregate<Services = (), Error: Refusal, Event: Into<Event>> +
     /// The event itself, when it is not this aggregate's.
     fn own(event: Event) -> Result<Self::Event, Box<Event>>;
 
+    /// Whom this is about: what is personal in its events is recorded under that subject's key.
+    #[must_use]
+    fn subject(&self) -> Option<SubjectId> {
+        None
+    }
+
     /// Where the history before this event stands, when `event` is the first of a stream that takes over another
     /// stream of this aggregate: that stream, and the revision of the last event that is taken over. The event is
     /// applied to the state as of then.
@@ -48,7 +54,7 @@ pub trait Decide: Aggregate<Services = (), Error: Refusal, Event: Into<Event>> +
 /// Implements cqrs-es' traits for an aggregate over its pure `decide` and `fold`; `origin` says which streams take over
 /// others.
 macro_rules! aggregate {
-    ($state:ty, $command:ty, $event:ty, $refusal:ty, $variant:ident $(, origin = $origin:path)?) => {
+    ($state:ty, $command:ty, $event:ty, $refusal:ty, $variant:ident $(, origin = $origin:path)? $(, subject = $subject:path)?) => {
         impl cqrs_es::Aggregate for $state {
             const TYPE: &'static str = $crate::Category::$variant.name();
             type Command = $command;
@@ -107,6 +113,12 @@ macro_rules! aggregate {
             $(
                 fn origin(event: &Self::Event) -> Option<($crate::StreamId, u64)> {
                     $origin(event)
+                }
+            )?
+
+            $(
+                fn subject(&self) -> Option<$crate::SubjectId> {
+                    $subject(self)
                 }
             )?
         }

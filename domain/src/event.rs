@@ -7,8 +7,8 @@ use uuid::Uuid;
 use crate::{
     AgentEvent, AgentId, BudgetEvent, DeliveryEvent, DeliveryId, DenialEvent, DenialsId, ExternalEvent, ExternalId,
     HoldEvent, HoldId, LimitEvent, LimitId, PurseEvent, PurseId, RunEvent, RunId, SealEvent, SearchEvent, SearchesId,
-    SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent, TemplateId, TriggerEvent, TriggerId, WebhookEvent,
-    WebhookId, WorkflowEvent, WorkflowId,
+    SlotsEvent, SlotsId, SubjectEvent, SubjectId, TaskEvent, TaskId, TemplateEvent, TemplateId, TriggerEvent,
+    TriggerId, WebhookEvent, WebhookId, WorkflowEvent, WorkflowId,
 };
 
 /// Everything that can happen, whichever aggregate it happened to.
@@ -48,6 +48,8 @@ pub enum Event {
     Denial(DenialEvent),
     /// To somebody's saved searches.
     Search(SearchEvent),
+    /// To a subject.
+    Subject(SubjectEvent),
 }
 
 impl Event {
@@ -72,6 +74,7 @@ impl Event {
             Self::Delivery(event) => event.name(),
             Self::Denial(event) => event.name(),
             Self::Search(event) => event.name(),
+            Self::Subject(event) => event.name(),
         }
     }
 }
@@ -114,11 +117,13 @@ pub enum Category {
     Denial,
     /// Streams of saved searches.
     Search,
+    /// Streams of the people whom runs are about.
+    Subject,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Workflow,
         Self::Run,
         Self::Task,
@@ -136,6 +141,7 @@ impl Category {
         Self::Delivery,
         Self::Denial,
         Self::Search,
+        Self::Subject,
     ];
 
     /// The stable lower-case name, also the prefix of the category's event names.
@@ -159,6 +165,7 @@ impl Category {
             Self::Delivery => "delivery",
             Self::Denial => "denial",
             Self::Search => "search",
+            Self::Subject => "subject",
         }
     }
 }
@@ -166,7 +173,7 @@ impl Category {
 /// The name of a category that does not exist.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget, purse, seal, webhook, delivery, denial and search"
+    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget, purse, seal, webhook, delivery, denial, search and subject"
 )]
 pub struct UnknownCategory(pub String);
 
@@ -205,4 +212,4 @@ macro_rules! stream_of {
 stream_of!(WorkflowId => Workflow, RunId => Run, TaskId => Task, AgentId => Agent, TemplateId => Template,
     LimitId => Limit, SlotsId => Slots, HoldId => Hold, TriggerId => Trigger,
     ExternalId => External, PurseId => Purse, WebhookId => Webhook, DeliveryId => Delivery, DenialsId => Denial,
-    SearchesId => Search);
+    SearchesId => Search, SubjectId => Subject);

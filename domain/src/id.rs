@@ -82,6 +82,8 @@ ids! {
     DenialsId,
     /// Somebody's saved searches.
     SearchesId,
+    /// A person whom runs are about; random, so that it says nothing about who.
+    SubjectId,
 }
 
 macro_rules! keyed {

@@ -28,6 +28,7 @@ pub mod seal;
 pub mod search;
 mod size;
 pub mod slots;
+pub mod subject;
 pub mod task;
 pub mod template;
 mod time;
@@ -49,7 +50,7 @@ pub use external::{External, ExternalCommand, ExternalEvent, ExternalRefusal};
 pub use hold::{Hold, HoldCommand, HoldEvent, HoldRefusal};
 pub use id::{
     AgentId, CommandId, DeliveryId, DenialsId, EventId, ExternalId, HoldId, LimitId, NodeId, PurseId, RunId,
-    SearchesId, SlotsId, TaskId, TemplateId, TriggerId, WebhookId, WorkflowId,
+    SearchesId, SlotsId, SubjectId, TaskId, TemplateId, TriggerId, WebhookId, WorkflowId,
 };
 pub use key::{InvalidKey, Key, StepName};
 pub use limit::{Limit, LimitCommand, LimitEvent, LimitRefusal};
@@ -61,6 +62,7 @@ pub use seal::{SealCommand, SealEvent, SealRefusal, Seals};
 pub use search::{SearchCommand, SearchEvent, SearchRefusal, Searches};
 pub use size::{MAX_VALUE_BYTES, MAX_VALUE_DEPTH, ValueTooLarge, check_size};
 pub use slots::{Slots, SlotsCommand, SlotsEvent, SlotsRefusal};
+pub use subject::{Subject, SubjectCommand, SubjectEvent};
 pub use task::{Task, TaskCommand, TaskEvent, TaskRefusal};
 pub use template::{Template, TemplateCommand, TemplateEvent, TemplateRefusal};
 pub use time::Timestamp;

@@ -1,4 +1,4 @@
-use domain::{Actor, CommandId, Event, EventId, StreamId, Timestamp};
+use domain::{Actor, CommandId, Event, EventId, StreamId, SubjectId, Timestamp};
 use uuid::Uuid;
 
 use crate::{Hash, Position};
@@ -42,6 +42,10 @@ pub struct Context {
     pub correlation: Uuid,
     /// The event that directly led to this one.
     pub causation: Option<EventId>,
+    /// The person whom it is about: what is personal in its events is sealed under that subject's key.
+    pub subject: Option<SubjectId>,
+    /// How it is sealed; [`PrivateJournal`](crate::privacy::PrivateJournal) says so, nobody else.
+    pub keeping: Option<crate::wire::Keeping>,
 }
 
 /// One atomic append: all of it is recorded, or nothing.

@@ -231,7 +231,7 @@ impl Executor {
                     expected: loaded.expected(),
                     events: events.iter().cloned().map(Into::into).collect(),
                 }],
-                context: context.clone(),
+                context: Context { subject: context.subject.or(loaded.state.subject()), ..context.clone() },
                 remember,
             };
             match self.journal.append(append).await {
@@ -271,6 +271,11 @@ impl Executor {
         if cache.peek(&stream).is_some_and(|known| known.revision() < Some(revision)) {
             cache.pop(&stream);
         }
+    }
+
+    /// Drops every cached state; they are folded from their events when they are wanted.
+    pub fn forget_all(&self) {
+        self.cache.lock().clear();
     }
 
     async fn first_answer<A: Decide>(
@@ -394,6 +399,10 @@ impl Executor {
     /// Keeps a snapshot of what took long to fold. Without it the next one folds again.
     async fn save<A: Decide>(&self, stream: StreamId, loaded: &Loaded<A>, last: Hash) {
         let (Some(snapshots), Some(revision)) = (&self.snapshots, loaded.revision) else { return };
+        // What is personal lies nowhere but in the journal, sealed.
+        if loaded.state.subject().is_some() {
+            return;
+        }
         let state = match serde_json::to_vec(&*loaded.state) {
             Ok(state) => state,
             Err(error) => {

@@ -17,6 +17,7 @@ mod of_run;
 mod port;
 pub mod postgres;
 mod prepare;
+pub mod privacy;
 mod recorded;
 pub mod seal;
 mod snapshot;

@@ -78,7 +78,11 @@ pub(crate) fn prepare(append: Append) -> Result<Prepared, AppendError> {
             return invalid(format!("it names stream {} twice", stream.stream));
         }
     }
-    let Context { command, at, actor, tenant, correlation, causation } = context;
+    let Context { command, at, actor, tenant, correlation, causation, subject, keeping } = context;
+    if subject.is_some() && keeping.is_none() {
+        // Rather nothing than something personal in clear.
+        return invalid("it is about a person, and this journal has no keys to seal what is personal".to_owned());
+    }
     let metadata = Metadata { actor, tenant, correlation, causation, command };
     let metadata_bytes = Bytes::from(metadata::encode(&metadata).map_err(AppendError::Invalid)?);
     let mut bytes = metadata_bytes.len() * count;
@@ -87,7 +91,7 @@ pub(crate) fn prepare(append: Append) -> Result<Prepared, AppendError> {
     for stream in streams {
         let mut events = Vec::with_capacity(stream.events.len());
         for event in stream.events {
-            let event = encode(stream.stream, event, event_id(command, index))?;
+            let event = encode(stream.stream, event, event_id(command, index), keeping.as_ref())?;
             bytes += event.payload.len();
             index += 1;
             events.push(event);
@@ -100,12 +104,21 @@ pub(crate) fn prepare(append: Append) -> Result<Prepared, AppendError> {
     Ok(Prepared { streams: prepared, command, remember, count, bytes, at, metadata, metadata_bytes })
 }
 
-fn encode(stream: StreamId, event: Event, id: EventId) -> Result<PreparedEvent, AppendError> {
+fn encode(
+    stream: StreamId,
+    event: Event,
+    id: EventId,
+    keeping: Option<&wire::Keeping>,
+) -> Result<PreparedEvent, AppendError> {
     if category_of(&event) != stream.category {
         return Err(AppendError::Invalid(format!("`{}` does not belong into stream {stream}", event.name())));
     }
-    let encoded = wire::encode(&event)
-        .map_err(|what| AppendError::Invalid(format!("`{}` of stream {stream}: {what}", event.name())))?;
+    let encoded = match keeping {
+        None => wire::encode(&event),
+        Some(keeping) => wire::encode_for(&event, keeping, id, stream),
+    };
+    let encoded =
+        encoded.map_err(|what| AppendError::Invalid(format!("`{}` of stream {stream}: {what}", event.name())))?;
     if encoded.payload.len() > MAX_PAYLOAD {
         return Err(AppendError::Invalid(format!(
             "`{}` of stream {stream} has {} bytes; at most {MAX_PAYLOAD} go into one event",
@@ -119,7 +132,8 @@ fn encode(stream: StreamId, event: Event, id: EventId) -> Result<PreparedEvent, 
         schema_version: encoded.schema_version,
         codec: encoded.codec,
         payload: encoded.payload.into(),
-        decoded: Some(event),
+        // What is sealed, or left out, is read anew, so that nothing readable stays in memory.
+        decoded: keeping.is_none().then_some(event),
     })
 }
 
@@ -156,6 +170,7 @@ pub(crate) fn category_of(event: &Event) -> Category {
         Event::Seal(_) => Category::Seal,
         Event::Denial(_) => Category::Denial,
         Event::Search(_) => Category::Search,
+        Event::Subject(_) => Category::Subject,
     }
 }
 

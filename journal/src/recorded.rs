@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use domain::{Actor, Category, CommandId, Event, EventId, StreamId, Timestamp};
+use domain::{Actor, Category, CommandId, Event, EventId, StreamId, SubjectId, Timestamp};
 use uuid::Uuid;
 
 use crate::of_run::OfRun;
@@ -94,7 +94,7 @@ pub struct RecordedEvent {
     pub event_type: String,
     /// Which frozen struct the payload is, from 1.
     pub schema_version: u16,
-    /// How the payload is encoded; 1 is postcard.
+    /// How the payload is encoded; 1 is postcard, 2 the same with something personal sealed in it.
     pub codec: u8,
     /// When it was recorded, by the clock of the node that decided.
     pub recorded_at: Timestamp,
@@ -123,6 +123,39 @@ impl RecordedEvent {
         }
         let event = wire::decode(&self.event_type, self.schema_version, self.codec, &self.payload)?;
         Ok(self.decoded.get_or_init(|| event))
+    }
+
+    /// The same event with what is sealed in it open.
+    pub(crate) fn opened(&self, key: &wire::SubjectKey) -> Result<Self, wire::DecodeError> {
+        let place = wire::Place {
+            event: self.id,
+            stream: self.stream,
+            event_type: &self.event_type,
+            schema_version: self.schema_version,
+        };
+        let event = wire::open_sealed(&self.payload, key, place)?;
+        Ok(Self {
+            position: self.position,
+            id: self.id,
+            stream: self.stream,
+            revision: self.revision,
+            event_type: self.event_type.clone(),
+            schema_version: self.schema_version,
+            codec: self.codec,
+            recorded_at: self.recorded_at,
+            metadata: self.metadata.clone(),
+            metadata_bytes: self.metadata_bytes.clone(),
+            payload: self.payload.clone(),
+            previous_hash: self.previous_hash,
+            hash: self.hash,
+            decoded: OnceLock::from(event),
+        })
+    }
+
+    /// Whom it is about, where something personal is sealed in it.
+    #[must_use]
+    pub fn subject(&self) -> Option<SubjectId> {
+        (self.codec == wire::CODEC_SEALED).then(|| wire::subject(&self.payload)).flatten()
     }
 }
 

@@ -57,6 +57,8 @@ impl Store {
             tenant: self.tenant.clone(),
             correlation: Uuid::nil(),
             causation: None,
+            subject: None,
+            keeping: None,
         };
         let mut correlation = None;
         for (key, value) in given {

@@ -81,6 +81,11 @@ impl Subscription {
         }
     }
 
+    /// What it follows.
+    pub(crate) fn into_source(self) -> Arc<dyn Follow> {
+        self.source
+    }
+
     /// How far it has come.
     #[must_use]
     pub fn position(&self) -> Position {

@@ -36,6 +36,8 @@ pub(crate) fn context() -> Context {
         tenant: "acme".to_owned(),
         correlation: Uuid::new_v4(),
         causation: Some(EventId::from_uuid(Uuid::new_v4())),
+        subject: None,
+        keeping: None,
     }
 }
 

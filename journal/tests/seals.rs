@@ -24,6 +24,8 @@ pub(crate) fn context() -> Context {
         tenant: "default".to_owned(),
         correlation: command.as_uuid(),
         causation: None,
+        subject: None,
+        keeping: None,
     }
 }
 

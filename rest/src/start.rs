@@ -122,6 +122,7 @@ pub(crate) async fn start(call: Call, params: Params<Patience>, body: Json<Start
         input: Value::Object(value.input.unwrap_or_default()),
         priority: value.priority,
         idempotency_key: None,
+        subject: None,
     };
     begun(call, params.0.wait, bytes, Wish::Run(start)).await
 }
@@ -150,7 +151,7 @@ pub(crate) async fn upload(
     let bytes = body.bytes.clone();
     let workflow = key("workflow", &workflow)?;
     let input = upload::input(body, r#as.as_deref()).await?;
-    let start = StartRun { workflow, version, input, priority: 0, idempotency_key: None };
+    let start = StartRun { workflow, version, input, priority: 0, idempotency_key: None, subject: None };
     begun(call, wait, bytes, Wish::Run(start)).await
 }
 

@@ -244,6 +244,8 @@ named! {
         Denial = "denial",
         /// Streams of saved searches.
         Search = "search",
+        /// Streams of the people whom runs are about.
+        Subject = "subject",
     }
 
     /// Where the delivery of an event to a webhook stands.
@@ -469,6 +471,7 @@ impl Category {
             Self::Delivery => domain::Category::Delivery,
             Self::Denial => domain::Category::Denial,
             Self::Search => domain::Category::Search,
+            Self::Subject => domain::Category::Subject,
         }
     }
 
@@ -492,6 +495,7 @@ impl Category {
             domain::Category::Delivery => Self::Delivery,
             domain::Category::Denial => Self::Denial,
             domain::Category::Search => Self::Search,
+            domain::Category::Subject => Self::Subject,
         }
     }
 }

@@ -141,6 +141,8 @@ impl House {
             tenant: "default".to_owned(),
             correlation: command,
             causation: None,
+            subject: None,
+            keeping: None,
         }
     }
 

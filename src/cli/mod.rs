@@ -21,6 +21,7 @@ mod journal;
 mod limit;
 mod platforms;
 mod prices;
+mod privacy;
 mod run;
 mod searches;
 mod signals;
@@ -54,7 +55,7 @@ Exit codes:
 
 /// HishamOS, an operating system for a company's AI work
 #[derive(Debug, Parser)]
-#[command(name = "hishamos", version, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "hishamos", version, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(flatten)]
     flags: Flags,
@@ -85,6 +86,9 @@ enum Command {
         /// The input: KEY=TEXT, KEY=@PATH for the text of a file, KEY:=JSON for anything else
         #[arg(long = "input", value_name = "KEY=VALUE")]
         inputs: Vec<String>,
+        /// The person whom the run is about, by any name that you use for them: what is personal in it can be erased then
+        #[arg(long, value_name = "NAME")]
+        subject: Option<String>,
         /// Show the run as it happens and wait for its end
         #[arg(long)]
         watch: bool,
@@ -269,6 +273,9 @@ enum Command {
     /// Prove what happened
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// List, export and erase what is personal about people whom runs are about
+    #[command(subcommand)]
+    Privacy(privacy::Privacy),
     /// See and move the journal
     #[command(subcommand)]
     Journal(Journal),
@@ -465,8 +472,8 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
     match arguments.command {
         Command::Up { inputs, once } => up::up(&config, terminal, json, &inputs, once).await,
         Command::Serve => up::serve(&config, terminal, json).await,
-        Command::Run { workflow, inputs, watch, server } => {
-            run::run(&config, terminal, run::Ask { workflow, inputs, watch, json, url: server.url }).await
+        Command::Run { workflow, inputs, subject, watch, server } => {
+            run::run(&config, terminal, run::Ask { workflow, inputs, subject, watch, json, url: server.url }).await
         }
         Command::Runs { status, workflow, limit, server } => {
             let client = run::running_server(&config, server.url.as_deref()).await?;
@@ -551,6 +558,7 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::CheckCompat { workflow, version, sample } => {
             compat::check(&config, terminal, json, &workflow, version, sample).await
         }
+        Command::Privacy(command) => Box::pin(privacy::privacy(&config, terminal, json, command)).await,
         Command::Audit(command) => Box::pin(audit::audit(command, &config, terminal, json)).await,
         Command::Journal(Journal::Info { url }) => journal::info(&config, terminal, json, url.as_deref()).await,
         Command::Journal(Journal::Copy { from, to, follow }) => {
@@ -612,4 +620,15 @@ fn complain(message: &str) {
     use std::io::Write;
     let mut error = std::io::stderr().lock();
     let _ = writeln!(error, "error: {message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    /// Among other things, no command has two arguments of one name; that would be found only when it is used.
+    #[test]
+    fn every_command_is_sound() {
+        super::Arguments::command().debug_assert();
+    }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Ask {
     pub(crate) workflow: String,
     /// The input, as written.
     pub(crate) inputs: Vec<String>,
+    /// The name of the person whom it is about.
+    pub(crate) subject: Option<String>,
     /// Whether to wait for the end.
     pub(crate) watch: bool,
     /// Whether to answer in JSON.
@@ -40,7 +42,7 @@ pub(crate) async fn run(config: &Config, terminal: &mut Terminal, ask: Ask) -> R
     // Wrong input is refused before anything is started.
     let input = super::input::parse(&ask.inputs)?;
     if let Some(client) = find_server(config, ask.url.as_deref()).await? {
-        let (run, position) = start(&client, &ask.workflow, &input).await?;
+        let (run, position) = start(&client, &ask.workflow, &input, ask.subject.as_deref()).await?;
         if ask.watch {
             return follow(&client, terminal, run, ask.json).await;
         }
@@ -60,7 +62,7 @@ pub(crate) async fn run(config: &Config, terminal: &mut Terminal, ask: Ask) -> R
                 let catalog = catalogue::read(config, None).map_err(|errors| Failure::catalog(&errors))?;
                 super::catalog::load_into(config, &commands, &catalog, Edited::Keep).await?;
             }
-            let (run, _) = start(&client, &ask.workflow, &input).await?;
+            let (run, _) = start(&client, &ask.workflow, &input, ask.subject.as_deref()).await?;
             follow(&client, terminal, run, ask.json).await
         };
         let work = Box::pin(work);
@@ -97,9 +99,14 @@ pub(crate) fn demand_platform(config: &Config) -> Result<(), Failure> {
 }
 
 /// Starts a run; answers its id and the position of its start.
-pub(crate) async fn start(client: &Client, workflow: &str, input: &Value) -> Result<(Uuid, String), Failure> {
+pub(crate) async fn start(
+    client: &Client,
+    workflow: &str,
+    input: &Value,
+    subject: Option<&str>,
+) -> Result<(Uuid, String), Failure> {
     // The id makes a repeated request harmless.
-    let input = json!({ "clientMutationId": Uuid::now_v7(), "workflow": workflow, "input": input });
+    let input = json!({ "clientMutationId": Uuid::now_v7(), "workflow": workflow, "input": input, "subject": subject });
     let data = client.ask(START, json!({ "input": input })).await?;
     let run = data.pointer("/startRun/runId").and_then(Value::as_str).and_then(|id| id.parse().ok());
     let position = data.pointer("/startRun/position").and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) journal: Journal,
     /// The seals of the journal.
     pub(crate) seals: Seals,
+    /// How what is personal is kept.
+    pub(crate) privacy: Privacy,
     /// The engine.
     pub(crate) engine: Engine,
     /// The REST API.
@@ -70,6 +72,7 @@ impl Default for Config {
             platforms: BTreeMap::new(),
             journal: Journal::default(),
             seals: Seals::default(),
+            privacy: Privacy::default(),
             engine: Engine::default(),
             rest: Rest::default(),
             postgres: Postgres::default(),
@@ -82,10 +85,24 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Where the master key lies, under which the keys of subjects are wrapped.
+    pub(crate) fn privacy_key(&self) -> PathBuf {
+        self.privacy.key_file.clone().unwrap_or_else(|| self.data_dir.join("privacy.key"))
+    }
+
     /// Where the secret key of the seals lies.
     pub(crate) fn seal_key(&self) -> PathBuf {
         self.seals.key_file.clone().unwrap_or_else(|| self.data_dir.join("seal.key"))
     }
+}
+
+/// How what is personal is kept.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Privacy {
+    /// The file with the master key; `privacy.key` in the data directory when not given. Made when a first run is about
+    /// somebody and it is not there.
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// When the journal is sealed, and with what.

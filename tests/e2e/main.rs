@@ -22,6 +22,7 @@ mod nodes;
 mod observability;
 mod openai;
 mod platforms;
+mod privacy;
 mod program;
 mod refusals;
 mod subscribers;

@@ -45,6 +45,8 @@ fn context(at: Timestamp) -> Context {
         tenant: "default".to_owned(),
         correlation: Uuid::now_v7(),
         causation: None,
+        subject: None,
+        keeping: None,
     }
 }
 

@@ -140,7 +140,7 @@ impl Commands {
             priority: settings.priority,
             ..StartRun::new(settings.workflow.clone(), input)
         };
-        let origin = Origin { id: run, by: by.clone(), at, parent: None, trigger: Some(firing) };
+        let origin = Origin { id: run, by: by.clone(), at, parent: None, trigger: Some(firing), subject: None };
         let begin = self.prepare_run(start, origin).await?;
         Ok((StreamAppend { stream: run.into(), expected: Expected::NoStream, events: started(begin)? }, by))
     }

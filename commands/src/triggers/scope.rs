@@ -185,6 +185,7 @@ fn data_of(event: &Event) -> Result<Value, serde_json::Error> {
         Event::Seal(event) => serde_json::to_value(event),
         Event::Denial(event) => serde_json::to_value(event),
         Event::Search(event) => serde_json::to_value(event),
+        Event::Subject(event) => serde_json::to_value(event),
         Event::Webhook(event) => serde_json::to_value(event),
         Event::Delivery(event) => serde_json::to_value(event),
     }?;

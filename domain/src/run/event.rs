@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Actor, AttemptError, Definition, HoldId, Key, NodeId, RunId, SlotsId, StepName, TaskId, Timestamp, TriggerId,
-    WorkflowId,
+    Actor, AttemptError, Definition, HoldId, Key, NodeId, RunId, SlotsId, StepName, SubjectId, TaskId, Timestamp,
+    TriggerId, WorkflowId,
 };
 
 /// What can happen to a run.
@@ -295,6 +295,8 @@ pub struct Start {
     pub lineage: Option<Lineage>,
     /// The trigger that started it.
     pub trigger: Option<Firing>,
+    /// The person whom it is about.
+    pub subject: Option<SubjectId>,
 }
 
 /// The run that started a run as one of its steps.

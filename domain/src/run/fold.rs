@@ -142,6 +142,7 @@ impl Run {
         self.started_at = Some(start.at);
         self.deadline = start.deadline;
         self.parent = start.parent;
+        self.subject = start.subject;
         self.status = RunStatus::Running;
         if let Some(lineage) = start.lineage {
             self.take_over(other, &lineage.kept);

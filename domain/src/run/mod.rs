@@ -19,4 +19,12 @@ pub use refusal::RunRefusal;
 pub use state::{Activity, Asked, Cancel, Decision, ItemState, Items, Lease, Place, Queue, Run, StepState, Undo};
 pub use status::{RunStatus, StepStatus};
 
-crate::decide::aggregate!(Run, RunCommand, RunEvent, RunRefusal, Run, origin = RunEvent::origin);
+crate::decide::aggregate!(
+    Run,
+    RunCommand,
+    RunEvent,
+    RunRefusal,
+    Run,
+    origin = RunEvent::origin,
+    subject = Run::subject
+);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::event::{Lineage, Parent, Pause, PauseClock, SlotsNeed};
 use super::status::{RunStatus, StepStatus};
-use crate::{Actor, AttemptError, Definition, NodeId, Root, RunId, StepName, TaskId, Timestamp, WorkflowId};
+use crate::{Actor, AttemptError, Definition, NodeId, Root, RunId, StepName, SubjectId, TaskId, Timestamp, WorkflowId};
 
 /// One step of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -183,6 +183,7 @@ pub struct Run {
     pub(super) deadline: Option<Timestamp>,
     pub(super) parent: Option<Parent>,
     pub(super) lineage: Option<Lineage>,
+    pub(super) subject: Option<SubjectId>,
     pub(super) status: RunStatus,
     pub(super) queue: Option<Queue>,
     pub(super) admitted: bool,
@@ -228,6 +229,12 @@ impl Run {
     #[must_use]
     pub fn id(&self) -> Option<RunId> {
         self.id
+    }
+
+    /// The person whom it is about, if it is about one.
+    #[must_use]
+    pub fn subject(&self) -> Option<SubjectId> {
+        self.subject
     }
 
     /// Where it stands.

@@ -31,6 +31,7 @@ pub(crate) fn beginning(definition: Definition) -> Start {
         parent: None,
         lineage: None,
         trigger: None,
+        subject: None,
     }
 }
 

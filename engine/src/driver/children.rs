@@ -49,7 +49,7 @@ impl Driver {
         };
         let by = stage.run().by().cloned().unwrap_or_else(|| Actor::system("engine"));
         let parent = Some(Parent { run: self.id, step: step.clone(), depth });
-        let origin = Origin { id: child, by, at: now, parent, trigger: None };
+        let origin = Origin { id: child, by, at: now, parent, trigger: None, subject: stage.run().subject() };
         match self.shared.commands.prepare_run(start, origin).await {
             Ok(start) => {
                 let events = late(Run::default().decide(RunCommand::Start(start))).unwrap_or_default();

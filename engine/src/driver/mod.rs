@@ -396,6 +396,8 @@ impl Driver {
             tenant: "default".to_owned(),
             correlation: self.thread.correlation,
             causation: self.thread.cause,
+            subject: self.run.state.subject(),
+            keeping: None,
         }
     }
 

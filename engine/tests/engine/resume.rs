@@ -74,6 +74,8 @@ async fn a_replaced_owner_is_refused() {
         tenant: "default".to_owned(),
         correlation: Uuid::now_v7(),
         causation: None,
+        subject: None,
+        keeping: None,
     };
     executor.execute::<Run>(run.into(), RunCommand::Claim { node: other }, context, false).await.unwrap();
     // The first owner sees the claim and lets go: it records nothing more.

@@ -116,6 +116,8 @@ impl Stage {
             tenant: "default".to_owned(),
             correlation: Uuid::now_v7(),
             causation: None,
+            subject: None,
+            keeping: None,
         };
         let streams = vec![StreamAppend { stream, expected: Expected::Any, events: vec![event.into()] }];
         self.journal.append(Append { streams, context, remember: false }).await.unwrap();
@@ -137,6 +139,7 @@ impl Stage {
             parent: None,
             lineage: None,
             trigger: None,
+            subject: None,
         };
         self.record(id.into(), RunEvent::Started(Box::new(start))).await;
         id

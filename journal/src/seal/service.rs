@@ -342,6 +342,8 @@ fn context() -> Context {
         tenant: "default".to_owned(),
         correlation: command.as_uuid(),
         causation: None,
+        subject: None,
+        keeping: None,
     }
 }
 

@@ -14,12 +14,15 @@ mod external;
 mod failure;
 mod hold;
 mod limit;
+pub mod personal;
 mod purse;
 mod registry;
 mod run;
 mod seal;
+mod sealed;
 mod search;
 mod slots;
+mod subject;
 mod task;
 mod template;
 #[cfg(test)]
@@ -39,6 +42,9 @@ use serde::{Deserialize, Serialize};
 
 /// The codec number of postcard.
 pub const CODEC_POSTCARD: u8 = 1;
+
+/// The codec number of postcard with something personal sealed in it.
+pub const CODEC_SEALED: u8 = 2;
 
 /// The longest payload, in bytes: 16 MiB. What is larger belongs beside the journal, not into it.
 pub const MAX_PAYLOAD: usize = 16 * 1024 * 1024;
@@ -76,7 +82,7 @@ pub struct Encoded {
     pub event_type: &'static str,
     /// Which frozen struct.
     pub schema_version: u16,
-    /// How it is encoded; always [`CODEC_POSTCARD`].
+    /// How it is encoded: [`CODEC_POSTCARD`] or [`CODEC_SEALED`].
     pub codec: u8,
     /// The bytes.
     pub payload: Vec<u8>,
@@ -154,18 +160,21 @@ pub fn encode(event: &Event) -> Result<Encoded, String> {
         Event::Delivery(event) => delivery::freeze(event),
         Event::Denial(event) => denial::freeze(event),
         Event::Search(event) => search::freeze(event),
+        Event::Subject(event) => subject::freeze(event),
     }
 }
 
-/// Decodes a payload of any released version, upcast to today's event.
+/// Decodes a payload of any released version, upcast to today's event; without what is personal in it, where that is sealed.
 ///
 /// # Errors
 /// Unless every byte is consumed and makes sense.
 pub fn decode(event_type: &str, schema_version: u16, codec: u8, payload: &[u8]) -> Result<Event, DecodeError> {
-    if codec != CODEC_POSTCARD {
-        return Err(DecodeError::UnknownCodec(codec));
-    }
-    match registry::decode(event_type, schema_version, payload) {
+    let decoded = match codec {
+        CODEC_POSTCARD => registry::decode(event_type, schema_version, payload),
+        CODEC_SEALED => sealed::decode_open(event_type, schema_version, payload),
+        other => return Err(DecodeError::UnknownCodec(other)),
+    };
+    match decoded {
         Some(Ok(event)) => Ok(event),
         Some(Err(what)) => {
             Err(DecodeError::Damaged { event_type: event_type.to_owned(), version: schema_version, what })
@@ -173,6 +182,9 @@ pub fn decode(event_type: &str, schema_version: u16, codec: u8, payload: &[u8]) 
         None => Err(DecodeError::Unknown { event_type: event_type.to_owned(), version: schema_version }),
     }
 }
+
+pub use sealed::{Keeping, SubjectKey};
+pub(crate) use sealed::{Place, encode as encode_for, open as open_sealed, subject};
 
 /// A frozen struct's place in the registry.
 trait Frozen {

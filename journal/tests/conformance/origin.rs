@@ -69,6 +69,7 @@ fn started(id: RunId, of: Option<(RunId, u64)>) -> RunEvent {
         parent: None,
         lineage,
         trigger: None,
+        subject: None,
     }))
 }
 

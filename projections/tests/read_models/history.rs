@@ -116,6 +116,8 @@ impl History {
             tenant: "default".to_owned(),
             correlation: self.uuid(),
             causation: None,
+            subject: None,
+            keeping: None,
         };
         self.position = self.journal.append(Append { streams, context, remember: false }).await.unwrap().position;
     }
@@ -220,6 +222,7 @@ impl History {
             parent: None,
             lineage: None,
             trigger: None,
+            subject: None,
         }
     }
 

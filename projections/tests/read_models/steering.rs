@@ -47,6 +47,7 @@ fn start(id: RunId, definition: &Definition) -> Start {
         parent: None,
         lineage: None,
         trigger: None,
+        subject: None,
     }
 }
 

@@ -30,6 +30,9 @@ pub(crate) struct StartRunInput {
     /// Your name for this run, 1 to 255 bytes: the same key always means the same run, however often and by whomever it
     /// is asked for. Unlike `clientMutationId` it is refused when workflow or input differ.
     pub(crate) idempotency_key: Option<String>,
+    /// The person whom it is about, by any name that you use for them: what is personal in it is sealed under that
+    /// person's key, and can be erased.
+    pub(crate) subject: Option<String>,
 }
 
 /// A run to stop.

@@ -31,6 +31,7 @@ impl Runs {
             input: input.input.0,
             priority: input.priority,
             idempotency_key: input.idempotency_key,
+            subject: input.subject,
         };
         let started = commands(context)?.start_run(request.clone(), start).await;
         let started = started.map_err(|error| failure::command(context, error))?;

@@ -154,7 +154,8 @@ impl Entities {
             | domain::Category::Webhook
             | domain::Category::Delivery
             | domain::Category::Denial
-            | domain::Category::Search => None,
+            | domain::Category::Search
+            | domain::Category::Subject => None,
         })
     }
 

@@ -177,7 +177,8 @@ impl Checker {
             | Event::Webhook(_)
             | Event::Delivery(_)
             | Event::Denial(_)
-            | Event::Search(_) => {}
+            | Event::Search(_)
+            | Event::Subject(_) => {}
         }
     }
 

@@ -159,7 +159,7 @@ impl Form {
     }
 }
 
-fn as_value(event: &RecordedEvent, data: Value) -> Value {
+pub(super) fn as_value(event: &RecordedEvent, data: Value) -> Value {
     let metadata = &event.metadata;
     json!({
         "position": event.position.to_string(),

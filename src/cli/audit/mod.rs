@@ -123,6 +123,11 @@ pub(crate) async fn audit(
     }
 }
 
+/// An event with its envelope and its fields.
+pub(crate) fn as_value(event: &RecordedEvent) -> Result<Value, Failure> {
+    Ok(log::as_value(event, fields(event.event().context(UNREADABLE)?)?))
+}
+
 /// The fields of an event, without the name of its variant, which its type tells already.
 fn fields(event: &Event) -> Result<Value, Failure> {
     let tagged = match event {
@@ -141,6 +146,7 @@ fn fields(event: &Event) -> Result<Value, Failure> {
         Event::Seal(event) => serde_json::to_value(event),
         Event::Denial(event) => serde_json::to_value(event),
         Event::Search(event) => serde_json::to_value(event),
+        Event::Subject(event) => serde_json::to_value(event),
         Event::Webhook(event) => serde_json::to_value(event),
         Event::Delivery(event) => serde_json::to_value(event),
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::run::{Firing, Lineage, LineageKind, Overrides, Parent, Start, StepOverride};
-use domain::{Event, Key, RunEvent, RunId, StepName, Timestamp, TriggerId, WorkflowId};
+use domain::{Event, Key, RunEvent, RunId, StepName, SubjectId, Timestamp, TriggerId, WorkflowId};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -116,6 +116,30 @@ pub(in crate::wire) struct StartedV3<'a> {
     trigger: Option<FiringV1<'a>>,
 }
 
+/// Says whom the run is about.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct StartedV4<'a> {
+    id: Id,
+    workflow: Id,
+    version: u32,
+    #[serde(borrow)]
+    definition: DefinitionV3<'a>,
+    #[serde(borrow)]
+    input: JsonV1<'a>,
+    #[serde(borrow)]
+    by: ActorV1<'a>,
+    at_micros: i64,
+    deadline_micros: Option<i64>,
+    priority: i32,
+    #[serde(borrow)]
+    parent: Option<ParentV1<'a>>,
+    #[serde(borrow)]
+    lineage: Option<LineageV1<'a>>,
+    #[serde(borrow)]
+    trigger: Option<FiringV1<'a>>,
+    subject: Option<Id>,
+}
+
 impl<'a> From<StartedV1<'a>> for StartedV2<'a> {
     fn from(old: StartedV1<'a>) -> Self {
         Self {
@@ -154,10 +178,30 @@ impl<'a> From<StartedV2<'a>> for StartedV3<'a> {
     }
 }
 
+impl<'a> From<StartedV3<'a>> for StartedV4<'a> {
+    fn from(old: StartedV3<'a>) -> Self {
+        Self {
+            id: old.id,
+            workflow: old.workflow,
+            version: old.version,
+            definition: old.definition,
+            input: old.input,
+            by: old.by,
+            at_micros: old.at_micros,
+            deadline_micros: old.deadline_micros,
+            priority: old.priority,
+            parent: old.parent,
+            lineage: old.lineage,
+            trigger: old.trigger,
+            subject: None,
+        }
+    }
+}
+
 pub(super) fn freeze(start: &Start) -> Result<Encoded, String> {
-    let Start { id, workflow, version, definition, input, by, at, deadline, priority, parent, lineage, trigger } =
-        start;
-    write(&StartedV3 {
+    let Start { id, workflow, version, definition, input, by, at, deadline, priority, .. } = start;
+    let Start { parent, lineage, trigger, subject, .. } = start;
+    write(&StartedV4 {
         id: id.as_uuid().into_bytes(),
         workflow: workflow.as_uuid().into_bytes(),
         version: *version,
@@ -170,10 +214,11 @@ pub(super) fn freeze(start: &Start) -> Result<Encoded, String> {
         parent: parent.as_ref().map(ParentV1::freeze),
         lineage: lineage.as_ref().map(LineageV1::freeze),
         trigger: trigger.as_ref().map(FiringV1::freeze),
+        subject: subject.map(|subject| subject.as_uuid().into_bytes()),
     })
 }
 
-impl Thaw for StartedV3<'_> {
+impl Thaw for StartedV4<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::Started(Box::new(Start {
             id: RunId::from_uuid(Uuid::from_bytes(self.id)),
@@ -188,6 +233,7 @@ impl Thaw for StartedV3<'_> {
             parent: self.parent.map(ParentV1::thaw).transpose()?,
             lineage: self.lineage.map(LineageV1::thaw).transpose()?,
             trigger: self.trigger.map(FiringV1::thaw),
+            subject: self.subject.map(|subject| SubjectId::from_uuid(Uuid::from_bytes(subject))),
         }))
         .into())
     }

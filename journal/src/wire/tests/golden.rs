@@ -139,6 +139,7 @@ fn meaning(event: &Event) -> String {
         Event::Seal(event) => serde_json::to_string_pretty(event),
         Event::Denial(event) => serde_json::to_string_pretty(event),
         Event::Search(event) => serde_json::to_string_pretty(event),
+        Event::Subject(event) => serde_json::to_string_pretty(event),
     };
     json.unwrap() + "\n"
 }

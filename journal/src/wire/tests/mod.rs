@@ -12,6 +12,7 @@ mod cases;
 mod generate;
 mod golden;
 mod hostile;
+mod privacy;
 mod source;
 mod upcast;
 
@@ -73,7 +74,7 @@ fn only_the_newest_version_is_written() {
 fn the_unknown_is_refused_by_name() {
     let encoded = encode(&Event::from(domain::AgentEvent::Enabled)).unwrap();
     assert_eq!(encoded.payload, Vec::<u8>::new());
-    assert_eq!(decode("agent.enabled", 1, 2, &[]), Err(DecodeError::UnknownCodec(2)));
+    assert_eq!(decode("agent.enabled", 1, 3, &[]), Err(DecodeError::UnknownCodec(3)));
     for (event_type, version) in [("agent.enabled", 2), ("agent.enabled", 0), ("agent.promoted", 1), ("", 1)] {
         let unknown = DecodeError::Unknown { event_type: event_type.to_owned(), version };
         assert_eq!(decode(event_type, version, CODEC_POSTCARD, &[]), Err(unknown));

@@ -26,3 +26,7 @@ pub(super) fn bare() -> Vec<Event> {
     let more = DeniedMore { since: moment(42), until: moment(43), counts: vec![], others: 1 };
     vec![DenialEvent::Recorded(denied).into(), DenialEvent::Counted(more).into()]
 }
+
+pub(super) fn subject() -> Vec<Event> {
+    vec![domain::SubjectEvent::Erased { by: Actor::person("ada"), at: moment(44) }.into()]
+}

@@ -44,6 +44,7 @@ pub(super) fn all() -> Vec<(String, Event)> {
     cases.extend(trigger::variants());
     cases.extend(named("full", seal::full()));
     cases.extend(named("full", denial::full()));
+    cases.extend(named("full", denial::subject()));
     cases.extend(named("bare", denial::bare()));
     cases.extend(named("full", webhook::full()));
     cases.extend(webhook::variants());

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use domain::run::{Firing, Lineage, LineageKind, Overrides, Parent, Pause, PauseClock, Start, StepOverride};
 use domain::{
-    Actor, ActorKind, AttemptError, ErrorKind, Event, HoldId, NodeId, RunEvent, RunId, StepName, TaskId, Timestamp,
-    TriggerId, WorkflowId,
+    Actor, ActorKind, AttemptError, ErrorKind, Event, HoldId, NodeId, RunEvent, RunId, StepName, SubjectId, TaskId,
+    Timestamp, TriggerId, WorkflowId,
 };
 use serde_json::{Value, json};
 
@@ -56,6 +56,7 @@ fn start() -> Start {
             },
         }),
         trigger: Some(Firing { trigger: TriggerId::from_uuid(id(12)), cause: "2027-01-01T00:00:00Z".to_owned() }),
+        subject: Some(SubjectId::from_uuid(id(13))),
     }
 }
 
@@ -146,6 +147,7 @@ pub(super) fn bare() -> Vec<Event> {
             parent: None,
             lineage: None,
             trigger: None,
+            subject: None,
             ..start()
         })),
         RunEvent::Queued { slots: vec![], at },

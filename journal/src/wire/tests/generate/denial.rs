@@ -25,3 +25,7 @@ pub(super) fn event() -> BoxedStrategy<Event> {
     .prop_map(Event::from)
     .boxed()
 }
+
+pub(super) fn subject() -> BoxedStrategy<Event> {
+    (actor(), timestamp()).prop_map(|(by, at)| domain::SubjectEvent::Erased { by, at }.into()).boxed()
+}

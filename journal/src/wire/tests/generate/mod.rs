@@ -48,6 +48,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         trigger::external(),
         seal::event(),
         denial::event(),
+        denial::subject(),
         webhook::webhook(),
         webhook::delivery()
     ]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::run::{Firing, Lineage, LineageKind, Overrides, Parent, Pause, Start, StepOverride};
-use domain::{Event, HoldId, NodeId, RunEvent, RunId, TaskId, TriggerId, WorkflowId};
+use domain::{Event, HoldId, NodeId, RunEvent, RunId, SubjectId, TaskId, TriggerId, WorkflowId};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -45,9 +45,9 @@ fn start() -> BoxedStrategy<Start> {
         (uuid(), text()).prop_map(|(trigger, cause)| Firing { trigger: TriggerId::from_uuid(trigger), cause });
     let what = (run(), uuid(), any::<u32>(), definition(), shared());
     let when = (actor(), timestamp(), option::of(timestamp()), any::<i32>());
-    let whence = (option::of(parent), option::of(lineage), option::of(trigger));
+    let whence = (option::of(parent), option::of(lineage), option::of(trigger), option::of(uuid()));
     (what, when, whence)
-        .prop_map(|(what, (by, at, deadline, priority), (parent, lineage, trigger))| {
+        .prop_map(|(what, (by, at, deadline, priority), (parent, lineage, trigger, subject))| {
             let (id, workflow, version, definition, input) = what;
             Start {
                 id,
@@ -62,6 +62,7 @@ fn start() -> BoxedStrategy<Start> {
                 parent,
                 lineage,
                 trigger,
+                subject: subject.map(SubjectId::from_uuid),
             }
         })
         .boxed()
