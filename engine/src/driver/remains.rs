@@ -44,12 +44,21 @@ impl Driver {
     /// Looks what the append of a stage that met a conflict has left behind, or one before it.
     pub(super) async fn find_remains(&mut self, stage: &Stage) -> Result<(), Stop> {
         self.remains.suspected = true;
+        let mut found = Vec::new();
         for (id, place) in stage.created() {
             let task = self.executor().load::<Task>(id.into()).await?;
             if task.revision.is_some() {
-                tracing::info!(run.id = %self.id, task.id = %id, "a task is there that its run does not know of yet");
-                self.remains.strays.insert(id, Slot { place, task });
+                found.push((id, Slot { place, task }));
             }
+        }
+        if !found.is_empty() {
+            // Another node may have the run and have begun them.
+            self.reload_owned().await?;
+            found.retain(|(id, _)| !self.tasks.contains_key(id));
+        }
+        for (id, slot) in found {
+            tracing::info!(run.id = %self.id, task.id = %id, "a task is there that its run does not know of yet");
+            self.remains.strays.insert(id, slot);
         }
         // What was known of these may be old by now.
         let executor = self.executor().clone();
@@ -73,6 +82,8 @@ impl Driver {
         };
         stage.give_back_again(id, &slot.task.state);
         late(stage.decide_task(id, || slot.clone(), command).map(drop));
+        // Before it asks for anything anew.
+        self.give_back(stage, now).await?;
         let task = stage.task(id).unwrap_or(&slot.task.state);
         if let Some(end) = tasks::end_of(task) {
             return Ok(Some(RunCommand::SettleTask { task: id, end, now }));

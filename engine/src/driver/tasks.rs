@@ -73,8 +73,10 @@ impl Driver {
             return;
         }
         for (id, slot) in &self.tasks {
-            let called = self.aborts.contains_key(id) || pending.iter().any(|settled| settled.task == *id);
-            if let (false, Some(attempt)) = (called, slot.task.state.running_attempt()) {
+            let Some(attempt) = slot.task.state.running_attempt() else { continue };
+            // What came back from the attempt before it does not mean that this one was called.
+            let came_back = |settled: &Settled| (settled.task, settled.attempt) == (*id, attempt.number);
+            if !self.aborts.contains_key(id) && !pending.iter().any(came_back) {
                 let fail = self.cut_short(attempt.number, uncalled(), now);
                 late(stage.decide_task(*id, || slot.clone(), fail).map(drop));
             }

@@ -69,6 +69,8 @@ impl Driver {
                 if first != Some(stream) || stream.category == Category::Task {
                     self.find_remains(&stage).await?;
                 }
+                // With it goes the right to look at slots, which is needed again below.
+                drop(stage);
                 self.read_again(stream).await?;
                 if self.run.state.status().is_terminal() {
                     self.clear_up().await?;
@@ -168,6 +170,8 @@ impl Driver {
             for (id, slot) in &self.tasks {
                 stage.give_back_again(*id, &slot.task.state);
             }
+            // Before anything is asked for anew.
+            self.give_back(stage, now).await?;
         }
         self.heed_holds(stage, now);
         self.take_results(pending, stage, now).await?;
