@@ -12,7 +12,7 @@ MAY_KNOW = {
     "journal": {"domain"},
     "commands": {"domain", "journal"},
     "projections": {"domain", "journal"},
-    "engine": {"domain", "journal", "commands", "providers"},
+    "engine": {"domain", "journal", "commands", "providers", "selection"},
     "schema": {"domain", "journal", "commands", "projections"},
     "rest": {"domain", "journal", "commands", "projections"},
     "selection": {"domain"},

@@ -164,7 +164,11 @@ impl App {
             Ok(())
         }));
 
-        let options = engine::Options { drain: config.engine.drain(), ..engine::Options::default() };
+        let options = engine::Options {
+            drain: config.engine.drain(),
+            choice: config.agents.policy(),
+            ..engine::Options::default()
+        };
         let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
         let (triggers, _) = engine::triggers::Service::new(
             engine::triggers::Options::default(),

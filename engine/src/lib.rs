@@ -11,6 +11,7 @@
 //! in the append that records the end of its holder.
 
 mod call;
+mod dispatch;
 mod driver;
 mod drivers;
 mod health;

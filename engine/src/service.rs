@@ -6,9 +6,12 @@ use domain::{Event, HoldEvent, LimitEvent, NodeId, RunEvent, RunId, SlotsEvent};
 use journal::{AppendError, Checkpoints, Journal, Members, ReadError, RecordedEvent};
 use providers::Registry;
 use providers::router::{BreakerOptions, PaceOptions};
+use selection::Policy;
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::dispatch::Dispatch;
 use crate::driver::Shared;
 use crate::drivers::Drivers;
 use crate::health::LineHealth;
@@ -33,11 +36,13 @@ pub struct Options {
     pub breakers: BreakerOptions,
     /// How much may be under way at a platform.
     pub pace: PaceOptions,
+    /// By what an agent is chosen for a task for which none is named.
+    pub choice: Policy,
 }
 
 impl Default for Options {
     /// 2 s of drain, a checkpoint every 5,000 events, runs put aside when they wait for more than 10 s, others' runs
-    /// taken after 3 s, and what the router takes for platforms.
+    /// taken after 3 s, and what the router takes for platforms and the choice for agents.
     fn default() -> Self {
         Self {
             drain: Duration::from_secs(2),
@@ -46,6 +51,7 @@ impl Default for Options {
             adopt_after: Duration::from_secs(3),
             breakers: BreakerOptions::default(),
             pace: PaceOptions::default(),
+            choice: Policy::default(),
         }
     }
 }
@@ -109,6 +115,7 @@ pub struct Engine {
     members: Members,
     status: watch::Sender<Status>,
     traffic: Traffic,
+    dispatch: Dispatch,
 }
 
 impl Engine {
@@ -127,7 +134,8 @@ impl Engine {
         let (status, handle) = watch::channel(Status::default());
         let traffic = Traffic::new(options.breakers, options.pace);
         let handle = Handle { status: handle, traffic: traffic.clone() };
-        (Self { options, commands, platforms, checkpoints, members, status, traffic }, handle)
+        let dispatch = Dispatch::new(options.choice.clone(), platforms.clone(), traffic.clone());
+        (Self { options, commands, platforms, checkpoints, members, status, traffic, dispatch }, handle)
     }
 
     /// Drives runs until shutdown; then running attempts get the drain time, and what is still open is recorded as
@@ -145,6 +153,7 @@ impl Engine {
                 schemas: self.commands.schemas().clone(),
                 platforms: self.platforms.clone(),
                 traffic: self.traffic.clone(),
+                dispatch: self.dispatch.clone(),
             },
             standing: Standing::default(),
             node,
@@ -154,6 +163,9 @@ impl Engine {
             slots: Arc::new(Mutex::new(())),
         });
         shared.standing.set(&known);
+        let mut beside = JoinSet::new();
+        let (journal, checkpoints) = (Arc::clone(self.journal()), Arc::clone(&self.checkpoints));
+        beside.spawn(self.dispatch.clone().follow(journal, checkpoints, shutdown.clone()));
         let (launched, mut launches) = mpsc::unbounded_channel();
         let launching = Launching::default();
         self.commands.launch_by(Arc::new(Launchpad {
@@ -200,6 +212,7 @@ impl Engine {
         }
         self.report(false, &desk.drivers);
         desk.drivers.drain().await;
+        beside.shutdown().await;
         // What the drivers recorded last is not known yet; the next start reads it after the saved position.
         if desk.unsaved > 0 {
             self.save(&desk.known).await.map_err(Error::Checkpoint)?;

@@ -6,6 +6,7 @@
 
 mod agent;
 mod approval;
+mod assignment;
 mod as_of;
 mod budget;
 mod comparison;

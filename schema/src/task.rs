@@ -1,10 +1,14 @@
 //! Tasks and their attempts.
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
+use commands::Commands;
+use domain::TaskId;
 use projections::{AttemptRow, TaskRow};
 use uuid::Uuid;
 
 use crate::agent::Agent;
+use crate::assignment::Assignment;
+use crate::failure;
 use crate::flow::Seat;
 use crate::loader::Loaders;
 use crate::run::{Failure, Run, between, global_id, moment, position};
@@ -104,6 +108,13 @@ impl Task {
             Some(id) => Loaders::of(context)?.agent_by_id(id).await,
             None => Ok(None),
         }
+    }
+
+    /// Who has it, straight from the journal, and how that agent was chosen when none was named; null while nobody has it.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn assignment(&self, context: &Context<'_>) -> Result<Option<Assignment>> {
+        let found = context.data::<Commands>()?.assignment(TaskId::from_uuid(self.task_id)).await;
+        Ok(found.map_err(|error| failure::command(context, error))?.map(Assignment::from))
     }
 
     /// The template that says what is done, as it is now.

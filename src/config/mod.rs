@@ -3,6 +3,7 @@
 //! Invariants: defaults < file < environment < flags; a key that nobody knows is refused; no secret leaves this module
 //! except to the part that needs it.
 
+mod agents;
 mod load;
 mod secret;
 mod webhooks;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use agents::Agents;
 pub(crate) use load::{Flags, load};
 pub(crate) use secret::{DatabaseUrl, Masked};
 pub(crate) use webhooks::{HookScheme, IncomingHook, Webhooks};
@@ -46,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) privacy: Privacy,
     /// The engine.
     pub(crate) engine: Engine,
+    /// How agents are chosen.
+    pub(crate) agents: Agents,
     /// The REST API.
     pub(crate) rest: Rest,
     /// The private PostgreSQL.
@@ -74,6 +78,7 @@ impl Default for Config {
             seals: Seals::default(),
             privacy: Privacy::default(),
             engine: Engine::default(),
+            agents: Agents::default(),
             rest: Rest::default(),
             postgres: Postgres::default(),
             catalog: Catalog::default(),

@@ -8,6 +8,7 @@
 )]
 
 mod budgets;
+mod choosing;
 mod compat;
 mod control;
 mod failover;

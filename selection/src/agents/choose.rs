@@ -29,6 +29,8 @@ pub enum State {
     Down,
     /// It is switched off.
     Inactive,
+    /// Whoever asks leaves it out.
+    LeftOut,
 }
 
 /// An agent, and what is known of it.
@@ -112,6 +114,8 @@ pub enum Exclusion {
     Incapable,
     /// It does not answer in the language that is wanted.
     Language,
+    /// Whoever asks leaves it out.
+    LeftOut,
 }
 
 /// What a score is made of, each between 0 and 1.
@@ -337,8 +341,10 @@ fn exclusion_of_anybody(task: &Task, candidate: &Candidate) -> Option<Exclusion>
     let speaks = |wanted: &String| {
         candidate.languages.is_empty() || candidate.languages.iter().any(|language| main(language) == main(wanted))
     };
-    if candidate.state == State::Inactive {
-        return Some(Exclusion::Inactive);
+    match candidate.state {
+        State::Inactive => return Some(Exclusion::Inactive),
+        State::LeftOut => return Some(Exclusion::LeftOut),
+        State::Active | State::Down => {}
     }
     task.language.as_ref().is_some_and(|wanted| !speaks(wanted)).then_some(Exclusion::Language)
 }

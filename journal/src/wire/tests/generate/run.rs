@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::workflow::Assignee;
 use domain::run::{Firing, Lineage, LineageKind, Overrides, Parent, Pause, Start, StepOverride};
 use domain::{Event, HoldId, NodeId, RunEvent, RunId, SubjectId, TaskId, TriggerId, WorkflowId};
 use proptest::collection::vec;
@@ -33,7 +34,7 @@ fn run() -> impl Strategy<Value = RunId> {
 
 fn start() -> BoxedStrategy<Start> {
     let parent = (run(), step_name(), any::<u32>()).prop_map(|(run, step, depth)| Parent { run, step, depth });
-    let change = (step_name(), option::of(key()), option::of(key())).prop_map(|(step, agent, template)| StepOverride {
+    let change = (step_name(), option::of(key().prop_map(Assignee::from)), option::of(key())).prop_map(|(step, agent, template)| StepOverride {
         step,
         agent,
         template,
