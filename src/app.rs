@@ -20,6 +20,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::choosing::Chooser;
 use crate::config::Config;
 use crate::platform_health::PlatformHealth;
 use crate::server::health::Check;
@@ -206,6 +207,7 @@ impl App {
             commands: commands.clone(),
             queries: queries.clone(),
             platforms: Arc::new(health),
+            choosing: Arc::new(Chooser::new(config, commands.clone(), handle.clone())),
         };
         let following = Check::new("engine", move || {
             let handle = handle.clone();

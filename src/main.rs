@@ -6,8 +6,10 @@
 mod announce;
 mod app;
 mod catalogue;
+mod choosing;
 mod cli;
 mod config;
+mod meaning;
 mod platform_health;
 mod platforms;
 mod server;

@@ -6,6 +6,7 @@
 //! once, so that many choices at the same time spread.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,10 +81,21 @@ fn language(text: &str) -> Option<String> {
     is_tag.then_some(text)
 }
 
+impl fmt::Debug for Dispatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatch").field("policy", &self.0.policy).finish_non_exhaustive()
+    }
+}
+
 impl Dispatch {
     pub(crate) fn new(policy: Policy, platforms: Registry, traffic: Traffic) -> Self {
         let (wanted, known) = (watch::Sender::new(false), watch::Sender::new(Known::Some));
         Self(Arc::new(Shared { policy, platforms, traffic, roster: Mutex::default(), wanted, known }))
+    }
+
+    /// By what it chooses.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.0.policy
     }
 
     /// Waits until everything is known that was recorded when somebody was first to be chosen.

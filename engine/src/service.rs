@@ -1,8 +1,10 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use commands::{Commands, Surroundings};
-use domain::{Event, HoldEvent, LimitEvent, NodeId, RunEvent, RunId, SlotsEvent};
+use domain::task::AgentChoice;
+use domain::{Event, HoldEvent, Key, LimitEvent, NodeId, RunEvent, RunId, SlotsEvent, Timestamp};
 use journal::{AppendError, Checkpoints, Journal, Members, ReadError, RecordedEvent};
 use providers::Registry;
 use providers::router::{BreakerOptions, PaceOptions};
@@ -72,6 +74,7 @@ pub enum Error {
 pub struct Handle {
     status: watch::Receiver<Status>,
     traffic: Traffic,
+    dispatch: Dispatch,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -97,6 +100,23 @@ impl Handle {
     #[must_use]
     pub fn platforms(&self) -> Vec<LineHealth> {
         self.traffic.lines()
+    }
+
+    /// Whom the engine would choose for a task now, and the choice as it would be recorded; whoever is in `without` is
+    /// left out. Waits until all is known that has happened to agents.
+    ///
+    /// # Errors
+    /// When the engine stops.
+    pub async fn choose_agent(
+        &self,
+        task: &selection::Task,
+        without: &BTreeSet<Key>,
+        now: Timestamp,
+    ) -> Result<(selection::Choice, Option<AgentChoice>), ReadError> {
+        self.dispatch.ready().await?;
+        let choice = self.dispatch.choose(task, without, now);
+        let recorded = choice.recorded(task, self.dispatch.policy());
+        Ok((choice, recorded))
     }
 
     /// Changes whenever what [`Self::platforms`] tells does, a rest that ends by itself excepted.
@@ -133,8 +153,8 @@ impl Engine {
     ) -> (Self, Handle) {
         let (status, handle) = watch::channel(Status::default());
         let traffic = Traffic::new(options.breakers, options.pace);
-        let handle = Handle { status: handle, traffic: traffic.clone() };
         let dispatch = Dispatch::new(options.choice.clone(), platforms.clone(), traffic.clone());
+        let handle = Handle { status: handle, traffic: traffic.clone(), dispatch: dispatch.clone() };
         (Self { options, commands, platforms, checkpoints, members, status, traffic, dispatch }, handle)
     }
 

@@ -9,6 +9,7 @@ mod approval;
 mod assignment;
 mod as_of;
 mod budget;
+mod choosing;
 mod comparison;
 mod compatibility;
 mod definition;
@@ -47,6 +48,9 @@ use commands::Commands;
 use journal::Journal;
 use projections::Queries;
 
+pub use choosing::{
+    AgentAnswer, AgentWish, Choosing, FoundTemplate, MissingParameter, TemplateAnswer, TemplateWish,
+};
 pub use failure::{Caller, label, label_as};
 pub use mutation::Mutation;
 pub use platform::{Breaker, FailureState, LineState, PlatformState, Platforms};
@@ -68,6 +72,8 @@ pub struct Parts {
     pub queries: Queries,
     /// The AI platforms, as this node sees them.
     pub platforms: Arc<dyn Platforms>,
+    /// Whoever chooses agents and finds templates.
+    pub choosing: Arc<dyn Choosing>,
 }
 
 /// How much a request may ask for; more is refused before anything is done.
@@ -99,6 +105,7 @@ pub fn build(parts: Parts, limits: &Limits) -> Schema {
         .data(parts.commands)
         .data(parts.queries)
         .data(parts.platforms)
+        .data(parts.choosing)
         .limit_depth(limits.depth)
         .limit_complexity(limits.complexity)
         .data(limits.clone())

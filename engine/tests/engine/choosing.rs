@@ -77,7 +77,8 @@ async fn the_specialist_is_chosen_and_the_choice_is_recorded_with_everything_it_
     let mut world = with(&[("accountant", MONEY), ("lawyer", LAW)]).await;
     world.start_together(vec![std::sync::Arc::new(Simulator::builder().build())], BreakerOptions::default()).await;
     completed(&world, workflow(vec![open("a")])).await;
-    let [(agent, reason, Some(choice))] = &assigned(&world).await[..] else { panic!("one choice") };
+    let assigned = assigned(&world).await;
+    let [(agent, reason, Some(choice))] = &assigned[..] else { panic!("one choice of {assigned:?}") };
     assert_eq!(*agent, id("lawyer"));
     assert_eq!(reason, "chosen: the best score, 0.80, of 1 agents that can do legal");
     assert_eq!((choice.reason, choice.capability), (AgentReason::Best, Some(Capability::Legal)));
@@ -107,7 +108,8 @@ async fn nobody_is_chosen_who_was_switched_off_and_the_general_purpose_agent_sta
     world.commands.disable_agent(me(), &"lawyer".parse().unwrap(), "on leave".to_owned()).await.unwrap();
     world.start_engine(std::sync::Arc::new(Simulator::builder().build()));
     completed(&world, workflow(vec![open("a")])).await;
-    let [(agent, _, Some(choice))] = &assigned(&world).await[..] else { panic!("one choice") };
+    let given = assigned(&world).await;
+    let [(agent, _, Some(choice))] = &given[..] else { panic!("one choice of {given:?}") };
     assert_eq!((*agent, choice.reason), (id("worker"), AgentReason::NoSpecialist));
     world.commands.enable_agent(me(), &"lawyer".parse().unwrap()).await.unwrap();
     completed(&world, workflow(vec![open("a")]).called("again")).await;
@@ -161,7 +163,7 @@ async fn whoever_cannot_be_reached_or_fails_again_and_again_is_passed_over() {
     let breakers = BreakerOptions { threshold: 2, pause: Duration::from_secs(600), ..BreakerOptions::default() };
     world.start_engine_with(&[&down, &well], breakers);
     // Of two equals the first by key comes first, and its platform fails until it rests.
-    let run = world.start(workflow(vec![open("a")]), json!({})).await;
+    world.start(workflow(vec![open("a")]), json!({})).await;
     world.until(|event| matches!(event, Event::Task(TaskEvent::AttemptFailed { .. }))).await;
     world.until(|event| matches!(event, Event::Task(TaskEvent::Postponed { .. } | TaskEvent::Failed { .. }))).await;
     completed(&world, workflow(vec![open("a")]).called("again")).await;
@@ -170,7 +172,6 @@ async fn whoever_cannot_be_reached_or_fails_again_and_again_is_passed_over() {
     let choice = assigned[1].2.as_ref().unwrap();
     let alpha = choice.considered.iter().find(|considered| considered.agent.as_str() == "alpha").unwrap();
     assert!((alpha.factors.availability.as_f64() - 0.3).abs() < 1e-9);
-    drop(run);
 }
 
 #[tokio::test]
@@ -217,6 +218,7 @@ async fn an_answer_in_arabic_is_given_to_who_answers_in_arabic() {
         task.input.insert("answer_language".parse().unwrap(), "'Arabic'".parse().unwrap());
     });
     completed(&world, workflow(vec![step])).await;
-    let [(agent, _, Some(choice))] = &assigned(&world).await[..] else { panic!("one choice") };
+    let given = assigned(&world).await;
+    let [(agent, _, Some(choice))] = &given[..] else { panic!("one choice of {given:?}") };
     assert_eq!((*agent, choice.language.as_deref()), (id("beta"), Some("ar")));
 }

@@ -300,7 +300,8 @@ impl Prior {
 
 fn consider(task: &Task, candidate: &Candidate, policy: &Policy, prior: &Prior, now: Timestamp) -> Considered {
     let History { quality, cost_usd, seconds, failures } = &candidate.history;
-    let failing = failures.weight(now) >= 3.0 && failures.mean().is_some_and(|share| share >= policy.failing_from);
+    // Three that have just faded a little still count as three.
+    let failing = failures.weight(now) > 2.5 && failures.mean().is_some_and(|share| share >= policy.failing_from);
     let hindered = candidate.state != State::Active || candidate.running >= policy.busy_from || failing;
     let saved = |average: &Average, prior: f64, most: f64| {
         let value = average.with_prior(prior, policy.prior_strength, now);

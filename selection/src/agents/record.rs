@@ -23,8 +23,14 @@ impl Choice {
             capability: main(task),
             language: task.language.clone(),
             minimum: Share::nearest(policy.minimum),
-            considered: self.candidates.iter().map(recorded).collect(),
+            considered: self.considered(),
         })
+    }
+
+    /// Everybody who was looked at, as an event keeps it.
+    #[must_use]
+    pub fn considered(&self) -> Vec<ConsideredAgent> {
+        self.candidates.iter().map(recorded).collect()
     }
 
     /// Why it was this one, in a sentence for a person.
