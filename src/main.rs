@@ -10,6 +10,7 @@ mod cli;
 mod config;
 mod platform_health;
 mod platforms;
+mod relay;
 mod server;
 mod store;
 mod webhooks;
