@@ -37,7 +37,12 @@ pub(crate) struct Output {
 impl From<commands::Output> for Output {
     fn from(output: commands::Output) -> Self {
         let commands::Output { piece, end } = output;
-        Self { attempt: piece.attempt, offset: piece.offset, text: piece.text, end: end.map(domain::task::TaskStatus::name) }
+        Self {
+            attempt: piece.attempt,
+            offset: piece.offset,
+            text: piece.text,
+            end: end.map(domain::task::TaskStatus::name),
+        }
     }
 }
 
