@@ -8,6 +8,7 @@ mod agent;
 mod approval;
 mod assignment;
 mod as_of;
+mod batch;
 mod budget;
 mod choosing;
 mod comparison;

@@ -22,6 +22,7 @@ mod life;
 mod nodes;
 mod observability;
 mod openai;
+mod output;
 mod platforms;
 mod privacy;
 mod program;
