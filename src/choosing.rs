@@ -58,7 +58,8 @@ impl Chooser {
             let page = self.commands.executor().journal().read_all(position, &filter, PAGE).await?;
             for recorded in &page.events {
                 let event = recorded.event().map_err(|error| Error::Unavailable(Box::new(error)))?;
-                if let Event::Template(TemplateEvent::Registered { body } | TemplateEvent::Revised { body, .. }) = event {
+                if let Event::Template(TemplateEvent::Registered { body } | TemplateEvent::Revised { body, .. }) = event
+                {
                     templates.insert(body.key.clone(), (**body).clone());
                     changed = true;
                 }
@@ -73,7 +74,8 @@ impl Chooser {
             known => {
                 let config = Arc::clone(&self.config);
                 let made = tokio::task::spawn_blocking(move || made(&config, known, templates, position)).await;
-                made.map_err(|error| Error::Unavailable(Box::new(error)))?.map_err(|error| Error::Unavailable(error.into()))?
+                made.map_err(|error| Error::Unavailable(Box::new(error)))?
+                    .map_err(|error| Error::Unavailable(error.into()))?
             }
         };
         *kept = Some(shelf.clone());

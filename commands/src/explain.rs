@@ -5,7 +5,8 @@ use domain::slots::Holder;
 use domain::task::{AgentChoice, PassedOver, TaskStatus};
 use domain::workflow::Work;
 use domain::{
-    Actor, Agent, Definition, Key, Limit, LimitId, NodeId, Run, RunId, Slots, StepName, StreamId, Task, TaskId, Timestamp,
+    Actor, Agent, Definition, Key, Limit, LimitId, NodeId, Run, RunId, Slots, StepName, StreamId, Task, TaskId,
+    Timestamp,
 };
 use journal::ReadError;
 use serde::Serialize;

@@ -278,7 +278,9 @@ mod tests {
 
     #[test]
     fn a_language_is_a_tag_or_one_of_two_names() {
-        for (text, tag) in [("ar-SA", Some("ar-sa")), (" EN ", Some("en")), ("Arabic", Some("ar")), ("العربية", Some("ar"))] {
+        for (text, tag) in
+            [("ar-SA", Some("ar-sa")), (" EN ", Some("en")), ("Arabic", Some("ar")), ("العربية", Some("ar"))]
+        {
             assert_eq!(language(text).as_deref(), tag, "{text}");
         }
         for text in ["", "the language of the letter", "1", "Klingon"] {

@@ -160,12 +160,7 @@ impl Planner {
     }
 
     /// Gives a task to the best agent that there is now.
-    async fn chosen(
-        &self,
-        task: TaskId,
-        asks: &selection::Task,
-        now: Timestamp,
-    ) -> Result<TaskCommand, Unplannable> {
+    async fn chosen(&self, task: TaskId, asks: &selection::Task, now: Timestamp) -> Result<TaskCommand, Unplannable> {
         self.dispatch.ready().await?;
         let mut gone = BTreeSet::new();
         loop {

@@ -6,8 +6,8 @@
 
 mod agent;
 mod approval;
-mod assignment;
 mod as_of;
+mod assignment;
 mod batch;
 mod budget;
 mod choosing;
@@ -49,9 +49,7 @@ use commands::Commands;
 use journal::Journal;
 use projections::Queries;
 
-pub use choosing::{
-    AgentAnswer, AgentWish, Choosing, FoundTemplate, MissingParameter, TemplateAnswer, TemplateWish,
-};
+pub use choosing::{AgentAnswer, AgentWish, Choosing, FoundTemplate, MissingParameter, TemplateAnswer, TemplateWish};
 pub use failure::{Caller, label, label_as};
 pub use mutation::Mutation;
 pub use platform::{Breaker, FailureState, LineState, PlatformState, Platforms};

@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use async_graphql::futures_util::stream::{self, BoxStream};
 use async_graphql::{Request, Variables};
+use async_trait::async_trait;
 use commands::Commands;
 use commands::webhooks::{Keys, Reach, WebhookSetup};
 use domain::run::TaskEnd;
-use async_trait::async_trait;
-use domain::task::{
-    AgentChoice, AgentExclusion, AgentFactors, AgentReason, Choice, ConsideredAgent, Pacing, Share,
-};
+use domain::task::{AgentChoice, AgentExclusion, AgentFactors, AgentReason, Choice, ConsideredAgent, Pacing, Share};
 use domain::{
     Actor, AgentId, CommandId, FinishReason, NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunId, StepName,
     StreamId, Task, TaskCommand, TaskId, TemplateId, Usage,
@@ -182,7 +180,8 @@ impl House {
         };
         self.on_task(task, create).await;
         let agent = AgentId::from_key(&"writer".parse().unwrap());
-        let assign = TaskCommand::Assign { agent, agent_version: 1, reason: "named by the step".to_owned(), choice: None };
+        let assign =
+            TaskCommand::Assign { agent, agent_version: 1, reason: "named by the step".to_owned(), choice: None };
         self.on_task(task, assign).await;
         self.attempt(task).await;
         task

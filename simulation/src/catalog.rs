@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use domain::agent::Profile;
 use domain::template::TemplateBody;
-use domain::workflow::{Approval, Approver, Assignee, ForEach, ParentClose, SignalWait, SubRun, TaskWork, Verdict, Wait, Work};
+use domain::workflow::{
+    Approval, Approver, Assignee, ForEach, ParentClose, SignalWait, SubRun, TaskWork, Verdict, Wait, Work,
+};
 use domain::{Definition, ErrorKind, Expression, Key, RetryPolicy, Step, StepName};
 use serde_json::{Value, json};
 

@@ -7,7 +7,9 @@ use anyhow::Context;
 use commands::catalog::{Catalog, DEPARTMENTS};
 use domain::agent::Profile;
 use domain::{Key, Timestamp};
-use selection::{Candidate, Choice, Considered, Found, Meaning, Missing, Reason, Request, State, Task, choose, missing};
+use selection::{
+    Candidate, Choice, Considered, Found, Meaning, Missing, Reason, Request, State, Task, choose, missing,
+};
 use serde_json::{Map, Value, json};
 
 use super::failure::Failure;

@@ -35,9 +35,7 @@ instructions: Say whether this holds, {{ what }}
 ";
 
 fn agent(key: &str, capability: &str) -> String {
-    format!(
-        "key: {key}\nname: {key}\ndescription: Works.\nsystem_prompt: You work.\ncapabilities: [{capability}]\n"
-    )
+    format!("key: {key}\nname: {key}\ndescription: Works.\nsystem_prompt: You work.\ncapabilities: [{capability}]\n")
 }
 
 fn ask(server: &Server, query: &str, variables: Value) -> Value {

@@ -132,11 +132,8 @@ async fn a_task_that_nobody_can_do_fails_and_says_why() {
 async fn a_hundred_and_twenty_tasks_at_once_are_spread_among_equals() {
     let mut world = with(&[("one", LAW), ("two", LAW), ("three", LAW)]).await;
     world.start_engine(std::sync::Arc::new(Simulator::builder().build()));
-    let each = domain::workflow::TaskWork {
-        agent: Assignee::Auto,
-        template: "opinion".parse().unwrap(),
-        ..task("item")
-    };
+    let each =
+        domain::workflow::TaskWork { agent: Assignee::Auto, template: "opinion".parse().unwrap(), ..task("item") };
     let over = "input.all".parse().unwrap();
     let all = working("all", &[], Work::ForEach(ForEach { over, max_parallel: 120, each }));
     let items: Vec<String> = (0..120).map(|number| number.to_string()).collect();

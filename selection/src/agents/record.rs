@@ -56,9 +56,10 @@ impl Choice {
             }
             Reason::AnybodyWill => "chosen: the task needs no specialist".to_owned(),
             Reason::Nobody => {
-                let mut why = self.candidates.iter().filter_map(|considered| {
-                    Some(format!("`{}` {}", considered.key, considered.excluded.map(word)?))
-                });
+                let mut why = self
+                    .candidates
+                    .iter()
+                    .filter_map(|considered| Some(format!("`{}` {}", considered.key, considered.excluded.map(word)?)));
                 let listed: Vec<String> = why.by_ref().take(8).collect();
                 let more = why.count();
                 let listed = listed.join(", ");

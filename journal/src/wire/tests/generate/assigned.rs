@@ -12,9 +12,10 @@ fn share() -> impl Strategy<Value = Share> {
 }
 
 fn considered() -> impl Strategy<Value = ConsideredAgent> {
-    let factors = (share(), share(), share(), share(), share()).prop_map(
-        |(capability, quality, availability, cost, speed)| AgentFactors { capability, quality, availability, cost, speed },
-    );
+    let factors =
+        (share(), share(), share(), share(), share()).prop_map(|(capability, quality, availability, cost, speed)| {
+            AgentFactors { capability, quality, availability, cost, speed }
+        });
     let excluded = option::of(select(AgentExclusion::ALL.as_slice()));
     (key(), share(), factors, any::<u32>(), any::<u32>(), excluded).prop_map(
         |(agent, score, factors, running, experience_milli, excluded)| ConsideredAgent {
@@ -37,7 +38,13 @@ pub(super) fn choice() -> impl Strategy<Value = AgentChoice> {
         Just(AgentReason::AnybodyWill),
     ];
     let needs = (option::of(select(Capability::ALL.as_slice())), option::of(text()));
-    (reason, needs, share(), vec(considered(), 0..4)).prop_map(|(reason, (capability, language), minimum, considered)| {
-        AgentChoice { reason, capability, language, minimum, considered }
-    })
+    (reason, needs, share(), vec(considered(), 0..4)).prop_map(
+        |(reason, (capability, language), minimum, considered)| AgentChoice {
+            reason,
+            capability,
+            language,
+            minimum,
+            considered,
+        },
+    )
 }
