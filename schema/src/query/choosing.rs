@@ -21,7 +21,7 @@ impl Choosing {
     #[graphql(complexity = "50 + child_complexity")]
     async fn agent_choice(&self, context: &Context<'_>, input: AgentChoiceInput) -> Result<WouldChoose> {
         let key = |name: &'static str, text: &str| {
-            text.parse().map_err(|error: domain::InvalidKey| failure::invalid(format!("`{name}`: {error}")))
+            text.parse::<domain::Key>().map_err(|error| failure::invalid(format!("`{name}`: {error}")))
         };
         let wish = AgentWish {
             template: input.template.map(|text| key("template", &text)).transpose()?,
