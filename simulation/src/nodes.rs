@@ -316,6 +316,7 @@ impl Nodes {
             adopt_after: Duration::from_millis(pick(&[500, 3_000])),
             breakers: BreakerOptions::default(),
             pace: PaceOptions::default(),
+            ..Options::default()
         };
         self.alive.insert(id);
         let (view, views) = watch::channel(Arc::new(self.alive.clone()));
