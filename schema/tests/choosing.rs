@@ -55,7 +55,7 @@ async fn a_task_says_who_has_it_and_that_the_workflow_named_it() {
     let house = House::furnished().await;
     let run = house.start().await;
     house.advance(run).await;
-    house.begin_step(run, "draft").await;
+    house.begin_step(run, "outline").await;
     let position = house.head().await;
     let wait = "query($run: UUID!, $position: Position) { run(id: $run, minPosition: $position) { status } }";
     house.data(wait, json!({ "run": run, "position": position })).await;
