@@ -11,6 +11,7 @@ mod config;
 mod platform_health;
 mod platforms;
 mod relay;
+mod seals;
 mod server;
 mod store;
 mod webhooks;
