@@ -64,8 +64,10 @@ async fn a_bucket_keeps_every_statement_locked_and_goes_on_where_it_was() {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut create = bucket.create_bucket(&credentials);
     create.headers_mut().insert("x-amz-bucket-object-lock-enabled", "true");
-    let create = client.put(create.sign(VALID)).header("x-amz-bucket-object-lock-enabled", "true");
-    assert!(create.send().await.unwrap().status().is_success());
+    let create =
+        client.put(create.sign(VALID)).header("x-amz-bucket-object-lock-enabled", "true").header("content-length", 0);
+    let created = create.send().await.unwrap();
+    assert!(created.status().is_success(), "{}", created.text().await.unwrap());
 
     let kept = sealed(20).await;
     assert_eq!(place_now.next().await.unwrap(), 0);
