@@ -8,6 +8,7 @@ mod app;
 mod catalogue;
 mod cli;
 mod config;
+mod keys;
 mod platform_health;
 mod platforms;
 mod server;

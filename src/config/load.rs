@@ -17,7 +17,7 @@ const FOREIGN: [&str; 1] = ["DATABASE_URL"];
 
 /// The services whose usual variables make a platform: what the variables begin with, what the platform is called, and
 /// the kinds that the key fits, the one to make first.
-const SERVICES: [(&str, &str, &[PlatformKind]); 4] = [
+pub(crate) const SERVICES: [(&str, &str, &[PlatformKind]); 4] = [
     ("OPENAI", "openai", &[PlatformKind::Openai, PlatformKind::OpenaiResponses]),
     ("ANTHROPIC", "anthropic", &[PlatformKind::Anthropic]),
     ("GEMINI", "gemini", &[PlatformKind::Gemini]),
@@ -179,11 +179,15 @@ fn add_service(
             "platforms.{name} is of another kind, but {service}_API_KEY or {service}_BASE_URL is set; rename the platform"
         )));
     }
-    platform.api_key = platform.api_key.take().or_else(|| key.clone().map(Masked::new));
+    // Who names a stored key has chosen.
+    if platform.stored_key.is_none() {
+        platform.api_key = platform.api_key.take().or_else(|| key.clone().map(Masked::new));
+    }
     platform.base_url = platform.base_url.take().or(url);
     platform.model = platform.model.take().or(model);
     let own = |platform: &&mut super::Platform| {
-        kinds.contains(&platform.kind) && platform.base_url.is_none() && platform.api_key.is_none()
+        let has_key = platform.api_key.is_some() || platform.stored_key.is_some();
+        kinds.contains(&platform.kind) && platform.base_url.is_none() && !has_key
     };
     for platform in config.platforms.values_mut().filter(own) {
         platform.api_key = key.clone().map(Masked::new);
@@ -210,6 +214,12 @@ fn check(config: &Config) -> Result<(), Error> {
                 "platforms.{key}.{setting} is set, but a platform of kind {} has no such setting",
                 platform.kind.name()
             )));
+        }
+        if platform.api_key.is_some() && platform.stored_key.is_some() {
+            return Err(Error::Invalid(format!("platforms.{key} has both an api_key and a stored_key; one is enough")));
+        }
+        if platform.more_keys.iter().any(|more| more.key.is_some() == more.stored.is_some()) {
+            return Err(Error::Invalid(format!("each of platforms.{key}.more_keys has either a key or a stored one")));
         }
         if key.parse::<domain::Key>().is_err() {
             return Err(Error::Invalid(format!(

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use load::{Flags, load};
+pub(crate) use load::{Flags, SERVICES, load};
 pub(crate) use secret::{DatabaseUrl, Masked};
 pub(crate) use webhooks::{HookScheme, IncomingHook, Webhooks};
 
@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) seals: Seals,
     /// How what is personal is kept.
     pub(crate) privacy: Privacy,
+    /// The encrypted store for the keys of platforms.
+    pub(crate) keys: Keys,
     /// The engine.
     pub(crate) engine: Engine,
     /// The REST API.
@@ -73,6 +75,7 @@ impl Default for Config {
             journal: Journal::default(),
             seals: Seals::default(),
             privacy: Privacy::default(),
+            keys: Keys::default(),
             engine: Engine::default(),
             rest: Rest::default(),
             postgres: Postgres::default(),
@@ -103,6 +106,16 @@ pub(crate) struct Privacy {
     /// The file with the master key; `privacy.key` in the data directory when not given. Made when a first run is about
     /// somebody and it is not there.
     pub(crate) key_file: Option<PathBuf>,
+}
+
+/// The encrypted store for the keys of platforms.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Keys {
+    /// The file with the encrypted keys; `keys.json` in the data directory when not given.
+    pub(crate) file: Option<PathBuf>,
+    /// The file with the master key; `keys.master` in the data directory when not given. Made when a first key is stored.
+    pub(crate) master_key_file: Option<PathBuf>,
 }
 
 /// When the journal is sealed, and with what.
@@ -209,6 +222,9 @@ pub(crate) struct Platform {
     /// Over HTTP: the key; servers of one's own often need none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) api_key: Option<Masked>,
+    /// Over HTTP: the name of the stored key to use; that of the platform itself when not given, if there is such a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stored_key: Option<String>,
     /// Over HTTP: further keys, among which calls are spread.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) more_keys: Vec<MoreKey>,
@@ -234,7 +250,11 @@ pub(crate) struct Platform {
 #[serde(deny_unknown_fields)]
 pub(crate) struct MoreKey {
     /// The key.
-    pub(crate) key: Masked,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<Masked>,
+    /// The name of a stored key instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stored: Option<String>,
     /// How many calls it takes for each one of `api_key`; 0 keeps it for when all others rest.
     #[serde(default = "one")]
     pub(crate) weight: u32,
@@ -251,6 +271,7 @@ impl Platform {
             kind,
             base_url: None,
             api_key: None,
+            stored_key: None,
             more_keys: Vec::new(),
             model: None,
             proxy: None,
@@ -265,6 +286,7 @@ impl Platform {
         let http = [
             ("base_url", self.base_url.is_some()),
             ("api_key", self.api_key.is_some()),
+            ("stored_key", self.stored_key.is_some()),
             ("more_keys", !self.more_keys.is_empty()),
             ("proxy", self.proxy.is_some()),
             ("certificates", self.certificates.is_some()),

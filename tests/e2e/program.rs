@@ -159,6 +159,19 @@ pub(crate) fn until_shown_ended(mut list: impl FnMut() -> Value) {
     });
 }
 
+/// Whether any file below a directory holds these bytes.
+pub(crate) fn anywhere(directory: &Path, wanted: &[u8]) -> bool {
+    std::fs::read_dir(directory).unwrap().any(|entry| {
+        let entry = entry.unwrap();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            anywhere(&entry.path(), wanted)
+        } else {
+            kind.is_file() && std::fs::read(entry.path()).unwrap().windows(wanted.len()).any(|window| window == wanted)
+        }
+    })
+}
+
 /// Asks again until the answer is there.
 pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
