@@ -7,8 +7,10 @@ use std::time::Duration;
 use domain::task::Consumed;
 use domain::{AttemptError, ErrorKind, FinishReason, MAX_VALUE_BYTES, NanoUsd, Reply, TaskId, Usage};
 use futures_util::FutureExt;
+use providers::redaction::Vault;
 use providers::{Failure, FailureKind, Finish, Platform, Request};
 
+use crate::guard;
 use crate::traffic::Permit;
 
 /// What is to be sent for an attempt.
@@ -17,6 +19,8 @@ pub(crate) struct Call {
     pub(crate) request: Request,
     pub(crate) timeout: Duration,
     pub(crate) permit: Permit,
+    /// What was masked in the request, and is put back into the answer.
+    pub(crate) vault: Vault,
 }
 
 /// What became of an attempt.
@@ -42,13 +46,14 @@ impl Call {
     }
 
     async fn ask(self, task: TaskId, attempt: u32) -> Settled {
-        let Self { platform, request, timeout, mut permit } = self;
+        let Self { platform, request, timeout, mut permit, vault } = self;
         permit.turn().await;
         let answered = tokio::time::timeout(timeout, platform.execute(request)).await.unwrap_or_else(|_| {
             let message = format!("platform `{}` did not answer within {timeout:?}", platform.key());
             Err(Failure::new(FailureKind::Timeout, message))
         });
         permit.settle(answered.as_ref().map(|reply| reply.limits));
+        let answered = answered.map(|reply| providers::Reply { text: guard::unmask(&vault, reply.text), ..reply });
         let (outcome, consumed) = match answered {
             Ok(reply) if reply.text.len() > MAX_VALUE_BYTES => {
                 let message = format!("the answer has {} bytes; at most {MAX_VALUE_BYTES} are kept", reply.text.len());

@@ -13,6 +13,7 @@
 mod call;
 mod driver;
 mod drivers;
+mod guard;
 mod health;
 mod known;
 mod launch;
@@ -24,5 +25,6 @@ mod traffic;
 pub mod triggers;
 mod way;
 
+pub use guard::Redaction;
 pub use health::{LineHealth, SeenFailure};
 pub use service::{Engine, Error, Handle, Options};

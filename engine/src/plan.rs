@@ -6,17 +6,19 @@ use std::time::Duration;
 use commands::SchemaCache;
 use domain::agent::Profile;
 use domain::run::{Activity, Place};
-use domain::task::{Choice, Order, PassedOver, Prompt, Reserved};
+use domain::task::{Choice, Masked, Order, PassedOver, Prompt, Reserved};
 use domain::template::TemplateBody;
 use domain::workflow::TaskWork;
 use domain::{
     Agent, AgentId, AttemptError, ErrorKind, Key, Run, RunId, Task, TaskCommand, Template, TemplateId, Timestamp,
 };
 use journal::{Executor, ReadError};
+use providers::redaction::Vault;
 use providers::{Registry, Request};
 use serde_json::Value;
 
 use crate::call::Call;
+use crate::guard::{self, Redaction};
 use crate::traffic::Traffic;
 use crate::way::{Chosen, Most, Next, Way};
 
@@ -27,6 +29,7 @@ pub(crate) struct Planner {
     pub(crate) schemas: SchemaCache,
     pub(crate) platforms: Registry,
     pub(crate) traffic: Traffic,
+    pub(crate) redaction: Arc<Redaction>,
 }
 
 /// What is next for a task.
@@ -58,13 +61,14 @@ pub(crate) struct Start {
     pub(crate) model: Option<String>,
     pub(crate) request_hash: [u8; 32],
     pub(crate) choice: Choice,
+    pub(crate) masked: Vec<Masked>,
 }
 
 impl Start {
     /// The command that records it, with what is set aside for it.
     pub(crate) fn command(self, reserved: Vec<Reserved>) -> TaskCommand {
-        let Self { platform, model, request_hash, choice } = self;
-        TaskCommand::StartAttempt { platform, model, request_hash, choice, reserved }
+        let Self { platform, model, request_hash, choice, masked } = self;
+        TaskCommand::StartAttempt { platform, model, request_hash, choice, reserved, masked }
     }
 }
 
@@ -154,17 +158,31 @@ impl Planner {
     ) -> Result<Planned, Unplannable> {
         let (mut way, agent, timeout) = self.way(task, run).await?;
         way.leave_out(unaffordable);
-        let chosen = match way.next(&self.traffic, task) {
-            Next::Call(chosen) => *chosen,
-            Next::Rest { pause, passed_over } => return Ok(Planned::Rest { pause, passed_over }),
-            Next::Nowhere(error) => return Err(Unplannable::Rejected(error)),
-        };
-        let Chosen { key, platform, model, choice, permit, most } = chosen;
-        let request = Request { model: model.asked, ..way.into_request() };
-        let (request_hash, model) = (request.hash(), model.recorded);
-        let start = Start { platform: key, model, request_hash, choice };
-        let call = Call { platform, request, timeout, permit };
-        Ok(Planned::Attempt(Box::new(PlannedAttempt { start, call, agent, most })))
+        loop {
+            let chosen = match way.next(&self.traffic, task) {
+                Next::Call(chosen) => *chosen,
+                Next::Rest { pause, passed_over } => return Ok(Planned::Rest { pause, passed_over }),
+                Next::Nowhere(error) => return Err(Unplannable::Rejected(error)),
+            };
+            let Chosen { key, platform, model, choice, permit, most } = chosen;
+            let request = way.request();
+            request.model = model.asked;
+            // Of what was asked for: what leaves may be the same for two people.
+            let request_hash = request.hash();
+            let vault = match self.redaction.between(&agent, &key).map(|redactor| redactor.request(request)) {
+                None => Vault::default(),
+                Some(Ok(vault)) => vault,
+                // Another platform may be one that it may go to.
+                Some(Err(denied)) => {
+                    way.forbid(&key, &denied);
+                    continue;
+                }
+            };
+            let masked = guard::counts(&vault);
+            let start = Start { platform: key, model: model.recorded, request_hash, choice, masked };
+            let call = Call { platform, request: way.into_request(), timeout, permit, vault };
+            return Ok(Planned::Attempt(Box::new(PlannedAttempt { start, call, agent, most })));
+        }
     }
 
     /// Whether another platform can take over at once when the running attempt of a task has failed.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::driver::Shared;
 use crate::drivers::Drivers;
+use crate::guard::Redaction;
 use crate::health::LineHealth;
 use crate::known::Known;
 use crate::launch::{Launching, Launchpad};
@@ -33,11 +34,13 @@ pub struct Options {
     pub breakers: BreakerOptions,
     /// How much may be under way at a platform.
     pub pace: PaceOptions,
+    /// What is masked before it leaves for a platform.
+    pub redaction: Redaction,
 }
 
 impl Default for Options {
     /// 2 s of drain, a checkpoint every 5,000 events, runs put aside when they wait for more than 10 s, others' runs
-    /// taken after 3 s, and what the router takes for platforms.
+    /// taken after 3 s, what the router takes for platforms, and nothing masked.
     fn default() -> Self {
         Self {
             drain: Duration::from_secs(2),
@@ -46,6 +49,7 @@ impl Default for Options {
             adopt_after: Duration::from_secs(3),
             breakers: BreakerOptions::default(),
             pace: PaceOptions::default(),
+            redaction: Redaction::default(),
         }
     }
 }
@@ -145,6 +149,7 @@ impl Engine {
                 schemas: self.commands.schemas().clone(),
                 platforms: self.platforms.clone(),
                 traffic: self.traffic.clone(),
+                redaction: Arc::new(self.options.redaction.clone()),
             },
             standing: Standing::default(),
             node,

@@ -193,7 +193,7 @@ impl House {
                 model: None,
                 request_hash: [7; 32],
                 choice: Choice::first(),
-                reserved: vec![],
+                reserved: vec![], masked: vec![],
             },
         )
         .await;

@@ -31,7 +31,7 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 16] = [
+const PARSED: [&str; 19] = [
     "readers",
     "patience_seconds",
     "drain_seconds",
@@ -48,6 +48,9 @@ const PARSED: [&str; 16] = [
     "networks",
     "timeout_seconds",
     "retry_seconds",
+    "mask",
+    "allow",
+    "inside",
 ];
 
 /// What the command line says; it has the last word.
@@ -226,6 +229,9 @@ fn check(config: &Config) -> Result<(), Error> {
                 "platforms.{key}: a key has only lower-case letters, digits and `-`, and begins with a letter"
             )));
         }
+    }
+    if let Err(error) = config.redaction() {
+        return Err(Error::Invalid(error));
     }
     if let Some(url) = &config.journal.url
         && let Err(error) = journal::kurrent::Options::from_url(url.reveal())

@@ -4,6 +4,7 @@
 //! except to the part that needs it.
 
 mod load;
+mod redaction;
 mod secret;
 mod webhooks;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use load::{Flags, SERVICES, load};
+pub(crate) use redaction::Redaction;
 pub(crate) use secret::{DatabaseUrl, Masked};
 pub(crate) use webhooks::{HookScheme, IncomingHook, Webhooks};
 
@@ -46,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) privacy: Privacy,
     /// The encrypted store for the keys of platforms.
     pub(crate) keys: Keys,
+    /// What is masked before it leaves for a platform.
+    pub(crate) redaction: Redaction,
     /// The engine.
     pub(crate) engine: Engine,
     /// The REST API.
@@ -76,6 +80,7 @@ impl Default for Config {
             seals: Seals::default(),
             privacy: Privacy::default(),
             keys: Keys::default(),
+            redaction: Redaction::default(),
             engine: Engine::default(),
             rest: Rest::default(),
             postgres: Postgres::default(),
@@ -88,6 +93,18 @@ impl Default for Config {
 }
 
 impl Config {
+    /// What is masked, as the engine takes it.
+    ///
+    /// # Errors
+    /// In words, when it has errors.
+    pub(crate) fn redaction(&self) -> Result<engine::Redaction, String> {
+        // The one that is there without being configured is called so.
+        let configured = self.platforms.iter().filter(|(_, platform)| platform.kind == PlatformKind::Local);
+        let local = configured.map(|(key, _)| key.as_str());
+        let made = (!self.platforms.contains_key("local")).then_some("local");
+        self.redaction.compiled(local.chain(made))
+    }
+
     /// Where the master key lies, under which the keys of subjects are wrapped.
     pub(crate) fn privacy_key(&self) -> PathBuf {
         self.privacy.key_file.clone().unwrap_or_else(|| self.data_dir.join("privacy.key"))

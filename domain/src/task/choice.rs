@@ -48,6 +48,15 @@ pub struct Reserved {
     pub amount: u64,
 }
 
+/// What was masked in a request before it left for its platform: how much of what, and never what it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Masked {
+    /// The name in the placeholders, such as `EMAIL`.
+    pub kind: String,
+    /// How often.
+    pub count: u32,
+}
+
 /// A platform that was not asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassedOver {

@@ -67,7 +67,7 @@ pub(crate) fn start_at(platform: &str) -> TaskCommand {
         model: Some("m".to_owned()),
         request_hash: [7; 32],
         choice: Choice::first(),
-        reserved: vec![],
+        reserved: vec![], masked: vec![],
     }
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn started(attempt: u32) -> TaskEvent {
         model: Some("m".to_owned()),
         request_hash: [7; 32],
         choice: Some(Choice::first()),
-        reserved: vec![],
+        reserved: vec![], masked: vec![],
     }
 }
 

@@ -14,6 +14,7 @@ mod failover;
 mod flow;
 mod found;
 mod kinds;
+mod redaction;
 mod resume;
 mod retries;
 mod steering;

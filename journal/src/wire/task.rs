@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::task::{Choice, Consumed, PassedOver, Reserved, Why};
+use domain::task::{Choice, Consumed, Masked, PassedOver, Reserved, Why};
 use domain::{AgentId, Event, NanoUsd, PurseId, RunId, StepName, TaskEvent, TemplateId, Timestamp};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,35 @@ pub(super) struct AttemptStartedV2<'a> {
     #[serde(borrow)]
     choice: Option<ChoiceV1<'a>>,
     reserved: Vec<ReservedV1>,
+}
+
+/// Says what was masked.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptStartedV3<'a> {
+    attempt: u32,
+    platform: &'a str,
+    #[serde(borrow)]
+    model: Option<&'a str>,
+    request_hash: [u8; 32],
+    #[serde(borrow)]
+    choice: Option<ChoiceV1<'a>>,
+    reserved: Vec<ReservedV1>,
+    #[serde(borrow)]
+    masked: Vec<MaskedV1<'a>>,
+}
+
+/// How much of what was masked.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+struct MaskedV1<'a> {
+    kind: &'a str,
+    count: u32,
+}
+
+impl<'a> From<AttemptStartedV2<'a>> for AttemptStartedV3<'a> {
+    fn from(old: AttemptStartedV2<'a>) -> Self {
+        let AttemptStartedV2 { attempt, platform, model, request_hash, choice, reserved } = old;
+        Self { attempt, platform, model, request_hash, choice, reserved, masked: Vec::new() }
+    }
 }
 
 /// What is set aside in a purse.
@@ -282,8 +311,8 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             write(&AssignedV1 { agent: agent.as_uuid().into_bytes(), agent_version: *agent_version, reason })
         }
         TaskEvent::Queued { slots } => write(&QueuedV1 { slots: SlotsNeedV1::freeze(slots) }),
-        TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved } => {
-            write(&AttemptStartedV2 {
+        TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved, masked } => {
+            write(&AttemptStartedV3 {
                 attempt: *attempt,
                 platform: platform.as_str(),
                 model: model.as_deref(),
@@ -297,6 +326,7 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
                         amount: *amount,
                     })
                     .collect(),
+                masked: masked.iter().map(|Masked { kind, count }| MaskedV1 { kind, count: *count }).collect(),
             })
         }
         TaskEvent::Postponed { until, passed_over } => {
@@ -402,7 +432,7 @@ impl<'a> PassedOverV1<'a> {
     }
 }
 
-impl Thaw for AttemptStartedV2<'_> {
+impl Thaw for AttemptStartedV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::AttemptStarted {
             attempt: self.attempt,
@@ -418,6 +448,11 @@ impl Thaw for AttemptStartedV2<'_> {
                     unit: reserved.unit.thaw(),
                     amount: reserved.amount,
                 })
+                .collect(),
+            masked: self
+                .masked
+                .into_iter()
+                .map(|masked| Masked { kind: masked.kind.to_owned(), count: masked.count })
                 .collect(),
         }
         .into())

@@ -561,7 +561,7 @@ fn start_attempt() -> TaskCommand {
         model: Some("m".to_owned()),
         request_hash: [7; 32],
         choice: Choice::first(),
-        reserved: vec![],
+        reserved: vec![], masked: vec![],
     }
 }
 

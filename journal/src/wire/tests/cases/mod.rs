@@ -18,7 +18,7 @@ use domain::limit::{LimitScope, LimitSettings};
 use domain::purse::Payer;
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
-use domain::task::{Choice, Consumed, PassedOver, Reserved, Why};
+use domain::task::{Choice, Consumed, Masked, PassedOver, Reserved, Why};
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
     Actor, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, ErrorKind, Event, Expression,
@@ -116,6 +116,10 @@ fn full() -> Vec<Event> {
             reserved: vec![
                 Reserved { purse: PurseId::from_uuid(id(11)), unit: Unit::Money, amount: u64::MAX },
                 Reserved { purse: PurseId::from_uuid(id(12)), unit: Unit::Tokens, amount: 900 },
+            ],
+            masked: vec![
+                Masked { kind: "EMAIL".to_owned(), count: 2 },
+                Masked { kind: "PROJECT".to_owned(), count: u32::MAX },
             ],
         }
         .into(),
@@ -245,6 +249,7 @@ fn bare() -> Vec<Event> {
             request_hash: [0; 32],
             choice: None,
             reserved: vec![],
+            masked: vec![],
         }
         .into(),
         BudgetEvent::Set {
