@@ -14,6 +14,7 @@ mod cli;
 mod corpus;
 mod crash;
 mod hook_life;
+mod in_flight;
 mod keys;
 mod kurrent;
 mod kurrent_shared;
