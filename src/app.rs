@@ -165,7 +165,8 @@ impl App {
         }));
 
         let redaction = config.redaction().map_err(|error| anyhow!(error))?;
-        let options = engine::Options { drain: config.engine.drain(), redaction, ..engine::Options::default() };
+        let cache = config.cache.compiled().map_err(|error| anyhow!(error))?;
+        let options = engine::Options { drain: config.engine.drain(), redaction, cache, ..engine::Options::default() };
         let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
         let (triggers, _) = engine::triggers::Service::new(
             engine::triggers::Options::default(),

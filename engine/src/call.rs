@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use providers::redaction::Vault;
 use providers::{Failure, FailureKind, Finish, Platform, Request};
 
+use crate::cache::Keeping;
 use crate::guard;
 use crate::traffic::Permit;
 
@@ -21,6 +22,10 @@ pub(crate) struct Call {
     pub(crate) permit: Permit,
     /// What was masked in the request, and is put back into the answer.
     pub(crate) vault: Vault,
+    /// How its answer is kept.
+    pub(crate) keeping: Option<Keeping>,
+    /// The kept answer that serves instead of the call.
+    pub(crate) served: Option<Reply>,
 }
 
 /// What became of an attempt.
@@ -46,7 +51,10 @@ impl Call {
     }
 
     async fn ask(self, task: TaskId, attempt: u32) -> Settled {
-        let Self { platform, request, timeout, mut permit, vault } = self;
+        let Self { platform, request, timeout, mut permit, vault, keeping, served } = self;
+        if let Some(reply) = served {
+            return Settled { task, attempt, outcome: Ok(reply), consumed: None };
+        }
         permit.turn().await;
         let answered = tokio::time::timeout(timeout, platform.execute(request)).await.unwrap_or_else(|_| {
             let message = format!("platform `{}` did not answer within {timeout:?}", platform.key());
@@ -69,6 +77,9 @@ impl Call {
                 (Err(AttemptError { kind: error_kind(kind), message, retry_after }), consumed)
             }
         };
+        if let (Some(keeping), Ok(reply)) = (&keeping, &outcome) {
+            keeping.keep(reply).await;
+        }
         metrics::counter!("hishamos_attempts_total", "platform" => platform.key().to_owned(),
             "outcome" => outcome.as_ref().map_or_else(|error| error.kind.name(), |_| "succeeded"))
         .increment(1);

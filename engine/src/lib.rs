@@ -10,6 +10,7 @@
 //! replaced is refused; a live run always has a call, a timer or an event to wait for; a slot of a limit is given back
 //! in the append that records the end of its holder.
 
+mod cache;
 mod call;
 mod driver;
 mod drivers;
@@ -25,6 +26,7 @@ mod traffic;
 pub mod triggers;
 mod way;
 
+pub use cache::{Answer, AnswerKey, Answers, Cache, CacheMode, CachePolicy, MemoryAnswers};
 pub use guard::Redaction;
 pub use health::{LineHealth, SeenFailure};
 pub use service::{Engine, Error, Handle, Options};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use commands::SchemaCache;
 use domain::agent::Profile;
 use domain::run::{Activity, Place};
-use domain::task::{Choice, Masked, Order, PassedOver, Prompt, Reserved};
+use domain::task::{Choice, Kept, Masked, Order, PassedOver, Prompt, Reserved};
 use domain::template::TemplateBody;
 use domain::workflow::TaskWork;
 use domain::{
@@ -17,7 +17,9 @@ use providers::redaction::Vault;
 use providers::{Registry, Request};
 use serde_json::Value;
 
+use crate::cache::Cache;
 use crate::call::Call;
+use crate::driver::TENANT;
 use crate::guard::{self, Redaction};
 use crate::traffic::Traffic;
 use crate::way::{Chosen, Most, Next, Way};
@@ -30,6 +32,7 @@ pub(crate) struct Planner {
     pub(crate) platforms: Registry,
     pub(crate) traffic: Traffic,
     pub(crate) redaction: Arc<Redaction>,
+    pub(crate) cache: Cache,
 }
 
 /// What is next for a task.
@@ -62,13 +65,14 @@ pub(crate) struct Start {
     pub(crate) request_hash: [u8; 32],
     pub(crate) choice: Choice,
     pub(crate) masked: Vec<Masked>,
+    pub(crate) kept: Option<Kept>,
 }
 
 impl Start {
     /// The command that records it, with what is set aside for it.
     pub(crate) fn command(self, reserved: Vec<Reserved>) -> TaskCommand {
-        let Self { platform, model, request_hash, choice, masked } = self;
-        TaskCommand::StartAttempt { platform, model, request_hash, choice, reserved, masked }
+        let Self { platform, model, request_hash, choice, masked, kept } = self;
+        TaskCommand::StartAttempt { platform, model, request_hash, choice, reserved, masked, kept }
     }
 }
 
@@ -155,6 +159,7 @@ impl Planner {
         task: &Task,
         run: &Run,
         unaffordable: &[(Key, String)],
+        now: Timestamp,
     ) -> Result<Planned, Unplannable> {
         let (mut way, agent, timeout) = self.way(task, run).await?;
         way.leave_out(unaffordable);
@@ -178,9 +183,19 @@ impl Planner {
                     continue;
                 }
             };
-            let masked = guard::counts(&vault);
-            let start = Start { platform: key, model: model.recorded, request_hash, choice, masked };
-            let call = Call { platform, request: way.into_request(), timeout, permit, vault };
+            let target = (&key, model.recorded.as_deref());
+            let keeping = self.cache.of(run, TENANT, &agent, target, &request_hash, now);
+            // Who asks once more wants another answer than the one that was no good.
+            let served = match &keeping {
+                Some(keeping) if task.attempts().is_empty() => keeping.serve().await,
+                _ => None,
+            };
+            let (served, kept) = served.unzip();
+            // What does not leave was not masked, and costs nothing.
+            let masked = if kept.is_some() { Vec::new() } else { guard::counts(&vault) };
+            let most = if kept.is_some() { Most { tokens: 0, money: Some(0) } } else { most };
+            let start = Start { platform: key, model: model.recorded, request_hash, choice, masked, kept };
+            let call = Call { platform, request: way.into_request(), timeout, permit, vault, keeping, served };
             return Ok(Planned::Attempt(Box::new(PlannedAttempt { start, call, agent, most })));
         }
     }

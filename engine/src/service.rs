@@ -9,6 +9,7 @@ use providers::router::{BreakerOptions, PaceOptions};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::cache::Cache;
 use crate::driver::Shared;
 use crate::drivers::Drivers;
 use crate::guard::Redaction;
@@ -36,11 +37,13 @@ pub struct Options {
     pub pace: PaceOptions,
     /// What is masked before it leaves for a platform.
     pub redaction: Redaction,
+    /// Which answers are kept and serve again.
+    pub cache: Cache,
 }
 
 impl Default for Options {
     /// 2 s of drain, a checkpoint every 5,000 events, runs put aside when they wait for more than 10 s, others' runs
-    /// taken after 3 s, what the router takes for platforms, and nothing masked.
+    /// taken after 3 s, what the router takes for platforms, nothing masked and no answer kept.
     fn default() -> Self {
         Self {
             drain: Duration::from_secs(2),
@@ -50,6 +53,7 @@ impl Default for Options {
             breakers: BreakerOptions::default(),
             pace: PaceOptions::default(),
             redaction: Redaction::default(),
+            cache: Cache::default(),
         }
     }
 }
@@ -150,6 +154,7 @@ impl Engine {
                 platforms: self.platforms.clone(),
                 traffic: self.traffic.clone(),
                 redaction: Arc::new(self.options.redaction.clone()),
+                cache: self.options.cache.clone(),
             },
             standing: Standing::default(),
             node,

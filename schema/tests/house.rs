@@ -193,7 +193,9 @@ impl House {
                 model: None,
                 request_hash: [7; 32],
                 choice: Choice::first(),
-                reserved: vec![], masked: vec![],
+                reserved: vec![],
+                masked: vec![],
+                kept: None,
             },
         )
         .await;

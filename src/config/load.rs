@@ -31,7 +31,7 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 19] = [
+const PARSED: [&str; 21] = [
     "readers",
     "patience_seconds",
     "drain_seconds",
@@ -51,6 +51,8 @@ const PARSED: [&str; 19] = [
     "mask",
     "allow",
     "inside",
+    "max_age_seconds",
+    "megabytes",
 ];
 
 /// What the command line says; it has the last word.
@@ -230,7 +232,7 @@ fn check(config: &Config) -> Result<(), Error> {
             )));
         }
     }
-    if let Err(error) = config.redaction() {
+    if let Err(error) = config.redaction().map(drop).and_then(|()| config.cache.compiled().map(drop)) {
         return Err(Error::Invalid(error));
     }
     if let Some(url) = &config.journal.url
@@ -260,6 +262,7 @@ fn check(config: &Config) -> Result<(), Error> {
         ("webhooks.timeout_seconds", config.webhooks.timeout_seconds, 1, 60),
         ("graphql.max_connections", u64::try_from(config.graphql.max_connections).unwrap_or(u64::MAX), 1, 1_000_000),
         ("journal.readers", u64::from(config.journal.readers), 1, 100),
+        ("cache.megabytes", config.cache.megabytes, 1, 65_536),
         ("seals.every_events", config.seals.every_events, 1, 1_000_000),
         ("seals.within_seconds", config.seals.within_seconds, 1, 86_400),
         ("journal.patience_seconds", config.journal.patience_seconds, 1, 3600),

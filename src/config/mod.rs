@@ -3,6 +3,7 @@
 //! Invariants: defaults < file < environment < flags; a key that nobody knows is refused; no secret leaves this module
 //! except to the part that needs it.
 
+mod cache;
 mod load;
 mod redaction;
 mod secret;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use cache::Cache;
 pub(crate) use load::{Flags, SERVICES, load};
 pub(crate) use redaction::Redaction;
 pub(crate) use secret::{DatabaseUrl, Masked};
@@ -50,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) keys: Keys,
     /// What is masked before it leaves for a platform.
     pub(crate) redaction: Redaction,
+    /// Which answers of platforms are kept and serve again.
+    pub(crate) cache: Cache,
     /// The engine.
     pub(crate) engine: Engine,
     /// The REST API.
@@ -81,6 +85,7 @@ impl Default for Config {
             privacy: Privacy::default(),
             keys: Keys::default(),
             redaction: Redaction::default(),
+            cache: Cache::default(),
             engine: Engine::default(),
             rest: Rest::default(),
             postgres: Postgres::default(),

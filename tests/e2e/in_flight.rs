@@ -53,7 +53,8 @@ async fn start_all(server: &Server) {
     let query = "mutation($input: StartRunInput!) { startRun(input: $input) { runId } }";
     for words in words.chunks(20) {
         let started = words.iter().map(|word| {
-            let input = json!({ "clientMutationId": uuid::Uuid::now_v7(), "workflow": "flow", "input": { "word": word } });
+            let input =
+                json!({ "clientMutationId": uuid::Uuid::now_v7(), "workflow": "flow", "input": { "word": word } });
             let body = json!({ "query": query, "variables": { "input": input } });
             client.post(format!("{}/graphql", server.url)).json(&body).send()
         });
@@ -85,7 +86,9 @@ fn five_hundred_calls_under_way_are_settled_or_lost_and_budgets_add_up() {
     let url = platform.base_url();
     home.write(
         "hishamos.toml",
-        format!("[platforms.own]\nkind = \"openrouter\"\nbase_url = \"{url}\"\nmodel = \"m\"\napi_key = \"sk-own-key-0\"\n"),
+        format!(
+            "[platforms.own]\nkind = \"openrouter\"\nbase_url = \"{url}\"\nmodel = \"m\"\napi_key = \"sk-own-key-0\"\n"
+        ),
     );
     home.write("catalog/workflows/flow.yaml", FLOW);
     let server = home.serve(&[]);
@@ -93,7 +96,8 @@ fn five_hundred_calls_under_way_are_settled_or_lost_and_budgets_add_up() {
     home.run(&["catalog", "load", "catalog"]).expect(0);
     let budgets = [
         ["budget", "set", "tokens", "--organisation", "--tokens", "1000000000", "--per", "ever"].to_vec(),
-        ["budget", "set", "money", "--organisation", "--dollars", "100000", "--per", "ever", "--unpriced", "0.05"].to_vec(),
+        ["budget", "set", "money", "--organisation", "--dollars", "100000", "--per", "ever", "--unpriced", "0.05"]
+            .to_vec(),
     ];
     for budget in &budgets {
         home.run(budget).expect(0);

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Unit;
-use crate::{ErrorKind, Key, NanoUsd, PurseId, Usage};
+use crate::{ErrorKind, Key, NanoUsd, PurseId, Timestamp, Usage};
 
 /// Why an attempt goes to its platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,17 @@ pub struct Masked {
     pub kind: String,
     /// How often.
     pub count: u32,
+}
+
+/// An answer that was given before to the same request and serves again, so that the platform is not called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// What it had used then, which is saved now.
+    pub usage: Usage,
+    /// What it had cost then; `None` means unknown.
+    pub cost: Option<NanoUsd>,
 }
 
 /// A platform that was not asked.

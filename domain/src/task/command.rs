@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::choice::{Choice, Consumed, Masked, PassedOver, Reserved};
+use super::choice::{Choice, Consumed, Kept, Masked, PassedOver, Reserved};
 use crate::run::SlotsNeed;
 use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
 
@@ -68,6 +68,8 @@ pub enum TaskCommand {
         reserved: Vec<Reserved>,
         /// What was masked in the request.
         masked: Vec<Masked>,
+        /// The kept answer that serves instead of a call.
+        kept: Option<Kept>,
     },
     /// Whoever could be asked rests: the next attempt waits until one of them may be asked again.
     Postpone {

@@ -67,7 +67,9 @@ pub(crate) fn start_at(platform: &str) -> TaskCommand {
         model: Some("m".to_owned()),
         request_hash: [7; 32],
         choice: Choice::first(),
-        reserved: vec![], masked: vec![],
+        reserved: vec![],
+        masked: vec![],
+        kept: None,
     }
 }
 
@@ -78,7 +80,9 @@ pub(crate) fn started(attempt: u32) -> TaskEvent {
         model: Some("m".to_owned()),
         request_hash: [7; 32],
         choice: Some(Choice::first()),
-        reserved: vec![], masked: vec![],
+        reserved: vec![],
+        masked: vec![],
+        kept: None,
     }
 }
 

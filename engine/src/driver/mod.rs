@@ -34,6 +34,9 @@ pub(crate) use turn::Ready;
 
 use remains::Remains;
 
+/// The one tenant that there is.
+pub(crate) const TENANT: &str = "default";
+
 /// What the drivers of one engine share.
 pub(crate) struct Shared {
     pub(crate) commands: Commands,
@@ -393,7 +396,7 @@ impl Driver {
             command: CommandId::from_uuid(surroundings.new_id()),
             at: surroundings.now(),
             actor: Actor::system("engine"),
-            tenant: "default".to_owned(),
+            tenant: TENANT.to_owned(),
             correlation: self.thread.correlation,
             causation: self.thread.cause,
             subject: self.run.state.subject(),

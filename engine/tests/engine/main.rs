@@ -8,6 +8,7 @@
 )]
 
 mod budgets;
+mod cache;
 mod compat;
 mod control;
 mod failover;

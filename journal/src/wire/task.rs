@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::task::{Choice, Consumed, Masked, PassedOver, Reserved, Why};
+use domain::task::{Choice, Consumed, Kept, Masked, PassedOver, Reserved, Why};
 use domain::{AgentId, Event, NanoUsd, PurseId, RunId, StepName, TaskEvent, TemplateId, Timestamp};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,7 @@ pub(super) struct AttemptStartedV2<'a> {
     reserved: Vec<ReservedV1>,
 }
 
-/// Says what was masked.
+/// Says what was masked, and whether a kept answer serves.
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct AttemptStartedV3<'a> {
     attempt: u32,
@@ -110,6 +110,15 @@ pub(super) struct AttemptStartedV3<'a> {
     reserved: Vec<ReservedV1>,
     #[serde(borrow)]
     masked: Vec<MaskedV1<'a>>,
+    kept: Option<KeptV1>,
+}
+
+/// An answer that was given before.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+struct KeptV1 {
+    at_micros: i64,
+    usage: UsageV1,
+    cost_nano_usd: Option<i64>,
 }
 
 /// How much of what was masked.
@@ -122,7 +131,7 @@ struct MaskedV1<'a> {
 impl<'a> From<AttemptStartedV2<'a>> for AttemptStartedV3<'a> {
     fn from(old: AttemptStartedV2<'a>) -> Self {
         let AttemptStartedV2 { attempt, platform, model, request_hash, choice, reserved } = old;
-        Self { attempt, platform, model, request_hash, choice, reserved, masked: Vec::new() }
+        Self { attempt, platform, model, request_hash, choice, reserved, masked: Vec::new(), kept: None }
     }
 }
 
@@ -311,7 +320,7 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             write(&AssignedV1 { agent: agent.as_uuid().into_bytes(), agent_version: *agent_version, reason })
         }
         TaskEvent::Queued { slots } => write(&QueuedV1 { slots: SlotsNeedV1::freeze(slots) }),
-        TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved, masked } => {
+        TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved, masked, kept } => {
             write(&AttemptStartedV3 {
                 attempt: *attempt,
                 platform: platform.as_str(),
@@ -327,6 +336,11 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
                     })
                     .collect(),
                 masked: masked.iter().map(|Masked { kind, count }| MaskedV1 { kind, count: *count }).collect(),
+                kept: kept.as_ref().map(|Kept { at, usage, cost }| KeptV1 {
+                    at_micros: at.as_micros(),
+                    usage: UsageV1::freeze(usage),
+                    cost_nano_usd: cost.map(|cost| cost.0),
+                }),
             })
         }
         TaskEvent::Postponed { until, passed_over } => {
@@ -454,6 +468,11 @@ impl Thaw for AttemptStartedV3<'_> {
                 .into_iter()
                 .map(|masked| Masked { kind: masked.kind.to_owned(), count: masked.count })
                 .collect(),
+            kept: self.kept.map(|kept| Kept {
+                at: moment(kept.at_micros),
+                usage: kept.usage.thaw(),
+                cost: kept.cost_nano_usd.map(NanoUsd),
+            }),
         }
         .into())
     }

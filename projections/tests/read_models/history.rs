@@ -561,7 +561,9 @@ fn start_attempt() -> TaskCommand {
         model: Some("m".to_owned()),
         request_hash: [7; 32],
         choice: Choice::first(),
-        reserved: vec![], masked: vec![],
+        reserved: vec![],
+        masked: vec![],
+        kept: None,
     }
 }
 

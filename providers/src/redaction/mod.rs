@@ -250,7 +250,8 @@ impl Vault {
             inner.map_or_else(|| value.to_owned(), str::to_owned)
         };
         let entries = self.entries.iter();
-        let entries = entries.map(|(placeholder, value, count)| (placeholder.clone(), escaped(value), *count)).collect();
+        let entries =
+            entries.map(|(placeholder, value, count)| (placeholder.clone(), escaped(value), *count)).collect();
         Self { entries, ..self.clone() }
     }
 

@@ -18,7 +18,7 @@ use domain::limit::{LimitScope, LimitSettings};
 use domain::purse::Payer;
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
-use domain::task::{Choice, Consumed, Masked, PassedOver, Reserved, Why};
+use domain::task::{Choice, Consumed, Kept, Masked, PassedOver, Reserved, Why};
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
     Actor, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, ErrorKind, Event, Expression,
@@ -121,6 +121,7 @@ fn full() -> Vec<Event> {
                 Masked { kind: "EMAIL".to_owned(), count: 2 },
                 Masked { kind: "PROJECT".to_owned(), count: u32::MAX },
             ],
+            kept: Some(Kept { at: moment(14), usage: reply().usage, cost: Some(NanoUsd(-7)) }),
         }
         .into(),
         BudgetEvent::Set { settings: Box::new(budget()) }.into(),
@@ -250,6 +251,7 @@ fn bare() -> Vec<Event> {
             choice: None,
             reserved: vec![],
             masked: vec![],
+            kept: None,
         }
         .into(),
         BudgetEvent::Set {
