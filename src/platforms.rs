@@ -12,8 +12,8 @@ use anyhow::Context;
 use providers::http::{ApiKey, Options};
 use providers::prices::{PriceList, Prices};
 use providers::{
-    Anthropic, Gemini, OpenAi, OpenAiResponses, OpenRouter, Platform, Registry, Secret, Simulator, anthropic, gemini,
-    openai, openrouter,
+    Anthropic, CommandAgent, Gemini, OpenAi, OpenAiResponses, OpenRouter, Platform, Registry, Secret, Simulator,
+    anthropic, gemini, openai, openrouter,
 };
 
 use crate::config::{Config, Masked, Platform as Settings, PlatformKind, SERVICES};
@@ -50,8 +50,10 @@ pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
             one(key, platform, &config.data_dir, &prices).with_context(|| format!("platform `{key}` cannot be used"))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let defaults =
-        if config.default_platforms.is_empty() { order(&platforms) } else { config.default_platforms.clone() };
+    // A program works only for those who name it.
+    let models = settings.iter().zip(&platforms).filter(|((_, settings), _)| settings.kind != PlatformKind::Command);
+    let models: Vec<_> = models.map(|(_, platform)| Arc::clone(platform)).collect();
+    let defaults = if config.default_platforms.is_empty() { order(&models) } else { config.default_platforms.clone() };
     Registry::new(platforms, &defaults).context("default_platforms cannot be used")
 }
 
@@ -161,8 +163,22 @@ fn one(key: &str, settings: &Settings, data_dir: &Path, prices: &Arc<Prices>) ->
             let latency = Duration::from_millis(settings.latency_ms.unwrap_or_default());
             Arc::new(Simulator::builder().key(key).latency(latency).build())
         }
+        PlatformKind::Command => command(key, settings)?,
         PlatformKind::Local => local(key, settings, data_dir)?,
     })
+}
+
+/// A program on this machine.
+fn command(key: &str, settings: &Settings) -> anyhow::Result<Arc<dyn Platform>> {
+    let line = settings.command.as_ref().context("it says no command")?;
+    let options = providers::command::Options {
+        arguments: line.arguments.clone(),
+        environment: line.environment(),
+        model: settings.model.clone(),
+        output: line.output(),
+        ..providers::command::Options::new(key, &line.program, &line.directory)
+    };
+    Ok(Arc::new(CommandAgent::new(options)?))
 }
 
 /// How a platform is reached over HTTP; the model only where the service itself is asked.

@@ -220,6 +220,9 @@ fn check(config: &Config) -> Result<(), Error> {
                 platform.kind.name()
             )));
         }
+        if platform.kind == PlatformKind::Command && platform.command.is_none() {
+            return Err(Error::Invalid(format!("platforms.{key} is a command, so it needs [platforms.{key}.command]")));
+        }
         if platform.api_key.is_some() && platform.stored_key.is_some() {
             return Err(Error::Invalid(format!("platforms.{key} has both an api_key and a stored_key; one is enough")));
         }

@@ -4,6 +4,7 @@
 //! except to the part that needs it.
 
 mod cache;
+mod command;
 mod load;
 mod redaction;
 mod secret;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use cache::Cache;
+pub(crate) use command::CommandLine;
 pub(crate) use load::{Flags, SERVICES, load};
 pub(crate) use redaction::Redaction;
 pub(crate) use secret::{DatabaseUrl, Masked};
@@ -205,6 +207,8 @@ pub(crate) enum PlatformKind {
     Openrouter,
     /// Ollama on this machine.
     Ollama,
+    /// A program on this machine that works as an agent.
+    Command,
     /// An open-weights model in this process.
     Local,
     /// Asks no model, openly so.
@@ -221,6 +225,7 @@ impl PlatformKind {
             Self::Gemini => "gemini",
             Self::Openrouter => "openrouter",
             Self::Ollama => "ollama",
+            Self::Command => "command",
             Self::Local => "local",
             Self::Simulator => "simulator",
         }
@@ -228,7 +233,7 @@ impl PlatformKind {
 
     /// Whether it is reached over HTTP.
     pub(crate) const fn is_http(self) -> bool {
-        !matches!(self, Self::Local | Self::Simulator)
+        !matches!(self, Self::Command | Self::Local | Self::Simulator)
     }
 }
 
@@ -262,6 +267,9 @@ pub(crate) struct Platform {
     /// local: the GGUF file; the newest in `models` of the data directory when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<PathBuf>,
+    /// command: what is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) command: Option<CommandLine>,
     /// simulator: how long it waits before each answer, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) latency_ms: Option<u64>,
@@ -299,6 +307,7 @@ impl Platform {
             proxy: None,
             certificates: None,
             path: None,
+            command: None,
             latency_ms: None,
         }
     }
@@ -318,6 +327,7 @@ impl Platform {
             .find_map(|(name, is_set)| (is_set && !self.kind.is_http()).then_some(name))
             .or_else(|| (self.kind == PlatformKind::Simulator && self.model.is_some()).then_some("model"))
             .or_else(|| set(PlatformKind::Local, "path", self.path.is_some()))
+            .or_else(|| set(PlatformKind::Command, "command", self.command.is_some()))
             .or_else(|| set(PlatformKind::Simulator, "latency_ms", self.latency_ms.is_some()))
     }
 }
