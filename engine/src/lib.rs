@@ -10,6 +10,7 @@
 //! replaced is refused; a live run always has a call, a timer or an event to wait for; a slot of a limit is given back
 //! in the append that records the end of its holder.
 
+mod ahead;
 mod cache;
 mod call;
 mod driver;

@@ -9,6 +9,7 @@ use providers::router::{BreakerOptions, PaceOptions};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::ahead::Ahead;
 use crate::cache::Cache;
 use crate::driver::Shared;
 use crate::drivers::Drivers;
@@ -162,6 +163,7 @@ impl Engine {
             park_after: self.options.park_after,
             shutdown: shutdown.clone(),
             slots: Arc::new(Mutex::new(())),
+            ahead: Ahead::default(),
         });
         shared.standing.set(&known);
         let (launched, mut launches) = mpsc::unbounded_channel();

@@ -218,6 +218,22 @@ impl Stage {
         self.guard = Some(guard);
     }
 
+    /// Lets go of it as soon as the append has its place among all others, when nothing but purses was looked at: how these will
+    /// be is known already.
+    pub(crate) fn turn(&mut self) -> Option<(OwnedMutexGuard<()>, Vec<(PurseId, Loaded<Purse>)>)> {
+        if !self.slots.is_empty() {
+            return None;
+        }
+        let after = |(id, staged): (&PurseId, &StagedPurse)| {
+            let count = u64::try_from(staged.events.len()).ok()?;
+            let first = staged.loaded.revision.map_or(0, |revision| revision.saturating_add(1));
+            let revision = Some(first.saturating_add(count.checked_sub(1)?));
+            Some((*id, Loaded { revision, ..staged.loaded.clone() }))
+        };
+        let purses = self.purses.iter().filter_map(after).collect();
+        Some((self.guard.take()?, purses))
+    }
+
     pub(crate) fn has_guard(&self) -> bool {
         self.guard.is_some()
     }

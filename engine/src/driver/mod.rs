@@ -25,6 +25,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::ahead::Ahead;
 use crate::call::Settled;
 use crate::plan::Planner;
 use crate::stage::Slot;
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) shutdown: CancellationToken,
     /// Whoever looks at slots holds this until what it decided is recorded.
     pub(crate) slots: Arc<Mutex<()>>,
+    /// Purses as appends under way will leave them.
+    pub(crate) ahead: Ahead,
 }
 
 /// Tells a driver that something happened that it did not do itself.

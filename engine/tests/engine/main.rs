@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod ahead;
 mod budgets;
 mod cache;
 mod compat;
