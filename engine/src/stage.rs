@@ -18,6 +18,12 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::call::Call;
 
+/// What an append lets go of once it has its place among all others, and how it will leave the purses.
+pub(crate) struct InTurn {
+    pub(crate) guard: OwnedMutexGuard<()>,
+    pub(crate) purses: Vec<(PurseId, Loaded<Purse>)>,
+}
+
 /// A task as a driver knows it.
 #[derive(Clone)]
 pub(crate) struct Slot {
@@ -220,7 +226,7 @@ impl Stage {
 
     /// Lets go of it as soon as the append has its place among all others, when nothing but purses was looked at: how these will
     /// be is known already.
-    pub(crate) fn turn(&mut self) -> Option<(OwnedMutexGuard<()>, Vec<(PurseId, Loaded<Purse>)>)> {
+    pub(crate) fn turn(&mut self) -> Option<InTurn> {
         if !self.slots.is_empty() {
             return None;
         }
@@ -231,7 +237,7 @@ impl Stage {
             Some((*id, Loaded { revision, ..staged.loaded.clone() }))
         };
         let purses = self.purses.iter().filter_map(after).collect();
-        Some((self.guard.take()?, purses))
+        Some(InTurn { guard: self.guard.take()?, purses })
     }
 
     pub(crate) fn has_guard(&self) -> bool {

@@ -56,7 +56,7 @@ impl Redaction {
     ///
     /// # Errors
     /// In words, when a kind, a pattern or a key is none.
-    pub(crate) fn compiled<'a>(&self, inside: impl Iterator<Item = &'a str>) -> Result<engine::Redaction, String> {
+    pub(crate) fn compiled<'a>(&'a self, inside: impl Iterator<Item = &'a str>) -> Result<engine::Redaction, String> {
         let key = |place: &str, key: &str| {
             key.parse::<domain::Key>().map_err(|error| format!("redaction.{place}: `{key}`: {error}"))
         };

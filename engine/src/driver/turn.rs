@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::{Driver, End, Look, Shared, Stop, Thread, late};
 use crate::ahead::UnderWay;
 use crate::call::Settled;
-use crate::stage::Stage;
+use crate::stage::{InTurn, Stage};
 
 /// What an append is made for.
 #[derive(Clone, Copy)]
@@ -56,7 +56,7 @@ impl Driver {
 
     /// Hands an append in. Whoever waits to look at purses goes on as soon as it has its place.
     async fn hand_in(&self, append: Append, stage: &mut Stage) -> Result<(Appended, Option<UnderWay>), AppendError> {
-        let Some((guard, purses)) = stage.turn() else {
+        let Some(InTurn { guard, purses }) = stage.turn() else {
             return Ok((self.journal().append(append).await?, None));
         };
         let under_way = self.shared.ahead.set_out(purses);
