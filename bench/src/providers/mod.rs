@@ -26,6 +26,7 @@ use gateway::Gateway;
 use load::Calls;
 use platform::Upstream;
 
+const LIGHT: [&str; 2] = ["providers.overhead.light.p50", "providers.overhead.light.p99"];
 const ON: [&str; 4] = ["providers.overhead.p50", "providers.overhead.p99", "providers.throughput", "providers.rss"];
 const OFF: [&str; 4] =
     ["providers.overhead.p50.off", "providers.overhead.p99.off", "providers.throughput.off", "providers.rss.off"];
@@ -38,6 +39,8 @@ const LITELLM: [&str; 4] = [
 
 /// Requests a second while latency is measured.
 const PACE: u32 = 2000;
+/// Requests a second when there is little to do.
+const LIGHT_PACE: u32 = 200;
 /// How many callers wait for an answer at any time while throughput is measured.
 const CALLERS: usize = 256;
 /// How long the platform takes for an answer.
@@ -60,13 +63,23 @@ pub(crate) async fn measure(store: &Store, report: &mut Report) -> anyhow::Resul
         let calls: Arc<dyn Calls> = Arc::new(Gateway::new(platform(&upstream)?));
         all(&OFF, &calls, &upstream, seconds, bare, report).await?;
     }
-    if report.wants_one(&ON) {
+    if report.wants_one(&ON) || report.wants_one(&LIGHT) {
         let database = store.database("providers").await?;
         cpu::peak_mb(true)?;
         let house = Arc::new(House::with(&database, Arc::new(platform(&upstream)?)).await?);
         house.set_budgets().await?;
         let calls: Arc<dyn Calls> = Arc::clone(&house) as Arc<dyn Calls>;
-        let measured = all(&ON, &calls, &upstream, seconds, bare, report).await;
+        let measured = async {
+            let mut journeys = load::paced(&calls, &upstream, LIGHT_PACE, seconds).await?;
+            for journey in &mut journeys {
+                *journey = journey.saturating_sub(bare);
+            }
+            let [p50, p99] = LIGHT;
+            report.add(p50, quantile_ms(&mut journeys, 0.5), "ms", None);
+            report.add(p99, quantile_ms(&mut journeys, 0.99), "ms", None);
+            all(&ON, &calls, &upstream, seconds, bare, report).await
+        };
+        let measured = measured.await;
         drop(calls);
         Arc::into_inner(house).ok_or_else(|| anyhow::anyhow!("calls are under way"))?.close().await?;
         measured?;
