@@ -165,7 +165,7 @@ impl App {
         }));
 
         let redaction = config.redaction().map_err(|error| anyhow!(error))?;
-        let cache = config.cache.compiled().map_err(|error| anyhow!(error))?;
+        let cache = config.cache.opened()?;
         let options = engine::Options { drain: config.engine.drain(), redaction, cache, ..engine::Options::default() };
         let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
         let (triggers, _) = engine::triggers::Service::new(

@@ -4,6 +4,7 @@
 //! here, and nobody knows this package.
 
 mod announce;
+mod answers;
 mod app;
 mod catalogue;
 mod cli;

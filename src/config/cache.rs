@@ -7,6 +7,9 @@ use std::time::Duration;
 use engine::{CacheMode, CachePolicy, MemoryAnswers};
 use serde::{Deserialize, Serialize};
 
+use super::DatabaseUrl;
+use crate::answers::{self, RedisAnswers};
+
 /// What holds for every agent, and for some of them instead.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -17,13 +20,15 @@ pub(crate) struct Cache {
     pub(crate) max_age_seconds: u64,
     /// How much is kept in this process, in MiB, 1 to 65,536.
     pub(crate) megabytes: u64,
+    /// A Redis in which answers are kept instead, so that all nodes share them.
+    pub(crate) redis_url: Option<DatabaseUrl>,
     /// What is otherwise for some agents, by key.
     pub(crate) agents: BTreeMap<String, AgentCache>,
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { mode: Mode::Off, max_age_seconds: 86_400, megabytes: 64, agents: BTreeMap::new() }
+        Self { mode: Mode::Off, max_age_seconds: 86_400, megabytes: 64, redis_url: None, agents: BTreeMap::new() }
     }
 }
 
@@ -63,7 +68,25 @@ impl From<Mode> for CacheMode {
 }
 
 impl Cache {
-    /// As the engine takes it.
+    /// Whether anybody's answers are kept.
+    fn is_used(&self) -> bool {
+        let off = |mode: Option<Mode>| mode.unwrap_or(self.mode) == Mode::Off;
+        !(off(None) && self.agents.values().all(|own| off(own.mode)))
+    }
+
+    /// As the engine takes it, with the place where answers are kept; within a runtime.
+    ///
+    /// # Errors
+    /// As [`compiled`](Self::compiled).
+    pub(crate) fn opened(&self) -> anyhow::Result<engine::Cache> {
+        let mut cache = self.compiled().map_err(|error| anyhow::anyhow!(error))?;
+        if let Some(url) = self.redis_url.as_ref().filter(|_| self.is_used()) {
+            cache.answers = Arc::new(RedisAnswers::new(url)?);
+        }
+        Ok(cache)
+    }
+
+    /// As the engine takes it, keeping answers in this process.
     ///
     /// # Errors
     /// In words, when an agent's key is none, or an age is out of its range.
@@ -79,6 +102,9 @@ impl Cache {
             let key = agent.parse::<domain::Key>().map_err(|error| format!("{place}: {error}"))?;
             let (mode, seconds) = (own.mode.unwrap_or(self.mode), own.max_age_seconds.unwrap_or(self.max_age_seconds));
             agents.insert(key, policy(&place, mode, seconds)?);
+        }
+        if let Some(Err(error)) = self.redis_url.as_ref().map(answers::check) {
+            return Err(format!("cache.redis_url: {error}"));
         }
         let bytes = usize::try_from(self.megabytes).unwrap_or(usize::MAX).saturating_mul(1 << 20);
         Ok(engine::Cache { usual, agents, answers: Arc::new(MemoryAnswers::new(bytes)) })

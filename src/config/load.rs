@@ -13,7 +13,7 @@ use super::{Config, Masked, PlatformKind};
 const FILE: &str = "hishamos.toml";
 
 /// The variables of others that mean the same to us, besides those of [`SERVICES`].
-const FOREIGN: [&str; 1] = ["DATABASE_URL"];
+const FOREIGN: [&str; 2] = ["DATABASE_URL", "REDIS_URL"];
 
 /// The services whose usual variables make a platform: what the variables begin with, what the platform is called, and
 /// the kinds that the key fits, the one to make first.
@@ -122,6 +122,9 @@ fn merge(flags: &Flags, usual_file: &Path, environment: &[(String, String)]) -> 
     // What others name this way means the same to us, but our own names come first.
     if let Some(url) = variable("DATABASE_URL") {
         figment = figment.merge(Serialized::default("database_url", url));
+    }
+    if let Some(url) = variable("REDIS_URL") {
+        figment = figment.merge(Serialized::default("cache.redis_url", url));
     }
     for (name, value) in environment {
         if NO_SETTINGS.contains(&&**name) || name == "HISHAMOS_PORT" || value.is_empty() {

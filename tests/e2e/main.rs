@@ -26,6 +26,7 @@ mod openai;
 mod platforms;
 mod privacy;
 mod program;
+mod redis;
 mod refusals;
 mod subscribers;
 mod triggers;

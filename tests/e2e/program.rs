@@ -50,6 +50,7 @@ impl Home {
                 .iter()
                 .any(|ours| name.starts_with(ours))
                 || name == "DATABASE_URL"
+                || name == "REDIS_URL"
             {
                 command.env_remove(name);
             }
