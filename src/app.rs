@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::platform_health::PlatformHealth;
+use crate::relay::Relay;
 use crate::server::health::Check;
 use crate::server::{self, Server};
 use crate::store::Store;
@@ -129,6 +130,12 @@ impl App {
         let (membership, members) = store.join().await?;
         rooms.push(Room::open("membership", |stop| async move {
             membership.run(stop).await;
+            Ok(())
+        }));
+
+        let relay = Relay::new(store.pool.clone(), commands.live().clone(), members.me());
+        rooms.push(Room::open("relay of outputs", |stop| async move {
+            relay.run(stop).await;
             Ok(())
         }));
 

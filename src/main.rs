@@ -12,6 +12,7 @@ mod config;
 mod keys;
 mod platform_health;
 mod platforms;
+mod relay;
 mod server;
 mod store;
 mod webhooks;

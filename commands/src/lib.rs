@@ -20,7 +20,9 @@ mod launch;
 mod library;
 mod limits;
 mod lineage;
+pub mod live;
 mod load;
+mod output;
 mod request;
 mod result;
 mod runs;
@@ -47,6 +49,7 @@ pub use follow::{FollowedRun, Told};
 pub use launch::{Launch, Launcher};
 pub use lineage::{Branch, Changes};
 pub use load::{Change, Edited, LoadReport, LoadedEntry, PlannedEntry, Registered, catalogue_cause};
+pub use output::{FollowedTask, Output};
 pub use request::{Outcome, Request};
 pub use result::task_result;
 pub use runs::{Origin, StartRun, Started};
@@ -65,6 +68,7 @@ pub struct Commands {
     launch: launch::LaunchSlot,
     webhooks: Option<Arc<webhooks::WebhookSetup>>,
     subjects: Option<Arc<dyn journal::privacy::Subjects>>,
+    live: live::LiveOutputs,
 }
 
 impl Commands {
@@ -84,7 +88,14 @@ impl Commands {
             launch: launch::LaunchSlot::default(),
             webhooks: None,
             subjects: None,
+            live: live::LiveOutputs::default(),
         }
+    }
+
+    /// What running tasks are saying right now.
+    #[must_use]
+    pub fn live(&self) -> &live::LiveOutputs {
+        &self.live
     }
 
     /// Keeps snapshots of what has a long history, and begins with them.

@@ -15,6 +15,7 @@ mod catalogue;
 mod document;
 mod event;
 mod limiter;
+mod output;
 mod page;
 mod problem;
 mod run;
@@ -50,6 +51,7 @@ pub fn configure(api: Api) -> impl FnOnce(&mut ServiceConfig) {
             .configure(document::routes)
             .configure(start::routes)
             .configure(run::routes)
+            .configure(output::routes)
             .configure(steer::routes)
             .configure(approvals::routes)
             .configure(catalogue::routes)

@@ -264,6 +264,9 @@ pub(crate) struct Platform {
     /// Over HTTP: a PEM file with certificates to trust besides the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) certificates: Option<PathBuf>,
+    /// Over HTTP: whether answers are asked for in pieces, so that they can be followed; they are when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stream: Option<bool>,
     /// local: the GGUF file; the newest in `models` of the data directory when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<PathBuf>,
@@ -306,6 +309,7 @@ impl Platform {
             model: None,
             proxy: None,
             certificates: None,
+            stream: None,
             path: None,
             command: None,
             latency_ms: None,
@@ -321,6 +325,7 @@ impl Platform {
             ("more_keys", !self.more_keys.is_empty()),
             ("proxy", self.proxy.is_some()),
             ("certificates", self.certificates.is_some()),
+            ("stream", self.stream.is_some()),
         ];
         let set = |wanted: PlatformKind, name, is_set: bool| (is_set && self.kind != wanted).then_some(name);
         http.into_iter()
