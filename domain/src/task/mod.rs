@@ -8,7 +8,7 @@ mod failures;
 mod prompt;
 mod state;
 
-pub use choice::{Choice, Consumed, PassedOver, Reserved, Why};
+pub use choice::{Choice, Consumed, Kept, Masked, PassedOver, Reserved, Why};
 pub use command::{Pacing, TaskCommand};
 pub use decide::TaskRefusal;
 pub use event::TaskEvent;

@@ -7,13 +7,16 @@
     reason = "a test fails by panicking"
 )]
 
+mod ahead;
 mod budgets;
+mod cache;
 mod compat;
 mod control;
 mod failover;
 mod flow;
 mod found;
 mod kinds;
+mod redaction;
 mod resume;
 mod retries;
 mod steering;
