@@ -24,6 +24,7 @@ use crate::choosing::Chooser;
 use crate::config::Config;
 use crate::platform_health::PlatformHealth;
 use crate::relay::Relay;
+use crate::seals;
 use crate::server::health::Check;
 use crate::server::{self, Server};
 use crate::store::Store;
@@ -172,9 +173,13 @@ impl App {
             Ok(())
         }));
 
+        let redaction = config.redaction().map_err(|error| anyhow!(error))?;
+        let cache = config.cache.opened()?;
         let options = engine::Options {
             drain: config.engine.drain(),
             choice: config.agents.policy(),
+            redaction,
+            cache,
             ..engine::Options::default()
         };
         let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
@@ -188,7 +193,7 @@ impl App {
             let mut options = seal::Options::new(KeyFile::new(config.seal_key()));
             options.every = config.seals.every_events;
             options.within = Duration::from_secs(config.seals.within_seconds);
-            options.outside.clone_from(&config.seals.copy_to);
+            options.outside = seals::outside(&config.seals, Arc::clone(&checkpoints) as _)?;
             let executor = commands.executor().clone();
             let (sealer, _) = seal::Service::new(options, executor, Arc::clone(&checkpoints) as _, members.clone());
             rooms.push(Room::open("sealer", |stop| async move {

@@ -4,15 +4,18 @@
 //! here, and nobody knows this package.
 
 mod announce;
+mod answers;
 mod app;
 mod catalogue;
 mod choosing;
 mod cli;
 mod config;
+mod keys;
 mod meaning;
 mod platform_health;
 mod platforms;
 mod relay;
+mod seals;
 mod server;
 mod store;
 mod webhooks;

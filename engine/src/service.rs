@@ -13,9 +13,12 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::ahead::Ahead;
+use crate::cache::Cache;
 use crate::dispatch::Dispatch;
 use crate::driver::Shared;
 use crate::drivers::Drivers;
+use crate::guard::Redaction;
 use crate::health::LineHealth;
 use crate::known::Known;
 use crate::launch::{Launching, Launchpad};
@@ -40,11 +43,15 @@ pub struct Options {
     pub pace: PaceOptions,
     /// By what an agent is chosen for a task for which none is named.
     pub choice: Policy,
+    /// What is masked before it leaves for a platform.
+    pub redaction: Redaction,
+    /// Which answers are kept and serve again.
+    pub cache: Cache,
 }
 
 impl Default for Options {
     /// 2 s of drain, a checkpoint every 5,000 events, runs put aside when they wait for more than 10 s, others' runs
-    /// taken after 3 s, and what the router takes for platforms and the choice for agents.
+    /// taken after 3 s, what the router takes for platforms and the choice for agents, nothing masked and no answer kept.
     fn default() -> Self {
         Self {
             drain: Duration::from_secs(2),
@@ -54,6 +61,8 @@ impl Default for Options {
             breakers: BreakerOptions::default(),
             pace: PaceOptions::default(),
             choice: Policy::default(),
+            redaction: Redaction::default(),
+            cache: Cache::default(),
         }
     }
 }
@@ -174,6 +183,8 @@ impl Engine {
                 platforms: self.platforms.clone(),
                 traffic: self.traffic.clone(),
                 dispatch: self.dispatch.clone(),
+                redaction: Arc::new(self.options.redaction.clone()),
+                cache: self.options.cache.clone(),
             },
             standing: Standing::default(),
             node,
@@ -181,6 +192,7 @@ impl Engine {
             park_after: self.options.park_after,
             shutdown: shutdown.clone(),
             slots: Arc::new(Mutex::new(())),
+            ahead: Ahead::default(),
         });
         shared.standing.set(&known);
         let mut beside = JoinSet::new();

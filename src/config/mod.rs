@@ -4,7 +4,10 @@
 //! except to the part that needs it.
 
 mod agents;
+mod cache;
+mod command;
 mod load;
+mod redaction;
 mod secret;
 mod webhooks;
 
@@ -17,7 +20,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use agents::Agents;
-pub(crate) use load::{Flags, load};
+pub(crate) use cache::Cache;
+pub(crate) use command::CommandLine;
+pub(crate) use load::{Flags, SERVICES, load};
+pub(crate) use redaction::Redaction;
 pub(crate) use secret::{DatabaseUrl, Masked};
 pub(crate) use webhooks::{HookScheme, IncomingHook, Webhooks};
 
@@ -46,6 +52,12 @@ pub(crate) struct Config {
     pub(crate) seals: Seals,
     /// How what is personal is kept.
     pub(crate) privacy: Privacy,
+    /// The encrypted store for the keys of platforms.
+    pub(crate) keys: Keys,
+    /// What is masked before it leaves for a platform.
+    pub(crate) redaction: Redaction,
+    /// Which answers of platforms are kept and serve again.
+    pub(crate) cache: Cache,
     /// The engine.
     pub(crate) engine: Engine,
     /// How agents are chosen.
@@ -77,6 +89,9 @@ impl Default for Config {
             journal: Journal::default(),
             seals: Seals::default(),
             privacy: Privacy::default(),
+            keys: Keys::default(),
+            redaction: Redaction::default(),
+            cache: Cache::default(),
             engine: Engine::default(),
             agents: Agents::default(),
             rest: Rest::default(),
@@ -90,6 +105,18 @@ impl Default for Config {
 }
 
 impl Config {
+    /// What is masked, as the engine takes it.
+    ///
+    /// # Errors
+    /// In words, when it has errors.
+    pub(crate) fn redaction(&self) -> Result<engine::Redaction, String> {
+        // The one that is there without being configured is called so.
+        let configured = self.platforms.iter().filter(|(_, platform)| platform.kind == PlatformKind::Local);
+        let local = configured.map(|(key, _)| key.as_str());
+        let made = (!self.platforms.contains_key("local")).then_some("local");
+        self.redaction.compiled(local.chain(made))
+    }
+
     /// Where the master key lies, under which the keys of subjects are wrapped.
     pub(crate) fn privacy_key(&self) -> PathBuf {
         self.privacy.key_file.clone().unwrap_or_else(|| self.data_dir.join("privacy.key"))
@@ -110,6 +137,16 @@ pub(crate) struct Privacy {
     pub(crate) key_file: Option<PathBuf>,
 }
 
+/// The encrypted store for the keys of platforms.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Keys {
+    /// The file with the encrypted keys; `keys.json` in the data directory when not given.
+    pub(crate) file: Option<PathBuf>,
+    /// The file with the master key; `keys.master` in the data directory when not given. Made when a first key is stored.
+    pub(crate) master_key_file: Option<PathBuf>,
+}
+
 /// When the journal is sealed, and with what.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -123,13 +160,57 @@ pub(crate) struct Seals {
     /// The file with the secret key; `seal.key` in the data directory when not given. Made when it is not there and the
     /// journal has no key yet.
     pub(crate) key_file: Option<PathBuf>,
-    /// A file outside of the database to which every statement is appended as well.
-    pub(crate) copy_to: Option<PathBuf>,
+    /// A place outside of the database that keeps every statement as well: a file, `s3://BUCKET/PREFIX`, or a URL to
+    /// which each is posted.
+    pub(crate) copy_to: Option<String>,
+    /// For a URL: the secret by which it is signed, `whsec_` and base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) copy_secret: Option<Masked>,
+    /// For a bucket: where it is, whose keys are used, and how it is locked.
+    pub(crate) s3: S3,
+}
+
+/// A bucket of an S3 service.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct S3 {
+    /// Where the service answers; Amazon's own in the region when not given.
+    pub(crate) endpoint: Option<String>,
+    /// The region; `us-east-1` when not given.
+    pub(crate) region: Option<String>,
+    /// The id of the access key; `AWS_ACCESS_KEY_ID` when not given.
+    pub(crate) access_key: Option<String>,
+    /// Its secret; `AWS_SECRET_ACCESS_KEY` when not given.
+    pub(crate) secret_key: Option<Masked>,
+    /// The token of temporary keys; `AWS_SESSION_TOKEN` when not given.
+    pub(crate) session_token: Option<Masked>,
+    /// How objects are locked; as the bucket does by itself when not given.
+    pub(crate) lock: Option<ObjectLock>,
+    /// For how many days, 1 to 36,500.
+    pub(crate) lock_days: Option<u32>,
+}
+
+/// Who may lift the lock of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ObjectLock {
+    /// Nobody.
+    Compliance,
+    /// Whoever has a permission of its own for that.
+    Governance,
 }
 
 impl Default for Seals {
     fn default() -> Self {
-        Self { enabled: true, every_events: 10_000, within_seconds: 60, key_file: None, copy_to: None }
+        Self {
+            enabled: true,
+            every_events: 10_000,
+            within_seconds: 60,
+            key_file: None,
+            copy_to: None,
+            copy_secret: None,
+            s3: S3::default(),
+        }
     }
 }
 
@@ -175,6 +256,8 @@ pub(crate) enum PlatformKind {
     Openrouter,
     /// Ollama on this machine.
     Ollama,
+    /// A program on this machine that works as an agent.
+    Command,
     /// An open-weights model in this process.
     Local,
     /// Asks no model, openly so.
@@ -191,6 +274,7 @@ impl PlatformKind {
             Self::Gemini => "gemini",
             Self::Openrouter => "openrouter",
             Self::Ollama => "ollama",
+            Self::Command => "command",
             Self::Local => "local",
             Self::Simulator => "simulator",
         }
@@ -198,7 +282,7 @@ impl PlatformKind {
 
     /// Whether it is reached over HTTP.
     pub(crate) const fn is_http(self) -> bool {
-        !matches!(self, Self::Local | Self::Simulator)
+        !matches!(self, Self::Command | Self::Local | Self::Simulator)
     }
 }
 
@@ -214,6 +298,9 @@ pub(crate) struct Platform {
     /// Over HTTP: the key; servers of one's own often need none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) api_key: Option<Masked>,
+    /// Over HTTP: the name of the stored key to use; that of the platform itself when not given, if there is such a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stored_key: Option<String>,
     /// Over HTTP: further keys, among which calls are spread.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) more_keys: Vec<MoreKey>,
@@ -232,6 +319,9 @@ pub(crate) struct Platform {
     /// local: the GGUF file; the newest in `models` of the data directory when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<PathBuf>,
+    /// command: what is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) command: Option<CommandLine>,
     /// simulator: how long it waits before each answer, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) latency_ms: Option<u64>,
@@ -242,7 +332,11 @@ pub(crate) struct Platform {
 #[serde(deny_unknown_fields)]
 pub(crate) struct MoreKey {
     /// The key.
-    pub(crate) key: Masked,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<Masked>,
+    /// The name of a stored key instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stored: Option<String>,
     /// How many calls it takes for each one of `api_key`; 0 keeps it for when all others rest.
     #[serde(default = "one")]
     pub(crate) weight: u32,
@@ -259,12 +353,14 @@ impl Platform {
             kind,
             base_url: None,
             api_key: None,
+            stored_key: None,
             more_keys: Vec::new(),
             model: None,
             proxy: None,
             certificates: None,
             stream: None,
             path: None,
+            command: None,
             latency_ms: None,
         }
     }
@@ -274,6 +370,7 @@ impl Platform {
         let http = [
             ("base_url", self.base_url.is_some()),
             ("api_key", self.api_key.is_some()),
+            ("stored_key", self.stored_key.is_some()),
             ("more_keys", !self.more_keys.is_empty()),
             ("proxy", self.proxy.is_some()),
             ("certificates", self.certificates.is_some()),
@@ -284,6 +381,7 @@ impl Platform {
             .find_map(|(name, is_set)| (is_set && !self.kind.is_http()).then_some(name))
             .or_else(|| (self.kind == PlatformKind::Simulator && self.model.is_some()).then_some("model"))
             .or_else(|| set(PlatformKind::Local, "path", self.path.is_some()))
+            .or_else(|| set(PlatformKind::Command, "command", self.command.is_some()))
             .or_else(|| set(PlatformKind::Simulator, "latency_ms", self.latency_ms.is_some()))
     }
 }

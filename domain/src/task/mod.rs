@@ -10,7 +10,7 @@ mod prompt;
 mod state;
 
 pub use agent_choice::{AgentChoice, AgentExclusion, AgentFactors, AgentReason, ConsideredAgent, Share};
-pub use choice::{Choice, Consumed, PassedOver, Reserved, Why};
+pub use choice::{Choice, Consumed, Kept, Masked, PassedOver, Reserved, Why};
 pub use command::{Pacing, TaskCommand};
 pub use decide::TaskRefusal;
 pub use event::TaskEvent;

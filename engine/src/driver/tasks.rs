@@ -169,7 +169,7 @@ impl Driver {
         let mut unaffordable: Vec<(Key, String)> = Vec::new();
         loop {
             let task = stage.task(id).unwrap_or(&slot.task.state).clone();
-            let planned = match self.shared.planner.attempt(&task, stage.run(), &unaffordable).await {
+            let planned = match self.shared.planner.attempt(&task, stage.run(), &unaffordable, now).await {
                 Ok(Planned::Attempt(planned)) => *planned,
                 Ok(Planned::Rest { pause, passed_over }) => {
                     let postponed = postpone(&task, now.plus(pause), passed_over);

@@ -7,7 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod ahead;
 mod budgets;
+mod cache;
 mod choosing;
 mod compat;
 mod control;
@@ -15,6 +17,7 @@ mod failover;
 mod flow;
 mod found;
 mod kinds;
+mod redaction;
 mod resume;
 mod retries;
 mod steering;

@@ -72,7 +72,7 @@ pub const PLAIN: &[(&str, &[&str])] = &[
     ("task.created", &["step"]),
     ("task.assigned", &["choice"]),
     ("task.queued", &["slots"]),
-    ("task.attempt_started", &["platform", "model", "choice", "reserved"]),
+    ("task.attempt_started", &["platform", "model", "choice", "reserved", "masked", "kept"]),
     ("task.postponed", &["passed_over"]),
     ("task.attempt_failed", &["consumed"]),
 ];

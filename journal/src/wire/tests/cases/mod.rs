@@ -19,7 +19,7 @@ use domain::limit::{LimitScope, LimitSettings};
 use domain::purse::Payer;
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
-use domain::task::{Choice, Consumed, PassedOver, Reserved, Why};
+use domain::task::{Choice, Consumed, Kept, Masked, PassedOver, Reserved, Why};
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
     Actor, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, ErrorKind, Event, Expression,
@@ -124,6 +124,11 @@ fn full() -> Vec<Event> {
                 Reserved { purse: PurseId::from_uuid(id(11)), unit: Unit::Money, amount: u64::MAX },
                 Reserved { purse: PurseId::from_uuid(id(12)), unit: Unit::Tokens, amount: 900 },
             ],
+            masked: vec![
+                Masked { kind: "EMAIL".to_owned(), count: 2 },
+                Masked { kind: "PROJECT".to_owned(), count: u32::MAX },
+            ],
+            kept: Some(Kept { at: moment(14), usage: reply().usage, cost: Some(NanoUsd(-7)) }),
         }
         .into(),
         BudgetEvent::Set { settings: Box::new(budget()) }.into(),
@@ -259,6 +264,8 @@ fn bare() -> Vec<Event> {
             request_hash: [0; 32],
             choice: None,
             reserved: vec![],
+            masked: vec![],
+            kept: None,
         }
         .into(),
         BudgetEvent::Set {
