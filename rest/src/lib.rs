@@ -17,6 +17,7 @@ mod event;
 mod limiter;
 mod page;
 mod problem;
+mod report;
 mod run;
 mod start;
 mod steer;
@@ -50,6 +51,7 @@ pub fn configure(api: Api) -> impl FnOnce(&mut ServiceConfig) {
             .configure(document::routes)
             .configure(start::routes)
             .configure(run::routes)
+            .configure(report::routes)
             .configure(steer::routes)
             .configure(approvals::routes)
             .configure(catalogue::routes)

@@ -23,6 +23,7 @@ mod page;
 mod platform;
 mod progress;
 mod query;
+mod report;
 mod run;
 mod scalar;
 mod search;

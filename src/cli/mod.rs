@@ -19,6 +19,7 @@ mod input;
 mod inspect;
 mod journal;
 mod limit;
+mod output;
 mod platforms;
 mod prices;
 mod privacy;
@@ -113,6 +114,13 @@ enum Command {
     Show {
         /// The run's id
         run: Uuid,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Show what a run came to, over all its steps, or write it as a document: Markdown, HTML, JSON or Word
+    Output {
+        #[command(flatten)]
+        ask: output::Ask,
         #[command(flatten)]
         server: ServerFlag,
     },
@@ -482,6 +490,10 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::Show { run, server } => {
             let client = run::running_server(&config, server.url.as_deref()).await?;
             inspect::show(&client, terminal, json, run).await
+        }
+        Command::Output { ask, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            output::output(&client, terminal, json, ask).await
         }
         Command::Explain { run, server } => {
             let client = run::running_server(&config, server.url.as_deref()).await?;
