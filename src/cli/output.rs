@@ -115,8 +115,6 @@ async fn fetch(client: &Client, run: Uuid) -> Result<Report, Failure> {
     let data = client.ask(OUTPUT, json!({ "run": run })).await?;
     match data.pointer("/run/document").and_then(Value::as_str) {
         Some(text) => Ok(serde_json::from_str(text).context("the server's report cannot be read")?),
-        None => {
-            Err(Failure::Refused { code: "RUN_NOT_FOUND".to_owned(), message: format!("there is no run {run}") })
-        }
+        None => Err(Failure::Refused { code: "RUN_NOT_FOUND".to_owned(), message: format!("there is no run {run}") }),
     }
 }
