@@ -13,7 +13,7 @@ MAY_KNOW = {
     "commands": {"domain", "journal"},
     "output": {"domain"},
     "projections": {"domain", "journal", "output"},
-    "engine": {"domain", "journal", "commands", "providers"},
+    "engine": {"domain", "journal", "commands", "output", "providers"},
     "schema": {"domain", "journal", "commands", "output", "projections"},
     "rest": {"domain", "journal", "commands", "output", "projections"},
     "selection": {"domain"},

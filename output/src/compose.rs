@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use domain::Language;
+use domain::task::{Output, Priority, Quality};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use crate::prose::{Block, DEEPEST, Item, Span, Table, parse};
 use crate::words::{Phrase, status};
-use crate::{Direction, Failure, Part, Report};
+use crate::{Direction, Failure, Outcome, Part, Point, Report, Said, Todo};
 
 /// A document, before it has a format.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +38,12 @@ pub(crate) fn compose(report: &Report, language: Option<Language>) -> Document {
     let title = report.title.in_language(language).to_owned();
     writer.blocks.push(Block::heading(1, title.clone()));
     writer.facts(report);
+    writer.each(Phrase::Summary, &report.compiled.summaries, report);
     writer.results(report);
+    writer.actions(&report.compiled.actions);
+    writer.points(Phrase::Improvements, &report.compiled.improvements);
+    writer.each(Phrase::Critique, &report.compiled.critiques, report);
+    writer.points(Phrase::Alternatives, &report.compiled.alternatives);
     writer.steps(report);
     Document { title, language, blocks: writer.blocks }
 }
@@ -141,7 +147,97 @@ impl<'r> Writer<'r> {
         self.heading(2, self.say(Phrase::Steps));
         for part in &report.steps {
             self.step(part);
+            for outcome in report.outcomes.iter().filter(|outcome| outcome.step == part.step) {
+                self.outcome(outcome);
+            }
         }
+    }
+
+    /// What each of several steps says, under one heading.
+    fn each(&mut self, phrase: Phrase, said: &[Said], report: &Report) {
+        if said.is_empty() {
+            return;
+        }
+        self.heading(2, self.say(phrase));
+        for Said { step, text } in said {
+            if said.len() > 1 {
+                let title = report.steps.iter().find(|part| part.step == *step).map(|part| &part.title);
+                let title =
+                    title.map(|title| title.in_language(self.language)).filter(|title| !title.trim().is_empty());
+                self.heading(3, title.unwrap_or(step.as_str()));
+            }
+            self.blocks.extend(parse(text, 4));
+        }
+    }
+
+    fn points(&mut self, phrase: Phrase, points: &[Point]) {
+        if points.is_empty() {
+            return;
+        }
+        self.heading(2, self.say(phrase));
+        let item = |point: &Point| Item { checked: None, blocks: parse(&point.text, 4) };
+        self.blocks.push(Block::List { start: None, items: points.iter().map(item).collect() });
+    }
+
+    fn actions(&mut self, todos: &[Todo]) {
+        if todos.is_empty() {
+            return;
+        }
+        self.heading(2, self.say(Phrase::Actions));
+        let head = [Phrase::What, Phrase::Owner, Phrase::Due, Phrase::Priority]
+            .map(|phrase| vec![Span::plain(self.say(phrase))]);
+        let cell = |text: Option<&str>| text.map(|text| vec![Span::plain(text)]).unwrap_or_default();
+        let row = |todo: &Todo| {
+            let priority = todo.item.priority.map(|priority| {
+                self.say(match priority {
+                    Priority::High => Phrase::High,
+                    Priority::Medium => Phrase::Medium,
+                    Priority::Low => Phrase::Low,
+                })
+            });
+            let what = parse(&todo.item.what, 4).into_iter().find_map(|block| match block {
+                Block::Paragraph(spans) => Some(spans),
+                _ => None,
+            });
+            let what = what.unwrap_or_else(|| vec![Span::plain(todo.item.what.clone())]);
+            vec![what, cell(todo.item.owner.as_deref()), cell(todo.item.due.as_deref()), cell(priority)]
+        };
+        let rows = todos.iter().map(row).collect();
+        let alignments = vec![pulldown_cmark::Alignment::None; head.len()];
+        self.blocks.push(Block::Table(Table { alignments, head: head.to_vec(), rows }));
+    }
+
+    /// How good the answer of a task is, and which parts of its output are absent.
+    fn outcome(&mut self, outcome: &Outcome) {
+        let mut items = Vec::new();
+        if let Some(Quality { score, checks }) = &outcome.quality {
+            let holds = checks.iter().filter(|check| check.holds).count();
+            let all = checks.len();
+            let of = format!("{score}/10 ({holds}/{all} {})", self.say(Phrase::ChecksHold));
+            items.push(self.fact(Phrase::Quality, vec![Span::plain(of)]));
+            let unmet: Vec<&str> =
+                checks.iter().filter(|check| !check.holds).map(|check| check.what.as_str()).collect();
+            if !unmet.is_empty() {
+                items.push(self.fact(Phrase::Unmet, vec![Span::plain(unmet.join("; "))]));
+            }
+        }
+        if let Some(output) = &outcome.output {
+            if let Some(rating) = &output.rating {
+                items.push(self.fact(Phrase::OwnRating, vec![Span::plain(format!("{}/10", rating.score))]));
+            }
+            let absent: Vec<&str> = absent(output).into_iter().map(|phrase| self.say(phrase)).collect();
+            if !absent.is_empty() {
+                items.push(self.fact(Phrase::Absent, vec![Span::plain(absent.join("; "))]));
+            }
+        }
+        if items.is_empty() {
+            return;
+        }
+        if let Some(item) = outcome.item {
+            let title = format!("{} {}", self.say(Phrase::Item), u64::from(item).saturating_add(1));
+            self.blocks.push(Block::line(Span::strong(title)));
+        }
+        self.blocks.push(Block::List { start: None, items });
     }
 
     fn step(&mut self, part: &Part) {
@@ -244,6 +340,19 @@ impl<'r> Writer<'r> {
         let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string());
         self.blocks.push(Block::Code { language: "json".to_owned(), text });
     }
+}
+
+/// The parts that a model was asked for and did not give.
+fn absent(output: &Output) -> Vec<Phrase> {
+    let parts = [
+        (output.summary.is_none(), Phrase::Summary),
+        (output.improvements.is_none(), Phrase::Improvements),
+        (output.critique.is_none(), Phrase::Critique),
+        (output.alternatives.is_none(), Phrase::Alternatives),
+        (output.actions.is_none(), Phrase::Actions),
+        (output.rating.is_none(), Phrase::OwnRating),
+    ];
+    parts.into_iter().filter(|(is_absent, _)| *is_absent).map(|(_, phrase)| phrase).collect()
 }
 
 /// Whether a value fits on a line.

@@ -7,17 +7,25 @@
 //! not have is absent or said to be absent, and what was simulated says so. Nothing that a model wrote becomes markup, and
 //! no document fetches anything. Right-to-left texts go from right to left in every format that can say so.
 
+mod ask;
+mod compile;
 mod compose;
 mod direction;
 mod docx;
 mod html;
 mod markdown;
 mod prose;
+mod read;
 mod report;
+mod score;
 mod words;
 
+pub use ask::{repair, request, schema};
+pub use compile::{Compiled, Outcome, Point, Said, Todo};
 pub use direction::Direction;
+pub use read::{Reading, read};
 pub use report::{Failure, Part, Report};
+pub use score::{Answer, quality};
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

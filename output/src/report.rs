@@ -3,6 +3,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::{Compiled, Outcome};
+
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,6 +31,20 @@ pub struct Report {
     pub results: serde_json::Map<String, Value>,
     /// What each step came to, in the order of the workflow.
     pub steps: Vec<Part>,
+    /// What each of its tasks ended in, as far as parts were asked for or a program could decide how good it is.
+    #[serde(default)]
+    pub outcomes: Vec<Outcome>,
+    /// What those come to together.
+    #[serde(default)]
+    pub compiled: Compiled,
+}
+
+impl Report {
+    /// With what its tasks ended in, in the order of the steps.
+    #[must_use]
+    pub fn with_outcomes(self, outcomes: Vec<Outcome>) -> Self {
+        Self { compiled: Compiled::of(&outcomes), outcomes, ..self }
+    }
 }
 
 /// Why something failed.

@@ -30,6 +30,24 @@ pub(crate) enum Phrase {
     Nothing,
     Yes,
     No,
+    Summary,
+    Actions,
+    Improvements,
+    Critique,
+    Alternatives,
+    Quality,
+    ChecksHold,
+    Unmet,
+    OwnRating,
+    /// Parts of an output that were asked for and not given.
+    Absent,
+    What,
+    Owner,
+    Due,
+    Priority,
+    High,
+    Medium,
+    Low,
 }
 
 impl Phrase {
@@ -68,6 +86,23 @@ impl Phrase {
             Self::Nothing => ("nothing", "لا شيء"),
             Self::Yes => ("yes", "نعم"),
             Self::No => ("no", "لا"),
+            Self::Summary => ("Summary", "الملخص"),
+            Self::Actions => ("Action items", "بنود العمل"),
+            Self::Improvements => ("Suggested improvements", "التحسينات المقترحة"),
+            Self::Critique => ("Critique", "النقد المهني"),
+            Self::Alternatives => ("Alternatives", "البدائل الممكنة"),
+            Self::Quality => ("Quality", "الجودة"),
+            Self::ChecksHold => ("checks hold", "من الفحوص محقَّق"),
+            Self::Unmet => ("Not met", "غير محقَّق"),
+            Self::OwnRating => ("The author's own rating", "تقييم الكاتب لعمله"),
+            Self::Absent => ("Not given by the model", "لم يقدّمه النموذج"),
+            Self::What => ("What", "المطلوب"),
+            Self::Owner => ("Owner", "المسؤول"),
+            Self::Due => ("Due", "الموعد"),
+            Self::Priority => ("Priority", "الأولوية"),
+            Self::High => ("high", "عالية"),
+            Self::Medium => ("medium", "متوسطة"),
+            Self::Low => ("low", "منخفضة"),
         }
     }
 }

@@ -38,6 +38,8 @@ fn report(results: Value, steps: Vec<Part>) -> Report {
         error: None,
         results: results.as_object().unwrap().clone(),
         steps,
+        outcomes: vec![],
+        compiled: output::Compiled::default(),
     }
 }
 

@@ -36,7 +36,7 @@ pub use queries::{
     UsageGroups, UsageKey, UsageRow, Window,
 };
 pub use rebuild::Rebuilding;
-pub use report::report;
+pub use report::{outcome, report};
 pub use rows::{
     AgentMetricsRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, CheckpointRow, DecisionRow,
     DeliveryAttemptRow, DeliveryRow, HoldRow, ItemRow, LimitRow, PauseRow, RelativeRow, RunRow, SeatRow, SignalRow,

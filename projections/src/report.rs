@@ -1,9 +1,9 @@
 //! What a run came to, from what the read models say of it.
 
 use domain::Bilingual;
-use output::{Failure, Part, Report};
+use output::{Failure, Outcome, Part, Report};
 
-use crate::{Error, Queries, RunRow, StepRow, WorkflowRow};
+use crate::{Error, Queries, RunRow, StepRow, TaskRow, WorkflowRow};
 use uuid::Uuid;
 
 /// The report of a run. Its title is the name of the workflow; of a single task, the title of that.
@@ -33,6 +33,8 @@ pub fn report(run: RunRow, steps: Vec<StepRow>, workflow: Option<WorkflowRow>) -
         error: failure(run.error_kind, run.error_message, run.failed_step),
         results,
         steps: steps.into_iter().map(part).collect(),
+        outcomes: Vec::new(),
+        compiled: output::Compiled::default(),
     }
 }
 
@@ -52,6 +54,18 @@ fn part(row: StepRow) -> Part {
 
 fn failure(kind: Option<String>, message: Option<String>, step: Option<String>) -> Option<Failure> {
     kind.map(|kind| Failure { kind, message: message.unwrap_or_default(), step })
+}
+
+/// What a task of a run has ended in; nothing when there is nothing but its answer.
+#[must_use]
+pub fn outcome(row: &TaskRow, task: &domain::Task) -> Option<Outcome> {
+    let (output, quality) = (task.output(), task.quality());
+    (output.is_some() || quality.is_some()).then(|| Outcome {
+        step: row.step.clone().unwrap_or_default(),
+        item: row.item.and_then(|item| u32::try_from(item).ok()),
+        output: output.map(|output| (**output).clone()),
+        quality: quality.map(|quality| (**quality).clone()),
+    })
 }
 
 impl Queries {

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
 use actix_web::web::{self, Path, ServiceConfig};
 use domain::{RunId, StreamId};
-use output::Format;
+use output::{Format, Outcome};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -105,6 +105,7 @@ pub(crate) async fn output(call: Call, id: Path<Uuid>, params: Params<ShowOutput
             let report = call.api.queries().report(id).await;
             let report = report.map_err(|error| Problem::query(call.correlation, &error))?;
             let report = report.ok_or_else(|| Problem::no_run(id))?;
+            let report = report.with_outcomes(outcomes(&call, id).await?);
             let format = Format::from(params.format.unwrap_or_default());
             let name = format!("{}-{id}.{}", report.workflow, format.name());
             let language = params.language.map(Into::into);
@@ -119,4 +120,17 @@ pub(crate) async fn output(call: Call, id: Path<Uuid>, params: Params<ShowOutput
             Ok(answer.at(position))
         })
         .await
+}
+
+/// What the tasks of a run have ended in.
+async fn outcomes(call: &Call, run: Uuid) -> Result<Vec<Outcome>, Problem> {
+    let tasks = call.api.queries().tasks_of_runs(&[run]).await;
+    let tasks = tasks.map_err(|error| Problem::query(call.correlation, &error))?;
+    let mut outcomes = Vec::new();
+    for row in tasks.into_iter().filter(|row| row.status == "completed" && !row.undoes) {
+        let ended = call.api.commands().ended_task(domain::TaskId::from_uuid(row.id)).await;
+        let task = ended.map_err(|error| Problem::command(call.correlation, error))?;
+        outcomes.extend(projections::outcome(&row, &task));
+    }
+    Ok(outcomes)
 }

@@ -19,6 +19,7 @@ mod input;
 mod loader;
 mod mutation;
 mod order;
+mod outcome;
 mod page;
 mod platform;
 mod progress;

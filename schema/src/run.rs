@@ -206,8 +206,10 @@ impl Run {
         #[graphql(desc = "Of the document's own words; when nothing is said, the one that most of it is written in.")]
         language: Option<Language>,
     ) -> Result<String> {
+        crate::as_of::now_only(context, "document")?;
         let report = Loaders::of(context)?.report(self.run_id).await?;
         let report = report.ok_or_else(|| crate::failure::refused("RUN_NOT_FOUND", "the run is not there any more"))?;
+        let report = report.with_outcomes(crate::report::outcomes(context, self.run_id).await?);
         crate::report::write(context, report, format, language).await
     }
 

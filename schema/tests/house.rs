@@ -10,7 +10,7 @@ use async_graphql::{Request, Variables};
 use commands::Commands;
 use commands::webhooks::{Keys, Reach, WebhookSetup};
 use domain::run::TaskEnd;
-use domain::task::{Choice, Pacing};
+use domain::task::{Choice, Ending, Pacing};
 use domain::{
     Actor, AgentId, CommandId, FinishReason, NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunId, StepName,
     StreamId, Task, TaskCommand, TaskId, TemplateId, Usage,
@@ -222,7 +222,7 @@ impl House {
             simulated: true,
         };
         let task = TaskId::of_step(run, &name);
-        self.on_task(task, TaskCommand::SucceedAttempt { attempt, reply }).await;
+        self.on_task(task, TaskCommand::SucceedAttempt { attempt, reply, ending: Some(Ending::default()) }).await;
         let end = TaskEnd::Completed { result: json!({ "text": text, "json": null }), simulated: true };
         self.on_run(run, RunCommand::SettleTask { task, end, now: commands::now() }).await;
     }

@@ -90,6 +90,10 @@ enum Command {
         /// The person whom the run is about, by any name that you use for them: what is personal in it can be erased then
         #[arg(long, value_name = "NAME")]
         subject: Option<String>,
+        /// How much of the output layer is asked for: answers as the templates ask for them, or every part (summary, results,
+        /// improvements, critique, alternatives, action items) of the last steps or of every step
+        #[arg(long, value_enum, default_value_t = run::OutputForm::Text)]
+        output: run::OutputForm,
         /// Show the run as it happens and wait for its end
         #[arg(long)]
         watch: bool,
@@ -480,8 +484,10 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
     match arguments.command {
         Command::Up { inputs, once } => up::up(&config, terminal, json, &inputs, once).await,
         Command::Serve => up::serve(&config, terminal, json).await,
-        Command::Run { workflow, inputs, subject, watch, server } => {
-            run::run(&config, terminal, run::Ask { workflow, inputs, subject, watch, json, url: server.url }).await
+        Command::Run { workflow, inputs, subject, output, watch, server } => {
+            let output = output.into();
+            let ask = run::Ask { workflow, inputs, subject, output, watch, json, url: server.url };
+            run::run(&config, terminal, ask).await
         }
         Command::Runs { status, workflow, limit, server } => {
             let client = run::running_server(&config, server.url.as_deref()).await?;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::choice::{Choice, Consumed, PassedOver, Reserved};
+use super::output::{Output, Quality};
 use crate::run::SlotsNeed;
 use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
 
@@ -112,6 +113,10 @@ pub enum TaskEvent {
     Completed {
         /// The attempt whose answer counts.
         attempt: u32,
+        /// The parts of its output; `None` when only the results were asked for, which are the answer.
+        output: Option<Box<Output>>,
+        /// How good it is by what a program can decide; `None` when there was nothing to decide.
+        quality: Option<Box<Quality>>,
     },
     /// Failed for good.
     Failed {

@@ -14,6 +14,7 @@ mod failover;
 mod flow;
 mod found;
 mod kinds;
+mod output;
 mod resume;
 mod retries;
 mod steering;

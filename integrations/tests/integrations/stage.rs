@@ -117,6 +117,7 @@ impl Stage {
             correlation: Uuid::now_v7(),
             causation: None,
             subject: None,
+            form: domain::task::Form::Text,
             keeping: None,
         };
         let streams = vec![StreamAppend { stream, expected: Expected::Any, events: vec![event.into()] }];
