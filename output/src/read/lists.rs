@@ -29,7 +29,7 @@ pub(super) fn none(text: &str) -> bool {
         "غير متوفر",
         "بلا",
     ];
-    said.is_empty() || words.iter().any(|word| normal(word) == said)
+    !text.chars().any(char::is_alphanumeric) || words.iter().any(|word| normal(word) == said)
 }
 
 /// The entries of a list; of a text without a list, its paragraphs. `None` when nothing was said at all.

@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use domain::task::{ActionItem, Priority};
 use proptest::prelude::*;
 use serde_json::json;

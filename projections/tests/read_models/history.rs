@@ -117,7 +117,6 @@ impl History {
             correlation: self.uuid(),
             causation: None,
             subject: None,
-            form: domain::task::Form::Text,
             keeping: None,
         };
         self.position = self.journal.append(Append { streams, context, remember: false }).await.unwrap().position;
@@ -224,6 +223,7 @@ impl History {
             lineage: None,
             trigger: None,
             subject: None,
+            form: domain::task::Form::Text,
         }
     }
 
