@@ -117,7 +117,6 @@ impl Stage {
             correlation: Uuid::now_v7(),
             causation: None,
             subject: None,
-            form: domain::task::Form::Text,
             keeping: None,
         };
         let streams = vec![StreamAppend { stream, expected: Expected::Any, events: vec![event.into()] }];
@@ -141,6 +140,7 @@ impl Stage {
             lineage: None,
             trigger: None,
             subject: None,
+            form: domain::task::Form::Text,
         };
         self.record(id.into(), RunEvent::Started(Box::new(start))).await;
         id
