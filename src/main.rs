@@ -10,6 +10,8 @@ mod cli;
 mod config;
 mod platform_health;
 mod platforms;
+mod relay;
+mod seals;
 mod server;
 mod store;
 mod webhooks;

@@ -123,6 +123,7 @@ fn http(
         more.map(|more| ApiKey { secret: Secret::new(more.key.reveal()), weight: more.weight }).collect();
     options.model = settings.model.clone().or_else(|| model.filter(|_| own).map(str::to_owned));
     options.proxy = settings.proxy.clone();
+    options.stream = settings.stream.unwrap_or(true);
     options.prices = Some(Arc::clone(prices));
     if let Some(path) = &settings.certificates {
         let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;

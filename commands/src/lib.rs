@@ -20,8 +20,10 @@ mod launch;
 mod library;
 mod limits;
 mod lineage;
+pub mod live;
 mod load;
 mod outcomes;
+mod output;
 mod request;
 mod result;
 mod runs;
@@ -48,6 +50,7 @@ pub use follow::{FollowedRun, Told};
 pub use launch::{Launch, Launcher};
 pub use lineage::{Branch, Changes};
 pub use load::{Change, Edited, LoadReport, LoadedEntry, PlannedEntry, Registered, catalogue_cause};
+pub use output::{FollowedTask, Output};
 pub use request::{Outcome, Request};
 pub use result::{result_of, task_result};
 pub use runs::{Origin, StartRun, Started};
@@ -66,6 +69,7 @@ pub struct Commands {
     launch: launch::LaunchSlot,
     webhooks: Option<Arc<webhooks::WebhookSetup>>,
     subjects: Option<Arc<dyn journal::privacy::Subjects>>,
+    live: live::LiveOutputs,
 }
 
 impl Commands {
@@ -85,7 +89,14 @@ impl Commands {
             launch: launch::LaunchSlot::default(),
             webhooks: None,
             subjects: None,
+            live: live::LiveOutputs::default(),
         }
+    }
+
+    /// What running tasks are saying right now.
+    #[must_use]
+    pub fn live(&self) -> &live::LiveOutputs {
+        &self.live
     }
 
     /// Keeps snapshots of what has a long history, and begins with them.

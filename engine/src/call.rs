@@ -4,10 +4,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use commands::live::{LiveOutputs, Speech};
 use domain::task::Consumed;
 use domain::{AttemptError, ErrorKind, FinishReason, MAX_VALUE_BYTES, NanoUsd, Reply, TaskId, Usage};
-use futures_util::FutureExt;
-use providers::{Failure, FailureKind, Finish, Platform, Request};
+use futures_util::{FutureExt, StreamExt};
+use providers::{Chunk, Failure, FailureKind, Finish, Platform, Request};
 
 use crate::traffic::Permit;
 
@@ -30,8 +31,10 @@ pub(crate) struct Settled {
 
 impl Call {
     /// Makes the call; never longer than the attempt may take. An adapter that panics fails like any other platform.
-    pub(crate) async fn make(self, task: TaskId, attempt: u32) -> Settled {
-        match AssertUnwindSafe(self.ask(task, attempt)).catch_unwind().await {
+    pub(crate) async fn make(self, task: TaskId, attempt: u32, live: &LiveOutputs) -> Settled {
+        // Who waits for a platform's turn has nothing to say yet, but may be listened to.
+        let speech = self.platform.speaks().then(|| live.speak(task, attempt));
+        match AssertUnwindSafe(self.ask(task, attempt, speech)).catch_unwind().await {
             Ok(settled) => settled,
             Err(_) => {
                 let message = "the platform's adapter failed; the program's log has the reason".to_owned();
@@ -41,10 +44,10 @@ impl Call {
         }
     }
 
-    async fn ask(self, task: TaskId, attempt: u32) -> Settled {
+    async fn ask(self, task: TaskId, attempt: u32, speech: Option<Speech>) -> Settled {
         let Self { platform, request, timeout, mut permit } = self;
         permit.turn().await;
-        let answered = tokio::time::timeout(timeout, platform.execute(request)).await.unwrap_or_else(|_| {
+        let answered = tokio::time::timeout(timeout, answer(&*platform, request, speech)).await.unwrap_or_else(|_| {
             let message = format!("platform `{}` did not answer within {timeout:?}", platform.key());
             Err(Failure::new(FailureKind::Timeout, message))
         });
@@ -69,6 +72,24 @@ impl Call {
         .increment(1);
         Settled { task, attempt, outcome, consumed }
     }
+}
+
+/// The whole answer; what is said meanwhile is told to whoever listens.
+async fn answer(
+    platform: &dyn Platform,
+    request: Request,
+    speech: Option<Speech>,
+) -> Result<providers::Reply, Failure> {
+    let Some(speech) = speech else { return platform.execute(request).await };
+    let mut pieces = platform.stream(request).await?;
+    while let Some(chunk) = pieces.next().await {
+        match chunk? {
+            Chunk::Text(text) => speech.say(&text),
+            Chunk::End(reply) => return Ok(*reply),
+        }
+    }
+    let message = format!("{}: the answer broke off without an end", platform.key());
+    Err(Failure::new(FailureKind::MalformedReply, message))
 }
 
 fn to_domain(reply: providers::Reply) -> Reply {

@@ -18,6 +18,12 @@ pub trait Platform: Send + Sync {
     /// the way. Answers at once, without asking the platform.
     fn unusable(&self) -> Option<String>;
 
+    /// Whether an answer is better asked for in pieces, because somebody may want to see it grow. It is not where the whole
+    /// answer is there at once.
+    fn speaks(&self) -> bool {
+        false
+    }
+
     /// Asks once and waits for the whole answer, at most [`Request::timeout`].
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod catalogue;
 mod document;
 mod event;
 mod limiter;
+mod output;
 mod page;
 mod problem;
 mod report;
@@ -52,6 +53,7 @@ pub fn configure(api: Api) -> impl FnOnce(&mut ServiceConfig) {
             .configure(start::routes)
             .configure(run::routes)
             .configure(report::routes)
+            .configure(output::routes)
             .configure(steer::routes)
             .configure(approvals::routes)
             .configure(catalogue::routes)

@@ -110,6 +110,10 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "RUN_NOT_FOUND", format!("there is no run {id}"))
     }
 
+    pub(crate) fn no_task(id: Uuid) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "TASK_NOT_FOUND", format!("there is no task {id}"))
+    }
+
     /// Something failed that the client can do nothing about; it is logged here, once.
     pub fn internal(correlation: Uuid, error: &(dyn StdError + 'static)) -> Self {
         tracing::error!(%correlation, error, "a request failed");

@@ -13,7 +13,7 @@ use crate::problem::{Details, only};
 use crate::{Answer, Call, Params, Problem};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    config.service(web::resource("/runs/{id}/output").route(web::get().to(output)).default_service(only("GET")));
+    config.service(web::resource("/runs/{id}/output").route(web::get().to(document)).default_service(only("GET")));
 }
 
 /// How a document is written.
@@ -88,7 +88,7 @@ pub(crate) struct ShowOutput {
         (status = "default", description = "A problem.", body = Details, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn output(call: Call, id: Path<Uuid>, params: Params<ShowOutput>) -> Result<Answer, Problem> {
+pub(crate) async fn document(call: Call, id: Path<Uuid>, params: Params<ShowOutput>) -> Result<Answer, Problem> {
     let (id, Params(params)) = (id.into_inner(), params);
     let within = call.clone();
     call.api

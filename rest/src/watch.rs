@@ -12,7 +12,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, Responder};
 use commands::{FollowedRun, Told};
 use domain::{Run, RunId, StreamId};
-use futures_util::stream;
+use futures_util::{Stream, StreamExt, stream};
 use journal::{Filter, Position};
 use tokio::sync::mpsc;
 
@@ -81,6 +81,9 @@ pub(crate) fn last_event(headers: &HeaderMap) -> Result<Option<Position>, Proble
     position.map(|position| Some(Position::from_u64(position))).ok_or_else(|| Problem::invalid(wrong))
 }
 
+/// Why a stream ends early; it is logged, and the client sees the end.
+pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
+
 /// The events of a run and its tasks as server-sent events: what is recorded already, then what comes. The stream ends
 /// with the run; who asks for more after that is told that there is none (204), so that browsers stop asking.
 pub(crate) async fn progress(
@@ -89,10 +92,6 @@ pub(crate) async fn progress(
     after: Option<Position>,
     request: &actix_web::HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let Ok(permit) = std::sync::Arc::clone(call.api.streams()).try_acquire_owned() else {
-        let detail = format!("there are {} streams already, the most that are served", call.api.options().max_streams);
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_CONNECTIONS", detail).after(5));
-    };
     let opening = call.clone();
     let opened = call.api.run(call.correlation, async move {
         let opened = FollowedRun::open(&**opening.api.journal(), run, after).await;
@@ -100,15 +99,37 @@ pub(crate) async fn progress(
             .map_err(|error| Problem::read(opening.correlation, &error))?
             .ok_or_else(|| Problem::no_run(run.as_uuid()))
     });
-    let mut followed = opened.await?;
+    let followed = opened.await?;
     if followed.is_over() {
         return Ok(Answer::empty(StatusCode::NO_CONTENT).respond_to(request));
     }
+    stream_to(&call, async move {
+        Ok(stream::try_unfold(followed, |mut followed| async move {
+            let Some(told) = followed.next().await? else { return Ok(None) };
+            Ok(Some((message(told)?, followed)))
+        }))
+    })
+    .await
+}
+
+/// Tells the client what a stream of server-sent events says, until it ends, the client has gone, or the server stops.
+pub(crate) async fn stream_to<S>(
+    call: &Call,
+    opening: impl Future<Output = Result<S, Problem>> + Send + 'static,
+) -> Result<HttpResponse, Problem>
+where
+    S: Stream<Item = Result<String, Failed>> + Send + 'static,
+{
+    let Ok(permit) = std::sync::Arc::clone(call.api.streams()).try_acquire_owned() else {
+        let detail = format!("there are {} streams already, the most that are served", call.api.options().max_streams);
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_CONNECTIONS", detail).after(5));
+    };
+    let told = call.api.run(call.correlation, opening).await?;
     let (sender, receiver) = mpsc::channel::<Bytes>(WAITING);
-    let api = call.api.clone();
-    api.begin(async move {
+    let telling = call.clone();
+    call.api.begin(async move {
         let _permit = permit;
-        tell(&call, &mut followed, &sender).await;
+        tell(&telling, told, &sender).await;
     });
     let body = stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|bytes| (Ok::<_, actix_web::Error>(bytes), receiver))
@@ -119,35 +140,27 @@ pub(crate) async fn progress(
         .streaming(body))
 }
 
-/// Sends what happens until the run has ended, the client has gone, or the server stops.
-async fn tell(call: &Call, followed: &mut FollowedRun, sender: &mpsc::Sender<Bytes>) {
-    let failed = |error: &(dyn std::error::Error + 'static)| {
-        tracing::error!(correlation = %call.correlation, error, "a stream of a run's events ended early");
-    };
+async fn tell(call: &Call, told: impl Stream<Item = Result<String, Failed>>, sender: &mpsc::Sender<Bytes>) {
+    let mut told = std::pin::pin!(told);
     loop {
-        // Not begun anew for a sign of life, so that nothing that was read is lost.
-        let mut next = std::pin::pin!(followed.next());
-        let told = loop {
-            let quiet = tokio::time::sleep(KEEPALIVE);
-            tokio::select! {
-                told = &mut next => break told,
-                () = quiet => {
-                    if !send(sender, ": still here\n\n".to_owned()).await {
-                        return;
-                    }
+        let next = tokio::select! {
+            next = told.next() => next,
+            () = tokio::time::sleep(KEEPALIVE) => Some(Ok(": still here\n\n".to_owned())),
+            () = sender.closed() => return,
+            () = call.api.closing().cancelled() => return,
+        };
+        match next {
+            Some(Ok(text)) => {
+                if !send(sender, text).await {
+                    return;
                 }
-                () = sender.closed() => return,
-                () = call.api.closing().cancelled() => return,
             }
-        };
-        let text = match told.map(|told| told.map(message)) {
-            Ok(Some(Ok(text))) => text,
-            Ok(None) => return,
-            Ok(Some(Err(error))) => return failed(&*error),
-            Err(error) => return failed(&error),
-        };
-        if !send(sender, text).await {
-            return;
+            Some(Err(error)) => {
+                let error: &(dyn std::error::Error + 'static) = &*error;
+                tracing::error!(correlation = %call.correlation, error, "a stream of events ended early");
+                return;
+            }
+            None => return,
         }
     }
 }
@@ -157,7 +170,7 @@ async fn send(sender: &mpsc::Sender<Bytes>, text: String) -> bool {
     matches!(tokio::time::timeout(PATIENCE, sender.send(Bytes::from(text))).await, Ok(Ok(())))
 }
 
-fn message(told: Told) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+fn message(told: Told) -> Result<String, Failed> {
     let position = told.recorded.position;
     let event = Event::told(told)?;
     // JSON has no line breaks in it, so one line of data is enough.

@@ -7,6 +7,7 @@
 mod agent;
 mod approval;
 mod as_of;
+mod batch;
 mod budget;
 mod comparison;
 mod compatibility;

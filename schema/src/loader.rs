@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::{Context, Result};
 use domain::Key;
 use projections::{
@@ -13,11 +11,11 @@ use projections::{
     PauseRow, Queries, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
     TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::agent::{Agent, AgentMetrics, AgentVersion};
 use crate::approval::{Approval, Decision};
+use crate::batch::{Batches, Read};
 use crate::failure;
 use crate::flow::{Limit, Seat, Slots};
 use crate::run::{Pause, Run, Signal, Stall};
@@ -72,11 +70,11 @@ macro_rules! one {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         struct $key(Uuid);
 
-        impl Loader<$key> for Reader {
+        impl Read<$key> for Reader {
             type Value = $row;
-            type Error = Failed;
+            type Failed = Failed;
 
-            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>, Self::Error> {
+            async fn read(&self, keys: Vec<$key>) -> Result<HashMap<$key, Self::Value>, Self::Failed> {
                 let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
                 let rows = read!(self.$read(&ids) $(, $what)?)?;
                 Ok(rows.into_iter().map(|row| ($key(row.$field), row)).collect())
@@ -90,11 +88,11 @@ macro_rules! many {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         struct $key(Uuid);
 
-        impl Loader<$key> for Reader {
+        impl Read<$key> for Reader {
             type Value = Arc<Vec<$row>>;
-            type Error = Failed;
+            type Failed = Failed;
 
-            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>, Self::Error> {
+            async fn read(&self, keys: Vec<$key>) -> Result<HashMap<$key, Self::Value>, Self::Failed> {
                 let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
                 let mut groups: HashMap<$key, Vec<$row>> = HashMap::new();
                 for row in read!(self.$read(&ids) $(, $what)?)? {
@@ -129,11 +127,11 @@ many!(VersionsOfWorkflow => WorkflowVersionRow, workflow_versions by workflow_id
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct CostOfRun(Uuid);
 
-impl Loader<CostOfRun> for Reader {
+impl Read<CostOfRun> for Reader {
     type Value = i64;
-    type Error = Failed;
+    type Failed = Failed;
 
-    async fn load(&self, keys: &[CostOfRun]) -> Result<HashMap<CostOfRun, Self::Value>, Self::Error> {
+    async fn read(&self, keys: Vec<CostOfRun>) -> Result<HashMap<CostOfRun, Self::Value>, Self::Failed> {
         let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
         let costs = read!(self.costs_of_runs(&ids), "cost")?;
         Ok(costs.into_iter().map(|(run, cost)| (CostOfRun(run), cost)).collect())
@@ -144,11 +142,11 @@ impl Loader<CostOfRun> for Reader {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct SlotsOfLimit(String);
 
-impl Loader<SlotsOfLimit> for Reader {
+impl Read<SlotsOfLimit> for Reader {
     type Value = Arc<Vec<SlotsRow>>;
-    type Error = Failed;
+    type Failed = Failed;
 
-    async fn load(&self, keys: &[SlotsOfLimit]) -> Result<HashMap<SlotsOfLimit, Self::Value>, Self::Error> {
+    async fn read(&self, keys: Vec<SlotsOfLimit>) -> Result<HashMap<SlotsOfLimit, Self::Value>, Self::Failed> {
         let wanted: Vec<String> = keys.iter().map(|key| key.0.clone()).collect();
         let mut groups: HashMap<SlotsOfLimit, Vec<SlotsRow>> = HashMap::new();
         for row in read!(self.slots_of_limits(&wanted), "slots")? {
@@ -165,11 +163,11 @@ struct SeatsOfSlots(Uuid);
 /// How many of those who have, and of those who want, are shown.
 const SEATS: u32 = 100;
 
-impl Loader<SeatsOfSlots> for Reader {
+impl Read<SeatsOfSlots> for Reader {
     type Value = Arc<Vec<SeatRow>>;
-    type Error = Failed;
+    type Failed = Failed;
 
-    async fn load(&self, keys: &[SeatsOfSlots]) -> Result<HashMap<SeatsOfSlots, Self::Value>, Self::Error> {
+    async fn read(&self, keys: Vec<SeatsOfSlots>) -> Result<HashMap<SeatsOfSlots, Self::Value>, Self::Failed> {
         let wanted: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
         let mut groups: HashMap<SeatsOfSlots, Vec<SeatRow>> = HashMap::new();
         for row in read!(self.seats_of_slots(&wanted, SEATS), "seats")? {
@@ -187,11 +185,11 @@ struct ItemsOfStep {
     limit: u32,
 }
 
-impl Loader<ItemsOfStep> for Reader {
+impl Read<ItemsOfStep> for Reader {
     type Value = Arc<Vec<ItemRow>>;
-    type Error = Failed;
+    type Failed = Failed;
 
-    async fn load(&self, keys: &[ItemsOfStep]) -> Result<HashMap<ItemsOfStep, Self::Value>, Self::Error> {
+    async fn read(&self, keys: Vec<ItemsOfStep>) -> Result<HashMap<ItemsOfStep, Self::Value>, Self::Failed> {
         let mut parts: HashMap<(u32, u32), Vec<(Uuid, String)>> = HashMap::new();
         for key in keys {
             parts.entry((key.from, key.limit)).or_default().push(key.step.clone());
@@ -222,7 +220,7 @@ fn logged(error: Error) -> Failed {
 /// The batched reads of the whole schema. Nothing is cached: each answer reads the rows anew. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Loaders {
-    loader: Arc<DataLoader<Reader>>,
+    batches: Arc<Batches<Reader>>,
 }
 
 impl Loaders {
@@ -235,11 +233,7 @@ impl Loaders {
     }
 
     fn over(source: Source) -> Self {
-        let tracker = TaskTracker::new();
-        // What is asked for at the same time is gathered while the batch's task waits for its turn; to wait longer than
-        // that would only add to every answer, once for each level.
-        let loader = DataLoader::new(Reader { source }, move |batch| tracker.spawn(batch)).delay(Duration::ZERO);
-        Self { loader: Arc::new(loader) }
+        Self { batches: Arc::new(Batches::new(Reader { source })) }
     }
 
     /// Those of the moment that the question is about.
@@ -252,18 +246,23 @@ impl Loaders {
 
     /// The past, when they are of the past.
     pub(crate) fn past(&self) -> Option<&Arc<Past>> {
-        match &self.loader.loader().source {
+        match &self.batches.reader().source {
             Source::Now(_) => None,
             Source::Then(past) => Some(past),
         }
     }
 
-    async fn one<K>(&self, key: K) -> Result<Option<<Reader as Loader<K>>::Value>>
+    async fn one<K>(&self, key: K) -> Result<Option<<Reader as Read<K>>::Value>>
     where
-        K: Send + Sync + Hash + Eq + Clone + 'static,
-        Reader: Loader<K, Error = Failed>,
+        K: Send + Hash + Eq + Clone + 'static,
+        Reader: Read<K, Failed = Failed>,
     {
-        self.loader.load_one(key).await.map_err(|failed| match failed {
+        let read = self.batches.one(key).await.unwrap_or_else(|| {
+            let id = Uuid::now_v7();
+            tracing::error!(correlation = %id, "the task that reads for many has panicked");
+            Err(Failed::Inside(id))
+        });
+        read.map_err(|failed| match failed {
             Failed::Inside(id) => failure::opaque(id),
             Failed::TooMuch(code, message) => failure::refused(code, message),
             Failed::TooSlow => failure::too_slow(),

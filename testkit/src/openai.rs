@@ -38,6 +38,13 @@ pub enum Behaviour {
         /// The `usage` object; `Null` sends none.
         usage: Value,
     },
+    /// Answers with these pieces of text, one in each interval.
+    Slowly {
+        /// The pieces.
+        chunks: Vec<String>,
+        /// The interval.
+        pause: Duration,
+    },
     /// Sends this response.
     Respond {
         /// The status.
@@ -354,7 +361,7 @@ async fn play(socket: &mut TcpStream, shared: &Shared, mut behaviour: Behaviour,
             Ok(())
         }
         Behaviour::Reply { text, usage, finish } if streamed => {
-            stream(socket, &words(&text), &usage, Some(&finish)).await?;
+            stream(socket, &words(&text), Duration::ZERO, &usage, Some(&finish)).await?;
             socket.write_all(&chunk("data: [DONE]\n\n")).await?;
             socket.write_all(b"0\r\n\r\n").await
         }
@@ -363,7 +370,12 @@ async fn play(socket: &mut TcpStream, shared: &Shared, mut behaviour: Behaviour,
             respond(socket, 200, "application/json", &[], &body).await
         }
         Behaviour::Stream { chunks, usage } => {
-            stream(socket, &chunks, &usage, Some("stop")).await?;
+            stream(socket, &chunks, Duration::ZERO, &usage, Some("stop")).await?;
+            socket.write_all(&chunk("data: [DONE]\n\n")).await?;
+            socket.write_all(b"0\r\n\r\n").await
+        }
+        Behaviour::Slowly { chunks, pause } => {
+            stream(socket, &chunks, pause, &Value::Null, Some("stop")).await?;
             socket.write_all(&chunk("data: [DONE]\n\n")).await?;
             socket.write_all(b"0\r\n\r\n").await
         }
@@ -376,13 +388,13 @@ async fn play(socket: &mut TcpStream, shared: &Shared, mut behaviour: Behaviour,
             socket.write_all(head(200, "application/json", &[], Some(body.len())).as_bytes()).await?;
             socket.write_all(sent.as_bytes()).await
         }
-        Behaviour::CutStream(count) => stream(socket, &six(count), &Value::Null, None).await,
+        Behaviour::CutStream(count) => stream(socket, &six(count), Duration::ZERO, &Value::Null, None).await,
         Behaviour::EndStreamEarly(count) => {
-            stream(socket, &six(count), &Value::Null, None).await?;
+            stream(socket, &six(count), Duration::ZERO, &Value::Null, None).await?;
             socket.write_all(b"0\r\n\r\n").await
         }
         Behaviour::FailStream(count) => {
-            stream(socket, &six(count), &Value::Null, None).await?;
+            stream(socket, &six(count), Duration::ZERO, &Value::Null, None).await?;
             let error =
                 json!({ "error": { "message": "The server had an error", "type": "server_error", "code": null } });
             socket.write_all(&chunk(&format!("data: {error}\n\n"))).await?;
@@ -410,7 +422,13 @@ async fn hung_up(socket: &mut TcpStream, shared: &Shared) {
     shared.changed.notify_waiters();
 }
 
-async fn stream(socket: &mut TcpStream, pieces: &[String], usage: &Value, finish: Option<&str>) -> io::Result<()> {
+async fn stream(
+    socket: &mut TcpStream,
+    pieces: &[String],
+    pause: Duration,
+    usage: &Value,
+    finish: Option<&str>,
+) -> io::Result<()> {
     socket.write_all(head(200, "text/event-stream; charset=utf-8", &[], None).as_bytes()).await?;
     let event = |choices: Value, usage: &Value| {
         let mut event = json!({
@@ -425,6 +443,9 @@ async fn stream(socket: &mut TcpStream, pieces: &[String], usage: &Value, finish
     for piece in pieces {
         socket.write_all(&event(delta(json!({ "content": piece }), None), &Value::Null)).await?;
         socket.flush().await?;
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
     }
     if finish.is_some() {
         socket.write_all(&event(delta(json!({}), finish), &Value::Null)).await?;

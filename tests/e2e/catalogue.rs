@@ -4,31 +4,17 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::program::{Home, Server, install_crypto, send, until, wait};
+use crate::program::{Home, Server, send, until, wait};
 
 const LETTER: &str = "key: write-letter\ntitle: { en: Write a letter, ar: كتابة خطاب }\ndescription: A letter.\n\
                       parameters:\n  type: object\n  required: [to]\n  properties:\n    to: { type: string }\n\
                       instructions: Write to {{ to }}.\n";
 
-/// Asks the server, as a person does through the API.
-fn ask(server: &Server, query: &str, variables: Value) -> Value {
-    install_crypto();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let body = json!({ "query": query, "variables": variables });
-        let answer = client.post(format!("{}/graphql", server.url)).json(&body).send().await.unwrap();
-        let answer: Value = answer.json().await.unwrap();
-        assert!(answer.get("errors").is_none(), "{answer:#}");
-        answer["data"].clone()
-    })
-}
-
 fn instructions(server: &Server) -> String {
     let query = "{ journalHead }";
-    let head = ask(server, query, json!({}))["journalHead"].clone();
+    let head = server.ask(query, json!({}))["journalHead"].clone();
     let query = "query($at: Position) { template(key: \"write-letter\", minPosition: $at) { body { instructions } } }";
-    let answer = ask(server, query, json!({ "at": head }));
+    let answer = server.ask(query, json!({ "at": head }));
     answer["template"]["body"]["instructions"].as_str().unwrap_or_default().to_owned()
 }
 
@@ -101,7 +87,7 @@ fn an_own_catalogue_and_peoples_changes_survive_loading() {
     let input = json!({ "key": "write-letter", "title": "Letter", "instructions": "Scribble to {{ to }}.",
         "parameters": { "type": "object", "properties": { "to": { "type": "string" } } } });
     let register = "mutation($input: RegisterTemplateInput!) { registerTemplate(input: $input) { changed } }";
-    ask(&server, register, json!({ "input": input }));
+    server.ask(register, json!({ "input": input }));
     let kept = home.run(&["catalog", "load"]).expect(0).out();
     let line = "kept       template  write-letter  (last changed by person:operator)";
     assert_eq!(kept, format!("{line}\n1 kept, {rest} unchanged\n"));
@@ -138,7 +124,7 @@ fn a_watched_catalogue_is_loaded_while_it_is_written() {
     until("the second load", || (instructions(&server) == "Please write to {{ to }}.").then_some(()));
     home.write("own/templates/deeper/letter.yaml", LETTER.replace("write-letter", "write-note"));
     let query = "{ template(key: \"write-note\") { version } }";
-    until("a file in a new folder", || ask(&server, query, json!({}))["template"]["version"].as_u64());
+    until("a file in a new folder", || server.ask(query, json!({}))["template"]["version"].as_u64());
     send("-TERM", watching.id());
     assert!(wait(&mut watching).success());
 }

@@ -1,8 +1,11 @@
-//! What several streams share, with the journal in KurrentDB: limits and budgets of two programs, and the causes of runs.
+//! What several streams share, with the journal in KurrentDB: limits and budgets of two programs, the causes of runs, and
+//! the audit trail.
+
+use serde_json::{Value, json};
 
 use crate::corpus::WELCOME;
 use crate::kurrent::World;
-use crate::program::{Home, until};
+use crate::program::{Answer, Home, until};
 
 #[test]
 fn two_programs_that_share_limits_and_a_budget_end_every_run() {
@@ -92,4 +95,58 @@ fn a_run_by_a_schedule_is_traced_to_its_firing_and_who_is_behind_is_told() {
     let info = world.json(&["journal", "info", "--json"]);
     let behind = info["behind"].as_object().unwrap();
     assert!(behind.iter().any(|(name, events)| name.starts_with("read model") && events.as_u64() > Some(0)), "{info}");
+}
+
+#[test]
+fn what_is_kept_there_is_sealed_proved_exported_asked_as_of_then_and_erased() {
+    let world = World::new();
+    world.home.write("hishamos.toml", "[seals]\nwithin_seconds = 1\ncopy_to = \"seals.jsonl\"\n");
+    let run = |arguments: &[&str]| Answer(world.command(arguments).output().unwrap());
+    let server = world.serve();
+    world.load(&WELCOME);
+    let about = ["run", "welcome", "--input", "file=of zq7-vienna", "--subject", "Ada Lovelace", "--watch", "--json"];
+    let id = run(&about).expect(0).json()["runId"].as_str().unwrap().to_owned();
+    run(&["run", "no-such-flow"]).expect(2);
+    until("a refusal on record", || (world.count("denial.recorded") > 0).then_some(()));
+
+    // Whose doing it was, and every state that the run has been in.
+    let told = run(&["audit", "log", "--stream", &format!("run-{id}"), "--json"]).expect(0).out();
+    let told: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = told.last().unwrap();
+    assert_eq!(last["type"], "run.completed");
+    let why = run(&["audit", "why", last["event"].as_str().unwrap(), "--json"]).expect(0).json();
+    assert_eq!(why["begunBy"], "person:operator", "{why}");
+    let at = told[1]["position"].as_str().unwrap();
+    let early = run(&["audit", "replay", &id, "--at", at, "--json"]).expect(0).json();
+    let early = early.as_array().unwrap();
+    assert!(early.last().unwrap()["position"] == at && early[0]["position"] != at, "{} of {at}", early.len());
+    let asked = "query($id: UUID!, $at: Position) { run(id: $id, asOf: { position: $at }) { status output } }";
+    let then = server.ask(asked, json!({ "id": id, "at": at }));
+    assert_eq!(then["run"], json!({ "status": "RUNNING", "output": null }));
+
+    // Sealed; one event proved to somebody who has nothing else.
+    let position = last["position"].as_str().unwrap();
+    let proof = until("a seal", || Some(run(&["audit", "prove", position])).filter(|proof| proof.code() == 0)).out();
+    let elsewhere = Home::new();
+    let file = elsewhere.write("proof.json", proof);
+    let proven = elsewhere.run(&["audit", "verify-proof", file.to_str().unwrap(), "--json"]).expect(0).json();
+    assert_eq!((&proven["holds"], &proven["type"]), (&Value::Bool(true), &"run.completed".into()));
+
+    // All of it on another machine, whose journal is in PostgreSQL; nothing personal goes along.
+    let bundle = elsewhere.path().join("journal.tar");
+    let bundle = bundle.to_str().unwrap();
+    let exported = run(&["audit", "export", bundle, "--json"]).expect(0).json();
+    let checked = elsewhere.run(&["audit", "verify", bundle, "--json"]).expect(0).json();
+    assert_eq!(checked["events"], exported["events"]);
+    assert!(!String::from_utf8_lossy(&std::fs::read(bundle).unwrap()).contains("zq7-vienna"));
+
+    // Erased.
+    let kept = run(&["privacy", "export", "Ada Lovelace"]).expect(0).out();
+    assert!(kept.contains("zq7-vienna"), "{kept}");
+    run(&["privacy", "erase", "Ada Lovelace", "--yes"]).expect(0);
+    let shown = run(&["audit", "replay", &id, "--json"]).expect(0).out();
+    assert!(!shown.contains("zq7-vienna") && shown.contains("[erased]"), "{shown}");
+    run(&["audit", "verify"]).expect(0);
+    let (status, log) = server.end("-TERM");
+    assert_eq!(status.code(), Some(0), "{log}");
 }

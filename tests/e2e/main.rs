@@ -21,6 +21,7 @@ mod life;
 mod nodes;
 mod observability;
 mod openai;
+mod output;
 mod platforms;
 mod privacy;
 mod program;

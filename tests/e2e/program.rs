@@ -114,6 +114,20 @@ impl Server {
         self.child.id()
     }
 
+    /// Asks it over GraphQL, as a person does; answers the data.
+    pub(crate) fn ask(&self, query: &str, variables: Value) -> Value {
+        install_crypto();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let body = serde_json::json!({ "query": query, "variables": variables });
+            let answer = client.post(format!("{}/graphql", self.url)).json(&body).send().await.unwrap();
+            let mut answer: Value = answer.json().await.unwrap();
+            assert!(answer.get("errors").is_none(), "{answer:#}");
+            answer["data"].take()
+        })
+    }
+
     /// Ends it with a signal and answers its log.
     pub(crate) fn end(mut self, signal: &str) -> (std::process::ExitStatus, String) {
         send(signal, self.child.id());

@@ -258,6 +258,12 @@ impl Task {
         self.answers().find(|(attempt, _)| attempt.number == counts).map(|(_, reply)| reply)
     }
 
+    /// The attempt whose answer counts, once completed.
+    #[must_use]
+    pub fn counting_attempt(&self) -> Option<u32> {
+        Some(self.done.as_ref()?.attempt)
+    }
+
     /// The first answer that an attempt has brought, whether or not the task has ended with it.
     #[must_use]
     pub fn answer(&self) -> Option<(&Attempt, &Arc<Reply>)> {

@@ -107,7 +107,8 @@ impl Driver {
         }
         for (task, attempt, call) in adopted.calls {
             // A platform that answers at once spares its caller a change of threads.
-            let mut call = Box::pin(call.make(task, attempt));
+            let live = self.shared.commands.live().clone();
+            let mut call = Box::pin(async move { call.make(task, attempt, &live).await });
             match call.as_mut().now_or_never() {
                 Some(settled) => self.done.push(settled),
                 None => {

@@ -28,6 +28,9 @@ pub struct Options {
     pub proxy: Option<String>,
     /// Certificates, as PEM, to trust besides the system's: for servers behind a company's own authority.
     pub extra_certificates: Option<Vec<u8>>,
+    /// Whether answers are asked for in pieces. Some servers that speak a known protocol cannot do that, or do not tell the
+    /// usage when they do.
+    pub stream: bool,
     /// What calls cost where the platform does not say so itself.
     pub prices: Option<Arc<Prices>>,
 }
@@ -42,7 +45,7 @@ pub struct ApiKey {
 }
 
 impl Options {
-    /// A platform without key or default model: connecting takes at most 10 s, an answer at most 16 MiB.
+    /// A platform without key or default model that answers in pieces: connecting takes at most 10 s, an answer at most 16 MiB.
     #[must_use]
     pub fn new(key: impl Into<String>, base_url: impl Into<String>) -> Self {
         Self {
@@ -55,6 +58,7 @@ impl Options {
             max_reply_bytes: 16 * 1024 * 1024,
             proxy: None,
             extra_certificates: None,
+            stream: true,
             prices: None,
         }
     }

@@ -277,6 +277,10 @@ impl<P: Protocol> Platform for Http<P> {
         protocol.needs_key(host).filter(|_| options.keys().next().is_none()).map(str::to_owned)
     }
 
+    fn speaks(&self) -> bool {
+        self.shared.options.stream
+    }
+
     async fn execute(&self, request: Request) -> Result<Reply, Failure> {
         let started = Instant::now();
         match tokio::time::timeout(request.timeout, self.call(&request, started)).await {

@@ -154,6 +154,10 @@ impl Platform for Local {
         }
     }
 
+    fn speaks(&self) -> bool {
+        true
+    }
+
     async fn execute(&self, request: Request) -> Result<Reply, Failure> {
         let limit = request.timeout;
         let answer = async {

@@ -7,6 +7,7 @@
 mod approvals;
 mod costs;
 mod events;
+mod output;
 mod platforms;
 mod runs;
 
@@ -33,6 +34,7 @@ pub struct Subscription(
     approvals::FollowedApprovals,
     costs::FollowedCosts,
     platforms::FollowedPlatforms,
+    output::FollowedOutputs,
 );
 
 /// Makes answers of events.

@@ -1,0 +1,107 @@
+//! The answer of a task is told while it is being given: on the node that gives it, on another, and to whoever comes late.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::Database;
+use testkit::openai::{Behaviour, OpenAiServer};
+
+use crate::program::{Home, Server, install_crypto, until};
+
+const WORDS: usize = 40;
+const FOLLOW: &str = "subscription($id: UUID!) { taskOutput(taskId: $id) { attempt offset text end } }";
+
+fn answer() -> String {
+    (0..WORDS).map(|number| format!("wörd-{number} ")).collect()
+}
+
+/// The pieces that a stream of events tells, each with the name of its event, to the last.
+async fn pieces(request: reqwest::RequestBuilder) -> Vec<(String, Value)> {
+    let mut response = request.header("accept", "text/event-stream").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let (mut bytes, mut pieces) = (Vec::new(), Vec::new());
+    while let Some(more) = response.chunk().await.unwrap() {
+        bytes.extend_from_slice(&more);
+        while let Some(end) = bytes.windows(2).position(|pair| pair == b"\n\n") {
+            let event: Vec<u8> = bytes.drain(..end + 2).collect();
+            if let Some((name, data)) = std::str::from_utf8(&event).unwrap().split_once("\ndata: ") {
+                let name = name.trim_start_matches("event: ").to_owned();
+                pieces.push((name, serde_json::from_str(data).unwrap_or(Value::Null)));
+            }
+        }
+    }
+    pieces
+}
+
+/// What pieces join to, each of which follows on the one before.
+fn joined<'a>(pieces: impl IntoIterator<Item = &'a Value>) -> String {
+    pieces.into_iter().fold(String::new(), |mut text, piece| {
+        assert_eq!((&piece["attempt"], &piece["offset"]), (&json!(1), &json!(text.len())), "{piece} after {text}");
+        text.push_str(piece["text"].as_str().unwrap());
+        text
+    })
+}
+
+#[test]
+fn an_answer_is_told_while_it_is_given_here_and_on_another_node() {
+    install_crypto();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let database = runtime.block_on(Database::create());
+    let platform = runtime.block_on(OpenAiServer::start([])).unwrap();
+    let chunks = answer().split_inclusive(' ').map(str::to_owned).collect();
+    platform.set_default(Behaviour::Slowly { chunks, pause: Duration::from_millis(150) });
+    let homes = [Home::new(), Home::new()];
+    let command = |node: usize, arguments: &[&str]| -> Command {
+        let mut command = homes[node].command(arguments);
+        command.env("DATABASE_URL", database.url()).env("OPENAI_BASE_URL", platform.base_url());
+        command.env("OPENAI_API_KEY", "sk-test").env("OPENAI_MODEL", "some-model");
+        command
+    };
+    let serve = |node: usize| homes[node].serve_by(command(node, &["serve", "--port", "0", "--json"]));
+    let [here, there]: [Server; 2] = [serve(0), serve(1)];
+    assert!(command(0, &["catalog", "load"]).output().unwrap().status.success());
+    let started = command(0, &["run", "welcome", "--input", "file=hello", "--json"]).output().unwrap();
+    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    let task = until("a task that speaks", || {
+        let tasks = here.ask("{ tasks(first: 10) { nodes { taskId status } } }", json!({}));
+        let tasks = tasks["tasks"]["nodes"].as_array()?.clone();
+        tasks.iter().find(|task| task["status"] == "RUNNING").map(|task| task["taskId"].as_str().unwrap().to_owned())
+    });
+
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let output = |server: &Server| client.get(format!("{}/api/v1/tasks/{task}/output", server.url));
+    let graphql = client.post(format!("{}/graphql", here.url));
+    let graphql = graphql.json(&json!({ "query": FOLLOW, "variables": { "id": task } }));
+    let late = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        pieces(output(&there)).await
+    };
+    let followed = async { tokio::join!(pieces(output(&here)), pieces(output(&there)), pieces(graphql), late) };
+    let (own, other, graphql, late) = runtime.block_on(followed);
+    for (pieces, at_least) in [(&own, 10), (&other, 10), (&late, 4)] {
+        assert!(pieces.len() >= at_least, "all but at once: {pieces:?}");
+        assert_eq!(joined(pieces.iter().map(|(_, piece)| piece)), answer());
+        let (name, last) = pieces.last().unwrap();
+        assert_eq!((name.as_str(), &last["end"]), ("end", &json!("completed")), "{pieces:?}");
+        assert!(pieces.iter().rev().skip(1).all(|(name, piece)| name == "piece" && piece["end"].is_null()));
+    }
+    let told: Vec<&Value> =
+        graphql.iter().map(|(_, next)| &next["data"]["taskOutput"]).filter(|told| told.is_object()).collect();
+    assert!(told.len() >= 10, "{graphql:?}");
+    assert_eq!(joined(told.iter().copied()), answer());
+    assert_eq!(told.last().unwrap()["end"], "COMPLETED");
+
+    // Afterwards it is there as a whole, on any node; and what is not there is said so.
+    let whole = |server: &Server| {
+        let asked = async { output(server).send().await.unwrap().json::<Value>().await.unwrap() };
+        runtime.block_on(asked)
+    };
+    for server in [&here, &there] {
+        let shown = whole(server);
+        assert_eq!(shown, json!({ "attempt": 1, "offset": 0, "text": answer(), "end": "completed" }));
+    }
+    let nowhere = client.get(format!("{}/api/v1/tasks/{}/output", here.url, uuid::Uuid::nil()));
+    let nowhere = runtime.block_on(async { nowhere.send().await.unwrap().json::<Value>().await.unwrap() });
+    assert_eq!(nowhere["code"], "TASK_NOT_FOUND", "{nowhere}");
+}
