@@ -14,6 +14,7 @@ mod direction;
 mod docx;
 mod html;
 mod markdown;
+mod pdf;
 mod prose;
 mod read;
 mod report;
@@ -38,11 +39,13 @@ pub enum Format {
     Json,
     /// A Word document (Office Open XML).
     Docx,
+    /// PDF.
+    Pdf,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::Markdown, Self::Html, Self::Json, Self::Docx];
+    pub const ALL: [Self; 5] = [Self::Markdown, Self::Html, Self::Json, Self::Docx, Self::Pdf];
 
     /// How it is asked for, and how its files end.
     #[must_use]
@@ -52,6 +55,7 @@ impl Format {
             Self::Html => "html",
             Self::Json => "json",
             Self::Docx => "docx",
+            Self::Pdf => "pdf",
         }
     }
 
@@ -69,6 +73,7 @@ impl Format {
             Self::Html => "text/html; charset=utf-8",
             Self::Json => "application/json",
             Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            Self::Pdf => "application/pdf",
         }
     }
 
@@ -103,6 +108,7 @@ pub fn render(report: &Report, format: Format, language: Option<domain::Language
         Format::Html => Ok(html::write(&document()).into_bytes()),
         Format::Json => serde_json::to_vec_pretty(report).map_err(Into::into),
         Format::Docx => docx::write(&document()),
+        Format::Pdf => pdf::write(&document()),
     };
     written.map_err(|source| Error { run: report.run.clone(), format, source })
 }

@@ -257,3 +257,36 @@ proptest! {
         render(&report, Format::Markdown, None).unwrap();
     }
 }
+
+#[test]
+fn a_pdf_has_pages_bookmarks_links_and_its_text() {
+    let long: String =
+        (1..200).map(|line| format!("{line}. line number {line} of a [list](https://a.example/{line})\n")).collect();
+    let report =
+        report(json!({ "letter": long }), vec![part("one", json!({ "text": "| a | b |\n|---|---|\n| c | d |" }))]);
+    let bytes = render(&report, Format::Pdf, None).unwrap();
+    assert_eq!(bytes, render(&report, Format::Pdf, None).unwrap(), "the same report gives the same bytes");
+    let pdf = lopdf::Document::load_mem(&bytes).unwrap();
+    let pages: Vec<u32> = pdf.get_pages().into_keys().collect();
+    assert!(pages.len() > 3, "{pages:?}");
+    let text = pdf.extract_text(&pages).unwrap();
+    for said in ["Contract review", "line number 199", "Results", "The step one"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(pdf.catalog().unwrap().has(b"Outlines"));
+    let links = pdf.objects.values().filter_map(|object| object.as_dict().ok());
+    let links = links.filter(|dictionary| {
+        dictionary.get(b"Subtype").and_then(lopdf::Object::as_name).is_ok_and(|name| name == b"Link")
+    });
+    assert!(links.count() >= 199);
+}
+
+#[test]
+fn an_arabic_pdf_is_made_of_joined_letters() {
+    let bytes = render(&arabic(), Format::Pdf, None).unwrap();
+    let pdf = lopdf::Document::load_mem(&bytes).unwrap();
+    let pages: Vec<u32> = pdf.get_pages().into_keys().collect();
+    let text = pdf.extract_text(&pages).unwrap();
+    assert!(text.contains("ISO 27001"), "{text}");
+    assert!(text.chars().any(|letter| ('\u{600}'..='\u{6FF}').contains(&letter)), "it can be searched: {text}");
+}

@@ -29,6 +29,8 @@ pub(crate) enum Wanted {
     Json,
     /// A Word document.
     Docx,
+    /// PDF.
+    Pdf,
 }
 
 impl From<Wanted> for Format {
@@ -38,6 +40,7 @@ impl From<Wanted> for Format {
             Wanted::Html => Self::Html,
             Wanted::Json => Self::Json,
             Wanted::Docx => Self::Docx,
+            Wanted::Pdf => Self::Pdf,
         }
     }
 }
@@ -83,7 +86,7 @@ pub(crate) struct ShowOutput {
     responses(
         (status = 200, description = "The document.", content(
             (String = "text/markdown; charset=utf-8"), (String = "text/html; charset=utf-8"), (Object = "application/json"),
-            (Vec<u8> = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+            (Vec<u8> = "application/pdf"), (Vec<u8> = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
         )),
         (status = "default", description = "A problem.", body = Details, content_type = "application/problem+json"),
     )

@@ -9,7 +9,7 @@ use crate::mutation::commands;
 use crate::query::{correlation, queries};
 use crate::words::Language;
 
-/// How a document is written. Word documents come over REST and from the command line.
+/// How a document is written. Word documents and PDF come over REST and from the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 pub(crate) enum DocumentFormat {
     /// CommonMark with tables.

@@ -121,7 +121,7 @@ enum Command {
         #[command(flatten)]
         server: ServerFlag,
     },
-    /// Show what a run came to, over all its steps, or write it as a document: Markdown, HTML, JSON or Word
+    /// Show what a run came to, over all its steps, or write it as a document: Markdown, HTML, JSON, Word or PDF
     Output {
         #[command(flatten)]
         ask: output::Ask,

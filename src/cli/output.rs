@@ -26,6 +26,8 @@ pub(crate) enum Wanted {
     Json,
     /// A Word document
     Docx,
+    /// PDF
+    Pdf,
 }
 
 impl From<Wanted> for Format {
@@ -35,6 +37,7 @@ impl From<Wanted> for Format {
             Wanted::Html => Self::Html,
             Wanted::Json => Self::Json,
             Wanted::Docx => Self::Docx,
+            Wanted::Pdf => Self::Pdf,
         }
     }
 }
