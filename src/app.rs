@@ -172,7 +172,9 @@ impl App {
             Ok(())
         }));
 
-        let options = engine::Options { drain: config.engine.drain(), ..engine::Options::default() };
+        let redaction = config.redaction().map_err(|error| anyhow!(error))?;
+        let cache = config.cache.opened()?;
+        let options = engine::Options { drain: config.engine.drain(), redaction, cache, ..engine::Options::default() };
         let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
         let (triggers, _) = engine::triggers::Service::new(
             engine::triggers::Options::default(),

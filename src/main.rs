@@ -4,10 +4,12 @@
 //! here, and nobody knows this package.
 
 mod announce;
+mod answers;
 mod app;
 mod catalogue;
 mod cli;
 mod config;
+mod keys;
 mod platform_health;
 mod platforms;
 mod relay;

@@ -12,6 +12,7 @@ use schema::{Breaker, FailureState, LineState, PlatformState, Platforms};
 use uuid::Uuid;
 
 use crate::config::Config;
+use crate::platforms;
 
 /// Changes within this time are told as one.
 const TOGETHER: Duration = Duration::from_millis(250);
@@ -26,8 +27,9 @@ pub(crate) struct PlatformHealth {
 
 impl PlatformHealth {
     pub(crate) fn new(config: &Config, registry: Registry, engine: Handle, node: NodeId) -> Self {
-        let kinds = config.platforms.iter().map(|(key, platform)| (key.clone(), platform.kind.name()));
-        Self { registry, kinds: kinds.collect(), engine, node }
+        let kind = |key: &str| (key.to_owned(), platforms::kind_of(config, key).name());
+        let kinds = registry.iter().map(|platform| kind(platform.key())).collect();
+        Self { registry, kinds, engine, node }
     }
 }
 
@@ -79,7 +81,6 @@ impl Platforms for PlatformHealth {
                     order.iter().position(|known| *known == key).and_then(|place| u32::try_from(place + 1).ok());
                 PlatformState {
                     key: key.to_owned(),
-                    // The one that is there without being configured is the local model.
                     kind: self.kinds.get(key).copied().unwrap_or("local").to_owned(),
                     model: platform.default_model().map(str::to_owned),
                     order: place,

@@ -3,6 +3,7 @@
 //! Nothing is simulated unless the configuration says so: without a usable platform there is none, and the message
 //! says what can be done.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +12,12 @@ use anyhow::Context;
 use providers::http::{ApiKey, Options};
 use providers::prices::{PriceList, Prices};
 use providers::{
-    Anthropic, Gemini, OpenAi, OpenAiResponses, OpenRouter, Platform, Registry, Secret, Simulator, anthropic, gemini,
-    openai, openrouter,
+    Anthropic, CommandAgent, Gemini, OpenAi, OpenAiResponses, OpenRouter, Platform, Registry, Secret, Simulator,
+    anthropic, gemini, openai, openrouter,
 };
 
-use crate::config::{Config, Platform as Settings, PlatformKind};
+use crate::config::{Config, Masked, Platform as Settings, PlatformKind, SERVICES};
+use crate::keys::KeyStore;
 
 /// Where Ollama listens unless it is told otherwise.
 const OLLAMA: &str = "http://localhost:11434/v1";
@@ -23,7 +25,8 @@ const OLLAMA: &str = "http://localhost:11434/v1";
 /// What to do when there is no platform.
 pub(crate) const NONE: &str = "\
 no AI platform is configured, so no agent can work. Choose one:
-  * set OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY or OPENROUTER_API_KEY
+  * set OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY or OPENROUTER_API_KEY, or keep the key encrypted:
+    `hishamos keys put openai` (or anthropic, gemini, openrouter)
   * set OPENAI_BASE_URL and OPENAI_MODEL for a server that speaks OpenAI's protocol (Ollama, vLLM, llama.cpp)
   * build with `--features local-model` and put a GGUF file into `models` of the data directory; `./dev up` does both
   * add --simulate to try everything without a model; every answer is then labelled [simulated]";
@@ -33,7 +36,7 @@ no AI platform is configured, so no agent can work. Choose one:
 /// # Errors
 /// When a platform's settings cannot work.
 pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
-    let mut settings = config.platforms.clone();
+    let mut settings = with_keys(config)?;
     let has_models = settings.values().any(|platform| platform.kind != PlatformKind::Simulator);
     if !has_models && cfg!(feature = "local-model") && find_model(&config.data_dir).is_some() {
         settings.entry("local".to_owned()).or_insert_with(|| Settings::of(PlatformKind::Local));
@@ -47,9 +50,67 @@ pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
             one(key, platform, &config.data_dir, &prices).with_context(|| format!("platform `{key}` cannot be used"))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let defaults =
-        if config.default_platforms.is_empty() { order(&platforms) } else { config.default_platforms.clone() };
+    // A program works only for those who name it.
+    let models = settings.iter().zip(&platforms).filter(|((_, settings), _)| settings.kind != PlatformKind::Command);
+    let models: Vec<_> = models.map(|(_, platform)| Arc::clone(platform)).collect();
+    let defaults = if config.default_platforms.is_empty() { order(&models) } else { config.default_platforms.clone() };
     Registry::new(platforms, &defaults).context("default_platforms cannot be used")
+}
+
+/// The configured platforms with the stored keys that they use, and those that are there because a key is stored under the
+/// name of a service.
+fn with_keys(config: &Config) -> anyhow::Result<BTreeMap<String, Settings>> {
+    let mut settings = config.platforms.clone();
+    let stored = KeyStore::of(config).open().context("the stored keys cannot be used")?;
+    for (name, kind) in services() {
+        if stored.contains_key(name) {
+            settings.entry(name.to_owned()).or_insert_with(|| Settings::of(kind));
+        }
+    }
+    for (key, platform) in &mut settings {
+        if platform.kind.is_http() && platform.api_key.is_none() {
+            platform.api_key = match &platform.stored_key {
+                Some(name) => Some(named(&stored, key, name)?),
+                None => stored.get(key).cloned(),
+            };
+        }
+        for more in &mut platform.more_keys {
+            if let Some(name) = &more.stored {
+                more.key = Some(named(&stored, key, name)?);
+            }
+        }
+    }
+    Ok(settings)
+}
+
+fn named(stored: &BTreeMap<String, Masked>, platform: &str, name: &str) -> anyhow::Result<Masked> {
+    stored.get(name).cloned().with_context(|| {
+        format!("platform `{platform}` uses the stored key `{name}`, which is not there; `hishamos keys put {name}` stores it")
+    })
+}
+
+/// What a stored key makes a platform of when nothing is configured, by its name.
+fn services() -> impl Iterator<Item = (&'static str, PlatformKind)> {
+    SERVICES.iter().filter_map(|(_, name, kinds)| Some((*name, *kinds.first()?)))
+}
+
+/// The kind of a platform: as configured, or else that of the service whose key is stored, or else the local model.
+pub(crate) fn kind_of(config: &Config, key: &str) -> PlatformKind {
+    let service = || services().find(|(name, _)| *name == key).map_or(PlatformKind::Local, |(_, kind)| kind);
+    config.platforms.get(key).map_or_else(service, |platform| platform.kind)
+}
+
+/// The platforms that use a stored key, or would if it were there.
+pub(crate) fn users_of(config: &Config, name: &str) -> Vec<String> {
+    let uses = |key: &str, platform: &Settings| {
+        let own = platform.kind.is_http()
+            && platform.api_key.is_none()
+            && platform.stored_key.as_deref().unwrap_or(key) == name;
+        own || platform.more_keys.iter().any(|more| more.stored.as_deref() == Some(name))
+    };
+    let configured = config.platforms.iter().filter(|(key, platform)| uses(key, platform)).map(|(key, _)| key.clone());
+    let made = services().map(|(service, _)| service).filter(|service| *service == name);
+    configured.chain(made.filter(|made| !config.platforms.contains_key(*made)).map(str::to_owned)).collect()
 }
 
 /// The lists of prices: those that come with the program, and those that were imported into `prices` of the data
@@ -102,8 +163,22 @@ fn one(key: &str, settings: &Settings, data_dir: &Path, prices: &Arc<Prices>) ->
             let latency = Duration::from_millis(settings.latency_ms.unwrap_or_default());
             Arc::new(Simulator::builder().key(key).latency(latency).build())
         }
+        PlatformKind::Command => command(key, settings)?,
         PlatformKind::Local => local(key, settings, data_dir)?,
     })
+}
+
+/// A program on this machine.
+fn command(key: &str, settings: &Settings) -> anyhow::Result<Arc<dyn Platform>> {
+    let line = settings.command.as_ref().context("it says no command")?;
+    let options = providers::command::Options {
+        arguments: line.arguments.clone(),
+        environment: line.environment(),
+        model: settings.model.clone(),
+        output: line.output(),
+        ..providers::command::Options::new(key, &line.program, &line.directory)
+    };
+    Ok(Arc::new(CommandAgent::new(options)?))
 }
 
 /// How a platform is reached over HTTP; the model only where the service itself is asked.
@@ -119,8 +194,9 @@ fn http(
     let mut options = Options::new(key, base_url);
     options.api_key = settings.api_key.as_ref().map(|key| Secret::new(key.reveal()));
     let more = settings.more_keys.iter();
-    options.more_keys =
-        more.map(|more| ApiKey { secret: Secret::new(more.key.reveal()), weight: more.weight }).collect();
+    options.more_keys = more
+        .filter_map(|more| Some(ApiKey { secret: Secret::new(more.key.as_ref()?.reveal()), weight: more.weight }))
+        .collect();
     options.model = settings.model.clone().or_else(|| model.filter(|_| own).map(str::to_owned));
     options.proxy = settings.proxy.clone();
     options.stream = settings.stream.unwrap_or(true);

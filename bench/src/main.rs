@@ -12,6 +12,7 @@ mod journal;
 mod kurrent;
 mod program;
 mod projections;
+mod providers;
 mod raw;
 mod report;
 mod store;
@@ -48,6 +49,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = Arguments::parse();
     std::fs::create_dir_all(&arguments.data).context("the bench directory cannot be made")?;
     let data = arguments.data.canonicalize()?;
@@ -59,9 +61,12 @@ async fn main() -> anyhow::Result<()> {
         "projections.",
         "engine.",
         "answers.",
+        "providers.",
     ]) {
         let store = Store::start(&data).await?;
         let measured = async {
+            // First, because it looks at the memory of this process.
+            Box::pin(providers::measure(&store, &mut report)).await?;
             journal::measure(&store, &mut report).await?;
             engine::measure(&store, &mut report).await?;
             projections::measure(&store, &mut report).await?;

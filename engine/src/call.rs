@@ -8,8 +8,11 @@ use commands::live::{LiveOutputs, Speech};
 use domain::task::Consumed;
 use domain::{AttemptError, ErrorKind, FinishReason, MAX_VALUE_BYTES, NanoUsd, Reply, TaskId, Usage};
 use futures_util::{FutureExt, StreamExt};
+use providers::redaction::Vault;
 use providers::{Chunk, Failure, FailureKind, Finish, Platform, Request};
 
+use crate::cache::Keeping;
+use crate::guard;
 use crate::traffic::Permit;
 
 /// What is to be sent for an attempt.
@@ -18,6 +21,12 @@ pub(crate) struct Call {
     pub(crate) request: Request,
     pub(crate) timeout: Duration,
     pub(crate) permit: Permit,
+    /// What was masked in the request, and is put back into the answer.
+    pub(crate) vault: Vault,
+    /// How its answer is kept.
+    pub(crate) keeping: Option<Keeping>,
+    /// The kept answer that serves instead of the call.
+    pub(crate) served: Option<Reply>,
 }
 
 /// What became of an attempt.
@@ -45,13 +54,18 @@ impl Call {
     }
 
     async fn ask(self, task: TaskId, attempt: u32, speech: Option<Speech>) -> Settled {
-        let Self { platform, request, timeout, mut permit } = self;
+        let Self { platform, request, timeout, mut permit, vault, keeping, served } = self;
+        if let Some(reply) = served {
+            return Settled { task, attempt, outcome: Ok(reply), consumed: None };
+        }
         permit.turn().await;
-        let answered = tokio::time::timeout(timeout, answer(&*platform, request, speech)).await.unwrap_or_else(|_| {
-            let message = format!("platform `{}` did not answer within {timeout:?}", platform.key());
-            Err(Failure::new(FailureKind::Timeout, message))
-        });
+        let answered =
+            tokio::time::timeout(timeout, answer(&*platform, request, speech, &vault)).await.unwrap_or_else(|_| {
+                let message = format!("platform `{}` did not answer within {timeout:?}", platform.key());
+                Err(Failure::new(FailureKind::Timeout, message))
+            });
         permit.settle(answered.as_ref().map(|reply| reply.limits));
+        let answered = answered.map(|reply| providers::Reply { text: guard::unmask(&vault, reply.text), ..reply });
         let (outcome, consumed) = match answered {
             Ok(reply) if reply.text.len() > MAX_VALUE_BYTES => {
                 let message = format!("the answer has {} bytes; at most {MAX_VALUE_BYTES} are kept", reply.text.len());
@@ -67,6 +81,9 @@ impl Call {
                 (Err(AttemptError { kind: error_kind(kind), message, retry_after }), consumed)
             }
         };
+        if let (Some(keeping), Ok(reply)) = (&keeping, &outcome) {
+            keeping.keep(reply).await;
+        }
         metrics::counter!("hishamos_attempts_total", "platform" => platform.key().to_owned(),
             "outcome" => outcome.as_ref().map_or_else(|error| error.kind.name(), |_| "succeeded"))
         .increment(1);
@@ -74,18 +91,27 @@ impl Call {
     }
 }
 
-/// The whole answer; what is said meanwhile is told to whoever listens.
+/// The whole answer; what is said meanwhile is told to whoever listens, with what was masked put back.
 async fn answer(
     platform: &dyn Platform,
     request: Request,
     speech: Option<Speech>,
+    vault: &Vault,
 ) -> Result<providers::Reply, Failure> {
     let Some(speech) = speech else { return platform.execute(request).await };
     let mut pieces = platform.stream(request).await?;
+    let json = vault.for_json();
+    let mut unmasking = guard::Unmasking::new(vault, &json);
     while let Some(chunk) = pieces.next().await {
-        match chunk? {
-            Chunk::Text(text) => speech.say(&text),
-            Chunk::End(reply) => return Ok(*reply),
+        let (text, reply) = match chunk? {
+            Chunk::Text(text) => (unmasking.push(text), None),
+            Chunk::End(reply) => (unmasking.finish(), Some(*reply)),
+        };
+        if !text.is_empty() {
+            speech.say(&text);
+        }
+        if let Some(reply) = reply {
+            return Ok(reply);
         }
     }
     let message = format!("{}: the answer broke off without an end", platform.key());

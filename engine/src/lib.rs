@@ -10,9 +10,12 @@
 //! replaced is refused; a live run always has a call, a timer or an event to wait for; a slot of a limit is given back
 //! in the append that records the end of its holder.
 
+mod ahead;
+mod cache;
 mod call;
 mod driver;
 mod drivers;
+mod guard;
 mod health;
 mod known;
 mod launch;
@@ -24,5 +27,7 @@ mod traffic;
 pub mod triggers;
 mod way;
 
+pub use cache::{Answer, AnswerKey, Answers, Cache, CacheMode, CachePolicy, MemoryAnswers};
+pub use guard::Redaction;
 pub use health::{LineHealth, SeenFailure};
 pub use service::{Engine, Error, Handle, Options};

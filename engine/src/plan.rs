@@ -6,17 +6,21 @@ use std::time::Duration;
 use commands::SchemaCache;
 use domain::agent::Profile;
 use domain::run::{Activity, Place};
-use domain::task::{Choice, Ending, Order, PassedOver, Prompt, Reserved};
+use domain::task::{Choice, Ending, Kept, Masked, Order, PassedOver, Prompt, Reserved};
 use domain::template::TemplateBody;
 use domain::workflow::TaskWork;
 use domain::{
     Agent, AgentId, AttemptError, ErrorKind, Key, Reply, Run, RunId, Task, TaskCommand, Template, TemplateId, Timestamp,
 };
 use journal::{Executor, ReadError};
+use providers::redaction::Vault;
 use providers::{Message, OutputSchema, Registry, Request};
 use serde_json::Value;
 
+use crate::cache::Cache;
 use crate::call::Call;
+use crate::driver::TENANT;
+use crate::guard::{self, Redaction};
 use crate::traffic::Traffic;
 use crate::way::{Chosen, Most, Next, Way};
 
@@ -27,6 +31,8 @@ pub(crate) struct Planner {
     pub(crate) schemas: SchemaCache,
     pub(crate) platforms: Registry,
     pub(crate) traffic: Traffic,
+    pub(crate) redaction: Arc<Redaction>,
+    pub(crate) cache: Cache,
 }
 
 /// What is next for a task.
@@ -58,13 +64,15 @@ pub(crate) struct Start {
     pub(crate) model: Option<String>,
     pub(crate) request_hash: [u8; 32],
     pub(crate) choice: Choice,
+    pub(crate) masked: Vec<Masked>,
+    pub(crate) kept: Option<Kept>,
 }
 
 impl Start {
     /// The command that records it, with what is set aside for it.
     pub(crate) fn command(self, reserved: Vec<Reserved>) -> TaskCommand {
-        let Self { platform, model, request_hash, choice } = self;
-        TaskCommand::StartAttempt { platform, model, request_hash, choice, reserved }
+        let Self { platform, model, request_hash, choice, masked, kept } = self;
+        TaskCommand::StartAttempt { platform, model, request_hash, choice, reserved, masked, kept }
     }
 }
 
@@ -152,25 +160,49 @@ impl Planner {
         run: &Run,
         place: &Place,
         unaffordable: &[(Key, String)],
+        now: Timestamp,
     ) -> Result<Planned, Unplannable> {
         let parts = run.asks_for_parts(place);
         let (mut way, agent, timeout, holds) = self.way(task, run, parts).await?;
         way.leave_out(unaffordable);
-        let chosen = match way.next(&self.traffic, task) {
-            Next::Call(chosen) => *chosen,
-            Next::Rest { pause, passed_over } => return Ok(Planned::Rest { pause, passed_over }),
-            Next::Nowhere(error) => return Err(Unplannable::Rejected(error)),
-        };
-        let Chosen { key, platform, model, choice, permit, most } = chosen;
-        let mut request = Request { model: model.asked, ..way.into_request() };
-        let named = model.recorded.as_deref().unwrap_or_default();
-        if holds && platform.capabilities(named).schema == Some(true) {
-            request.output = Some(OutputSchema { name: "output".to_owned(), schema: output::schema() });
+        loop {
+            let chosen = match way.next(&self.traffic, task) {
+                Next::Call(chosen) => *chosen,
+                Next::Rest { pause, passed_over } => return Ok(Planned::Rest { pause, passed_over }),
+                Next::Nowhere(error) => return Err(Unplannable::Rejected(error)),
+            };
+            let Chosen { key, platform, model, choice, permit, most } = chosen;
+            let request = way.request();
+            request.model = model.asked;
+            let named = model.recorded.as_deref().unwrap_or_default();
+            let schema = (holds && platform.capabilities(named).schema == Some(true)).then(output::schema);
+            request.output = schema.map(|schema| OutputSchema { name: "output".to_owned(), schema });
+            // Of what was asked for: what leaves may be the same for two people.
+            let request_hash = request.hash();
+            let vault = match self.redaction.between(&agent, &key).map(|redactor| redactor.request(request)) {
+                None => Vault::default(),
+                Some(Ok(vault)) => vault,
+                // Another platform may be one that it may go to.
+                Some(Err(denied)) => {
+                    way.forbid(&key, &denied);
+                    continue;
+                }
+            };
+            let target = (&key, model.recorded.as_deref());
+            let keeping = self.cache.of(run, TENANT, &agent, target, &request_hash, now);
+            // Who asks once more wants another answer than the one that was no good.
+            let served = match &keeping {
+                Some(keeping) if task.attempts().is_empty() => keeping.serve().await,
+                _ => None,
+            };
+            let (served, kept) = served.unzip();
+            // What does not leave was not masked, and costs nothing.
+            let masked = if kept.is_some() { Vec::new() } else { guard::counts(&vault) };
+            let most = if kept.is_some() { Most { tokens: 0, money: Some(0) } } else { most };
+            let start = Start { platform: key, model: model.recorded, request_hash, choice, masked, kept };
+            let call = Call { platform, request: way.into_request(), timeout, permit, vault, keeping, served };
+            return Ok(Planned::Attempt(Box::new(PlannedAttempt { start, call, agent, most })));
         }
-        let (request_hash, model) = (request.hash(), model.recorded);
-        let start = Start { platform: key, model, request_hash, choice };
-        let call = Call { platform, request, timeout, permit };
-        Ok(Planned::Attempt(Box::new(PlannedAttempt { start, call, agent, most })))
     }
 
     /// Whether another platform can take over at once when the running attempt of a task has failed.

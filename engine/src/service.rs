@@ -9,8 +9,11 @@ use providers::router::{BreakerOptions, PaceOptions};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::ahead::Ahead;
+use crate::cache::Cache;
 use crate::driver::Shared;
 use crate::drivers::Drivers;
+use crate::guard::Redaction;
 use crate::health::LineHealth;
 use crate::known::Known;
 use crate::launch::{Launching, Launchpad};
@@ -33,11 +36,15 @@ pub struct Options {
     pub breakers: BreakerOptions,
     /// How much may be under way at a platform.
     pub pace: PaceOptions,
+    /// What is masked before it leaves for a platform.
+    pub redaction: Redaction,
+    /// Which answers are kept and serve again.
+    pub cache: Cache,
 }
 
 impl Default for Options {
     /// 2 s of drain, a checkpoint every 5,000 events, runs put aside when they wait for more than 10 s, others' runs
-    /// taken after 3 s, and what the router takes for platforms.
+    /// taken after 3 s, what the router takes for platforms, nothing masked and no answer kept.
     fn default() -> Self {
         Self {
             drain: Duration::from_secs(2),
@@ -46,6 +53,8 @@ impl Default for Options {
             adopt_after: Duration::from_secs(3),
             breakers: BreakerOptions::default(),
             pace: PaceOptions::default(),
+            redaction: Redaction::default(),
+            cache: Cache::default(),
         }
     }
 }
@@ -145,6 +154,8 @@ impl Engine {
                 schemas: self.commands.schemas().clone(),
                 platforms: self.platforms.clone(),
                 traffic: self.traffic.clone(),
+                redaction: Arc::new(self.options.redaction.clone()),
+                cache: self.options.cache.clone(),
             },
             standing: Standing::default(),
             node,
@@ -152,6 +163,7 @@ impl Engine {
             park_after: self.options.park_after,
             shutdown: shutdown.clone(),
             slots: Arc::new(Mutex::new(())),
+            ahead: Ahead::default(),
         });
         shared.standing.set(&known);
         let (launched, mut launches) = mpsc::unbounded_channel();

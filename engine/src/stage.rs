@@ -18,6 +18,12 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::call::Call;
 
+/// What an append lets go of once it has its place among all others, and how it will leave the purses.
+pub(crate) struct InTurn {
+    pub(crate) guard: OwnedMutexGuard<()>,
+    pub(crate) purses: Vec<(PurseId, Loaded<Purse>)>,
+}
+
 /// A task as a driver knows it.
 #[derive(Clone)]
 pub(crate) struct Slot {
@@ -216,6 +222,22 @@ impl Stage {
     /// Nobody else of this process looks at slots while `guard` is held.
     pub(crate) fn keep(&mut self, guard: OwnedMutexGuard<()>) {
         self.guard = Some(guard);
+    }
+
+    /// Lets go of it as soon as the append has its place among all others, when nothing but purses was looked at: how these will
+    /// be is known already.
+    pub(crate) fn turn(&mut self) -> Option<InTurn> {
+        if !self.slots.is_empty() {
+            return None;
+        }
+        let after = |(id, staged): (&PurseId, &StagedPurse)| {
+            let count = u64::try_from(staged.events.len()).ok()?;
+            let first = staged.loaded.revision.map_or(0, |revision| revision.saturating_add(1));
+            let revision = Some(first.saturating_add(count.checked_sub(1)?));
+            Some((*id, Loaded { revision, ..staged.loaded.clone() }))
+        };
+        let purses = self.purses.iter().filter_map(after).collect();
+        Some(InTurn { guard: self.guard.take()?, purses })
     }
 
     pub(crate) fn has_guard(&self) -> bool {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::agent::Profile;
 use domain::task::{AttemptStatus, Choice, PassedOver, Why};
 use domain::{AttemptError, ErrorKind, Key, Task};
+use providers::redaction::Denied;
 use providers::router::{self, Lack, Needs, Route, SkipReason, Skipped, Step, Target, Tried};
 use providers::{Capabilities, Platform, Registry, Request, Usage};
 
@@ -68,6 +69,8 @@ pub(crate) struct Way {
     bounds: (u64, Option<u64>),
     /// Whether budgets keep it from some of them.
     is_short: bool,
+    /// Whether it holds what may not go to some of them.
+    is_forbidden: bool,
 }
 
 impl Way {
@@ -114,7 +117,7 @@ impl Way {
         let bounds = (needs.input_tokens.saturating_mul(2).saturating_add(16), request.max_tokens.map(u64::from));
         let targets = stops.iter().map(target).collect();
         let route = Route::new(targets, needs, attempts, !profile.fallback_platforms.is_empty());
-        Ok(Self { stops, route, request, tokens, bounds, is_short: false })
+        Ok(Self { stops, route, request, tokens, bounds, is_short: false, is_forbidden: false })
     }
 
     /// Leaves platforms out, for reasons.
@@ -123,6 +126,17 @@ impl Way {
             self.route.leave_out(key.as_str(), reason);
             self.is_short = true;
         }
+    }
+
+    /// Leaves a platform out to which this may not go.
+    pub(crate) fn forbid(&mut self, key: &Key, denied: &Denied) {
+        self.route.leave_out(key.as_str(), &denied.to_string());
+        self.is_forbidden = true;
+    }
+
+    /// What is asked.
+    pub(crate) fn request(&mut self) -> &mut Request {
+        &mut self.request
     }
 
     /// What is asked.
@@ -189,6 +203,8 @@ impl Way {
         let all = |is: fn(&SkipReason) -> bool| skipped.iter().all(|skipped| is(&skipped.why));
         let kind = if self.is_short {
             ErrorKind::BudgetExhausted
+        } else if self.is_forbidden {
+            ErrorKind::InvalidInput
         } else if all(|why| matches!(why, SkipReason::Unusable(_))) {
             ErrorKind::UnknownPlatform
         } else if all(|why| matches!(why, SkipReason::Lacking(Lack::Context { .. }) | SkipReason::Unusable(_))) {

@@ -162,7 +162,11 @@ impl SealBucket {
     async fn put(&self, kept: &Kept) -> Result<(), OutsideError> {
         let mut body = serde_json::to_vec(kept).map_err(|error| self.failed(error.to_string()))?;
         body.push(b'\n');
-        let mut headers = vec![("x-amz-checksum-sha256", STANDARD.encode(Sha256::digest(&body)))];
+        let mut headers = vec![
+            ("x-amz-checksum-sha256", STANDARD.encode(Sha256::digest(&body))),
+            // Some services want to be told what the header above says already.
+            ("x-amz-sdk-checksum-algorithm", "SHA256".to_owned()),
+        ];
         if let Some(lock) = self.lock {
             let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * i64::from(lock.days));
             let until = until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();

@@ -33,7 +33,7 @@ pub use import::{Import, ImportError};
 pub use members::Members;
 pub use memory::MemoryJournal;
 pub use of_run::{OfRun, RunSubscription};
-pub use port::{Journal, Page, ReadError};
+pub use port::{Journal, Page, ReadError, Turn};
 pub use prepare::{MAX_APPEND_BYTES, MAX_APPEND_EVENTS, MAX_PAYLOAD, event_id};
 pub use recorded::{Filter, Hash, Metadata, Position, RecordedEvent};
 pub use snapshot::{MemorySnapshots, Snapshot, SnapshotReport, Snapshots, verify_snapshots};

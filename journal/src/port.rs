@@ -9,6 +9,9 @@ use crate::{Append, AppendError, Appended, Filter, Position, RecordedEvent, Subs
 /// How many events of a stream are read at a time where several streams cannot be read at once.
 const STREAM_PAGE: usize = 1000;
 
+/// What keeps others from asking for an append; dropping it lets them.
+pub type Turn = Box<dyn std::any::Any + Send>;
+
 /// The event store, whatever keeps it.
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
@@ -22,6 +25,17 @@ pub trait Journal: Send + Sync + 'static {
     /// See [`AppendError`]; after any error but [`AppendError::Unclear`], and that conflict, nothing of the append is
     /// recorded.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
+
+    /// The same, and lets go of `turn` as soon as no append that is asked for later is recorded before this one, which may be long
+    /// before it is recorded itself. Whoever then decides upon what it will leave behind meets a conflict should it fail.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    async fn append_in_turn(&self, append: Append, turn: Turn) -> Result<Appended, AppendError> {
+        let done = self.append(append).await;
+        drop(turn);
+        done
+    }
 
     /// Events of one stream with a revision of at least `from`, oldest first, at most `limit`.
     ///

@@ -8,6 +8,7 @@
 //! - Dropping the future of a call, or its stream, ends the work behind it.
 
 pub mod anthropic;
+pub mod command;
 mod failure;
 pub mod gemini;
 pub mod http;
@@ -30,6 +31,7 @@ mod usage;
 pub mod wire;
 
 pub use anthropic::Anthropic;
+pub use command::CommandAgent;
 pub use failure::{Consumed, Failure, FailureKind};
 pub use gemini::Gemini;
 #[cfg(feature = "local-model")]

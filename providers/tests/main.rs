@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod command;
 mod encode;
 mod failures;
 mod golden;

@@ -151,3 +151,24 @@ proptest! {
         prop_assert_eq!(vault.unmask(&masked), text);
     }
 }
+
+#[test]
+fn json_stays_json() {
+    let text = "the password is: password = \"hunter2\\\"!x\" and the key -----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----";
+    let (masked, vault) = Redactor::all().text(text).unwrap();
+    assert!(!masked.contains("MIIE"), "{masked}");
+    let key = masked.split_whitespace().find(|word| word.starts_with("[SECRET_") && masked.ends_with(word)).unwrap();
+    let answer = format!("{{\"key\": \"{key}\", \"unknown\": \"[EMAIL_7]\"}}");
+    assert!(serde_json::from_str::<serde_json::Value>(&vault.unmask(&answer)).is_err(), "a line break within a string");
+    let whole: serde_json::Value = serde_json::from_str(&vault.for_json().unmask(&answer)).unwrap();
+    assert_eq!(whole["key"], "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----");
+    assert_eq!(whole["unknown"], "[EMAIL_7]");
+}
+
+#[test]
+fn kinds_have_names() {
+    for kind in Kind::ALL {
+        assert_eq!(Kind::named(&kind.label().to_ascii_lowercase().replace('_', "-")), Some(kind));
+    }
+    assert_eq!((Kind::named("national-id"), Kind::named("NATIONAL_ID")), (Some(Kind::NationalId), None));
+}

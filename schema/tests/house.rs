@@ -194,6 +194,8 @@ impl House {
                 request_hash: [7; 32],
                 choice: Choice::first(),
                 reserved: vec![],
+                masked: vec![],
+                kept: None,
             },
         )
         .await;

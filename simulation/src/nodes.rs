@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use commands::{Commands, SeededSurroundings};
 use domain::NodeId;
-use engine::{Engine, Options};
+use engine::{Cache, Engine, Options, Redaction};
 use journal::{Checkpoints, Journal, Members};
 use parking_lot::Mutex;
 use providers::router::{BreakerOptions, PaceOptions};
@@ -316,6 +316,8 @@ impl Nodes {
             adopt_after: Duration::from_millis(pick(&[500, 3_000])),
             breakers: BreakerOptions::default(),
             pace: PaceOptions::default(),
+            redaction: Redaction::default(),
+            cache: Cache::default(),
         };
         self.alive.insert(id);
         let (view, views) = watch::channel(Arc::new(self.alive.clone()));

@@ -18,6 +18,7 @@ mod find;
 mod input;
 mod inspect;
 mod journal;
+mod keys;
 mod limit;
 mod output;
 mod platforms;
@@ -314,6 +315,9 @@ enum Command {
     /// See, check and try the AI platforms of the configuration
     #[command(subcommand)]
     Platforms(Platforms),
+    /// Keep the keys of AI platforms encrypted
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// See, compare and import the prices of models
     #[command(subcommand)]
     Prices(Prices),
@@ -597,6 +601,7 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::Platforms(Platforms::Test { key, model }) => {
             platforms::test(&config, terminal, json, &key, model).await
         }
+        Command::Keys(asked) => keys::keys(&config, terminal, json, &asked),
         Command::Prices(Prices::List { model }) => prices::list(&config, terminal, json, model.as_deref()),
         Command::Prices(Prices::Diff { source }) => prices::diff(&config, terminal, json, &source),
         Command::Prices(Prices::Import { source, output }) => {
@@ -631,6 +636,13 @@ fn start_log(config: &Config, serving: bool) -> Result<(), Failure> {
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+/// Asks a person something, where answers do not go.
+fn ask(question: &str) {
+    use std::io::Write;
+    let mut error = std::io::stderr().lock();
+    let _ = write!(error, "{question}").and_then(|()| error.flush());
 }
 
 /// Tells a person what went wrong.

@@ -32,9 +32,9 @@ fn named<'a>(registry: &'a Registry, key: &str) -> Result<&'a Arc<dyn Platform>,
     })
 }
 
-/// What a platform is, by the configuration; the one that is there without being configured is the local model.
+/// What a platform is.
 fn kind(config: &Config, key: &str) -> &'static str {
-    config.platforms.get(key).map_or("local", |platform| platform.kind.name())
+    platforms::kind_of(config, key).name()
 }
 
 /// `hishamos platforms list`.

@@ -13,11 +13,11 @@ use super::{Config, Masked, PlatformKind};
 const FILE: &str = "hishamos.toml";
 
 /// The variables of others that mean the same to us, besides those of [`SERVICES`].
-const FOREIGN: [&str; 1] = ["DATABASE_URL"];
+const FOREIGN: [&str; 2] = ["DATABASE_URL", "REDIS_URL"];
 
 /// The services whose usual variables make a platform: what the variables begin with, what the platform is called, and
 /// the kinds that the key fits, the one to make first.
-const SERVICES: [(&str, &str, &[PlatformKind]); 4] = [
+pub(crate) const SERVICES: [(&str, &str, &[PlatformKind]); 4] = [
     ("OPENAI", "openai", &[PlatformKind::Openai, PlatformKind::OpenaiResponses]),
     ("ANTHROPIC", "anthropic", &[PlatformKind::Anthropic]),
     ("GEMINI", "gemini", &[PlatformKind::Gemini]),
@@ -31,7 +31,7 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 18] = [
+const PARSED: [&str; 23] = [
     "readers",
     "patience_seconds",
     "drain_seconds",
@@ -50,6 +50,11 @@ const PARSED: [&str; 18] = [
     "networks",
     "timeout_seconds",
     "retry_seconds",
+    "mask",
+    "allow",
+    "inside",
+    "max_age_seconds",
+    "megabytes",
 ];
 
 /// What the command line says; it has the last word.
@@ -120,6 +125,9 @@ fn merge(flags: &Flags, usual_file: &Path, environment: &[(String, String)]) -> 
     if let Some(url) = variable("DATABASE_URL") {
         figment = figment.merge(Serialized::default("database_url", url));
     }
+    if let Some(url) = variable("REDIS_URL") {
+        figment = figment.merge(Serialized::default("cache.redis_url", url));
+    }
     for (name, value) in environment {
         if NO_SETTINGS.contains(&&**name) || name == "HISHAMOS_PORT" || value.is_empty() {
             continue;
@@ -181,11 +189,15 @@ fn add_service(
             "platforms.{name} is of another kind, but {service}_API_KEY or {service}_BASE_URL is set; rename the platform"
         )));
     }
-    platform.api_key = platform.api_key.take().or_else(|| key.clone().map(Masked::new));
+    // Who names a stored key has chosen.
+    if platform.stored_key.is_none() {
+        platform.api_key = platform.api_key.take().or_else(|| key.clone().map(Masked::new));
+    }
     platform.base_url = platform.base_url.take().or(url);
     platform.model = platform.model.take().or(model);
     let own = |platform: &&mut super::Platform| {
-        kinds.contains(&platform.kind) && platform.base_url.is_none() && platform.api_key.is_none()
+        let has_key = platform.api_key.is_some() || platform.stored_key.is_some();
+        kinds.contains(&platform.kind) && platform.base_url.is_none() && !has_key
     };
     for platform in config.platforms.values_mut().filter(own) {
         platform.api_key = key.clone().map(Masked::new);
@@ -213,11 +225,23 @@ fn check(config: &Config) -> Result<(), Error> {
                 platform.kind.name()
             )));
         }
+        if platform.kind == PlatformKind::Command && platform.command.is_none() {
+            return Err(Error::Invalid(format!("platforms.{key} is a command, so it needs [platforms.{key}.command]")));
+        }
+        if platform.api_key.is_some() && platform.stored_key.is_some() {
+            return Err(Error::Invalid(format!("platforms.{key} has both an api_key and a stored_key; one is enough")));
+        }
+        if platform.more_keys.iter().any(|more| more.key.is_some() == more.stored.is_some()) {
+            return Err(Error::Invalid(format!("each of platforms.{key}.more_keys has either a key or a stored one")));
+        }
         if key.parse::<domain::Key>().is_err() {
             return Err(Error::Invalid(format!(
                 "platforms.{key}: a key has only lower-case letters, digits and `-`, and begins with a letter"
             )));
         }
+    }
+    if let Err(error) = config.redaction().map(drop).and_then(|()| config.cache.compiled().map(drop)) {
+        return Err(Error::Invalid(error));
     }
     if let Some(url) = &config.journal.url
         && let Err(error) = journal::kurrent::Options::from_url(url.reveal())
@@ -246,6 +270,7 @@ fn check(config: &Config) -> Result<(), Error> {
         ("webhooks.timeout_seconds", config.webhooks.timeout_seconds, 1, 60),
         ("graphql.max_connections", u64::try_from(config.graphql.max_connections).unwrap_or(u64::MAX), 1, 1_000_000),
         ("journal.readers", u64::from(config.journal.readers), 1, 100),
+        ("cache.megabytes", config.cache.megabytes, 1, 65_536),
         ("seals.every_events", config.seals.every_events, 1, 1_000_000),
         ("seals.within_seconds", config.seals.within_seconds, 1, 86_400),
         ("journal.patience_seconds", config.journal.patience_seconds, 1, 3600),

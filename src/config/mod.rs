@@ -3,7 +3,10 @@
 //! Invariants: defaults < file < environment < flags; a key that nobody knows is refused; no secret leaves this module
 //! except to the part that needs it.
 
+mod cache;
+mod command;
 mod load;
+mod redaction;
 mod secret;
 mod webhooks;
 
@@ -15,7 +18,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use load::{Flags, load};
+pub(crate) use cache::Cache;
+pub(crate) use command::CommandLine;
+pub(crate) use load::{Flags, SERVICES, load};
+pub(crate) use redaction::Redaction;
 pub(crate) use secret::{DatabaseUrl, Masked};
 pub(crate) use webhooks::{HookScheme, IncomingHook, Webhooks};
 
@@ -44,6 +50,12 @@ pub(crate) struct Config {
     pub(crate) seals: Seals,
     /// How what is personal is kept.
     pub(crate) privacy: Privacy,
+    /// The encrypted store for the keys of platforms.
+    pub(crate) keys: Keys,
+    /// What is masked before it leaves for a platform.
+    pub(crate) redaction: Redaction,
+    /// Which answers of platforms are kept and serve again.
+    pub(crate) cache: Cache,
     /// The engine.
     pub(crate) engine: Engine,
     /// The REST API.
@@ -73,6 +85,9 @@ impl Default for Config {
             journal: Journal::default(),
             seals: Seals::default(),
             privacy: Privacy::default(),
+            keys: Keys::default(),
+            redaction: Redaction::default(),
+            cache: Cache::default(),
             engine: Engine::default(),
             rest: Rest::default(),
             postgres: Postgres::default(),
@@ -85,6 +100,18 @@ impl Default for Config {
 }
 
 impl Config {
+    /// What is masked, as the engine takes it.
+    ///
+    /// # Errors
+    /// In words, when it has errors.
+    pub(crate) fn redaction(&self) -> Result<engine::Redaction, String> {
+        // The one that is there without being configured is called so.
+        let configured = self.platforms.iter().filter(|(_, platform)| platform.kind == PlatformKind::Local);
+        let local = configured.map(|(key, _)| key.as_str());
+        let made = (!self.platforms.contains_key("local")).then_some("local");
+        self.redaction.compiled(local.chain(made))
+    }
+
     /// Where the master key lies, under which the keys of subjects are wrapped.
     pub(crate) fn privacy_key(&self) -> PathBuf {
         self.privacy.key_file.clone().unwrap_or_else(|| self.data_dir.join("privacy.key"))
@@ -103,6 +130,16 @@ pub(crate) struct Privacy {
     /// The file with the master key; `privacy.key` in the data directory when not given. Made when a first run is about
     /// somebody and it is not there.
     pub(crate) key_file: Option<PathBuf>,
+}
+
+/// The encrypted store for the keys of platforms.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Keys {
+    /// The file with the encrypted keys; `keys.json` in the data directory when not given.
+    pub(crate) file: Option<PathBuf>,
+    /// The file with the master key; `keys.master` in the data directory when not given. Made when a first key is stored.
+    pub(crate) master_key_file: Option<PathBuf>,
 }
 
 /// When the journal is sealed, and with what.
@@ -214,6 +251,8 @@ pub(crate) enum PlatformKind {
     Openrouter,
     /// Ollama on this machine.
     Ollama,
+    /// A program on this machine that works as an agent.
+    Command,
     /// An open-weights model in this process.
     Local,
     /// Asks no model, openly so.
@@ -230,6 +269,7 @@ impl PlatformKind {
             Self::Gemini => "gemini",
             Self::Openrouter => "openrouter",
             Self::Ollama => "ollama",
+            Self::Command => "command",
             Self::Local => "local",
             Self::Simulator => "simulator",
         }
@@ -237,7 +277,7 @@ impl PlatformKind {
 
     /// Whether it is reached over HTTP.
     pub(crate) const fn is_http(self) -> bool {
-        !matches!(self, Self::Local | Self::Simulator)
+        !matches!(self, Self::Command | Self::Local | Self::Simulator)
     }
 }
 
@@ -253,6 +293,9 @@ pub(crate) struct Platform {
     /// Over HTTP: the key; servers of one's own often need none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) api_key: Option<Masked>,
+    /// Over HTTP: the name of the stored key to use; that of the platform itself when not given, if there is such a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stored_key: Option<String>,
     /// Over HTTP: further keys, among which calls are spread.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) more_keys: Vec<MoreKey>,
@@ -271,6 +314,9 @@ pub(crate) struct Platform {
     /// local: the GGUF file; the newest in `models` of the data directory when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<PathBuf>,
+    /// command: what is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) command: Option<CommandLine>,
     /// simulator: how long it waits before each answer, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) latency_ms: Option<u64>,
@@ -281,7 +327,11 @@ pub(crate) struct Platform {
 #[serde(deny_unknown_fields)]
 pub(crate) struct MoreKey {
     /// The key.
-    pub(crate) key: Masked,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<Masked>,
+    /// The name of a stored key instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stored: Option<String>,
     /// How many calls it takes for each one of `api_key`; 0 keeps it for when all others rest.
     #[serde(default = "one")]
     pub(crate) weight: u32,
@@ -298,12 +348,14 @@ impl Platform {
             kind,
             base_url: None,
             api_key: None,
+            stored_key: None,
             more_keys: Vec::new(),
             model: None,
             proxy: None,
             certificates: None,
             stream: None,
             path: None,
+            command: None,
             latency_ms: None,
         }
     }
@@ -313,6 +365,7 @@ impl Platform {
         let http = [
             ("base_url", self.base_url.is_some()),
             ("api_key", self.api_key.is_some()),
+            ("stored_key", self.stored_key.is_some()),
             ("more_keys", !self.more_keys.is_empty()),
             ("proxy", self.proxy.is_some()),
             ("certificates", self.certificates.is_some()),
@@ -323,6 +376,7 @@ impl Platform {
             .find_map(|(name, is_set)| (is_set && !self.kind.is_http()).then_some(name))
             .or_else(|| (self.kind == PlatformKind::Simulator && self.model.is_some()).then_some("model"))
             .or_else(|| set(PlatformKind::Local, "path", self.path.is_some()))
+            .or_else(|| set(PlatformKind::Command, "command", self.command.is_some()))
             .or_else(|| set(PlatformKind::Simulator, "latency_ms", self.latency_ms.is_some()))
     }
 }

@@ -1,10 +1,8 @@
 //! A platform that speaks OpenAI's protocol, over real HTTP.
 
-use std::path::Path;
-
 use testkit::openai::{Behaviour, OpenAiServer};
 
-use crate::program::Home;
+use crate::program::{Home, anywhere};
 
 const KEY: &str = "sk-e2e-5ec2e7-never-written-down";
 
@@ -33,17 +31,4 @@ fn a_configured_url_is_used_instead_and_its_trouble_passes() {
     }
     assert!(!out.contains(KEY) && !err.contains(KEY), "the key is shown");
     assert!(!anywhere(&home.data(), KEY.as_bytes()), "the key is on the disk");
-}
-
-/// Whether any file below a directory holds these bytes.
-fn anywhere(directory: &Path, wanted: &[u8]) -> bool {
-    std::fs::read_dir(directory).unwrap().any(|entry| {
-        let entry = entry.unwrap();
-        let kind = entry.file_type().unwrap();
-        if kind.is_dir() {
-            anywhere(&entry.path(), wanted)
-        } else {
-            kind.is_file() && std::fs::read(entry.path()).unwrap().windows(wanted.len()).any(|window| window == wanted)
-        }
-    })
 }

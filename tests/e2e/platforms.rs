@@ -68,3 +68,24 @@ fn prices_are_listed_compared_and_imported() {
     let refused = home.run(&["prices", "diff", "bad.json", "--json"]).expect(2).json();
     assert_eq!(refused["error"]["code"], json!("PRICES_INVALID"));
 }
+
+#[test]
+fn a_program_may_be_the_one_that_works() {
+    let home = Home::new();
+    home.write(
+        "hishamos.toml",
+        "default_platforms = [\"echo\"]\n[platforms.echo]\nkind = \"command\"\n\
+         [platforms.echo.command]\nprogram = \"/bin/cat\"\ndirectory = \".\"\n",
+    );
+    let listed = home.run(&["platforms", "list", "--json"]).expect(0).json();
+    assert_eq!((&listed["platforms"][0]["key"], &listed["platforms"][0]["kind"]), (&json!("echo"), &json!("command")));
+    let watched = home.run(&["run", "welcome", "--input", "file=@README.md", "--watch"]).expect(0);
+    assert!(watched.out().contains("Pack by noon.") && !watched.out().contains("[simulated]"), "{}", watched.all());
+    let succeeded = home.run(&["audit", "log", "--type", "task.attempt_succeeded", "--json"]).expect(0).out();
+    let first: serde_json::Value = serde_json::from_str(succeeded.lines().next().unwrap()).unwrap();
+    assert_eq!(first["data"]["reply"]["cost"], json!(null), "unknown is not nothing: {first}");
+
+    home.write("hishamos.toml", "[platforms.x]\nkind = \"command\"\n");
+    let refused = home.run(&["platforms", "list"]).expect(2);
+    assert!(refused.err().contains("[platforms.x.command]"), "{}", refused.all());
+}

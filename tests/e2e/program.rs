@@ -50,6 +50,7 @@ impl Home {
                 .iter()
                 .any(|ours| name.starts_with(ours))
                 || name == "DATABASE_URL"
+                || name == "REDIS_URL"
             {
                 command.env_remove(name);
             }
@@ -171,6 +172,19 @@ pub(crate) fn until_shown_ended(mut list: impl FnMut() -> Value) {
         let status = runs["nodes"].as_array()?.last()?["status"].as_str()?;
         ["COMPLETED", "FAILED", "CANCELLED"].contains(&status).then_some(())
     });
+}
+
+/// Whether any file below a directory holds these bytes.
+pub(crate) fn anywhere(directory: &Path, wanted: &[u8]) -> bool {
+    std::fs::read_dir(directory).unwrap().any(|entry| {
+        let entry = entry.unwrap();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            anywhere(&entry.path(), wanted)
+        } else {
+            kind.is_file() && std::fs::read(entry.path()).unwrap().windows(wanted.len()).any(|window| window == wanted)
+        }
+    })
 }
 
 /// Asks again until the answer is there.

@@ -12,6 +12,8 @@ use serde_json::json;
 
 /// Ten steps, one after the other.
 pub(crate) const SEQ10: &str = "seq10";
+/// One step.
+pub(crate) const ONE: &str = "one";
 /// Forty steps, one after the other.
 pub(super) const FLOW40: &str = "flow40";
 /// A hundred steps at the same time.
@@ -39,6 +41,7 @@ pub(super) async fn register(commands: &Commands) -> anyhow::Result<()> {
     let wait = |wait: Wait| -> anyhow::Result<Vec<Step>> { Ok(vec![step("wait".parse()?, vec![], Work::Wait(wait))]) };
     let flows = [
         (SEQ10, chain(10)?),
+        (ONE, chain(1)?),
         (FLOW40, chain(40)?),
         (FAN100, fan(100)?),
         (LONG, lists(LISTS)?),

@@ -8,10 +8,11 @@ use std::time::Duration;
 use ::engine::{Engine, Handle, Options};
 use anyhow::Context;
 use commands::{Commands, Request, StartRun};
+use domain::budget::{BudgetScope, BudgetSettings, Unit, Window};
 use domain::{Actor, NodeId, RunId};
 use journal::postgres::{Membership, PostgresCheckpoints};
 use journal::{Filter, Journal, Position};
-use providers::{Registry, Simulator};
+use providers::{Platform, Registry, Simulator};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -36,11 +37,11 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn open(database: &Database) -> anyhow::Result<Self> {
-        Self::with(database, Simulator::builder().build()).await
+        Self::with(database, Arc::new(Simulator::builder().build())).await
     }
 
-    /// A house over a simulator of the caller's choice.
-    pub(super) async fn with(database: &Database, simulator: Simulator) -> anyhow::Result<Self> {
+    /// A house over a platform of the caller's choice.
+    pub(crate) async fn with(database: &Database, platform: Arc<dyn Platform>) -> anyhow::Result<Self> {
         let open = database.open().await?;
         let journal: Arc<dyn Journal> = Arc::new(open.journal.clone());
         let commands = Commands::new(Arc::clone(&journal));
@@ -55,7 +56,7 @@ impl House {
         let options = journal::postgres::Options::from_url(&database.url)?;
         let (membership, members) = Membership::join(&options, NodeId::from_uuid(Uuid::now_v7())).await?;
         running.spawn(membership.run(shutdown.clone()));
-        let registry = Registry::new(vec![Arc::new(simulator)], &[])?;
+        let registry = Registry::new(vec![platform], &[])?;
         let checkpoints = Arc::new(PostgresCheckpoints::new(database.pool.clone()));
         let (work, engine) = Engine::new(Options::default(), commands.clone(), registry, checkpoints, members);
         let stop = shutdown.clone();
@@ -71,6 +72,28 @@ impl House {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Ok(house)
+    }
+
+    /// Budgets that count every attempt: of the organisation, in tokens, and of the department, in money.
+    pub(crate) async fn set_budgets(&self) -> anyhow::Result<()> {
+        let budgets = [
+            ("all", BudgetScope::Organisation, Unit::Tokens, None),
+            ("bench", BudgetScope::Department("bench".to_owned()), Unit::Money, Some(1_000)),
+        ];
+        for (key, scope, unit, unpriced) in budgets {
+            let settings = BudgetSettings {
+                key: key.parse()?,
+                description: String::new(),
+                scope,
+                unit,
+                limit: u64::MAX / 4,
+                window: Window::Month,
+                warn_milli: Some(800),
+                unpriced,
+            };
+            self.commands.set_budget(Request::by(Actor::system("bench")), settings).await?;
+        }
+        Ok(())
     }
 
     /// Starts a run and waits until its end is recorded.

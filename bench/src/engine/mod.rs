@@ -17,7 +17,7 @@ use crate::report::{Report, per_second, quantile_ms};
 use crate::store::Store;
 use crate::{cpu, raw};
 
-pub(crate) use flows::{DAY, LONG, SEQ10};
+pub(crate) use flows::{DAY, LONG, ONE, SEQ10};
 pub(crate) use house::House;
 
 const STEPS: usize = 10;
@@ -246,7 +246,7 @@ async fn takeover(store: &Store, report: &mut Report) -> anyhow::Result<()> {
     for _ in 0..report.rounds(50).clamp(1, 5) {
         let database = store.database("engine_takeover").await?;
         let hanging = || Simulator::builder().script(|_, _| Behaviour::Hang).build();
-        let dying = House::with(&database, hanging()).await?;
+        let dying = House::with(&database, Arc::new(hanging())).await?;
         let heir = House::open(&database).await?;
         let runs = dying.start_all(flows::SEQ10, vec![json!({ "text": "hello" }); 40], 40).await?;
         let head = dying.open.journal.head().await?;

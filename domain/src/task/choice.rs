@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Unit;
-use crate::{ErrorKind, Key, NanoUsd, PurseId, Usage};
+use crate::{ErrorKind, Key, NanoUsd, PurseId, Timestamp, Usage};
 
 /// Why an attempt goes to its platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,26 @@ pub struct Reserved {
     pub unit: Unit,
     /// How much.
     pub amount: u64,
+}
+
+/// What was masked in a request before it left for its platform: how much of what, and never what it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Masked {
+    /// The name in the placeholders, such as `EMAIL`.
+    pub kind: String,
+    /// How often.
+    pub count: u32,
+}
+
+/// An answer that was given before to the same request and serves again, so that the platform is not called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// What it had used then, which is saved now.
+    pub usage: Usage,
+    /// What it had cost then; `None` means unknown.
+    pub cost: Option<NanoUsd>,
 }
 
 /// A platform that was not asked.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::choice::{Choice, Consumed, PassedOver, Reserved};
+use super::choice::{Choice, Consumed, Kept, Masked, PassedOver, Reserved};
 use super::output::{Output, Quality};
 use crate::run::SlotsNeed;
 use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
@@ -76,6 +76,10 @@ pub enum TaskCommand {
         choice: Choice,
         /// What is set aside for it, in the same append.
         reserved: Vec<Reserved>,
+        /// What was masked in the request.
+        masked: Vec<Masked>,
+        /// The kept answer that serves instead of a call.
+        kept: Option<Kept>,
     },
     /// Whoever could be asked rests: the next attempt waits until one of them may be asked again.
     Postpone {

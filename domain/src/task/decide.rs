@@ -90,11 +90,20 @@ pub(super) fn decide(state: &Task, command: TaskCommand) -> Result<Vec<TaskEvent
             let later = |at: Option<Timestamp>| at.map(|at| at.plus(by));
             Ok(vec![TaskEvent::Deferred { retry_at: later(retry_at), start_by: later(start_by) }])
         }
-        TaskCommand::StartAttempt { platform, model, request_hash, choice, reserved } => match status {
+        TaskCommand::StartAttempt { platform, model, request_hash, choice, reserved, masked, kept } => match status {
             TaskStatus::Assigned | TaskStatus::Waiting => {
                 let attempt = attempts(state) + 1;
                 let choice = Some(choice);
-                Ok(vec![TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved }])
+                Ok(vec![TaskEvent::AttemptStarted {
+                    attempt,
+                    platform,
+                    model,
+                    request_hash,
+                    choice,
+                    reserved,
+                    masked,
+                    kept,
+                }])
             }
             _ => wrong("attempted"),
         },

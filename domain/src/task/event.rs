@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::choice::{Choice, Consumed, PassedOver, Reserved};
+use super::choice::{Choice, Consumed, Kept, Masked, PassedOver, Reserved};
 use super::output::{Output, Quality};
 use crate::run::SlotsNeed;
 use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
@@ -62,6 +62,10 @@ pub enum TaskEvent {
         choice: Option<Choice>,
         /// What is set aside for it until it ends.
         reserved: Vec<Reserved>,
+        /// What was masked in the request.
+        masked: Vec<Masked>,
+        /// The kept answer that serves instead of a call.
+        kept: Option<Kept>,
     },
     /// Whoever could be asked rests, so the next attempt waits.
     Postponed {

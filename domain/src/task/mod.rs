@@ -9,7 +9,7 @@ mod output;
 mod prompt;
 mod state;
 
-pub use choice::{Choice, Consumed, PassedOver, Reserved, Why};
+pub use choice::{Choice, Consumed, Kept, Masked, PassedOver, Reserved, Why};
 pub use command::{Ending, Pacing, TaskCommand};
 pub use decide::TaskRefusal;
 pub use event::TaskEvent;

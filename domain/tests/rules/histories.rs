@@ -51,7 +51,7 @@ fn command() -> impl Strategy<Value = TaskCommand> {
             model: None,
             request_hash: [0; 32],
             choice: Choice::first(),
-        reserved: vec![],
+        reserved: vec![], masked: vec![], kept: None,
         }),
         1 => (any::<i64>(), error()).prop_map(|(until, error)| TaskCommand::Postpone {
             until: Timestamp::from_micros(until),

@@ -68,6 +68,8 @@ pub(crate) fn start_at(platform: &str) -> TaskCommand {
         request_hash: [7; 32],
         choice: Choice::first(),
         reserved: vec![],
+        masked: vec![],
+        kept: None,
     }
 }
 
@@ -79,6 +81,8 @@ pub(crate) fn started(attempt: u32) -> TaskEvent {
         request_hash: [7; 32],
         choice: Some(Choice::first()),
         reserved: vec![],
+        masked: vec![],
+        kept: None,
     }
 }
 

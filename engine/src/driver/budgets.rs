@@ -120,13 +120,17 @@ impl Driver {
         Ok(above)
     }
 
-    /// Takes a purse into the stage as this process last saw it. Decisions on what is out of date meet a conflict.
+    /// Takes a purse into the stage as this process last saw it, or is about to leave it. Decisions on what is out of date meet a conflict.
     async fn look_at_purse(&self, stage: &mut Stage, id: PurseId) -> Result<(), Stop> {
         if !stage.has_guard() {
             stage.keep(Arc::clone(&self.shared.slots).lock_owned().await);
         }
         if stage.purse(id).is_none() {
-            stage.put_purse(id, self.executor().load_cached::<Purse>(id.into()).await?);
+            let known = match self.shared.ahead.purse(id) {
+                Some(ahead) => ahead,
+                None => self.executor().load_cached::<Purse>(id.into()).await?,
+            };
+            stage.put_purse(id, known);
         }
         Ok(())
     }
@@ -134,6 +138,8 @@ impl Driver {
     /// The same as it is, unless something was decided on it already.
     async fn look_again_at_purse(&self, stage: &mut Stage, id: PurseId) -> Result<(), Stop> {
         if stage.purse_is_untouched(id) {
+            // Nothing more sets out while others are kept from looking at purses, which they are.
+            self.shared.ahead.settled().await;
             stage.put_purse(id, self.executor().load::<Purse>(id.into()).await?);
         }
         Ok(())

@@ -25,6 +25,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::ahead::Ahead;
 use crate::call::Settled;
 use crate::plan::Planner;
 use crate::stage::Slot;
@@ -33,6 +34,9 @@ use crate::standing::Standing;
 pub(crate) use turn::Ready;
 
 use remains::Remains;
+
+/// The one tenant that there is.
+pub(crate) const TENANT: &str = "default";
 
 /// What the drivers of one engine share.
 pub(crate) struct Shared {
@@ -46,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) shutdown: CancellationToken,
     /// Whoever looks at slots holds this until what it decided is recorded.
     pub(crate) slots: Arc<Mutex<()>>,
+    /// Purses as appends under way will leave them.
+    pub(crate) ahead: Ahead,
 }
 
 /// Tells a driver that something happened that it did not do itself.
@@ -393,7 +399,7 @@ impl Driver {
             command: CommandId::from_uuid(surroundings.new_id()),
             at: surroundings.now(),
             actor: Actor::system("engine"),
-            tenant: "default".to_owned(),
+            tenant: TENANT.to_owned(),
             correlation: self.thread.correlation,
             causation: self.thread.cause,
             subject: self.run.state.subject(),

@@ -177,7 +177,8 @@ impl Driver {
             if task.answer().is_some() && !may_better(&task) {
                 return self.make_do(stage, id, slot, now).await;
             }
-            let planned = match self.shared.planner.attempt(&task, stage.run(), &slot.place, &unaffordable).await {
+            let planner = &self.shared.planner;
+            let planned = match planner.attempt(&task, stage.run(), &slot.place, &unaffordable, now).await {
                 Ok(Planned::Attempt(planned)) => *planned,
                 // A better answer is not worth waiting for, nor does the task fail without it.
                 Ok(Planned::Rest { .. }) | Err(Unplannable::Rejected(_)) if task.answer().is_some() => {

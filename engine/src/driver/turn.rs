@@ -10,8 +10,9 @@ use journal::{Append, AppendError, Appended, Context, Loaded};
 use tokio::sync::mpsc;
 
 use super::{Driver, End, Look, Shared, Stop, Thread, late};
+use crate::ahead::UnderWay;
 use crate::call::Settled;
-use crate::stage::Stage;
+use crate::stage::{InTurn, Stage};
 
 /// What an append is made for.
 #[derive(Clone, Copy)]
@@ -53,15 +54,27 @@ impl Driver {
         }
     }
 
-    async fn append(&mut self, append: Append, stage: Stage) -> Result<Recorded, Stop> {
+    /// Hands an append in. Whoever waits to look at purses goes on as soon as it has its place.
+    async fn hand_in(&self, append: Append, stage: &mut Stage) -> Result<(Appended, Option<UnderWay>), AppendError> {
+        let Some(InTurn { guard, purses }) = stage.turn() else {
+            return Ok((self.journal().append(append).await?, None));
+        };
+        let under_way = self.shared.ahead.set_out(purses);
+        // When it fails, nothing is under way any more before anything else is done: others wait for that.
+        let appended = self.journal().append_in_turn(append, Box::new(guard)).await?;
+        Ok((appended, Some(under_way)))
+    }
+
+    async fn append(&mut self, append: Append, mut stage: Stage) -> Result<Recorded, Stop> {
         let command = append.context.command;
         let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
         let first = append.streams.first().map(|first| first.stream);
-        match self.journal().append(append).await {
-            Ok(appended) => {
+        match self.hand_in(append, &mut stage).await {
+            Ok((appended, under_way)) => {
                 let last = u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX);
                 self.thread.cause = Some(journal::event_id(command, last));
                 self.adopt(stage, &appended);
+                under_way.into_iter().for_each(UnderWay::recorded);
                 Ok(Recorded::Yes)
             }
             Err(AppendError::Conflict { stream, .. }) => {
@@ -271,14 +284,14 @@ impl Driver {
         let mut driver = Self::new(Arc::clone(shared), start.id, Loaded::default(), receiver, thread);
         let run = StreamId::from(start.id);
         let command = context.command;
-        let (stage, events, appended) = loop {
+        let (stage, events, (appended, under_way)) = loop {
             let mut stage = Stage::new(start.id, &driver.run);
             // A run of no state can always start.
             late(stage.decide_run(RunCommand::Start(start.clone())));
             driver.go(&[], &mut stage).await.map_err(unstarted)?;
             let append = stage.append(context.clone(), remember);
             let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
-            match driver.journal().append(append).await {
+            match driver.hand_in(append, &mut stage).await {
                 // Others were faster at slots that the run needs.
                 Err(AppendError::Conflict { stream, .. })
                     if stream != run && driver.read_again(stream).await.is_ok() =>
@@ -294,6 +307,7 @@ impl Driver {
         let last = u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX);
         driver.thread.cause = Some(journal::event_id(command, last));
         driver.adopt(stage, &appended);
+        under_way.into_iter().for_each(UnderWay::recorded);
         Ok((appended, Some((driver, looks))))
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::world::{Called, World, edit, me, step, workflow, working};
 
 /// What a call may cost at most on [`Dear`], and what it does cost.
-const MOST: u64 = 100;
+pub(crate) const MOST: u64 = 100;
 pub(crate) const COST: u64 = 40;
 
 /// A simulator whose calls cost something, and which answers once it may.
@@ -79,6 +79,11 @@ pub(crate) fn dear(platform: Simulator) -> Arc<dyn Platform> {
     Arc::new(Dear(platform, open()))
 }
 
+/// The same, which answers once the gate is open.
+pub(crate) fn gated(platform: Simulator, gate: watch::Receiver<bool>) -> Arc<dyn Platform> {
+    Arc::new(Dear(platform, gate))
+}
+
 /// A gate that is open from the start.
 fn open() -> watch::Receiver<bool> {
     let (sender, gate) = watch::channel(true);
@@ -97,7 +102,7 @@ async fn world(platforms: Vec<Arc<dyn Platform>>, budgets: Vec<BudgetSettings>) 
     world
 }
 
-async fn start(world: &World) -> RunId {
+pub(crate) async fn start(world: &World) -> RunId {
     world.start_again(&"flow".parse().unwrap(), json!({})).await
 }
 

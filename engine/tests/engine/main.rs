@@ -7,7 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod ahead;
 mod budgets;
+mod cache;
 mod compat;
 mod control;
 mod failover;
@@ -15,6 +17,7 @@ mod flow;
 mod found;
 mod kinds;
 mod output;
+mod redaction;
 mod resume;
 mod retries;
 mod steering;

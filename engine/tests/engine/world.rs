@@ -9,7 +9,7 @@ use domain::agent::Profile;
 use domain::template::TemplateBody;
 use domain::workflow::{TaskWork, Work};
 use domain::{Actor, Definition, Event, NodeId, RetryPolicy, Run, RunId, Step, StepName};
-use engine::{Engine, Options};
+use engine::{Cache, Engine, Options, Redaction};
 use journal::{Checkpoints, Filter, Journal, Members, MemoryCheckpoints, MemoryJournal, Position};
 use providers::router::BreakerOptions;
 use providers::{Platform, Registry, Simulator};
@@ -166,6 +166,18 @@ impl World {
 
     pub(crate) fn start_engine_on(&mut self, platforms: Vec<Arc<dyn Platform>>, breakers: BreakerOptions) {
         let options = Options { drain: Duration::ZERO, breakers, ..Options::default() };
+        self.engine_over(Commands::new(Arc::clone(&self.journal)), platforms, options);
+    }
+
+    /// The same, with something masked on the way out.
+    pub(crate) fn start_engine_guarded(&mut self, platforms: Vec<Arc<dyn Platform>>, redaction: Redaction) {
+        let options = Options { drain: Duration::ZERO, redaction, ..Options::default() };
+        self.engine_over(Commands::new(Arc::clone(&self.journal)), platforms, options);
+    }
+
+    /// The same, with answers that are kept.
+    pub(crate) fn start_engine_keeping(&mut self, platforms: Vec<Arc<dyn Platform>>, cache: Cache) {
+        let options = Options { drain: Duration::ZERO, cache, ..Options::default() };
         self.engine_over(Commands::new(Arc::clone(&self.journal)), platforms, options);
     }
 

@@ -57,17 +57,19 @@ fn keys() -> BucketKeys {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bucket_keeps_every_statement_locked_and_goes_on_where_it_was() {
     let s3 = Peer::moto().await;
+    let place = || SealBucket::new(options(&s3.url, "/seals/", Some(Lock { compliance: true, days: 30 })), keys());
+    let place_now = place().unwrap();
     let credentials = Credentials::new("testing", "s3cr3t-key");
     let bucket = Bucket::new(s3.url.parse().unwrap(), UrlStyle::Path, "archive", "us-east-1").unwrap();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut create = bucket.create_bucket(&credentials);
     create.headers_mut().insert("x-amz-bucket-object-lock-enabled", "true");
-    let create = client.put(create.sign(VALID)).header("x-amz-bucket-object-lock-enabled", "true");
-    assert!(create.send().await.unwrap().status().is_success());
+    let create =
+        client.put(create.sign(VALID)).header("x-amz-bucket-object-lock-enabled", "true").header("content-length", 0);
+    let created = create.send().await.unwrap();
+    assert!(created.status().is_success(), "{}", created.text().await.unwrap());
 
     let kept = sealed(20).await;
-    let place = || SealBucket::new(options(&s3.url, "/seals/", Some(Lock { compliance: true, days: 30 })), keys());
-    let place_now = place().unwrap();
     assert_eq!(place_now.next().await.unwrap(), 0);
     for known in 1..=kept.len() {
         place_now.keep(&kept[known - 1..known]).await.unwrap();

@@ -35,7 +35,8 @@ use uuid::Uuid;
 
 use crate::chain::Entry;
 use crate::{
-    Append, AppendError, Appended, Filter, Journal, Page, Position, ReadError, RecordedEvent, Subscription, prepare,
+    Append, AppendError, Appended, Filter, Journal, Page, Position, ReadError, RecordedEvent, Subscription, Turn,
+    prepare,
 };
 use feed::Feed;
 use listener::Listener;
@@ -134,9 +135,9 @@ async fn end_of(pool: &PgPool) -> Result<Position, OpenError> {
     if head == last { Ok(head) } else { Err(OpenError::HeadMismatch { head, last }) }
 }
 
-#[async_trait]
-impl Journal for PostgresJournal {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+impl PostgresJournal {
+    /// Hands an append to the one who writes; from then on its place among all others is fixed.
+    async fn put(&self, append: Append, turn: Option<Turn>) -> Result<Appended, AppendError> {
         let since = Instant::now();
         let prepared = prepare::prepare(append)?;
         let kib = u32::try_from(prepared.bytes / 1024 + 1).unwrap_or(u32::MAX).min(self.share_kib);
@@ -144,7 +145,19 @@ impl Journal for PostgresJournal {
         let (answer, answered) = oneshot::channel();
         let job = Job { prepared, answer, since, _share: share };
         self.queue.send(job).await.map_err(|_| AppendError::Closed)?;
+        drop(turn);
         answered.await.unwrap_or(Err(AppendError::Unclear))
+    }
+}
+
+#[async_trait]
+impl Journal for PostgresJournal {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.put(append, None).await
+    }
+
+    async fn append_in_turn(&self, append: Append, turn: Turn) -> Result<Appended, AppendError> {
+        self.put(append, Some(turn)).await
     }
 
     async fn read_stream(

@@ -11,7 +11,7 @@ use crate::chain::Entry;
 use crate::subscription::Follow;
 use crate::wire::{self, Keeping};
 use crate::{
-    Append, AppendError, Appended, Batch, Filter, Journal, Page, Position, ReadError, RecordedEvent, Subscription,
+    Append, AppendError, Appended, Batch, Filter, Journal, Page, Position, ReadError, RecordedEvent, Subscription, Turn,
 };
 
 /// How long a key stays in memory before it is asked for again, so that a destroyed one is soon unknown everywhere.
@@ -71,11 +71,9 @@ impl PrivateJournal {
     pub fn new(inner: Arc<dyn Journal>, subjects: Arc<dyn Subjects>) -> Self {
         Self { inner, ring: Arc::new(Ring { subjects, keys: Mutex::default() }) }
     }
-}
 
-#[async_trait]
-impl Journal for PrivateJournal {
-    async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
+    /// Gives an append that is about somebody their key.
+    async fn seal(&self, append: &mut Append) -> Result<(), AppendError> {
         if let Some(subject) = append.context.subject {
             let key = self.ring.key(subject).await.map_err(|error| AppendError::Unavailable(Box::new(error)))?;
             append.context.keeping = Some(key.map_or(Keeping::Erased, Keeping::Sealed));
@@ -84,7 +82,20 @@ impl Journal for PrivateJournal {
         for stream in append.streams.iter().filter(|part| part.stream.category == Category::Subject) {
             self.ring.keys.lock().remove(&SubjectId::from_uuid(stream.stream.id));
         }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Journal for PrivateJournal {
+    async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
+        self.seal(&mut append).await?;
         self.inner.append(append).await
+    }
+
+    async fn append_in_turn(&self, mut append: Append, turn: Turn) -> Result<Appended, AppendError> {
+        self.seal(&mut append).await?;
+        self.inner.append_in_turn(append, turn).await
     }
 
     async fn read_stream(

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use domain::SubjectId;
 
 pub use self::journal::PrivateJournal;
-pub use self::master::{MasterError, MasterKey};
+pub use self::master::{MasterError, MasterKey, Purpose};
 pub use self::postgres::PostgresSubjects;
 pub use crate::wire::SubjectKey;
 

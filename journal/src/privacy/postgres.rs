@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{KnownSubject, MasterKey, SubjectKey, Subjects, SubjectsError};
+use super::{KnownSubject, MasterKey, Purpose, SubjectKey, Subjects, SubjectsError};
 
 /// Keeps the list of subjects in PostgreSQL, their keys wrapped under the master key, which is read from its file when it is
 /// needed first.
@@ -30,7 +30,7 @@ impl PostgresSubjects {
         if let Some(master) = &*known {
             return Ok(master.clone());
         }
-        let master = MasterKey::of_file(&self.file)?;
+        let master = MasterKey::of_file(Purpose::PRIVACY, &self.file)?;
         *known = Some(master.clone());
         Ok(master)
     }

@@ -73,7 +73,7 @@ pub const PLAIN: &[(&str, &[&str])] = &[
     ("run.failed", &["step"]),
     ("task.created", &["step"]),
     ("task.queued", &["slots"]),
-    ("task.attempt_started", &["platform", "model", "choice", "reserved"]),
+    ("task.attempt_started", &["platform", "model", "choice", "reserved", "masked", "kept"]),
     ("task.postponed", &["passed_over"]),
     ("task.attempt_failed", &["consumed"]),
     ("task.completed", &["quality"]),

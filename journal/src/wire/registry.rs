@@ -123,7 +123,9 @@ registry! {
     "task.created" { 1 => task::CreatedV1<'_>, 2 => task::CreatedV2<'_> }
     "task.assigned" { 1 => task::AssignedV1<'_> }
     "task.queued" { 1 => task::QueuedV1<'_> }
-    "task.attempt_started" { 1 => task::AttemptStartedV1<'_>, 2 => task::AttemptStartedV2<'_> }
+    "task.attempt_started" {
+        1 => task::AttemptStartedV1<'_>, 2 => task::AttemptStartedV2<'_>, 3 => task::AttemptStartedV3<'_>
+    }
     "task.postponed" { 1 => task::PostponedV1<'_> }
     "task.attempt_succeeded" { 1 => task::AttemptSucceededV1<'_> }
     "task.attempt_failed" {

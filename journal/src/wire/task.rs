@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::task::{Choice, Consumed, PassedOver, Reserved, Why};
+use domain::task::{Choice, Consumed, Kept, Masked, PassedOver, Reserved, Why};
 use domain::{AgentId, Event, NanoUsd, PurseId, RunId, StepName, TaskEvent, TemplateId, Timestamp};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -96,6 +96,44 @@ pub(super) struct AttemptStartedV2<'a> {
     #[serde(borrow)]
     choice: Option<ChoiceV1<'a>>,
     reserved: Vec<ReservedV1>,
+}
+
+/// Says what was masked, and whether a kept answer serves.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptStartedV3<'a> {
+    attempt: u32,
+    platform: &'a str,
+    #[serde(borrow)]
+    model: Option<&'a str>,
+    request_hash: [u8; 32],
+    #[serde(borrow)]
+    choice: Option<ChoiceV1<'a>>,
+    reserved: Vec<ReservedV1>,
+    #[serde(borrow)]
+    masked: Vec<MaskedV1<'a>>,
+    kept: Option<KeptV1>,
+}
+
+/// An answer that was given before.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+struct KeptV1 {
+    at_micros: i64,
+    usage: UsageV1,
+    cost_nano_usd: Option<i64>,
+}
+
+/// How much of what was masked.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+struct MaskedV1<'a> {
+    kind: &'a str,
+    count: u32,
+}
+
+impl<'a> From<AttemptStartedV2<'a>> for AttemptStartedV3<'a> {
+    fn from(old: AttemptStartedV2<'a>) -> Self {
+        let AttemptStartedV2 { attempt, platform, model, request_hash, choice, reserved } = old;
+        Self { attempt, platform, model, request_hash, choice, reserved, masked: Vec::new(), kept: None }
+    }
 }
 
 /// What is set aside in a purse.
@@ -299,8 +337,8 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             write(&AssignedV1 { agent: agent.as_uuid().into_bytes(), agent_version: *agent_version, reason })
         }
         TaskEvent::Queued { slots } => write(&QueuedV1 { slots: SlotsNeedV1::freeze(slots) }),
-        TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved } => {
-            write(&AttemptStartedV2 {
+        TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved, masked, kept } => {
+            write(&AttemptStartedV3 {
                 attempt: *attempt,
                 platform: platform.as_str(),
                 model: model.as_deref(),
@@ -314,6 +352,12 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
                         amount: *amount,
                     })
                     .collect(),
+                masked: masked.iter().map(|Masked { kind, count }| MaskedV1 { kind, count: *count }).collect(),
+                kept: kept.as_ref().map(|Kept { at, usage, cost }| KeptV1 {
+                    at_micros: at.as_micros(),
+                    usage: UsageV1::freeze(usage),
+                    cost_nano_usd: cost.map(|cost| cost.0),
+                }),
             })
         }
         TaskEvent::Postponed { until, passed_over } => {
@@ -423,7 +467,7 @@ impl<'a> PassedOverV1<'a> {
     }
 }
 
-impl Thaw for AttemptStartedV2<'_> {
+impl Thaw for AttemptStartedV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::AttemptStarted {
             attempt: self.attempt,
@@ -440,6 +484,16 @@ impl Thaw for AttemptStartedV2<'_> {
                     amount: reserved.amount,
                 })
                 .collect(),
+            masked: self
+                .masked
+                .into_iter()
+                .map(|masked| Masked { kind: masked.kind.to_owned(), count: masked.count })
+                .collect(),
+            kept: self.kept.map(|kept| Kept {
+                at: moment(kept.at_micros),
+                usage: kept.usage.thaw(),
+                cost: kept.cost_nano_usd.map(NanoUsd),
+            }),
         }
         .into())
     }

@@ -569,6 +569,8 @@ fn start_attempt() -> TaskCommand {
         request_hash: [7; 32],
         choice: Choice::first(),
         reserved: vec![],
+        masked: vec![],
+        kept: None,
     }
 }
 

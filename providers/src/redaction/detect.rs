@@ -39,6 +39,12 @@ impl Kind {
             Self::NationalId => "NATIONAL_ID",
         }
     }
+
+    /// The kind of a name as configuration has it, such as `national-id`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.label().to_ascii_lowercase().replace('_', "-") == name)
+    }
 }
 
 struct Pattern {

@@ -241,6 +241,20 @@ impl Vault {
         Unmasker::new(self)
     }
 
+    /// The same for values that are put back into JSON text, within its strings.
+    #[must_use]
+    pub fn for_json(&self) -> Self {
+        let escaped = |value: &str| {
+            let quoted = serde_json::Value::from(value).to_string();
+            let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            inner.map_or_else(|| value.to_owned(), str::to_owned)
+        };
+        let entries = self.entries.iter();
+        let entries =
+            entries.map(|(placeholder, value, count)| (placeholder.clone(), escaped(value), *count)).collect();
+        Self { entries, ..self.clone() }
+    }
+
     /// What a placeholder stands for.
     fn value(&self, placeholder: &str) -> Option<&str> {
         self.entries.iter().find(|(known, _, _)| known == placeholder).map(|(_, value, _)| value.as_str())

@@ -39,6 +39,7 @@ mod stream;
 
 pub use draft::Draft;
 pub(crate) use draft::too_large;
+pub(crate) use stream::nano_usd;
 pub use stream::{Decode, Fold, Progress, StreamDecoder};
 
 use serde_json::Value;

@@ -19,8 +19,8 @@ use domain::purse::Payer;
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
 use domain::task::{
-    ActionItem, Checked, Choice, Consumed, Output, PassedOver, Priority, Quality, Rating, RatingPart, Reserved, Score,
-    Why,
+    ActionItem, Checked, Choice, Consumed, Kept, Masked, Output, PassedOver, Priority, Quality, Rating, RatingPart,
+    Reserved, Score, Why,
 };
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
@@ -120,6 +120,11 @@ fn full() -> Vec<Event> {
                 Reserved { purse: PurseId::from_uuid(id(11)), unit: Unit::Money, amount: u64::MAX },
                 Reserved { purse: PurseId::from_uuid(id(12)), unit: Unit::Tokens, amount: 900 },
             ],
+            masked: vec![
+                Masked { kind: "EMAIL".to_owned(), count: 2 },
+                Masked { kind: "PROJECT".to_owned(), count: u32::MAX },
+            ],
+            kept: Some(Kept { at: moment(14), usage: reply().usage, cost: Some(NanoUsd(-7)) }),
         }
         .into(),
         BudgetEvent::Set { settings: Box::new(budget()) }.into(),
@@ -249,6 +254,8 @@ fn bare() -> Vec<Event> {
             request_hash: [0; 32],
             choice: None,
             reserved: vec![],
+            masked: vec![],
+            kept: None,
         }
         .into(),
         BudgetEvent::Set {

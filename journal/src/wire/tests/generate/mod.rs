@@ -19,8 +19,8 @@ use domain::purse::Payer;
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
 use domain::task::{
-    ActionItem, Checked, Choice, Consumed, Output, PassedOver, Priority, Quality, Rating, RatingPart, Reserved, Score,
-    Why,
+    ActionItem, Checked, Choice, Consumed, Kept, Masked, Output, PassedOver, Priority, Quality, Rating, RatingPart,
+    Reserved, Score, Why,
 };
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
@@ -83,16 +83,19 @@ fn task_event() -> BoxedStrategy<Event> {
             agent_version,
             reason
         }),
-        (any::<u32>(), key(), option::of(text()), any::<[u8; 32]>(), option::of(choice()), reserved()).prop_map(
-            |(attempt, platform, model, request_hash, choice, reserved)| TaskEvent::AttemptStarted {
-                attempt,
-                platform,
-                model,
-                request_hash,
-                choice,
-                reserved
-            }
-        ),
+        (
+            any::<u32>(),
+            key(),
+            option::of(text()),
+            any::<[u8; 32]>(),
+            option::of(choice()),
+            reserved(),
+            masked(),
+            option::of(kept())
+        )
+            .prop_map(|(attempt, platform, model, request_hash, choice, reserved, masked, kept)| {
+                TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved, masked, kept }
+            }),
         (timestamp(), passed_over()).prop_map(|(until, passed_over)| TaskEvent::Postponed { until, passed_over }),
         (any::<u32>(), reply())
             .prop_map(|(attempt, reply)| TaskEvent::AttemptSucceeded { attempt, reply: Box::new(reply) }),
@@ -141,6 +144,14 @@ fn reserved() -> impl Strategy<Value = Vec<Reserved>> {
         amount,
     });
     vec(one, 0..3)
+}
+
+fn masked() -> impl Strategy<Value = Vec<Masked>> {
+    vec((text(), any::<u32>()).prop_map(|(kind, count)| Masked { kind, count }), 0..3)
+}
+
+fn kept() -> impl Strategy<Value = Kept> {
+    (timestamp(), consumed()).prop_map(|(at, Consumed { usage, cost })| Kept { at, usage, cost })
 }
 
 fn budget_event() -> BoxedStrategy<Event> {

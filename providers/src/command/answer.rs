@@ -1,0 +1,88 @@
+use serde_json::Value;
+
+use crate::wire::nano_usd;
+use crate::{Failure, FailureKind, Usage};
+
+/// What a program's output means.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Output {
+    /// All of it is the answer.
+    #[default]
+    Text,
+    /// It is JSON, one value or one in each line, of which the last counts.
+    Json(Box<Fields>),
+}
+
+/// Where in JSON what stands, as JSON pointers (RFC 6901); `None` for what it does not tell.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Fields {
+    /// The answer, a text.
+    pub text: String,
+    /// Whether it failed: `true`, or anything but `false`, `null` and nothing.
+    pub failed: Option<String>,
+    /// The model that worked.
+    pub model: Option<String>,
+    /// Tokens in.
+    pub input_tokens: Option<String>,
+    /// Tokens out.
+    pub output_tokens: Option<String>,
+    /// What it cost, in US dollars.
+    pub dollars: Option<String>,
+    /// Its own account of what it used, which is kept word for word.
+    pub usage: Option<String>,
+}
+
+/// What was made of it.
+pub(super) struct Answer {
+    pub(super) text: String,
+    pub(super) model: Option<String>,
+    pub(super) usage: Usage,
+    pub(super) cost: Option<i64>,
+    pub(super) raw_usage: Option<Value>,
+}
+
+impl Output {
+    /// Every pointer.
+    pub(super) fn pointers(&self) -> impl Iterator<Item = &str> {
+        let fields = match self {
+            Self::Text => None,
+            Self::Json(fields) => Some(fields),
+        };
+        fields.into_iter().flat_map(|fields| {
+            let Fields { text, failed, model, input_tokens, output_tokens, dollars, usage } = &**fields;
+            let others = [failed, model, input_tokens, output_tokens, dollars, usage].into_iter().flatten();
+            others.chain([text]).map(String::as_str)
+        })
+    }
+
+    pub(super) fn read(&self, key: &str, said: &str) -> Result<Answer, Failure> {
+        let Self::Json(fields) = self else {
+            let text = said.trim_end().to_owned();
+            return Ok(Answer { text, model: None, usage: Usage::default(), cost: None, raw_usage: None });
+        };
+        let malformed = |what: String| Failure::malformed(format!("{key}: {what}"));
+        let value: Value = match serde_json::from_str(said.trim()) {
+            Ok(value) => value,
+            Err(whole) => {
+                let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+                serde_json::from_str(last).map_err(|_| malformed(format!("its output is no JSON: {whole}")))?
+            }
+        };
+        let at = |pointer: &Option<String>| pointer.as_deref().and_then(|pointer| value.pointer(pointer));
+        let text = value.pointer(&fields.text).and_then(Value::as_str);
+        if at(&fields.failed).is_some_and(|failed| !matches!(failed, Value::Null | Value::Bool(false))) {
+            let what: String = text.unwrap_or("it does not say why").chars().take(400).collect();
+            return Err(Failure::new(FailureKind::PlatformFailure, format!("{key}: it says that it failed: {what}")));
+        }
+        let text = text.ok_or_else(|| malformed(format!("its output has no text at `{}`", fields.text)))?;
+        let tokens = |pointer: &Option<String>| at(pointer).and_then(Value::as_u64);
+        let (input, output) = (tokens(&fields.input_tokens), tokens(&fields.output_tokens));
+        Ok(Answer {
+            text: text.to_owned(),
+            model: at(&fields.model).and_then(Value::as_str).map(str::to_owned),
+            usage: Usage { input, output, ..Usage::default() },
+            cost: at(&fields.dollars).and_then(Value::as_f64).and_then(nano_usd),
+            raw_usage: at(&fields.usage).cloned(),
+        })
+    }
+}
