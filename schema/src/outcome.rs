@@ -8,7 +8,7 @@ use crate::scalar::Json;
 /// The output of a task, part by part. A part that the model did not give is null; an empty list says that the model said
 /// there is nothing of that kind.
 #[derive(Debug, Clone, SimpleObject)]
-pub(crate) struct TaskOutput {
+pub(crate) struct OutputParts {
     /// The essence, in a few sentences.
     summary: Option<String>,
     /// What was asked for, as Markdown. Where a model kept to no form, all that it said.
@@ -94,7 +94,7 @@ fn mark(score: task::Score) -> f64 {
     f64::from(score.hundredths()) / 100.0
 }
 
-impl From<&task::Output> for TaskOutput {
+impl From<&task::Output> for OutputParts {
     fn from(output: &task::Output) -> Self {
         let task::Output { summary, results, data, improvements, critique, alternatives, actions, rating } =
             output.clone();

@@ -11,7 +11,7 @@ use crate::failure;
 use crate::flow::Seat;
 use crate::loader::Loaders;
 use crate::mutation::commands;
-use crate::outcome::{Quality, TaskOutput};
+use crate::outcome::{OutputParts, Quality};
 use crate::run::{Failure, Run, between, global_id, moment, position};
 use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
 use crate::status::{AttemptStatus, TaskStatus};
@@ -135,8 +135,8 @@ impl Task {
     /// The parts of its output, straight from the journal; null when only the results were asked for, which are the answer
     /// of its last attempt, and while it has not completed.
     #[graphql(complexity = "5 + child_complexity")]
-    async fn output(&self, context: &Context<'_>) -> Result<Option<TaskOutput>> {
-        Ok(self.ended(context).await?.output().map(|output| TaskOutput::from(&**output)))
+    async fn output(&self, context: &Context<'_>) -> Result<Option<OutputParts>> {
+        Ok(self.ended(context).await?.output().map(|output| OutputParts::from(&**output)))
     }
 
     /// How good its answer is by what a program can decide, straight from the journal; null when the template's checklist has
