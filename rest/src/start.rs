@@ -43,7 +43,6 @@ pub(crate) struct StartRunBody {
     priority: i32,
     /// How much of the output layer is asked for.
     #[serde(default)]
-    #[schema(inline)]
     output: OutputForm,
 }
 
@@ -67,7 +66,6 @@ pub(crate) struct StartTaskBody {
     priority: i32,
     /// How much of the output layer is asked for.
     #[serde(default)]
-    #[schema(inline)]
     output: OutputForm,
 }
 
