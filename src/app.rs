@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::platform_health::PlatformHealth;
 use crate::relay::Relay;
+use crate::seals;
 use crate::server::health::Check;
 use crate::server::{self, Server};
 use crate::store::Store;
@@ -185,7 +186,7 @@ impl App {
             let mut options = seal::Options::new(KeyFile::new(config.seal_key()));
             options.every = config.seals.every_events;
             options.within = Duration::from_secs(config.seals.within_seconds);
-            options.outside.clone_from(&config.seals.copy_to);
+            options.outside = seals::outside(&config.seals, Arc::clone(&checkpoints) as _)?;
             let executor = commands.executor().clone();
             let (sealer, _) = seal::Service::new(options, executor, Arc::clone(&checkpoints) as _, members.clone());
             rooms.push(Room::open("sealer", |stop| async move {

@@ -13,6 +13,7 @@ mod keys;
 mod platform_health;
 mod platforms;
 mod relay;
+mod seals;
 mod server;
 mod store;
 mod webhooks;

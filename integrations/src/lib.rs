@@ -6,7 +6,16 @@
 
 pub mod incoming;
 mod message;
+pub mod seals;
 mod signature;
 pub mod webhooks;
 
+use std::sync::Once;
+
 pub use message::{example, id_of};
+
+/// Another part may have installed the process's crypto provider already; it serves just as well.
+fn install_crypto() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}

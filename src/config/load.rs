@@ -31,7 +31,7 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 22] = [
+const PARSED: [&str; 23] = [
     "readers",
     "patience_seconds",
     "drain_seconds",
@@ -42,6 +42,7 @@ const PARSED: [&str; 22] = [
     "default_platforms",
     "more_keys",
     "enabled",
+    "lock_days",
     "stream",
     "every_events",
     "within_seconds",

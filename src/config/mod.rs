@@ -155,13 +155,57 @@ pub(crate) struct Seals {
     /// The file with the secret key; `seal.key` in the data directory when not given. Made when it is not there and the
     /// journal has no key yet.
     pub(crate) key_file: Option<PathBuf>,
-    /// A file outside of the database to which every statement is appended as well.
-    pub(crate) copy_to: Option<PathBuf>,
+    /// A place outside of the database that keeps every statement as well: a file, `s3://BUCKET/PREFIX`, or a URL to
+    /// which each is posted.
+    pub(crate) copy_to: Option<String>,
+    /// For a URL: the secret by which it is signed, `whsec_` and base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) copy_secret: Option<Masked>,
+    /// For a bucket: where it is, whose keys are used, and how it is locked.
+    pub(crate) s3: S3,
+}
+
+/// A bucket of an S3 service.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct S3 {
+    /// Where the service answers; Amazon's own in the region when not given.
+    pub(crate) endpoint: Option<String>,
+    /// The region; `us-east-1` when not given.
+    pub(crate) region: Option<String>,
+    /// The id of the access key; `AWS_ACCESS_KEY_ID` when not given.
+    pub(crate) access_key: Option<String>,
+    /// Its secret; `AWS_SECRET_ACCESS_KEY` when not given.
+    pub(crate) secret_key: Option<Masked>,
+    /// The token of temporary keys; `AWS_SESSION_TOKEN` when not given.
+    pub(crate) session_token: Option<Masked>,
+    /// How objects are locked; as the bucket does by itself when not given.
+    pub(crate) lock: Option<ObjectLock>,
+    /// For how many days, 1 to 36,500.
+    pub(crate) lock_days: Option<u32>,
+}
+
+/// Who may lift the lock of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ObjectLock {
+    /// Nobody.
+    Compliance,
+    /// Whoever has a permission of its own for that.
+    Governance,
 }
 
 impl Default for Seals {
     fn default() -> Self {
-        Self { enabled: true, every_events: 10_000, within_seconds: 60, key_file: None, copy_to: None }
+        Self {
+            enabled: true,
+            every_events: 10_000,
+            within_seconds: 60,
+            key_file: None,
+            copy_to: None,
+            copy_secret: None,
+            s3: S3::default(),
+        }
     }
 }
 

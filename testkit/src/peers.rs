@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 const AIMOCK: &str = "1.43.0";
 const LITELLM: &str = "1.106.2";
+const MOTO: &str = "5.2.5";
 /// The oldest Node.js that aimock runs on, and the one that is fetched where there is none.
 const NODE_MIN: u32 = 20;
 const NODE: &str = "22";
@@ -82,6 +83,28 @@ impl Peer {
         ]);
         command.env("LITELLM_LOCAL_MODEL_COST_MAP", "True").env_remove("DATABASE_URL");
         Self::started(command, port, files, Duration::from_secs(180)).await
+    }
+
+    /// Starts moto, which stands for S3 with object lock.
+    ///
+    /// # Panics
+    /// When it cannot be installed or does not start.
+    pub async fn moto() -> Self {
+        let install = || python_with(&format!("moto-{MOTO}"), &[&format!("moto[s3,server]=={MOTO}")]);
+        let python = tokio::task::spawn_blocking(install).await.expect("the installation does not panic");
+        let files = tempfile::tempdir().expect("a directory for the log");
+        let port = free_port().await;
+        let port_text = port.to_string();
+        let command = attended(&[
+            python.as_path(),
+            Path::new("-m"),
+            Path::new("moto.server"),
+            Path::new("-H"),
+            Path::new("127.0.0.1"),
+            Path::new("-p"),
+            Path::new(&port_text),
+        ]);
+        Self::started(command, port, files, Duration::from_secs(60)).await
     }
 
     async fn started(mut command: Command, port: u16, files: TempDir, patience: Duration) -> Self {

@@ -1,7 +1,7 @@
 //! Making one attempt: the message, the signatures, the request, and what it came to.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use commands::Commands;
@@ -46,9 +46,7 @@ struct Answer {
 
 impl Sender {
     pub(super) fn new(commands: Commands, setup: Arc<WebhookSetup>, options: &Options) -> Result<Self, reqwest::Error> {
-        static PROVIDER: Once = Once::new();
-        // Another part may have installed the process's crypto provider already; it serves just as well.
-        PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        crate::install_crypto();
         let client = reqwest::Client::builder()
             .user_agent(concat!("HishamOS-Webhooks/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())

@@ -5,4 +5,5 @@ mod deliveries;
 mod life;
 mod messages;
 mod nodes;
+mod seals;
 mod stage;

@@ -15,6 +15,6 @@ pub mod tree;
 
 pub use book::{Book, Range, SealFault};
 pub use key::{KeyError, KeyFile, SecretKey};
-pub use outside::{Kept, Outside, OutsideError};
+pub use outside::{Kept, Outside, OutsideError, OutsideFile};
 pub use proof::{Proof, ProofError, Proven, prove};
 pub use service::{Error, Handle, Options, Service, Status, rotate};

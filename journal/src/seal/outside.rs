@@ -1,17 +1,37 @@
-//! The copy of all statements outside of the journal: a file that is only ever appended to, one JSON object a line.
+//! The copy of all statements outside of the journal: in a file that is only ever appended to, one JSON object a line, or
+//! in whatever else is an [`Outside`].
 //!
-//! Invariant: the lines are the statements of the stream from its first on, without gaps; one that could not be written
-//! is written before the next.
+//! Invariant: what is there are the statements of the stream from its first on, without gaps; one that could not be
+//! written is written before the next.
 
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use domain::{Event, SealEvent, Seals};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use crate::{Journal, ReadError};
 
-/// A line of the file.
+/// A place outside of the journal that keeps statements.
+#[async_trait]
+pub trait Outside: Debug + Send + Sync + 'static {
+    /// The place in the stream of seals of the first statement that is not there.
+    ///
+    /// # Errors
+    /// When the place cannot be looked at.
+    async fn next(&self) -> Result<u64, OutsideError>;
+
+    /// Keeps statements that follow on what is there. One that is there already may come again.
+    ///
+    /// # Errors
+    /// When not all of them could be kept; the first ones may have been.
+    async fn keep(&self, statements: &[Kept]) -> Result<(), OutsideError>;
+}
+
+/// A statement as it is kept; a line of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// The statement's place in the stream of seals.
@@ -42,27 +62,76 @@ pub enum OutsideError {
         /// What is wrong.
         what: String,
     },
+    /// Another place failed.
+    #[error("the outside copy of the seals at {place} cannot be kept: {what}")]
+    Place {
+        /// Which place, without secrets.
+        place: String,
+        /// Why.
+        what: String,
+    },
     /// The journal failed.
     #[error("the seals cannot be read")]
     Journal(#[from] ReadError),
 }
 
-/// The file, and how much of the stream it holds.
+/// Brings a place up to date, and remembers how far it is.
 #[derive(Debug)]
-pub struct Outside {
-    path: PathBuf,
-    /// The next revision to write; unknown until the file was looked at.
+pub(super) struct Copying {
+    place: Arc<dyn Outside>,
+    /// The next revision to keep; unknown until the place was looked at, and after a failure.
     next: Option<u64>,
 }
 
-impl Outside {
+impl Copying {
     /// How many statements are read at a time.
     const PAGE: usize = 1000;
 
+    pub(super) fn to(place: Arc<dyn Outside>) -> Self {
+        Self { place, next: None }
+    }
+
+    /// Keeps what the stream of seals has and the place does not.
+    ///
+    /// # Errors
+    /// When the place or the journal fails; the next call goes on where this one ended.
+    pub(super) async fn catch_up(&mut self, journal: &dyn Journal) -> Result<(), OutsideError> {
+        let mut next = match self.next.take() {
+            Some(next) => next,
+            None => self.place.next().await?,
+        };
+        loop {
+            let page = journal.read_stream(Seals::STREAM, next, Self::PAGE).await?;
+            let statements: Vec<Kept> = page
+                .iter()
+                .filter_map(|event| match event.event() {
+                    Ok(Event::Seal(statement)) => Some(Kept { revision: event.revision, statement: statement.clone() }),
+                    _ => None,
+                })
+                .collect();
+            if let Some(last) = statements.last() {
+                self.place.keep(&statements).await?;
+                next = last.revision + 1;
+            }
+            if page.len() < Self::PAGE {
+                self.next = Some(next);
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A file, one statement a line.
+#[derive(Debug)]
+pub struct OutsideFile {
+    path: PathBuf,
+}
+
+impl OutsideFile {
     /// At a path; nothing is read yet.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), next: None }
+        Self { path: path.into() }
     }
 
     /// Everything in a file, in its order. A last line that was cut off by a crash does not count.
@@ -90,38 +159,22 @@ impl Outside {
         Ok(kept)
     }
 
-    /// Appends what the stream of seals has and the file does not.
-    ///
-    /// # Errors
-    /// When the file or the journal fails; the next call goes on where this one ended.
-    pub async fn catch_up(&mut self, journal: &dyn Journal) -> Result<(), OutsideError> {
-        let mut next = match self.next {
-            Some(next) => next,
-            None => self.look().await?,
-        };
-        loop {
-            let page = journal.read_stream(Seals::STREAM, next, Self::PAGE).await?;
-            let mut lines = Vec::new();
-            for event in &page {
-                let Ok(Event::Seal(statement)) = event.event() else { continue };
-                let kept = Kept { revision: event.revision, statement: statement.clone() };
-                serde_json::to_writer(&mut lines, &kept).map_err(|error| self.failed(error.into()))?;
-                lines.push(b'\n');
-                next = event.revision + 1;
-            }
-            if !lines.is_empty() {
-                self.next = None;
-                self.append(&lines).await.map_err(|error| self.failed(error))?;
-            }
-            self.next = Some(next);
-            if page.len() < Self::PAGE {
-                return Ok(());
-            }
-        }
+    async fn append(&self, lines: &[u8]) -> std::io::Result<()> {
+        let mut file = tokio::fs::OpenOptions::new().append(true).create(true).open(&self.path).await?;
+        file.write_all(lines).await?;
+        file.flush().await?;
+        file.sync_data().await
     }
 
+    fn failed(&self, source: std::io::Error) -> OutsideError {
+        OutsideError::File { path: self.path.clone(), source }
+    }
+}
+
+#[async_trait]
+impl Outside for OutsideFile {
     /// Where the file ends; half a line at its end, which a crash left, is cut off.
-    async fn look(&self) -> Result<u64, OutsideError> {
+    async fn next(&self) -> Result<u64, OutsideError> {
         let kept = match Self::read(&self.path).await {
             Ok(kept) => kept,
             Err(OutsideError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(0),
@@ -138,14 +191,12 @@ impl Outside {
         Ok(kept.last().map_or(0, |last| last.revision + 1))
     }
 
-    async fn append(&self, lines: &[u8]) -> std::io::Result<()> {
-        let mut file = tokio::fs::OpenOptions::new().append(true).create(true).open(&self.path).await?;
-        file.write_all(lines).await?;
-        file.flush().await?;
-        file.sync_data().await
-    }
-
-    fn failed(&self, source: std::io::Error) -> OutsideError {
-        OutsideError::File { path: self.path.clone(), source }
+    async fn keep(&self, statements: &[Kept]) -> Result<(), OutsideError> {
+        let mut lines = Vec::new();
+        for kept in statements {
+            serde_json::to_writer(&mut lines, kept).map_err(|error| self.failed(error.into()))?;
+            lines.push(b'\n');
+        }
+        self.append(&lines).await.map_err(|error| self.failed(error))
     }
 }

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::outside::Copying;
 use super::tree::{self, Tree};
-use super::{KeyError, KeyFile, Outside, OutsideError, SecretKey, statement};
+use super::{KeyError, KeyFile, Outside, SecretKey, statement};
 use crate::{
     Checkpoint, Checkpoints, Context, ExecuteError, Executor, Filter, Loaded, Members, Position, ReadError,
     RecordedEvent,
@@ -24,8 +25,8 @@ pub struct Options {
     pub within: Duration,
     /// Where the secret key lies.
     pub key: KeyFile,
-    /// The file outside of the journal to which every statement is appended too.
-    pub outside: Option<std::path::PathBuf>,
+    /// The place outside of the journal that keeps every statement too.
+    pub outside: Option<Arc<dyn Outside>>,
     /// How long it waits after a failure.
     pub retry_after: Duration,
 }
@@ -56,9 +57,6 @@ pub enum Error {
     /// A seal could not be recorded.
     #[error("a seal cannot be recorded")]
     Record(#[source] Box<ExecuteError<SealRefusal>>),
-    /// The outside copy could not be written.
-    #[error(transparent)]
-    Outside(#[from] OutsideError),
 }
 
 /// How far sealing is.
@@ -70,6 +68,8 @@ pub struct Status {
     pub sealed: u64,
     /// Why nothing is sealed now, when something is wrong.
     pub failure: Option<String>,
+    /// Why the outside copy is behind, when it is; sealing goes on.
+    pub outside_failure: Option<String>,
 }
 
 /// Sees how the reactor is doing; cheap to clone.
@@ -111,7 +111,9 @@ struct Turn {
     tree: Tree,
     /// When the next seal is due; nothing while only seals are unsealed.
     due: Option<Instant>,
-    outside: Option<Outside>,
+    outside: Option<Copying>,
+    /// When the outside copy is tried again; nothing when it is up to date.
+    copy_due: Option<Instant>,
 }
 
 impl Service {
@@ -166,15 +168,14 @@ impl Service {
     async fn turn(&mut self, shutdown: &CancellationToken) -> Result<Ended, Error> {
         let mut turn = self.begin().await?;
         let journal = Arc::clone(self.executor.journal());
-        if let Some(outside) = &mut turn.outside {
-            outside.catch_up(&*journal).await?;
-        }
+        self.copy(&mut turn).await;
         let mut subscription = journal.subscribe(turn.position, Filter::default());
         loop {
-            let due = turn.due;
+            let (due, copy_due) = (turn.due, turn.copy_due);
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(Ended::Shutdown),
                 () = self.members.changed() => if !self.owns() { return Ok(Ended::Again) },
+                () = sleep_until(copy_due) => self.copy(&mut turn).await,
                 () = sleep_until(due) => if let Some(ended) = self.seal(&mut turn).await? { return Ok(ended) },
                 batch = subscription.next() => {
                     for event in batch?.events {
@@ -201,8 +202,8 @@ impl Service {
         let position = self.place(seals.state.sealed()).await?;
         let sealed = seals.state.sealed();
         self.status.send_modify(|status| (status.sealed, status.failure) = (sealed, None));
-        let outside = self.options.outside.clone().map(Outside::new);
-        Ok(Turn { key, seals, position, tree: Tree::default(), due: None, outside })
+        let outside = self.options.outside.clone().map(Copying::to);
+        Ok(Turn { key, seals, position, tree: Tree::default(), due: None, outside, copy_due: None })
     }
 
     /// The position of an event by its number in the order of the journal.
@@ -261,10 +262,20 @@ impl Service {
             // Only the next start gets slower by this.
             tracing::warn!(error = &error as &dyn std::error::Error, "the sealer's checkpoint was not saved");
         }
-        if let Some(outside) = &mut turn.outside {
-            outside.catch_up(&**self.executor.journal()).await?;
-        }
+        self.copy(turn).await;
         Ok(None)
+    }
+
+    /// Brings the outside copy up to date. When that fails, sealing goes on, and it is tried again later.
+    async fn copy(&self, turn: &mut Turn) {
+        let Some(outside) = &mut turn.outside else { return };
+        let failure = outside.catch_up(&**self.executor.journal()).await.err();
+        turn.copy_due = failure.as_ref().map(|_| Instant::now() + self.options.retry_after);
+        if let Some(error) = &failure {
+            tracing::error!(error = error as &dyn std::error::Error, "the outside copy of the seals is behind");
+            metrics::counter!("journal_seal_copies_failed_total").increment(1);
+        }
+        self.status.send_modify(|status| status.outside_failure = failure.map(|error| error.to_string()));
     }
 
     /// Records a statement; `false` when it does not follow the last one any more.

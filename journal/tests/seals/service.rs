@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::{Actor, NodeId};
 use journal::chain::verify;
-use journal::seal::{self, Handle, KeyFile, Options, Outside, Service};
+use journal::seal::{self, Handle, KeyFile, Options, OutsideFile, Service};
 use journal::{Executor, Expected, Journal, Members, MemoryCheckpoints, MemoryJournal};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -23,7 +23,7 @@ struct Sealer {
 impl Sealer {
     fn start(journal: &Arc<dyn Journal>, folder: &TempDir, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::new(KeyFile::new(folder.path().join("seal.key")));
-        options.outside = Some(folder.path().join("seals.jsonl"));
+        options.outside = Some(Arc::new(OutsideFile::new(folder.path().join("seals.jsonl"))));
         options.within = Duration::from_millis(100);
         options.retry_after = Duration::from_millis(50);
         change(&mut options);
@@ -79,9 +79,36 @@ async fn a_journal_is_sealed_by_count_and_by_time_and_comes_to_rest() {
     assert_eq!(report.seals.compared, report.seals.seals);
     sealer.end().await;
 
-    let kept = Outside::read(&folder.path().join("seals.jsonl")).await.unwrap();
+    let kept = OutsideFile::read(&folder.path().join("seals.jsonl")).await.unwrap();
     let revisions: Vec<u64> = kept.iter().map(|kept| kept.revision).collect();
     assert_eq!(revisions, (0..=report.seals.seals).collect::<Vec<_>>(), "the key and every seal, once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sealing_goes_on_while_the_outside_place_is_away_and_the_copy_catches_up() {
+    let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
+    let folder = tempfile::tempdir().unwrap();
+    let away = folder.path().join("away");
+    let path = away.join("seals.jsonl");
+    let outside = Arc::new(OutsideFile::new(&path));
+    let sealer = Sealer::start(&journal, &folder, |options| options.outside = Some(outside));
+    some(&journal, 5).await;
+    sealer.until(5).await;
+    let failure = sealer.handle.status().outside_failure.unwrap();
+    assert!(failure.contains("seals.jsonl"), "{failure}");
+    assert_eq!(sealer.handle.status().failure, None);
+    std::fs::create_dir(&away).unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+        while sealer.handle.status().outside_failure.is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    waited.await.unwrap();
+    sealer.end().await;
+    let seals = verify(&*journal).await.unwrap().seals.seals;
+    let kept = OutsideFile::read(&path).await.unwrap();
+    let revisions: Vec<u64> = kept.iter().map(|kept| kept.revision).collect();
+    assert_eq!(revisions, (0..=seals).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

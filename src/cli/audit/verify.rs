@@ -10,7 +10,7 @@ use journal::Executor;
 use journal::bundle::{self, BundleError, BundleFault};
 use journal::chain::Report;
 use journal::postgres::PostgresSnapshots;
-use journal::seal::{Book, Outside};
+use journal::seal::{Book, OutsideFile};
 use serde_json::{Value, json};
 
 use crate::cli::attached::Attached;
@@ -29,7 +29,7 @@ impl Known {
         let kept = match seals {
             None => Vec::new(),
             Some(path) => {
-                let kept = Outside::read(&path).await.map_err(anyhow::Error::from)?;
+                let kept = OutsideFile::read(&path).await.map_err(anyhow::Error::from)?;
                 kept.into_iter().map(|kept| (kept.revision, kept.statement)).collect()
             }
         };
