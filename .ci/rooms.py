@@ -11,16 +11,17 @@ MAY_KNOW = {
     "cluster": set(),
     "journal": {"domain"},
     "commands": {"domain", "journal"},
-    "projections": {"domain", "journal"},
-    "engine": {"domain", "journal", "commands", "providers", "selection"},
-    "schema": {"domain", "journal", "commands", "projections"},
-    "rest": {"domain", "journal", "commands", "projections"},
+    "output": {"domain"},
+    "projections": {"domain", "journal", "output"},
+    "engine": {"domain", "journal", "commands", "output", "providers", "selection"},
+    "schema": {"domain", "journal", "commands", "output", "projections"},
+    "rest": {"domain", "journal", "commands", "output", "projections"},
     "selection": {"domain"},
     "integrations": {"domain", "journal", "commands"},
     "testkit": {"cluster"},
     "simulation": {"domain", "journal", "commands", "engine", "providers"},
     "bench": {"domain", "journal", "commands", "projections", "providers", "engine", "cluster", "selection", "testkit"},
-    "hishamos": {"domain", "journal", "commands", "projections", "providers", "engine", "integrations", "rest", "schema", "selection", "cluster"},
+    "hishamos": {"domain", "journal", "commands", "projections", "providers", "engine", "integrations", "output", "rest", "schema", "selection", "cluster"},
 }
 # What only tests know; the testkit is for all of them.
 TESTS_MAY_KNOW = {

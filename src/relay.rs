@@ -226,10 +226,11 @@ mod tests {
         let database = testkit::Database::create().await;
         let stop = CancellationToken::new();
         let (here, there) = (LiveOutputs::default(), LiveOutputs::default());
-        let relays = [&here, &there].map(|live| {
+        let mut relays = tokio::task::JoinSet::new();
+        for live in [&here, &there] {
             let relay = Relay::new(database.pool().clone(), live.clone(), NodeId::from_uuid(Uuid::now_v7()));
-            tokio::spawn(relay.run(stop.clone()))
-        });
+            relays.spawn(relay.run(stop.clone()));
+        }
         let task = TaskId::from_uuid(Uuid::now_v7());
         let speech = there.speak(task, 1);
         speech.say("At first ");
@@ -255,8 +256,6 @@ mod tests {
         };
         assert_eq!((piece.attempt, piece.offset, piece.text.as_str()), (2, 0, "anew"));
         stop.cancel();
-        for relay in relays {
-            relay.await.unwrap();
-        }
+        relays.join_all().await;
     }
 }

@@ -160,6 +160,7 @@ impl Commands {
             lineage: None,
             trigger: None,
             subject: None,
+            form: run.form(),
         })));
         played.decide(RunCommand::Advance { now: at });
         while let Some(event) = played.begun.pop_front() {
@@ -282,9 +283,9 @@ impl Commands {
             }
         }
         let end = match task.status() {
-            TaskStatus::Completed => task.reply().map(|reply| TaskEnd::Completed {
-                result: crate::task_result(&reply.text),
-                simulated: reply.simulated,
+            TaskStatus::Completed => crate::result_of(&task).map(|result| TaskEnd::Completed {
+                result,
+                simulated: task.reply().is_some_and(|reply| reply.simulated),
             }),
             TaskStatus::Failed => task.error().cloned().map(TaskEnd::Failed),
             _ => None,

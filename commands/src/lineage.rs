@@ -99,6 +99,7 @@ impl Commands {
             lineage: Some(lineage),
             trigger: None,
             subject: base.state.subject(),
+            form: base.state.form(),
         });
         self.record_branch(id, &base, start, context, remember).await
     }

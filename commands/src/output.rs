@@ -75,12 +75,7 @@ impl FollowedTask {
         let task = self.commands.executor().load::<Task>(self.task.into()).await?.state;
         self.end = None;
         let attempt = task.attempts().last().map_or(0, |attempt| attempt.number);
-        let attempt = task
-            .attempts()
-            .iter()
-            .rev()
-            .find(|said| task.has_succeeded(said.number))
-            .map_or(attempt, |said| said.number);
+        let attempt = task.counting_attempt().unwrap_or(attempt);
         let piece = match task.reply() {
             Some(reply) => self.listening.rest(attempt, &reply.text),
             None => self.listening.rest(attempt, ""),

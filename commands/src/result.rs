@@ -1,6 +1,18 @@
+use domain::Task;
 use serde_json::{Value, json};
 
-/// What a task's answer is to the mappings of its step: `{"text": …, "json": …}`.
+/// What a completed task is to the mappings of its step: `{"text": …, "json": …}`; `None` while it has not completed.
+/// Where every part of an output was asked for, the text is the results alone.
+#[must_use]
+pub fn result_of(task: &Task) -> Option<Value> {
+    let reply = task.reply()?;
+    Some(match task.output() {
+        Some(output) => json!({ "text": output.results, "json": output.data }),
+        None => task_result(&reply.text),
+    })
+}
+
+/// What an answer without further parts is to the mappings of its step.
 #[must_use]
 pub fn task_result(text: &str) -> Value {
     json!({ "text": text, "json": embedded_json(text) })

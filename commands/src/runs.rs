@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use domain::run::{Firing, Parent, Start};
+use domain::task::Form;
 use domain::{
     Actor, Category, Decide, Definition, Event, Key, Run, RunCommand, RunId, RunRefusal, StreamId, SubjectId,
     Timestamp, Workflow, WorkflowId,
@@ -26,13 +27,15 @@ pub struct StartRun {
     pub idempotency_key: Option<String>,
     /// The name of the person whom it is about: what is personal in it is then sealed under that person's key.
     pub subject: Option<String>,
+    /// How much of the output layer is asked for.
+    pub form: Form,
 }
 
 impl StartRun {
     /// The active version of a workflow, with usual priority.
     #[must_use]
     pub fn new(workflow: Key, input: Value) -> Self {
-        Self { workflow, version: None, input, priority: 0, idempotency_key: None, subject: None }
+        Self { workflow, version: None, input, priority: 0, idempotency_key: None, subject: None, form: Form::Text }
     }
 }
 
@@ -139,7 +142,7 @@ impl Commands {
     /// # Errors
     /// As [`Commands::start_run`].
     pub async fn prepare_run(&self, start: StartRun, origin: Origin) -> Result<Box<Start>, Error> {
-        let StartRun { workflow: key, version, mut input, priority, .. } = start;
+        let StartRun { workflow: key, version, mut input, priority, form, .. } = start;
         if !(-100..=100).contains(&priority) {
             return Err(Refused::PriorityInvalid { priority }.into());
         }
@@ -160,6 +163,7 @@ impl Commands {
             lineage: None,
             trigger,
             subject,
+            form,
         }))
     }
 

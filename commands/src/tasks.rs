@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::run::Start;
+use domain::task::Form;
 use domain::workflow::{Assignee, TaskWork, Work};
 use domain::{
     Agent, AgentId, Definition, Expression, Key, RetryPolicy, RunId, Step, StepName, StreamId, Template, TemplateId,
@@ -26,6 +27,8 @@ pub struct StartTask {
     pub parameters: Value,
     /// Which runs go first when a limit makes them wait: -100 to 100, 0 is usual.
     pub priority: i32,
+    /// How much of the output layer is asked for.
+    pub form: Form,
 }
 
 impl Commands {
@@ -61,6 +64,7 @@ impl Commands {
             lineage: None,
             trigger: None,
             subject: None,
+            form: task.form,
         });
         let run = start.id;
         let done =
@@ -75,7 +79,7 @@ impl Commands {
 
     /// The workflow that is made for a task, and its input.
     async fn occasion(&self, task: &StartTask) -> Result<(Definition, Value), Error> {
-        let StartTask { template, agent, parameters, priority: _ } = task;
+        let StartTask { template, agent, parameters, .. } = task;
         let state = self.executor.load::<Template>(StreamId::from(TemplateId::from_key(template))).await?.state;
         let body = state.body().ok_or_else(|| Refused::TemplateNotFound(template.clone()))?;
         if let Some(named) = agent.named() {

@@ -7,16 +7,16 @@ use std::time::Duration;
 use commands::SchemaCache;
 use domain::agent::Profile;
 use domain::run::{Activity, Place};
-use domain::task::{Choice, Kept, Masked, Order, PassedOver, Prompt, Reserved};
+use domain::task::{Choice, Ending, Kept, Masked, Order, PassedOver, Prompt, Reserved};
 use domain::template::TemplateBody;
 use domain::workflow::{Assignee, TaskWork};
 use domain::{
-    Agent, AgentId, AttemptError, ErrorKind, Key, Run, RunId, Task, TaskCommand, TaskId, Template, TemplateId,
+    Agent, AgentId, AttemptError, ErrorKind, Key, Reply, Run, RunId, Task, TaskCommand, TaskId, Template, TemplateId,
     Timestamp,
 };
 use journal::{Executor, ReadError};
 use providers::redaction::Vault;
-use providers::{Registry, Request};
+use providers::{Message, OutputSchema, Registry, Request};
 use serde_json::Value;
 
 use crate::cache::Cache;
@@ -197,10 +197,12 @@ impl Planner {
         &self,
         task: &Task,
         run: &Run,
+        place: &Place,
         unaffordable: &[(Key, String)],
         now: Timestamp,
     ) -> Result<Planned, Unplannable> {
-        let (mut way, agent, timeout) = self.way(task, run).await?;
+        let parts = run.asks_for_parts(place);
+        let (mut way, agent, timeout, holds) = self.way(task, run, parts).await?;
         way.leave_out(unaffordable);
         loop {
             let chosen = match way.next(&self.traffic, task) {
@@ -211,6 +213,9 @@ impl Planner {
             let Chosen { key, platform, model, choice, permit, most } = chosen;
             let request = way.request();
             request.model = model.asked;
+            let named = model.recorded.as_deref().unwrap_or_default();
+            let schema = (holds && platform.capabilities(named).schema == Some(true)).then(output::schema);
+            request.output = schema.map(|schema| OutputSchema { name: "output".to_owned(), schema });
             // Of what was asked for: what leaves may be the same for two people.
             let request_hash = request.hash();
             let vault = match self.redaction.between(&agent, &key).map(|redactor| redactor.request(request)) {
@@ -244,23 +249,31 @@ impl Planner {
         &self,
         task: &Task,
         run: &Run,
+        place: &Place,
         error: &AttemptError,
     ) -> Result<bool, Unplannable> {
         if !error.kind.may_pass_elsewhere() {
             return Ok(false);
         }
-        let (way, ..) = self.way(task, run).await?;
+        let (way, ..) = self.way(task, run, run.asks_for_parts(place)).await?;
         Ok(way.has_fallback(&self.traffic, task, error))
     }
 
-    /// Where the attempts of a task can go, whose it is, and how long an attempt may take.
-    async fn way(&self, task: &Task, run: &Run) -> Result<(Way, Key, Duration), Unplannable> {
+    /// Where the attempts of a task can go, whose it is, how long an attempt may take, and whether a platform that holds
+    /// models to a schema is to do so.
+    async fn way(&self, task: &Task, run: &Run, parts: bool) -> Result<(Way, Key, Duration, bool), Unplannable> {
         let (Some(order), Some((agent_id, agent_version))) = (task.order(), task.agent()) else {
             return Err(rejected(ErrorKind::InvalidInput, "the task has no agent"));
         };
         let (profile, body) = self.at_versions(order, agent_id, agent_version).await?;
-        let prompt = Prompt::assemble(&profile, &body, &order.parameters, None)
+        let request = parts.then(|| output::request(&body));
+        let prompt = Prompt::assemble(&profile, &body, &order.parameters, request.as_deref())
             .map_err(|error| rejected(ErrorKind::InvalidInput, error.to_string()))?;
+        // What was said since, when an answer was not in the form that was asked for.
+        let said = |reply: &Reply| {
+            let said = Message::Assistant { text: reply.text.clone(), tool_calls: Vec::new(), opaque: None };
+            vec![said, Message::user(output::repair())]
+        };
         let asked = run.lineage().and_then(|lineage| lineage.overrides.model.clone());
         let request = Request {
             system: Some(prompt.system),
@@ -271,10 +284,44 @@ impl Planner {
             frequency_penalty_milli: profile.frequency_penalty_milli,
             presence_penalty_milli: profile.presence_penalty_milli,
             timeout: order.attempt_timeout,
+            turns: task.answer().map(|(_, reply)| said(reply)).unwrap_or_default(),
             ..Request::new(prompt.user)
         };
         let way = Way::new(&self.platforms, &profile, request, order.retry.max_attempts);
-        Ok((way.map_err(Unplannable::Rejected)?, profile.key.clone(), order.attempt_timeout))
+        // A schema for the parts has no place for data of a schema of their own.
+        let holds = parts && body.output_schema.is_none();
+        Ok((way.map_err(Unplannable::Rejected)?, profile.key.clone(), order.attempt_timeout, holds))
+    }
+
+    /// What a task ends with when this is its answer, and whether the answer is good enough for it.
+    pub(crate) async fn ending(&self, task: &Task, reply: &Reply, parts: bool) -> Result<(Ending, bool), ReadError> {
+        let Some(order) = task.order() else { return Ok((Ending::default(), true)) };
+        let reading = parts.then(|| output::read(&reply.text));
+        let is_enough = reading.as_ref().is_none_or(|reading| reading.is_structured);
+        let output = reading.map(|reading| reading.output);
+        let template = self.template(order).await?;
+        let Some(body) = template.body_at(order.template_version) else {
+            return Ok((Ending { output, quality: None }, is_enough));
+        };
+        let (text, data) = match &output {
+            Some(output) => (output.results.as_str(), output.data.clone()),
+            None => (reply.text.as_str(), commands::task_result(&reply.text).get("json").cloned()),
+        };
+        let fits = body.output_schema.as_ref().map(|schema| {
+            let data = data.filter(|data| !data.is_null());
+            data.is_some_and(|mut data| self.schemas.complete_and_check(schema, &mut data).is_ok())
+        });
+        let answer = output::Answer { text, finish: &reply.finish, parameters: &order.parameters, fits };
+        let quality = output::quality(body, answer);
+        Ok((Ending { output, quality }, is_enough))
+    }
+
+    async fn template(&self, order: &Order) -> Result<Arc<Template>, ReadError> {
+        let template = self.executor.load_cached::<Template>(order.template.into()).await?.state;
+        if template.body_at(order.template_version).is_some() {
+            return Ok(template);
+        }
+        Ok(self.executor.load::<Template>(order.template.into()).await?.state)
     }
 
     async fn at_versions(
@@ -287,10 +334,7 @@ impl Planner {
         if agent.profile_at(agent_version).is_none() {
             agent = self.executor.load::<Agent>(agent_id.into()).await?.state;
         }
-        let mut template = self.executor.load_cached::<Template>(order.template.into()).await?.state;
-        if template.body_at(order.template_version).is_none() {
-            template = self.executor.load::<Template>(order.template.into()).await?.state;
-        }
+        let template = self.template(order).await?;
         match (agent.profile_at(agent_version), template.body_at(order.template_version)) {
             (Some(profile), Some(body)) => Ok((Arc::clone(profile), Arc::clone(body))),
             _ => Err(rejected(ErrorKind::InvalidInput, "the version of the agent or template does not exist")),

@@ -170,8 +170,8 @@ impl SealBucket {
         if let Some(lock) = self.lock {
             let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * i64::from(lock.days));
             let until = until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-            let mode = if lock.compliance { "COMPLIANCE" } else { "GOVERNANCE" };
-            headers.push(("x-amz-object-lock-mode", mode.to_owned()));
+            let mode = if lock.compliance { "compliance" } else { "governance" };
+            headers.push(("x-amz-object-lock-mode", mode.to_ascii_uppercase()));
             headers.push(("x-amz-object-lock-retain-until-date", until));
         }
         let object = self.object(kept.revision);

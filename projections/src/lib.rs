@@ -14,6 +14,7 @@ mod progress;
 mod projector;
 mod queries;
 mod rebuild;
+mod report;
 mod rows;
 mod runner;
 mod runs;
@@ -35,6 +36,7 @@ pub use queries::{
     UsageGroups, UsageKey, UsageRow, Window,
 };
 pub use rebuild::Rebuilding;
+pub use report::{outcome, report};
 pub use rows::{
     AgentMetricsRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, CheckpointRow, DecisionRow,
     DeliveryAttemptRow, DeliveryRow, HoldRow, ItemRow, LimitRow, PauseRow, RelativeRow, RunRow, SeatRow, SignalRow,

@@ -9,7 +9,7 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use crate::problem::{nowhere, only};
-use crate::{PREFIX, approvals, catalogue, output, run, start, steer};
+use crate::{PREFIX, approvals, catalogue, output, report, run, start, steer};
 
 /// What the document is called, below the prefix.
 const FILE: &str = "/openapi.json";
@@ -27,7 +27,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
-        run::list, start::start, run::show, run::events, run::explain, start::upload, start::task, output::output,
+        run::list, start::start, run::show, run::events, run::explain, report::document, start::upload, start::task,
+        output::output,
         steer::pause, steer::resume, steer::cancel, steer::signal, steer::retry, steer::rerun, steer::fork,
         approvals::list, approvals::approve, approvals::reject,
         catalogue::export, catalogue::list, catalogue::show, catalogue::write,

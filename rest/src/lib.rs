@@ -18,6 +18,7 @@ mod limiter;
 mod output;
 mod page;
 mod problem;
+mod report;
 mod run;
 mod start;
 mod steer;
@@ -51,6 +52,7 @@ pub fn configure(api: Api) -> impl FnOnce(&mut ServiceConfig) {
             .configure(document::routes)
             .configure(start::routes)
             .configure(run::routes)
+            .configure(report::routes)
             .configure(output::routes)
             .configure(steer::routes)
             .configure(approvals::routes)

@@ -41,6 +41,9 @@ pub(crate) struct StartRunBody {
     #[serde(default)]
     #[schema(minimum = -100, maximum = 100)]
     priority: i32,
+    /// How much of the output layer is asked for.
+    #[serde(default)]
+    output: OutputForm,
 }
 
 /// A task to carry out.
@@ -61,6 +64,33 @@ pub(crate) struct StartTaskBody {
     #[serde(default)]
     #[schema(minimum = -100, maximum = 100)]
     priority: i32,
+    /// How much of the output layer is asked for.
+    #[serde(default)]
+    output: OutputForm,
+}
+
+/// How much of the output layer is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OutputForm {
+    /// Answers as the templates ask for them.
+    #[default]
+    Text,
+    /// Every part (summary, results, improvements, critique, alternatives, action items), of the steps on which no other
+    /// step waits.
+    Last,
+    /// Every part, of every step.
+    Every,
+}
+
+impl From<OutputForm> for domain::task::Form {
+    fn from(form: OutputForm) -> Self {
+        match form {
+            OutputForm::Text => Self::Text,
+            OutputForm::Last => Self::Last,
+            OutputForm::Every => Self::Every,
+        }
+    }
 }
 
 /// Whether to wait for the result.
@@ -85,6 +115,9 @@ pub(crate) struct Upload {
     r#as: Option<String>,
     /// Which version of the workflow; the active one when nothing is said.
     version: Option<u32>,
+    /// How much of the output layer is asked for; `text` when nothing is said.
+    #[param(inline)]
+    output: Option<OutputForm>,
 }
 
 /// A command was carried out, and the read model does not show its effect yet.
@@ -123,6 +156,7 @@ pub(crate) async fn start(call: Call, params: Params<Patience>, body: Json<Start
         priority: value.priority,
         idempotency_key: None,
         subject: None,
+        form: value.output.into(),
     };
     begun(call, params.0.wait, bytes, Wish::Run(start)).await
 }
@@ -147,11 +181,12 @@ pub(crate) async fn upload(
     params: Params<Upload>,
     body: Body,
 ) -> Result<Answer, Problem> {
-    let Params(Upload { wait, r#as, version }) = params;
+    let Params(Upload { wait, r#as, version, output }) = params;
     let bytes = body.bytes.clone();
     let workflow = key("workflow", &workflow)?;
     let input = upload::input(body, r#as.as_deref()).await?;
-    let start = StartRun { workflow, version, input, priority: 0, idempotency_key: None, subject: None };
+    let form = output.unwrap_or_default().into();
+    let start = StartRun { workflow, version, input, priority: 0, idempotency_key: None, subject: None, form };
     begun(call, wait, bytes, Wish::Run(start)).await
 }
 
@@ -173,6 +208,7 @@ pub(crate) async fn task(call: Call, params: Params<Patience>, body: Json<StartT
         agent: key("agent", &value.agent)?.into(),
         parameters: Value::Object(value.parameters.unwrap_or_default()),
         priority: value.priority,
+        form: value.output.into(),
     };
     begun(call, params.0.wait, bytes, Wish::Task(task)).await
 }

@@ -207,3 +207,48 @@ async fn inputs_are_uploaded_as_forms_and_texts() {
     assert_eq!(refused(typed("", "multipart/form-data; boundary=b").body(twice), 400).await, "BODY_INVALID");
     assert_eq!(refused(upload("").json(&json!({ "pages": "two" })), 422).await, "RUN_INPUT_INVALID");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_came_to_is_taken_away() {
+    let house = House::furnished().await;
+    let _engine = house.engine();
+    let body = json!({ "workflow": "letter", "input": { "file": "Dear Sir" } });
+    let run: Value = house.post("/runs?wait=30s", &body).send().await.unwrap().json().await.unwrap();
+    let path = format!("/runs/{}/output", run["id"].as_str().unwrap());
+
+    let answer = house.get(&path).send().await.unwrap();
+    assert_eq!(header(&answer, "content-type").unwrap(), "text/markdown; charset=utf-8");
+    assert!(header(&answer, "x-hishamos-position").unwrap().parse::<u64>().unwrap() > 0);
+    let text = answer.text().await.unwrap();
+    for said in ["## Results", "## Steps", "was simulated", "`letter`"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+
+    let page = house.get(&format!("{path}?format=html&language=ar")).send().await.unwrap();
+    assert!(header(&page, "content-security-policy").unwrap().contains("sandbox"));
+    assert!(page.text().await.unwrap().contains("<html lang=\"ar\" dir=\"rtl\">"));
+
+    let report = done(house.get(&format!("{path}?format=json")), 200).await;
+    assert_eq!((&report["status"], &report["simulated"]), (&json!("completed"), &json!(true)));
+    assert_eq!(report["results"], run["output"]);
+
+    let word = house.get(&format!("{path}?format=docx")).send().await.unwrap();
+    let name = header(&word, "content-disposition").unwrap();
+    assert!(name.starts_with("attachment; filename=\"letter-") && name.ends_with(".docx\""), "{name}");
+    assert!(word.bytes().await.unwrap().starts_with(b"PK"));
+
+    // The simulator keeps to no form, so the parts that were asked for are absent, and that is said.
+    let body = json!({ "workflow": "letter", "input": { "file": "Dear Sir" }, "output": "every" });
+    let full: Value = house.post("/runs?wait=30s", &body).send().await.unwrap().json().await.unwrap();
+    let full = format!("/runs/{}/output", full["id"].as_str().unwrap());
+    let report = done(house.get(&format!("{full}?format=json")), 200).await;
+    let output = &report["outcomes"][0]["output"];
+    assert!(output["results"].as_str().unwrap().contains("[simulated]"), "{report}");
+    assert_eq!((&output["summary"], &output["actions"]), (&Value::Null, &Value::Null));
+    let text = house.get(&full).send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("**Not given by the model:** Summary; Suggested improvements"), "{text}");
+
+    assert_eq!(refused(house.get(&format!("{path}?format=odt")), 400).await, "ARGUMENT_INVALID");
+    let nobody = "/runs/00000000-0000-7000-8000-000000000000/output";
+    assert_eq!(refused(house.get(nobody), 404).await, "RUN_NOT_FOUND");
+}

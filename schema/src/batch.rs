@@ -89,7 +89,6 @@ where
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -148,14 +147,13 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn many_at_once_all_get_an_answer() {
         let batches = Arc::new(Batches::new(Halves::default()));
-        let asked: Vec<_> = (0..2000u32)
-            .map(|key| {
-                let batches = Arc::clone(&batches);
-                tokio::spawn(async move { batches.one(key * 20).await })
-            })
-            .collect();
-        for (key, asked) in (0u32..).zip(asked) {
-            assert_eq!(asked.await.unwrap(), Some(Ok(Some(key * 10))));
+        let mut asked = tokio::task::JoinSet::new();
+        for key in 0..2000u32 {
+            let batches = Arc::clone(&batches);
+            asked.spawn(async move { (key, batches.one(key * 20).await) });
+        }
+        for (key, got) in asked.join_all().await {
+            assert_eq!(got, Some(Ok(Some(key * 10))));
         }
     }
 }

@@ -274,6 +274,14 @@ impl Loaders {
         self.one(RunById(id)).await?.map(Run::of).transpose()
     }
 
+    /// What a run came to.
+    pub(crate) async fn report(&self, run: Uuid) -> Result<Option<output::Report>> {
+        let Some(run) = self.one(RunById(run)).await? else { return Ok(None) };
+        let workflow = self.one(WorkflowById(run.workflow_id)).await?;
+        let steps = rows(self.one(StepsOfRun(run.id)).await?).collect();
+        Ok(Some(projections::report(run, steps, workflow)))
+    }
+
     pub(crate) async fn cost_of_run(&self, run: Uuid) -> Result<Option<NanoUsd>> {
         Ok(self.one(CostOfRun(run)).await?.map(NanoUsd))
     }

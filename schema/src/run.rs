@@ -7,10 +7,12 @@ use uuid::Uuid;
 use crate::explanation::Explanation;
 use crate::flow::Seat;
 use crate::loader::Loaders;
+use crate::report::DocumentFormat;
 use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
 use crate::status::{ErrorKind, LineageKind, PauseClock, RunStatus};
 use crate::step::Step;
 use crate::subscription::{Timeline, timeline};
+use crate::words::Language;
 use crate::workflow::Workflow;
 
 /// Why something failed.
@@ -193,6 +195,22 @@ impl Run {
     /// moments; null when it has not met the run yet. What nobody knows the cost of is not in it.
     async fn cost(&self, context: &Context<'_>) -> Result<Option<NanoUsd>> {
         Loaders::of(context)?.cost_of_run(self.run_id).await
+    }
+
+    /// What it came to, over all its steps, as a document that can be taken away.
+    #[graphql(complexity = "20")]
+    async fn document(
+        &self,
+        context: &Context<'_>,
+        #[graphql(default)] format: DocumentFormat,
+        #[graphql(desc = "Of the document's own words; when nothing is said, the one that most of it is written in.")]
+        language: Option<Language>,
+    ) -> Result<String> {
+        crate::as_of::now_only(context, "document")?;
+        let report = Loaders::of(context)?.report(self.run_id).await?;
+        let report = report.ok_or_else(|| crate::failure::refused("RUN_NOT_FOUND", "the run is not there any more"))?;
+        let report = report.with_outcomes(crate::report::outcomes(context, self.run_id).await?);
+        crate::report::write(context, report, format, language).await
     }
 
     /// From start to end in milliseconds; null while it is under way.

@@ -1,5 +1,7 @@
 //! Tasks and their attempts.
 
+use std::sync::Arc;
+
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
 use commands::Commands;
 use domain::TaskId;
@@ -11,6 +13,8 @@ use crate::assignment::Assignment;
 use crate::failure;
 use crate::flow::Seat;
 use crate::loader::Loaders;
+use crate::mutation::commands;
+use crate::outcome::{OutputParts, Quality};
 use crate::run::{Failure, Run, between, global_id, moment, position};
 use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
 use crate::status::{AttemptStatus, TaskStatus};
@@ -92,6 +96,14 @@ impl Task {
     }
 }
 
+impl Task {
+    async fn ended(&self, context: &Context<'_>) -> Result<Arc<domain::Task>> {
+        crate::as_of::now_only(context, "output")?;
+        let task = commands(context)?.ended_task(domain::TaskId::from_uuid(self.task_id)).await;
+        task.map_err(|error| failure::command(context, error))
+    }
+}
+
 #[ComplexObject]
 impl Task {
     /// The run that it belongs to.
@@ -128,6 +140,20 @@ impl Task {
         let Some(run) = self.run_id else { return Ok(vec![]) };
         let seats = Loaders::of(context)?.seats_of_run(run).await?;
         Ok(seats.into_iter().filter(|seat| seat.is_of_task(self.task_id)).collect())
+    }
+
+    /// The parts of its output, straight from the journal; null when only the results were asked for, which are the answer
+    /// of its last attempt, and while it has not completed.
+    #[graphql(complexity = "5 + child_complexity")]
+    async fn output(&self, context: &Context<'_>) -> Result<Option<OutputParts>> {
+        Ok(self.ended(context).await?.output().map(|output| OutputParts::from(&**output)))
+    }
+
+    /// How good its answer is by what a program can decide, straight from the journal; null when the template's checklist has
+    /// nothing of that kind, and while the task has not completed.
+    #[graphql(complexity = "5 + child_complexity")]
+    async fn quality(&self, context: &Context<'_>) -> Result<Option<Quality>> {
+        Ok(self.ended(context).await?.quality().map(|quality| Quality::from(&**quality)))
     }
 
     /// Every attempt, oldest first.

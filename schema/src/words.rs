@@ -16,11 +16,16 @@ pub(crate) enum Language {
 impl Language {
     /// The text in this language.
     pub(crate) fn of(self, text: &Bilingual) -> String {
-        let language = match self {
-            Self::En => domain::Language::English,
-            Self::Ar => domain::Language::Arabic,
-        };
-        text.in_language(language).to_owned()
+        text.in_language(self.into()).to_owned()
+    }
+}
+
+impl From<Language> for domain::Language {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::En => Self::English,
+            Language::Ar => Self::Arabic,
+        }
     }
 }
 

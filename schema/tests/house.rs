@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use commands::Commands;
 use commands::webhooks::{Keys, Reach, WebhookSetup};
 use domain::run::TaskEnd;
-use domain::task::{AgentChoice, AgentExclusion, AgentFactors, AgentReason, Choice, ConsideredAgent, Pacing, Share};
+use domain::task::{
+    AgentChoice, AgentExclusion, AgentFactors, AgentReason, Choice, ConsideredAgent, Ending, Pacing, Share,
+};
 use domain::{
     Actor, AgentId, CommandId, FinishReason, NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunId, StepName,
     StreamId, Task, TaskCommand, TaskId, TemplateId, Usage,
@@ -227,7 +229,7 @@ impl House {
             simulated: true,
         };
         let task = TaskId::of_step(run, &name);
-        self.on_task(task, TaskCommand::SucceedAttempt { attempt, reply }).await;
+        self.on_task(task, TaskCommand::SucceedAttempt { attempt, reply, ending: Some(Ending::default()) }).await;
         let end = TaskEnd::Completed { result: json!({ "text": text, "json": null }), simulated: true };
         self.on_run(run, RunCommand::SettleTask { task, end, now: commands::now() }).await;
     }

@@ -20,6 +20,7 @@ mod inspect;
 mod journal;
 mod keys;
 mod limit;
+mod output;
 mod platforms;
 mod prices;
 mod privacy;
@@ -90,6 +91,10 @@ enum Command {
         /// The person whom the run is about, by any name that you use for them: what is personal in it can be erased then
         #[arg(long, value_name = "NAME")]
         subject: Option<String>,
+        /// How much of the output layer is asked for: answers as the templates ask for them, or every part (summary, results,
+        /// improvements, critique, alternatives, action items) of the last steps or of every step
+        #[arg(long, value_enum, default_value_t = run::OutputForm::Text)]
+        output: run::OutputForm,
         /// Show the run as it happens and wait for its end
         #[arg(long)]
         watch: bool,
@@ -114,6 +119,13 @@ enum Command {
     Show {
         /// The run's id
         run: Uuid,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Show what a run came to, over all its steps, or write it as a document: Markdown, HTML, JSON, Word or PDF
+    Output {
+        #[command(flatten)]
+        ask: output::Ask,
         #[command(flatten)]
         server: ServerFlag,
     },
@@ -476,8 +488,10 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
     match arguments.command {
         Command::Up { inputs, once } => up::up(&config, terminal, json, &inputs, once).await,
         Command::Serve => up::serve(&config, terminal, json).await,
-        Command::Run { workflow, inputs, subject, watch, server } => {
-            run::run(&config, terminal, run::Ask { workflow, inputs, subject, watch, json, url: server.url }).await
+        Command::Run { workflow, inputs, subject, output, watch, server } => {
+            let output = output.into();
+            let ask = run::Ask { workflow, inputs, subject, output, watch, json, url: server.url };
+            run::run(&config, terminal, ask).await
         }
         Command::Runs { status, workflow, limit, server } => {
             let client = run::running_server(&config, server.url.as_deref()).await?;
@@ -486,6 +500,10 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::Show { run, server } => {
             let client = run::running_server(&config, server.url.as_deref()).await?;
             inspect::show(&client, terminal, json, run).await
+        }
+        Command::Output { ask, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            output::output(&client, terminal, json, ask).await
         }
         Command::Explain { run, server } => {
             let client = run::running_server(&config, server.url.as_deref()).await?;

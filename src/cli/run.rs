@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use commands::Edited;
+use domain::task::Form;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -20,6 +21,27 @@ use crate::{announce, catalogue};
 
 const START: &str = "mutation($input: StartRunInput!) { startRun(input: $input) { runId position repeated } }";
 
+/// How much of the output layer is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OutputForm {
+    /// Answers as the templates ask for them
+    Text,
+    /// Every part, of the steps on which no other step waits
+    Last,
+    /// Every part, of every step
+    Every,
+}
+
+impl From<OutputForm> for Form {
+    fn from(form: OutputForm) -> Self {
+        match form {
+            OutputForm::Text => Self::Text,
+            OutputForm::Last => Self::Last,
+            OutputForm::Every => Self::Every,
+        }
+    }
+}
+
 /// What `hishamos run` was asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
@@ -29,6 +51,8 @@ pub(crate) struct Ask {
     pub(crate) inputs: Vec<String>,
     /// The name of the person whom it is about.
     pub(crate) subject: Option<String>,
+    /// How much of the output layer is asked for.
+    pub(crate) output: Form,
     /// Whether to wait for the end.
     pub(crate) watch: bool,
     /// Whether to answer in JSON.
@@ -42,7 +66,7 @@ pub(crate) async fn run(config: &Config, terminal: &mut Terminal, ask: Ask) -> R
     // Wrong input is refused before anything is started.
     let input = super::input::parse(&ask.inputs)?;
     if let Some(client) = find_server(config, ask.url.as_deref()).await? {
-        let (run, position) = start(&client, &ask.workflow, &input, ask.subject.as_deref()).await?;
+        let (run, position) = start(&client, &ask.workflow, &input, ask.subject.as_deref(), ask.output).await?;
         if ask.watch {
             return follow(&client, terminal, run, ask.json).await;
         }
@@ -62,7 +86,7 @@ pub(crate) async fn run(config: &Config, terminal: &mut Terminal, ask: Ask) -> R
                 let catalog = catalogue::read(config, None).map_err(|errors| Failure::catalog(&errors))?;
                 super::catalog::load_into(config, &commands, &catalog, Edited::Keep).await?;
             }
-            let (run, _) = start(&client, &ask.workflow, &input, ask.subject.as_deref()).await?;
+            let (run, _) = start(&client, &ask.workflow, &input, ask.subject.as_deref(), ask.output).await?;
             follow(&client, terminal, run, ask.json).await
         };
         let work = Box::pin(work);
@@ -104,9 +128,13 @@ pub(crate) async fn start(
     workflow: &str,
     input: &Value,
     subject: Option<&str>,
+    output: Form,
 ) -> Result<(Uuid, String), Failure> {
     // The id makes a repeated request harmless.
-    let input = json!({ "clientMutationId": Uuid::now_v7(), "workflow": workflow, "input": input, "subject": subject });
+    let output = output.name().to_uppercase();
+    let input = json!({
+        "clientMutationId": Uuid::now_v7(), "workflow": workflow, "input": input, "subject": subject, "output": output,
+    });
     let data = client.ask(START, json!({ "input": input })).await?;
     let run = data.pointer("/startRun/runId").and_then(Value::as_str).and_then(|id| id.parse().ok());
     let position = data.pointer("/startRun/position").and_then(Value::as_str).unwrap_or_default().to_owned();

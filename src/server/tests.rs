@@ -396,6 +396,9 @@ async fn operations_run_over_a_websocket() {
     assert_eq!(hear(&mut socket).await, json!({ "type": "pong", "payload": { "n": 1 } }));
     // After `complete` nothing of the operation comes any more, and its id is free.
     say(&mut socket, json!({ "type": "complete", "id": "live" })).await;
+    // What it is answered with shows that the line before has been read.
+    say(&mut socket, json!({ "type": "ping" })).await;
+    assert_eq!(hear(&mut socket).await["type"], "pong");
     house.register("two").await;
     say(&mut socket, subscribe("live", "{ journalHead }")).await;
     assert_eq!(hear(&mut socket).await["payload"]["data"]["journalHead"], "2");

@@ -49,6 +49,19 @@ fn a_run_is_shown_in_every_way() {
     for part in [&*run, "completed", "[simulated]", "key_points", "attempt 1  succeeded  simulator/", "\nbriefing\n"] {
         assert!(shown.contains(part), "`{part}` is missing: {shown}");
     }
+    let document = home.run(&["output", &run]).expect(0).out();
+    for part in ["## Results", "### briefing", "## Steps", "`welcome`", "no model was asked"] {
+        assert!(document.contains(part), "`{part}` is missing: {document}");
+    }
+    assert_eq!(home.run(&["output", &run, "--json"]).expect(0).json()["run"], run.as_str());
+    let file = home.path().join("brief.docx");
+    let written = home.run(&["output", &run, "--out", file.to_str().unwrap(), "--json"]).expect(0).json();
+    assert_eq!(written["format"], "docx");
+    assert!(std::fs::read(&file).unwrap().starts_with(b"PK"));
+    assert!(home.run(&["output", &run, "--format", "docx"]).expect(2).all().contains("--out"));
+    assert!(home.run(&["output", &run, "--out", "brief.odt"]).expect(2).all().contains("--format takes md, html"));
+    home.run(&["output", "00000000-0000-7000-8000-000000000000"]).expect(2);
+
     assert!(home.run(&["runs", "--status", "completed"]).expect(0).out().contains(&run));
     assert!(!home.run(&["runs", "--status", "failed"]).expect(0).out().contains(&run));
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::task::Form;
 use crate::workflow::Assignee;
 use crate::{
     Actor, AttemptError, Definition, HoldId, Key, NodeId, RunId, SlotsId, StepName, SubjectId, TaskId, Timestamp,
@@ -298,6 +299,8 @@ pub struct Start {
     pub trigger: Option<Firing>,
     /// The person whom it is about.
     pub subject: Option<SubjectId>,
+    /// How much of the output layer is asked for.
+    pub form: Form,
 }
 
 /// The run that started a run as one of its steps.

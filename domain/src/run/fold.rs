@@ -143,6 +143,7 @@ impl Run {
         self.deadline = start.deadline;
         self.parent = start.parent;
         self.subject = start.subject;
+        self.form = start.form;
         self.status = RunStatus::Running;
         if let Some(lineage) = start.lineage {
             self.take_over(other, &lineage.kept);

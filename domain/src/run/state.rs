@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::event::{Lineage, Parent, Pause, PauseClock, SlotsNeed};
 use super::status::{RunStatus, StepStatus};
+use crate::task::Form;
 use crate::{Actor, AttemptError, Definition, NodeId, Root, RunId, StepName, SubjectId, TaskId, Timestamp, WorkflowId};
 
 /// One step of a run.
@@ -184,6 +185,7 @@ pub struct Run {
     pub(super) parent: Option<Parent>,
     pub(super) lineage: Option<Lineage>,
     pub(super) subject: Option<SubjectId>,
+    pub(super) form: Form,
     pub(super) status: RunStatus,
     pub(super) queue: Option<Queue>,
     pub(super) admitted: bool,
@@ -235,6 +237,25 @@ impl Run {
     #[must_use]
     pub fn subject(&self) -> Option<SubjectId> {
         self.subject
+    }
+
+    /// How much of the output layer is asked for.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Whether every part of an output is asked of a task at this place. What undoes a step is no output.
+    #[must_use]
+    pub fn asks_for_parts(&self, place: &Place) -> bool {
+        let waits = |step: &StepName| {
+            self.definition.iter().flat_map(|definition| &definition.steps).any(|other| other.needs.contains(step))
+        };
+        match (self.form, place) {
+            (_, Place::Undo(_)) | (Form::Text, _) => false,
+            (Form::Every, _) => true,
+            (Form::Last, place) => !waits(place.step()),
+        }
     }
 
     /// Where it stands.

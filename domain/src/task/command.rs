@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::agent_choice::AgentChoice;
 use super::choice::{Choice, Consumed, Kept, Masked, PassedOver, Reserved};
+use super::output::{Output, Quality};
 use crate::run::SlotsNeed;
 use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
 
@@ -15,6 +16,15 @@ pub struct Pacing {
     pub now: Timestamp,
     /// Random, 0 to 1000: where in its spread the pause lies.
     pub jitter_milli: u16,
+}
+
+/// What a task ends with, beside the answer.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ending {
+    /// The parts of its output, when they were asked for.
+    pub output: Option<Output>,
+    /// How good the answer is by what a program can decide.
+    pub quality: Option<Quality>,
 }
 
 /// What may be asked of a task.
@@ -89,6 +99,15 @@ pub enum TaskCommand {
         attempt: u32,
         /// The answer.
         reply: Reply,
+        /// What the task ends with; `None` when the answer is not good enough, so that another attempt follows.
+        ending: Option<Ending>,
+    },
+    /// Ends with an answer that it has, although that was not good enough: nothing better is to be had.
+    Complete {
+        /// The attempt that brought it.
+        attempt: u32,
+        /// What the task ends with.
+        ending: Ending,
     },
     /// The running attempt failed.
     FailAttempt {

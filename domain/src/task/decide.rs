@@ -1,7 +1,8 @@
 use super::choice::PassedOver;
+use super::command::Ending;
 use super::failures::Failures;
 use super::state::TaskStatus;
-use crate::{AttemptError, Refusal, Task, TaskCommand, TaskEvent, Timestamp};
+use crate::{AttemptError, ErrorKind, Refusal, Task, TaskCommand, TaskEvent, Timestamp};
 
 /// Why a task refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -110,19 +111,30 @@ pub(super) fn decide(state: &Task, command: TaskCommand) -> Result<Vec<TaskEvent
             TaskStatus::Assigned | TaskStatus::Waiting => Ok(postpone(state, until, passed_over, error)),
             _ => wrong("postponed"),
         },
-        TaskCommand::SucceedAttempt { attempt, reply } => {
+        TaskCommand::SucceedAttempt { attempt, reply, ending } => {
             let reply = Box::new(reply);
             if is_running(state, attempt)? {
-                Ok(vec![TaskEvent::AttemptSucceeded { attempt, reply }, TaskEvent::Completed { attempt }])
+                let succeeded = TaskEvent::AttemptSucceeded { attempt, reply };
+                Ok(std::iter::once(succeeded).chain(ending.map(|ending| completed(attempt, ending))).collect())
             } else if state.has_succeeded(attempt) {
                 Ok(vec![])
             } else {
                 Ok(vec![TaskEvent::AttemptLate { attempt, reply }])
             }
         }
+        TaskCommand::Complete { attempt, ending } => match status {
+            TaskStatus::Waiting if state.has_succeeded(attempt) => Ok(vec![completed(attempt, ending)]),
+            TaskStatus::Waiting => Err(TaskRefusal::NoSuchAttempt { attempt }),
+            _ => wrong("completed"),
+        },
         TaskCommand::FailAttempt { attempt, error, consumed, fallback, pacing } => {
             if !is_running(state, attempt)? {
                 return Ok(vec![]);
+            }
+            // It was to better an answer, which is there all the same.
+            if state.answer().is_some() {
+                let retry_at = (error.kind == ErrorKind::Interrupted).then_some(pacing.now);
+                return Ok(vec![TaskEvent::AttemptFailed { attempt, error, retry_at, consumed }]);
             }
             let failures = Failures::of(state, error.clone());
             let retry_at = failures.next_at(state, fallback, pacing);
@@ -132,6 +144,9 @@ pub(super) fn decide(state: &Task, command: TaskCommand) -> Result<Vec<TaskEvent
         TaskCommand::LoseAttempt { attempt, pacing } => {
             if !is_running(state, attempt)? {
                 return Ok(vec![]);
+            }
+            if state.answer().is_some() {
+                return Ok(vec![TaskEvent::AttemptLost { attempt, retry_at: None }]);
             }
             let failures = Failures::of(state, Task::lost());
             let retry_at = failures.next_at(state, false, pacing);
@@ -147,6 +162,10 @@ pub(super) fn decide(state: &Task, command: TaskCommand) -> Result<Vec<TaskEvent
             _ => Ok(vec![TaskEvent::Cancelled { reason }]),
         },
     }
+}
+
+fn completed(attempt: u32, Ending { output, quality }: Ending) -> TaskEvent {
+    TaskEvent::Completed { attempt, output: output.map(Box::new), quality: quality.map(Box::new) }
 }
 
 fn attempts(state: &Task) -> u32 {

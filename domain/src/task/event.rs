@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::agent_choice::AgentChoice;
 use super::choice::{Choice, Consumed, Kept, Masked, PassedOver, Reserved};
+use super::output::{Output, Quality};
 use crate::run::SlotsNeed;
 use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
 
@@ -119,6 +120,10 @@ pub enum TaskEvent {
     Completed {
         /// The attempt whose answer counts.
         attempt: u32,
+        /// The parts of its output; `None` when only the results were asked for, which are the answer.
+        output: Option<Box<Output>>,
+        /// How good it is by what a program can decide; `None` when there was nothing to decide.
+        quality: Option<Box<Quality>>,
     },
     /// Failed for good.
     Failed {

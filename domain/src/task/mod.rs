@@ -6,14 +6,16 @@ mod command;
 mod decide;
 mod event;
 mod failures;
+mod output;
 mod prompt;
 mod state;
 
 pub use agent_choice::{AgentChoice, AgentExclusion, AgentFactors, AgentReason, ConsideredAgent, Share};
 pub use choice::{Choice, Consumed, Kept, Masked, PassedOver, Reserved, Why};
-pub use command::{Pacing, TaskCommand};
+pub use command::{Ending, Pacing, TaskCommand};
 pub use decide::TaskRefusal;
 pub use event::TaskEvent;
+pub use output::{ActionItem, Checked, Form, Output, Priority, Quality, Rating, RatingPart, Score};
 pub use prompt::Prompt;
 pub use state::{Attempt, AttemptStatus, Order, Task, TaskStatus};
 

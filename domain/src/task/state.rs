@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::agent_choice::AgentChoice;
 use super::choice::{Consumed, PassedOver, Reserved};
+use super::output::{Output, Quality};
 use crate::budget::Unit;
 use crate::run::SlotsNeed;
 use crate::{
@@ -157,6 +158,15 @@ pub struct Task {
     gave_up: Vec<SlotsNeed>,
     passed_over: Vec<PassedOver>,
     error: Option<AttemptError>,
+    done: Option<Done>,
+}
+
+/// What a task has completed with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Done {
+    attempt: u32,
+    output: Option<Arc<Output>>,
+    quality: Option<Arc<Quality>>,
 }
 
 impl Task {
@@ -252,10 +262,40 @@ impl Task {
     /// The answer, once completed.
     #[must_use]
     pub fn reply(&self) -> Option<&Arc<Reply>> {
-        match self.attempts.last().map(|attempt| &attempt.status) {
-            Some(AttemptStatus::Succeeded(reply)) => Some(reply),
+        let counts = self.done.as_ref()?.attempt;
+        self.answers().find(|(attempt, _)| attempt.number == counts).map(|(_, reply)| reply)
+    }
+
+    /// The attempt whose answer counts, once completed.
+    #[must_use]
+    pub fn counting_attempt(&self) -> Option<u32> {
+        Some(self.done.as_ref()?.attempt)
+    }
+
+    /// The first answer that an attempt has brought, whether or not the task has ended with it.
+    #[must_use]
+    pub fn answer(&self) -> Option<(&Attempt, &Arc<Reply>)> {
+        self.answers().next()
+    }
+
+    /// Every answer that an attempt has brought, oldest first.
+    pub fn answers(&self) -> impl Iterator<Item = (&Attempt, &Arc<Reply>)> {
+        self.attempts.iter().filter_map(|attempt| match &attempt.status {
+            AttemptStatus::Succeeded(reply) => Some((attempt, reply)),
             _ => None,
-        }
+        })
+    }
+
+    /// The parts of its output, once completed, when they were asked for.
+    #[must_use]
+    pub fn output(&self) -> Option<&Arc<Output>> {
+        self.done.as_ref()?.output.as_ref()
+    }
+
+    /// How good its answer is by what a program can decide, once completed.
+    #[must_use]
+    pub fn quality(&self) -> Option<&Arc<Quality>> {
+        self.done.as_ref()?.quality.as_ref()
     }
 
     pub(super) fn fold(&mut self, event: TaskEvent) {
@@ -314,7 +354,13 @@ impl Task {
             }
             TaskEvent::AttemptLost { retry_at, .. } => self.settle(AttemptStatus::Lost, retry_at),
             TaskEvent::AttemptLate { .. } => {}
-            TaskEvent::Completed { .. } => self.status = TaskStatus::Completed,
+            TaskEvent::Completed { attempt, output, quality } => {
+                self.done = Some(Done { attempt, output: output.map(Arc::from), quality: quality.map(Arc::from) });
+                self.status = TaskStatus::Completed;
+                self.passed_over.clear();
+                self.retry_at = None;
+                self.want(vec![]);
+            }
             TaskEvent::Failed { error } => {
                 self.status = TaskStatus::Failed;
                 self.error = Some(error);
@@ -350,7 +396,8 @@ impl Task {
         }
         self.retry_at = retry_at;
         self.want(vec![]);
-        if retry_at.is_some() {
+        // With an answer it waits, if only for the decision that it ends with that.
+        if retry_at.is_some() || self.answer().is_some() {
             self.status = TaskStatus::Waiting;
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::task::{AttemptStatus, Choice, Pacing, TaskStatus};
+use domain::task::{AttemptStatus, Choice, Ending, Pacing, TaskStatus};
 use domain::{AgentId, AttemptError, ErrorKind, RetryPolicy, Task, TaskCommand, TaskEvent, TemplateId, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -59,7 +59,7 @@ fn command() -> impl Strategy<Value = TaskCommand> {
             passed_over: vec![],
             error,
         }),
-        2 => attempt().prop_map(|attempt| TaskCommand::SucceedAttempt { attempt, reply: reply("x") }),
+        2 => attempt().prop_map(|attempt| TaskCommand::SucceedAttempt { attempt, reply: reply("x"), ending: Some(Ending::default()) }),
         8 => (attempt(), error(), any::<bool>(), pacing()).prop_map(|(attempt, error, fallback, pacing)| {
             TaskCommand::FailAttempt { attempt, error, consumed: None, fallback, pacing }
         }),

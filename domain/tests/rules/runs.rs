@@ -32,6 +32,7 @@ pub(crate) fn beginning(definition: Definition) -> Start {
         lineage: None,
         trigger: None,
         subject: None,
+        form: domain::task::Form::Text,
     }
 }
 

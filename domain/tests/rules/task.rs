@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_es::test::TestFramework;
-use domain::task::{AttemptStatus, Choice, Pacing, TaskStatus};
+use domain::task::{AttemptStatus, Choice, Ending, Pacing, TaskStatus};
 use domain::{
     AgentId, AttemptError, ErrorKind, Refusal, RetryPolicy, RunId, Task, TaskCommand, TaskEvent, TaskRefusal,
     TemplateId, Timestamp,
@@ -97,11 +97,14 @@ pub(crate) fn started(attempt: u32) -> TaskEvent {
 }
 
 fn succeed(attempt: u32) -> TaskCommand {
-    TaskCommand::SucceedAttempt { attempt, reply: reply("done") }
+    TaskCommand::SucceedAttempt { attempt, reply: reply("done"), ending: Some(Ending::default()) }
 }
 
 fn succeeded(attempt: u32) -> Vec<TaskEvent> {
-    vec![TaskEvent::AttemptSucceeded { attempt, reply: Box::new(reply("done")) }, TaskEvent::Completed { attempt }]
+    vec![
+        TaskEvent::AttemptSucceeded { attempt, reply: Box::new(reply("done")) },
+        TaskEvent::Completed { attempt, output: None, quality: None },
+    ]
 }
 
 fn late(attempt: u32) -> TaskEvent {
@@ -386,4 +389,46 @@ fn codes_and_words_are_stable() {
     assert_eq!(wrong.code(), "TASK_WRONG_STATUS");
     assert_eq!(TaskRefusal::AlreadyCreated.code(), "TASK_EXISTS");
     assert_eq!(TaskRefusal::NoSuchAttempt { attempt: 2 }.code(), "ATTEMPT_UNKNOWN");
+}
+
+/// An answer that was not good enough.
+fn unsatisfied() -> Vec<TaskEvent> {
+    [running(), vec![TaskEvent::AttemptSucceeded { attempt: 1, reply: Box::new(reply("done")) }]].concat()
+}
+
+fn make_do(attempt: u32) -> TaskCommand {
+    TaskCommand::Complete { attempt, ending: Ending::default() }
+}
+
+#[test]
+fn an_answer_that_is_not_good_enough_is_followed_by_another_attempt() {
+    let unsatisfying = TaskCommand::SucceedAttempt { attempt: 1, reply: reply("done"), ending: None };
+    given(running()).when(unsatisfying).then_expect_events(unsatisfied().split_off(3));
+    given(unsatisfied()).when(start()).then_expect_events(vec![started(2)]);
+    let second = [unsatisfied(), vec![started(2)]].concat();
+    given(second).when(succeed(2)).then_expect_events(succeeded(2));
+}
+
+#[test]
+fn a_task_with_an_answer_does_not_fail() {
+    let second = || [unsatisfied(), vec![started(2)]].concat();
+    let given_up = failed(2, ErrorKind::InvalidRequest, None);
+    given(second()).when(fail(2, ErrorKind::InvalidRequest)).then_expect_events(vec![given_up.clone()]);
+    given(second()).when(fail(2, ErrorKind::Interrupted)).then_expect_events(vec![failed(
+        2,
+        ErrorKind::Interrupted,
+        Some(Duration::ZERO),
+    )]);
+    let lost = TaskEvent::AttemptLost { attempt: 2, retry_at: None };
+    given(second()).when(TaskCommand::LoseAttempt { attempt: 2, pacing: PACING }).then_expect_events(vec![lost]);
+    let ended = TaskEvent::Completed { attempt: 1, output: None, quality: None };
+    given([second(), vec![given_up]].concat()).when(make_do(1)).then_expect_events(vec![ended]);
+}
+
+#[test]
+fn a_task_ends_only_with_an_answer_that_it_has() {
+    given(unsatisfied()).when(make_do(2)).then_expect_error(TaskRefusal::NoSuchAttempt { attempt: 2 });
+    given(waiting()).when(make_do(1)).then_expect_error(TaskRefusal::NoSuchAttempt { attempt: 1 });
+    let wrong = TaskRefusal::WrongStatus { status: TaskStatus::Running, wish: "completed" };
+    given(running()).when(make_do(1)).then_expect_error(wrong);
 }

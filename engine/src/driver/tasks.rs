@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use domain::run::{Place, TaskEnd};
-use domain::task::{Pacing, PassedOver, TaskStatus};
+use domain::task::{Attempt, Pacing, PassedOver, TaskStatus};
 use domain::{AttemptError, ErrorKind, Key, RunCommand, Task, TaskCommand, TaskId, Timestamp};
 use journal::Loaded;
 
@@ -49,9 +49,14 @@ impl Driver {
                 None => continue,
             };
             let command = match &settled.outcome {
-                Ok(reply) => TaskCommand::SucceedAttempt { attempt, reply: reply.clone() },
+                Ok(reply) => {
+                    let parts = stage.run().asks_for_parts(&slot.place);
+                    let (ending, is_enough) = self.shared.planner.ending(&slot.task.state, reply, parts).await?;
+                    TaskCommand::SucceedAttempt { attempt, reply: reply.clone(), ending: is_enough.then_some(ending) }
+                }
                 Err(error) => {
-                    let taken = self.shared.planner.can_take_over(&slot.task.state, stage.run(), error).await;
+                    let (task, run) = (&slot.task.state, stage.run());
+                    let taken = self.shared.planner.can_take_over(task, run, &slot.place, error).await;
                     let fallback = match taken {
                         Ok(fallback) => fallback,
                         Err(Unplannable::Unavailable(error)) => return Err(error.into()),
@@ -169,8 +174,16 @@ impl Driver {
         let mut unaffordable: Vec<(Key, String)> = Vec::new();
         loop {
             let task = stage.task(id).unwrap_or(&slot.task.state).clone();
-            let planned = match self.shared.planner.attempt(&task, stage.run(), &unaffordable, now).await {
+            if task.answer().is_some() && !may_better(&task) {
+                return self.make_do(stage, id, slot, now).await;
+            }
+            let planner = &self.shared.planner;
+            let planned = match planner.attempt(&task, stage.run(), &slot.place, &unaffordable, now).await {
                 Ok(Planned::Attempt(planned)) => *planned,
+                // A better answer is not worth waiting for, nor does the task fail without it.
+                Ok(Planned::Rest { .. }) | Err(Unplannable::Rejected(_)) if task.answer().is_some() => {
+                    return self.make_do(stage, id, slot, now).await;
+                }
                 Ok(Planned::Rest { pause, passed_over }) => {
                     let postponed = postpone(&task, now.plus(pause), passed_over);
                     let task = late(stage.decide_task(id, || slot.clone(), postponed));
@@ -205,6 +218,23 @@ impl Driver {
             }
             return Ok(None);
         }
+    }
+
+    /// Ends a task with the first answer that it has: nothing better is to be had.
+    async fn make_do(
+        &self,
+        stage: &mut Stage,
+        id: TaskId,
+        slot: &Slot,
+        now: Timestamp,
+    ) -> Result<Option<RunCommand>, Stop> {
+        let task = stage.task(id).unwrap_or(&slot.task.state).clone();
+        let Some((attempt, reply)) = task.answer() else { return Ok(None) };
+        let parts = stage.run().asks_for_parts(&slot.place);
+        let (ending, _) = self.shared.planner.ending(&task, reply, parts).await?;
+        let complete = TaskCommand::Complete { attempt: attempt.number, ending };
+        let task = late(stage.decide_task(id, || slot.clone(), complete));
+        Ok(task.and_then(end_of).map(|end| RunCommand::SettleTask { task: id, end, now }))
     }
 
     fn reject(
@@ -277,6 +307,13 @@ impl Driver {
     }
 }
 
+/// Whether a task that has an answer may ask for a better one: once, right after the first.
+fn may_better(task: &Task) -> bool {
+    let interrupted = |attempt: &&Attempt| !attempt.was_interrupted();
+    let last = task.attempts().iter().rev().find(interrupted).map(|attempt| attempt.number);
+    task.answers().count() == 1 && task.answer().map(|(attempt, _)| attempt.number) == last
+}
+
 /// Whoever could be asked rests. Without any attempt it fails with that, should it be too late then.
 fn postpone(task: &Task, until: Timestamp, passed_over: Vec<PassedOver>) -> TaskCommand {
     let error = task.last_error().unwrap_or_else(|| AttemptError {
@@ -300,8 +337,8 @@ pub(super) fn uncalled() -> AttemptError {
 pub(super) fn end_of(task: &Task) -> Option<TaskEnd> {
     match task.status() {
         TaskStatus::Completed => {
-            let reply = task.reply()?;
-            Some(TaskEnd::Completed { result: commands::task_result(&reply.text), simulated: reply.simulated })
+            let simulated = task.reply()?.simulated;
+            Some(TaskEnd::Completed { result: commands::result_of(task)?, simulated })
         }
         TaskStatus::Failed => {
             let unknown = || AttemptError {

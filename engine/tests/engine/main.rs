@@ -17,6 +17,7 @@ mod failover;
 mod flow;
 mod found;
 mod kinds;
+mod output;
 mod redaction;
 mod resume;
 mod retries;

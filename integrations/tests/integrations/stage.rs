@@ -140,6 +140,7 @@ impl Stage {
             lineage: None,
             trigger: None,
             subject: None,
+            form: domain::task::Form::Text,
         };
         self.record(id.into(), RunEvent::Started(Box::new(start))).await;
         id

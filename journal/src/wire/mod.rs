@@ -15,6 +15,7 @@ mod external;
 mod failure;
 mod hold;
 mod limit;
+mod output;
 pub mod personal;
 mod purse;
 mod registry;

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use domain::task::Output;
 use domain::{AttemptError, Event, RunEvent, TaskEvent};
 use serde_json::Value;
 
@@ -37,6 +38,7 @@ pub const PERSONAL: &[(&str, &[&str])] = &[
     ("task.attempt_succeeded", &["reply"]),
     ("task.attempt_failed", &["error"]),
     ("task.attempt_late", &["reply"]),
+    ("task.completed", &["output"]),
     ("task.failed", &["error"]),
     ("task.cancelled", &["reason"]),
 ];
@@ -75,6 +77,7 @@ pub const PLAIN: &[(&str, &[&str])] = &[
     ("task.attempt_started", &["platform", "model", "choice", "reserved", "masked", "kept"]),
     ("task.postponed", &["passed_over"]),
     ("task.attempt_failed", &["consumed"]),
+    ("task.completed", &["quality"]),
 ];
 
 /// The event without what is personal in it; nothing when there is nothing personal in it.
@@ -148,11 +151,16 @@ fn erase_task(event: &mut TaskEvent) -> bool {
         TaskEvent::AttemptSucceeded { reply, .. } | TaskEvent::AttemptLate { reply, .. } => text(&mut reply.text),
         TaskEvent::AttemptFailed { error: failure, .. } | TaskEvent::Failed { error: failure } => error(failure),
         TaskEvent::Assigned { reason, .. } | TaskEvent::Cancelled { reason } => text(reason),
+        // That there is an output stays, because the rest of the run goes by it.
+        TaskEvent::Completed { output, .. } => {
+            if let Some(output) = output {
+                **output = Output { results: ERASED.to_owned(), ..Output::default() };
+            }
+        }
         TaskEvent::Queued { .. }
         | TaskEvent::Postponed { .. }
         | TaskEvent::AttemptLost { .. }
-        | TaskEvent::Deferred { .. }
-        | TaskEvent::Completed { .. } => return false,
+        | TaskEvent::Deferred { .. } => return false,
     }
     true
 }

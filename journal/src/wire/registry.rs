@@ -83,7 +83,7 @@ registry! {
     "workflow.drafted" { 1 => workflow::DraftedV1<'_>, 2 => workflow::DraftedV2<'_>, 3 => workflow::DraftedV3<'_> }
     "workflow.activated" { 1 => workflow::ActivatedV1 }
 
-    "run.started" { 1 => start::StartedV1<'_>, 2 => start::StartedV2<'_>, 3 => start::StartedV3<'_>, 4 => start::StartedV4<'_> }
+    "run.started" { 1 => start::StartedV1<'_>, 2 => start::StartedV2<'_>, 3 => start::StartedV3<'_>, 4 => start::StartedV4<'_>, 5 => start::StartedV5<'_> }
     "run.claimed" { 1 => control::ClaimedV1 }
     "run.queued" { 1 => control::QueuedV1<'_> }
     "run.admitted" { 1 => control::AdmittedV1 }
@@ -134,7 +134,7 @@ registry! {
     "task.attempt_lost" { 1 => task::AttemptLostV1 }
     "task.attempt_late" { 1 => task::AttemptLateV1<'_> }
     "task.deferred" { 1 => task::DeferredV1 }
-    "task.completed" { 1 => task::CompletedV1 }
+    "task.completed" { 1 => task::CompletedV1, 2 => task::CompletedV2<'_> }
     "task.failed" { 1 => task::FailedV1<'_>, 2 => task::FailedV2<'_>, 3 => task::FailedV3<'_> }
     "task.cancelled" { 1 => task::CancelledV1<'_> }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::assigned::AssignedV2;
 use super::budget::UnitV1;
 use super::failure::AttemptErrorV3;
+use super::output::{OutputV1, QualityV1};
 use super::values::{
     AttemptErrorV1, AttemptErrorV2, ErrorKindV2, Id, JsonV1, ReplyV1, RetryPolicyV1, RetryPolicyV2, SlotsNeedV1,
     UsageV1, checked, micros, moment,
@@ -250,6 +251,22 @@ pub(super) struct CompletedV1 {
     attempt: u32,
 }
 
+/// Says what the output consists of, and how good it is.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct CompletedV2<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    output: Option<OutputV1<'a>>,
+    #[serde(borrow)]
+    quality: Option<QualityV1<'a>>,
+}
+
+impl From<CompletedV1> for CompletedV2<'_> {
+    fn from(old: CompletedV1) -> Self {
+        Self { attempt: old.attempt, output: None, quality: None }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct FailedV1<'a> {
     #[serde(borrow)]
@@ -362,7 +379,11 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             retry_at_micros: retry_at.map(Timestamp::as_micros),
             start_by_micros: start_by.map(Timestamp::as_micros),
         }),
-        TaskEvent::Completed { attempt } => write(&CompletedV1 { attempt: *attempt }),
+        TaskEvent::Completed { attempt, output, quality } => write(&CompletedV2 {
+            attempt: *attempt,
+            output: output.as_deref().map(OutputV1::freeze).transpose()?,
+            quality: quality.as_deref().map(QualityV1::freeze),
+        }),
         TaskEvent::Failed { error } => write(&FailedV3 { error: AttemptErrorV3::freeze(error)? }),
         TaskEvent::Cancelled { reason } => write(&CancelledV1 { reason }),
     }
@@ -507,9 +528,14 @@ impl Thaw for DeferredV1 {
     }
 }
 
-impl Thaw for CompletedV1 {
+impl Thaw for CompletedV2<'_> {
     fn thaw(self) -> Result<Event, String> {
-        Ok(TaskEvent::Completed { attempt: self.attempt }.into())
+        Ok(TaskEvent::Completed {
+            attempt: self.attempt,
+            output: self.output.map(OutputV1::thaw).transpose()?.map(Box::new),
+            quality: self.quality.map(QualityV1::thaw).transpose()?.map(Box::new),
+        }
+        .into())
     }
 }
 

@@ -70,6 +70,7 @@ fn started(id: RunId, of: Option<(RunId, u64)>) -> RunEvent {
         lineage,
         trigger: None,
         subject: None,
+        form: domain::task::Form::Text,
     }))
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::run::{
     Activity, Firing, Lineage, LineageKind, Overrides, Parent, Pause, PauseClock, Place, RunStatus, Start, TaskEnd,
 };
-use domain::task::{Choice, Consumed, Pacing, TaskStatus};
+use domain::task::{Choice, Consumed, Ending, Pacing, TaskStatus};
 use domain::{
     Actor, Agent, AgentCommand, AgentId, AttemptError, CommandId, Decide, Definition, ErrorKind, Event, FinishReason,
     NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunEvent, RunId, StepName, StreamId, Task, TaskCommand,
@@ -223,6 +223,7 @@ impl History {
             lineage: None,
             trigger: None,
             subject: None,
+            form: domain::task::Form::Text,
         }
     }
 
@@ -361,7 +362,13 @@ impl History {
                     if !state.attempts().is_empty() && self.below(2) == 0 {
                         let attempt = u32::try_from(state.attempts().len()).unwrap();
                         let reply = self.reply();
-                        draft.add(task.into(), decide(state, TaskCommand::SucceedAttempt { attempt, reply }));
+                        draft.add(
+                            task.into(),
+                            decide(
+                                state,
+                                TaskCommand::SucceedAttempt { attempt, reply, ending: Some(Ending::default()) },
+                            ),
+                        );
                     }
                 }
             }
@@ -476,7 +483,7 @@ impl History {
         let chance =
             if reliable || (matches!(place, Place::Undo(_)) && self.below(4) > 0) { 0 } else { self.below(92) };
         let command = match chance {
-            0..60 => TaskCommand::SucceedAttempt { attempt, reply: self.reply() },
+            0..60 => TaskCommand::SucceedAttempt { attempt, reply: self.reply(), ending: Some(Ending::default()) },
             60..75 => fail(attempt, ErrorKind::RateLimited, pacing),
             75..85 => TaskCommand::LoseAttempt { attempt, pacing },
             _ => fail(attempt, ErrorKind::Unauthorized, pacing),

@@ -48,6 +48,7 @@ fn start(id: RunId, definition: &Definition) -> Start {
         lineage: None,
         trigger: None,
         subject: None,
+        form: domain::task::Form::Text,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is asked of runs.
 
-use async_graphql::{InputObject, Result};
+use async_graphql::{Enum, InputObject, Result};
 use commands::{Branch, Changes, DecideApproval};
 use domain::RunId;
 use domain::run::{Overrides, StepOverride};
@@ -33,6 +33,23 @@ pub(crate) struct StartRunInput {
     /// The person whom it is about, by any name that you use for them: what is personal in it is sealed under that
     /// person's key, and can be erased.
     pub(crate) subject: Option<String>,
+    /// How much of the output layer is asked for.
+    #[graphql(default)]
+    pub(crate) output: OutputForm,
+}
+
+/// How much of the output layer is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
+#[graphql(remote = "domain::task::Form")]
+pub(crate) enum OutputForm {
+    /// Answers as the templates ask for them.
+    #[default]
+    Text,
+    /// Every part (summary, results, improvements, critique, alternatives, action items), of the steps on which no other
+    /// step waits.
+    Last,
+    /// Every part, of every step.
+    Every,
 }
 
 /// A run to stop.

@@ -38,7 +38,7 @@ pub struct Mutation(
     searches::SearchCommands,
 );
 
-fn commands<'a>(context: &Context<'a>) -> Result<&'a Commands> {
+pub(crate) fn commands<'a>(context: &Context<'a>) -> Result<&'a Commands> {
     context.data::<Commands>()
 }
 

@@ -32,6 +32,7 @@ impl Runs {
             priority: input.priority,
             idempotency_key: input.idempotency_key,
             subject: input.subject,
+            form: input.output.into(),
         };
         let started = commands(context)?.start_run(request.clone(), start).await;
         let started = started.map_err(|error| failure::command(context, error))?;

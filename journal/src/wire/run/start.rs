@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::wire::definition::{DefinitionV1, DefinitionV2, DefinitionV3};
+use crate::wire::output::FormV1;
 use crate::wire::values::{ActorV1, Id, JsonV1, all, checked, moment};
 use crate::wire::{Encoded, Thaw, write};
 
@@ -141,6 +142,31 @@ pub(in crate::wire) struct StartedV4<'a> {
     subject: Option<Id>,
 }
 
+/// Says how much of the output layer is asked for.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct StartedV5<'a> {
+    id: Id,
+    workflow: Id,
+    version: u32,
+    #[serde(borrow)]
+    definition: DefinitionV3<'a>,
+    #[serde(borrow)]
+    input: JsonV1<'a>,
+    #[serde(borrow)]
+    by: ActorV1<'a>,
+    at_micros: i64,
+    deadline_micros: Option<i64>,
+    priority: i32,
+    #[serde(borrow)]
+    parent: Option<ParentV1<'a>>,
+    #[serde(borrow)]
+    lineage: Option<LineageV1<'a>>,
+    #[serde(borrow)]
+    trigger: Option<FiringV1<'a>>,
+    subject: Option<Id>,
+    form: FormV1,
+}
+
 impl<'a> From<StartedV1<'a>> for StartedV2<'a> {
     fn from(old: StartedV1<'a>) -> Self {
         Self {
@@ -199,10 +225,31 @@ impl<'a> From<StartedV3<'a>> for StartedV4<'a> {
     }
 }
 
+impl<'a> From<StartedV4<'a>> for StartedV5<'a> {
+    fn from(old: StartedV4<'a>) -> Self {
+        Self {
+            id: old.id,
+            workflow: old.workflow,
+            version: old.version,
+            definition: old.definition,
+            input: old.input,
+            by: old.by,
+            at_micros: old.at_micros,
+            deadline_micros: old.deadline_micros,
+            priority: old.priority,
+            parent: old.parent,
+            lineage: old.lineage,
+            trigger: old.trigger,
+            subject: old.subject,
+            form: FormV1::Text,
+        }
+    }
+}
+
 pub(super) fn freeze(start: &Start) -> Result<Encoded, String> {
     let Start { id, workflow, version, definition, input, by, at, deadline, priority, .. } = start;
-    let Start { parent, lineage, trigger, subject, .. } = start;
-    write(&StartedV4 {
+    let Start { parent, lineage, trigger, subject, form, .. } = start;
+    write(&StartedV5 {
         id: id.as_uuid().into_bytes(),
         workflow: workflow.as_uuid().into_bytes(),
         version: *version,
@@ -216,10 +263,11 @@ pub(super) fn freeze(start: &Start) -> Result<Encoded, String> {
         lineage: lineage.as_ref().map(LineageV1::freeze),
         trigger: trigger.as_ref().map(FiringV1::freeze),
         subject: subject.map(|subject| subject.as_uuid().into_bytes()),
+        form: FormV1::freeze(*form),
     })
 }
 
-impl Thaw for StartedV4<'_> {
+impl Thaw for StartedV5<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::Started(Box::new(Start {
             id: RunId::from_uuid(Uuid::from_bytes(self.id)),
@@ -235,6 +283,7 @@ impl Thaw for StartedV4<'_> {
             lineage: self.lineage.map(LineageV1::thaw).transpose()?,
             trigger: self.trigger.map(FiringV1::thaw),
             subject: self.subject.map(|subject| SubjectId::from_uuid(Uuid::from_bytes(subject))),
+            form: self.form.thaw(),
         }))
         .into())
     }

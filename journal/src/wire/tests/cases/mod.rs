@@ -19,7 +19,10 @@ use domain::limit::{LimitScope, LimitSettings};
 use domain::purse::Payer;
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
-use domain::task::{Choice, Consumed, Kept, Masked, PassedOver, Reserved, Why};
+use domain::task::{
+    ActionItem, Checked, Choice, Consumed, Kept, Masked, Output, PassedOver, Priority, Quality, Rating, RatingPart,
+    Reserved, Score, Why,
+};
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
     Actor, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, ErrorKind, Event, Expression,
@@ -156,7 +159,8 @@ fn full() -> Vec<Event> {
         TaskEvent::AttemptLost { attempt: 2, retry_at: Some(Timestamp::from_micros(-1)) }.into(),
         TaskEvent::AttemptLate { attempt: 2, reply: Box::new(reply()) }.into(),
         TaskEvent::Deferred { retry_at: Some(moment(9)), start_by: Some(moment(10)) }.into(),
-        TaskEvent::Completed { attempt: 2 }.into(),
+        TaskEvent::Completed { attempt: 2, output: Some(Box::new(output())), quality: Some(Box::new(quality())) }
+            .into(),
         TaskEvent::Failed { error: error() }.into(),
         TaskEvent::Cancelled { reason: reason() }.into(),
         AgentEvent::Registered { profile: Box::new(profile()) }.into(),
@@ -289,6 +293,7 @@ fn bare() -> Vec<Event> {
         TaskEvent::AttemptFailed { attempt: 1, error: error(), retry_at: None, consumed: None }.into(),
         TaskEvent::AttemptSucceeded { attempt: 1, reply: Box::new(bare_reply()) }.into(),
         TaskEvent::AttemptLost { attempt: 1, retry_at: None }.into(),
+        TaskEvent::Completed { attempt: 1, output: None, quality: None }.into(),
         TaskEvent::Queued { slots: vec![] }.into(),
         TaskEvent::Deferred { retry_at: None, start_by: None }.into(),
         AgentEvent::Registered { profile: Box::new(profile) }.into(),
@@ -502,4 +507,31 @@ fn checklist() -> Vec<ChecklistItem> {
 
 fn both(en: &str, ar: &str) -> Bilingual {
     Bilingual { en: en.to_owned(), ar: Some(ar.to_owned()) }
+}
+
+fn output() -> Output {
+    let rated = |name: &str, mark| RatingPart { name: name.to_owned(), score: Score::of_hundredths(mark).unwrap() };
+    let action = |priority| ActionItem {
+        what: "Ask".to_owned(),
+        owner: Some("Huda".to_owned()),
+        due: Some("2026-12-01".to_owned()),
+        priority,
+    };
+    let mut actions: Vec<ActionItem> = Priority::ALL.into_iter().map(Some).map(action).collect();
+    actions.push(ActionItem { what: "File".to_owned(), owner: None, due: None, priority: None });
+    Output {
+        summary: Some("In short".to_owned()),
+        results: "## النتائج".to_owned(),
+        data: Some(json!({ "b": [1.5, null], "a": {} })),
+        improvements: Some(vec!["Shorter".to_owned()]),
+        critique: Some("Long".to_owned()),
+        alternatives: Some(vec![]),
+        actions: Some(actions),
+        rating: Some(Rating { score: Score::of_hundredths(850).unwrap(), parts: vec![rated("clarity", 1000)] }),
+    }
+}
+
+fn quality() -> Quality {
+    let check = |item, holds| Checked { item, what: "It has a heading".to_owned(), holds };
+    Quality { score: Score::of_hundredths(550).unwrap(), checks: vec![check(None, true), check(Some(300), false)] }
 }

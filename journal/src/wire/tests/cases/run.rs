@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::run::{Firing, Lineage, LineageKind, Overrides, Parent, Pause, PauseClock, Start, StepOverride};
+use domain::task::Form;
 use domain::{
     Actor, ActorKind, AttemptError, ErrorKind, Event, HoldId, NodeId, RunEvent, RunId, StepName, SubjectId, TaskId,
     Timestamp, TriggerId, WorkflowId,
@@ -57,6 +58,7 @@ fn start() -> Start {
         }),
         trigger: Some(Firing { trigger: TriggerId::from_uuid(id(12)), cause: "2027-01-01T00:00:00Z".to_owned() }),
         subject: Some(SubjectId::from_uuid(id(13))),
+        form: Form::Last,
     }
 }
 
@@ -148,6 +150,7 @@ pub(super) fn bare() -> Vec<Event> {
             lineage: None,
             trigger: None,
             subject: None,
+            form: Form::Text,
             ..start()
         })),
         RunEvent::Queued { slots: vec![], at },

@@ -19,7 +19,10 @@ use domain::limit::{LimitScope, LimitSettings};
 use domain::purse::Payer;
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
-use domain::task::{Choice, Consumed, Kept, Masked, PassedOver, Reserved, Why};
+use domain::task::{
+    ActionItem, Checked, Choice, Consumed, Kept, Masked, Output, PassedOver, Priority, Quality, Rating, RatingPart,
+    Reserved, Score, Why,
+};
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
     Actor, ActorKind, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, ErrorKind, Event,
@@ -106,7 +109,9 @@ fn task_event() -> BoxedStrategy<Event> {
         (any::<u32>(), option::of(timestamp()))
             .prop_map(|(attempt, retry_at)| TaskEvent::AttemptLost { attempt, retry_at }),
         (any::<u32>(), reply()).prop_map(|(attempt, reply)| TaskEvent::AttemptLate { attempt, reply: Box::new(reply) }),
-        any::<u32>().prop_map(|attempt| TaskEvent::Completed { attempt }),
+        (any::<u32>(), option::of(output()), option::of(quality())).prop_map(|(attempt, output, quality)| {
+            TaskEvent::Completed { attempt, output: output.map(Box::new), quality: quality.map(Box::new) }
+        }),
         error().prop_map(|error| TaskEvent::Failed { error }),
         text().prop_map(|reason| TaskEvent::Cancelled { reason }),
     ]
@@ -507,4 +512,32 @@ fn duration() -> impl Strategy<Value = Duration> {
 
 fn timestamp() -> impl Strategy<Value = Timestamp> {
     any::<i64>().prop_map(Timestamp::from_micros)
+}
+
+fn score() -> impl Strategy<Value = Score> {
+    (100_u16..=1000).prop_map(|mark| Score::of_hundredths(mark).unwrap())
+}
+
+fn output() -> impl Strategy<Value = Output> {
+    let due = option::of(text());
+    let priority = option::of(prop::sample::select(Priority::ALL.as_slice()));
+    let action = (text(), option::of(text()), due, priority).prop_map(|(what, owner, due, priority)| ActionItem {
+        what,
+        owner,
+        due,
+        priority,
+    });
+    let part = (text(), score()).prop_map(|(name, score)| RatingPart { name, score });
+    let rating = (score(), vec(part, 0..3)).prop_map(|(score, parts)| Rating { score, parts });
+    let said = (option::of(text()), text(), option::of(json()), option::of(text()));
+    let listed = (option::of(texts()), option::of(texts()), option::of(vec(action, 0..3)), option::of(rating));
+    (said, listed).prop_map(|((summary, results, data, critique), (improvements, alternatives, actions, rating))| {
+        Output { summary, results, data, improvements, critique, alternatives, actions, rating }
+    })
+}
+
+fn quality() -> impl Strategy<Value = Quality> {
+    let check =
+        (option::of(any::<u32>()), text(), any::<bool>()).prop_map(|(item, what, holds)| Checked { item, what, holds });
+    (score(), vec(check, 0..3)).prop_map(|(score, checks)| Quality { score, checks })
 }

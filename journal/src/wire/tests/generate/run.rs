@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::run::{Firing, Lineage, LineageKind, Overrides, Parent, Pause, Start, StepOverride};
+use domain::task::Form;
 use domain::workflow::Assignee;
 use domain::{Event, HoldId, NodeId, RunEvent, RunId, SubjectId, TaskId, TriggerId, WorkflowId};
 use proptest::collection::vec;
@@ -43,9 +44,10 @@ fn start() -> BoxedStrategy<Start> {
         (uuid(), text()).prop_map(|(trigger, cause)| Firing { trigger: TriggerId::from_uuid(trigger), cause });
     let what = (run(), uuid(), any::<u32>(), definition(), shared());
     let when = (actor(), timestamp(), option::of(timestamp()), any::<i32>());
-    let whence = (option::of(parent), option::of(lineage), option::of(trigger), option::of(uuid()));
+    let form = select(Form::ALL.as_slice());
+    let whence = (option::of(parent), option::of(lineage), option::of(trigger), option::of(uuid()), form);
     (what, when, whence)
-        .prop_map(|(what, (by, at, deadline, priority), (parent, lineage, trigger, subject))| {
+        .prop_map(|(what, (by, at, deadline, priority), (parent, lineage, trigger, subject, form))| {
             let (id, workflow, version, definition, input) = what;
             Start {
                 id,
@@ -61,6 +63,7 @@ fn start() -> BoxedStrategy<Start> {
                 lineage,
                 trigger,
                 subject: subject.map(SubjectId::from_uuid),
+                form,
             }
         })
         .boxed()

@@ -1,0 +1,87 @@
+//! How models are asked for every part of an output.
+
+use domain::template::TemplateBody;
+use serde_json::{Value, json};
+
+/// What stands below a prompt when every part is asked for. The headings stay in English whatever the language of the
+/// answer, because that is what models keep to best; what comes back is read in both languages all the same.
+#[must_use]
+pub fn request(template: &TemplateBody) -> String {
+    let mut text = REQUEST.to_owned();
+    if let Some(schema) = &template.output_schema {
+        text.push_str("\n\nUnder Results, after the text, put one block of code marked `json` with data that fits this JSON Schema:\n");
+        text.push_str(&schema.to_string());
+    }
+    text
+}
+
+const REQUEST: &str = "\
+Give your answer in the following parts, in this order, each under its heading, exactly as written here, even if you \
+write in another language. If you are held to JSON, each part is a field of that name in lower case with underscores.
+
+## Summary
+The essence in two to four sentences.
+
+## Results
+All that was asked for above, complete, with headings of level 3 or deeper. Nothing of it may be only in another part.
+
+## Suggested improvements
+A list of what would make the results better, and what you would need for it.
+
+## Critique
+What an experienced professional of the field would find fault with in the results, honestly, in a few sentences.
+
+## Alternatives
+A list of other ways to go about it, with what speaks for each.
+
+## Action items
+A list of what somebody has to do now, one line each: `- what | owner: who | due: YYYY-MM-DD | priority: high, medium or low`. \
+Leave out owner and due unless they are given or follow from what is given; never invent a name or a date.
+
+## Quality
+`score: N/10` for the results as they are, then a list of its parts: `- accuracy: N/10`, `- completeness: N/10`, \
+`- clarity: N/10`, `- usefulness: N/10`.
+
+Where there is nothing for a part, write None under its heading.";
+
+/// What is asked once when an answer had not the form.
+#[must_use]
+pub const fn repair() -> &'static str {
+    "That answer did not have the parts that were asked for. Write it again in the form that was asked for: Summary, \
+     Results, Suggested improvements, Critique, Alternatives, Action items, Quality. Keep what you found; change its form \
+     only, and leave nothing out of Results."
+}
+
+/// The form as a JSON Schema, for platforms that hold a model to one.
+#[must_use]
+pub fn schema() -> Value {
+    let text = |what: &str| json!({ "type": "string", "description": what });
+    let texts = |what: &str| json!({ "type": "array", "items": { "type": "string" }, "description": what });
+    let maybe = |what: &str| json!({ "type": ["string", "null"], "description": what });
+    let mark = || json!({ "type": "number", "description": "1 to 10" });
+    object(json!({
+        "summary": text("the essence in two to four sentences"),
+        "results": text("all that was asked for, complete, as Markdown"),
+        "suggested_improvements": texts("what would make the results better"),
+        "critique": text("what a professional would find fault with"),
+        "alternatives": texts("other ways to go about it"),
+        "action_items": { "type": "array", "items": object(json!({
+            "what": text("what has to be done"),
+            "owner": maybe("who does it; null unless given"),
+            "due": maybe("YYYY-MM-DD; null unless given"),
+            "priority": { "type": ["string", "null"], "enum": ["high", "medium", "low", null] },
+        })) },
+        "quality": object(json!({
+            "score": mark(),
+            "parts": object(json!({
+                "accuracy": mark(), "completeness": mark(), "clarity": mark(), "usefulness": mark(),
+            })),
+        })),
+    }))
+}
+
+/// An object that has all of these fields and no others.
+fn object(fields: Value) -> Value {
+    let names: Vec<String> = fields.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+    json!({ "type": "object", "properties": fields, "required": names, "additionalProperties": false })
+}

@@ -1,0 +1,141 @@
+//! How good an answer is by what a program can decide: the items of the template's checklist that say how they are checked,
+//! and what holds of every good answer.
+//!
+//! Words are runs of letters and digits; headings, lists, tables and programs are those of Markdown; texts are compared
+//! whatever their case.
+
+use domain::FinishReason;
+use domain::task::{Checked, Quality, Score};
+use domain::template::{Check, TemplateBody};
+use serde_json::Value;
+
+use crate::prose::{Block, Span, parse};
+
+/// An answer, as it is checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// What was asked for, as Markdown.
+    pub text: &'a str,
+    /// Why the model stopped.
+    pub finish: &'a FinishReason,
+    /// The template's parameters.
+    pub parameters: &'a Value,
+    /// Whether there is structured data that fits the template's output schema; `None` when the template has none.
+    pub fits: Option<bool>,
+}
+
+/// Checks an answer; `None` when the template's checklist has nothing that a program can decide, because what holds of
+/// every answer says too little.
+#[must_use]
+pub fn quality(template: &TemplateBody, answer: Answer<'_>) -> Option<Quality> {
+    if template.checklist.iter().all(|item| item.check.is_none()) {
+        return None;
+    }
+    let counts = Counts::of(answer.text);
+    let mut checks = vec![
+        Checked {
+            item: None,
+            what: "the answer was not cut off".to_owned(),
+            holds: *answer.finish != FinishReason::Length && *answer.finish != FinishReason::ContentFilter,
+        },
+        Checked { item: None, what: "the answer says something".to_owned(), holds: counts.words > 0 },
+    ];
+    for (item, entry) in (0_u32..).zip(&template.checklist) {
+        if let Some(check) = &entry.check {
+            let holds = holds(check, &counts, answer);
+            checks.push(Checked { item: Some(item), what: entry.text.en.clone(), holds });
+        }
+    }
+    let count = |checks: usize| u32::try_from(checks).unwrap_or(u32::MAX);
+    let score = Score::of_share(count(checks.iter().filter(|check| check.holds).count()), count(checks.len()))?;
+    Some(Quality { score, checks })
+}
+
+fn holds(check: &Check, counts: &Counts, answer: Answer<'_>) -> bool {
+    let has = |text: &str| counts.text.contains(&text.trim().to_lowercase());
+    match check {
+        Check::MinWords(least) => counts.words >= *least,
+        Check::MaxWords(most) => counts.words <= *most,
+        Check::ContainsHeading(heading) => {
+            let wanted =
+                [Some(&heading.en), heading.ar.as_ref()].into_iter().flatten().map(|text| text.trim().to_lowercase());
+            wanted.into_iter().any(|wanted| counts.headings.iter().any(|heading| heading.contains(&wanted)))
+        }
+        Check::MinHeadings(least) => u32::try_from(counts.headings.len()).unwrap_or(u32::MAX) >= *least,
+        Check::MinListItems(least) => counts.items >= *least,
+        Check::MaxListItems(most) => counts.items <= *most,
+        Check::MinTableRows(least) => counts.rows >= *least,
+        Check::ContainsCodeBlock => counts.programs > 0,
+        Check::Mentions(name) => match answer.parameters.get(name) {
+            Some(Value::Array(values)) => values.iter().all(|value| has(&plain(value))),
+            // What was not given cannot be mentioned.
+            None | Some(Value::Null) => true,
+            Some(value) => has(&plain(value)),
+        },
+        Check::ContainsAny(texts) => texts.iter().any(|text| has(text)),
+        Check::Omits(texts) => !texts.iter().any(|text| has(text)),
+        Check::FitsOutputSchema => answer.fits == Some(true),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// What there is in an answer.
+#[derive(Debug, Default)]
+struct Counts {
+    /// All of it, in lower case.
+    text: String,
+    words: u32,
+    headings: Vec<String>,
+    items: u32,
+    /// The rows of the longest table.
+    rows: u32,
+    programs: u32,
+}
+
+impl Counts {
+    fn of(text: &str) -> Self {
+        let mut counts = Self { text: text.to_lowercase(), ..Self::default() };
+        counts.blocks(&parse(text, 1));
+        counts
+    }
+
+    fn blocks(&mut self, blocks: &[Block]) {
+        for block in blocks {
+            match block {
+                Block::Heading { spans, .. } => {
+                    let heading = self.spans(spans);
+                    self.headings.push(heading.to_lowercase());
+                }
+                Block::Paragraph(spans) => drop(self.spans(spans)),
+                Block::Code { text, .. } => {
+                    self.programs = self.programs.saturating_add(1);
+                    self.count(text);
+                }
+                Block::Quote(blocks) => self.blocks(blocks),
+                Block::List { items, .. } => {
+                    self.items = self.items.saturating_add(u32::try_from(items.len()).unwrap_or(u32::MAX));
+                    items.iter().for_each(|item| self.blocks(&item.blocks));
+                }
+                Block::Table(table) => {
+                    self.rows = self.rows.max(u32::try_from(table.rows.len()).unwrap_or(u32::MAX));
+                    table.head.iter().chain(table.rows.iter().flatten()).for_each(|cell| drop(self.spans(cell)));
+                }
+                Block::Rule => {}
+            }
+        }
+    }
+
+    fn spans(&mut self, spans: &[Span]) -> String {
+        let text: String = spans.iter().map(|span| span.text.as_str()).collect();
+        self.count(&text);
+        text
+    }
+
+    fn count(&mut self, text: &str) {
+        let words = text.split(char::is_whitespace).filter(|word| word.chars().any(char::is_alphanumeric)).count();
+        self.words = self.words.saturating_add(u32::try_from(words).unwrap_or(u32::MAX));
+    }
+}
