@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use commands::SchemaCache;
+use commands::{SchemaCache, TENANT};
 use domain::agent::Profile;
 use domain::run::{Activity, Place};
 use domain::task::{Choice, Ending, Kept, Masked, Order, PassedOver, Prompt, Reserved};
@@ -19,7 +19,6 @@ use serde_json::Value;
 
 use crate::cache::Cache;
 use crate::call::Call;
-use crate::driver::TENANT;
 use crate::guard::{self, Redaction};
 use crate::traffic::Traffic;
 use crate::way::{Chosen, Most, Next, Way};
