@@ -51,7 +51,7 @@ pub use launch::{Launch, Launcher};
 pub use lineage::{Branch, Changes};
 pub use load::{Change, Edited, LoadReport, LoadedEntry, PlannedEntry, Registered, catalogue_cause};
 pub use output::{FollowedTask, Output};
-pub use request::{Outcome, Request};
+pub use request::{Outcome, Request, TENANT};
 pub use result::{result_of, task_result};
 pub use runs::{Origin, StartRun, Started};
 pub use schemas::{SchemaCache, SchemaError};

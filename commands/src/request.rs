@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::Commands;
 
 /// Whose everything is, until there are several.
-pub(crate) const TENANT: &str = "default";
+pub const TENANT: &str = "default";
 
 /// Who asks, and in what connection.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use commands::SchemaCache;
+use commands::{SchemaCache, TENANT};
 use domain::agent::Profile;
 use domain::run::{Activity, Place};
 use domain::task::{Choice, Ending, Kept, Masked, Order, PassedOver, Prompt, Reserved};
@@ -22,7 +22,6 @@ use serde_json::Value;
 use crate::cache::Cache;
 use crate::call::Call;
 use crate::dispatch::{self, Dispatch};
-use crate::driver::TENANT;
 use crate::guard::{self, Redaction};
 use crate::traffic::Traffic;
 use crate::way::{Chosen, Most, Next, Way};

@@ -20,6 +20,7 @@ mod prepare;
 pub mod privacy;
 mod recorded;
 pub mod seal;
+mod secret_file;
 mod snapshot;
 mod store;
 mod subscription;

@@ -35,9 +35,6 @@ pub(crate) use turn::Ready;
 
 use remains::Remains;
 
-/// The one tenant that there is.
-pub(crate) const TENANT: &str = "default";
-
 /// What the drivers of one engine share.
 pub(crate) struct Shared {
     pub(crate) commands: Commands,
@@ -399,7 +396,7 @@ impl Driver {
             command: CommandId::from_uuid(surroundings.new_id()),
             at: surroundings.now(),
             actor: Actor::system("engine"),
-            tenant: TENANT.to_owned(),
+            tenant: commands::TENANT.to_owned(),
             correlation: self.thread.correlation,
             causation: self.thread.cause,
             subject: self.run.state.subject(),

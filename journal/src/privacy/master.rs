@@ -4,15 +4,14 @@
 //! Invariants: a file is made with mode 0600 and refused when others may read it; what it holds is never shown or logged; what
 //! is sealed opens only for what it was sealed for.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::SubjectId;
-use domain::seal::Digest;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+
+use crate::secret_file::{self, Trouble};
 
 const WRAPPING: &[u8] = b"hishamos 2026 wrapped key of a subject";
 const PRINT: &str = "hishamos 2026 print of a master key";
@@ -107,10 +106,11 @@ impl MasterKey {
         if let Some(known) = Self::read(purpose, path)? {
             return Ok(known);
         }
-        match write(purpose, path, &rand::random()) {
+        match secret_file::write(path, &purpose.heading(), rand::random()) {
             // Another process was faster; what it wrote is the key.
-            Err(MasterError::File { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
-            written => written?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(MasterError::File { purpose, path: path.to_owned(), source }),
+            Ok(()) => {}
         }
         Self::read(purpose, path)?.ok_or_else(|| MasterError::Malformed { purpose, path: path.to_owned() })
     }
@@ -120,7 +120,12 @@ impl MasterKey {
     /// # Errors
     /// When the file cannot be read or trusted.
     pub fn read(purpose: Purpose, path: &Path) -> Result<Option<Self>, MasterError> {
-        read(purpose, path)?.map(|bytes| Self::new(&bytes)).transpose()
+        let read = secret_file::read(path, &purpose.heading()).map_err(|trouble| match trouble {
+            Trouble::File(source) => MasterError::File { purpose, path: path.to_owned(), source },
+            Trouble::Open(mode) => MasterError::Open { purpose, path: path.to_owned(), mode },
+            Trouble::Malformed => MasterError::Malformed { purpose, path: path.to_owned() },
+        });
+        read?.map(|bytes| Self::new(&bytes)).transpose()
     }
 
     /// Tells the key apart from others, and nothing else about it.
@@ -164,45 +169,12 @@ fn bound(subject: SubjectId) -> Vec<u8> {
     [WRAPPING, subject.as_uuid().as_bytes()].concat()
 }
 
-fn read(purpose: Purpose, path: &Path) -> Result<Option<[u8; 32]>, MasterError> {
-    let failed = |source| MasterError::File { purpose, path: path.to_owned(), source };
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let mode = fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(MasterError::Open { purpose, path: path.to_owned(), mode });
-    }
-    let mut lines = text.lines();
-    match (lines.next(), lines.next().map(str::parse::<Digest>), lines.next()) {
-        (Some(heading), Some(Ok(Digest(bytes))), None) if heading == purpose.heading() => Ok(Some(bytes)),
-        _ => Err(MasterError::Malformed { purpose, path: path.to_owned() }),
-    }
-}
-
-/// Writes beside it first, so that nobody ever reads half of it.
-fn write(purpose: Purpose, path: &Path, key: &[u8; 32]) -> Result<(), MasterError> {
-    let failed = |source| MasterError::File { purpose, path: path.to_owned(), source };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let mut beside = path.to_owned().into_os_string();
-    beside.push(format!(".{:016x}", rand::random::<u64>()));
-    let beside = PathBuf::from(beside);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(failed)?;
-    file.write_all(format!("{}\n{}\n", purpose.heading(), Digest(*key)).as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(failed)?;
-    let linked = fs::hard_link(&beside, path).map_err(failed);
-    fs::remove_file(&beside).map_err(failed)?;
-    linked
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use uuid::Uuid;
 
     use super::*;

@@ -5,15 +5,15 @@
 //! journal has it, so a crash in between leaves both.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use domain::seal::{Digest, PublicKey, Signature};
 use ed25519_dalek::{Signer, SigningKey};
 
 use super::statement;
+use crate::secret_file::{self, Trouble};
 
 const HEADING: &str = "hishamos seal key version 1";
 
@@ -177,36 +177,24 @@ impl KeyFile {
 }
 
 fn read(path: &Path) -> Result<Option<SecretKey>, KeyError> {
-    let failed = |source| KeyError::File { path: path.to_owned(), source };
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let mode = fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(KeyError::Open { path: path.to_owned(), mode });
-    }
-    let mut lines = text.lines();
-    match (lines.next(), lines.next().map(str::parse::<Digest>), lines.next()) {
-        (Some(HEADING), Some(Ok(Digest(seed))), None) => Ok(Some(SecretKey::from_seed(seed))),
-        _ => Err(KeyError::Malformed(path.to_owned())),
-    }
+    let read = secret_file::read(path, HEADING).map_err(|trouble| match trouble {
+        Trouble::File(source) => KeyError::File { path: path.to_owned(), source },
+        Trouble::Open(mode) => KeyError::Open { path: path.to_owned(), mode },
+        Trouble::Malformed => KeyError::Malformed(path.to_owned()),
+    });
+    Ok(read?.map(SecretKey::from_seed))
 }
 
 fn write(path: &Path, key: &SecretKey) -> Result<(), KeyError> {
     let failed = |source| KeyError::File { path: path.to_owned(), source };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    let seed = Digest(key.0.to_bytes());
-    file.write_all(format!("{HEADING}\n{seed}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    secret_file::write(path, HEADING, key.0.to_bytes()).map_err(failed)
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
