@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use providers::{Registry, Request};
 use selection::{Candidate, Choice, Policy, Roster, State, Task};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::traffic::Traffic;
@@ -44,7 +44,9 @@ struct Shared {
     traffic: Traffic,
     roster: Mutex<Roster>,
     wanted: watch::Sender<bool>,
-    known: watch::Sender<Known>,
+    known: Mutex<Known>,
+    /// Tells that `known` has changed; in the order in which they wait, so that the same world goes the same way twice.
+    told: Notify,
 }
 
 /// How much of what has happened to agents is known.
@@ -89,8 +91,9 @@ impl fmt::Debug for Dispatch {
 
 impl Dispatch {
     pub(crate) fn new(policy: Policy, platforms: Registry, traffic: Traffic) -> Self {
-        let (wanted, known) = (watch::Sender::new(false), watch::Sender::new(Known::Some));
-        Self(Arc::new(Shared { policy, platforms, traffic, roster: Mutex::default(), wanted, known }))
+        let (roster, known) = (Mutex::default(), Mutex::new(Known::Some));
+        let (wanted, told) = (watch::Sender::new(false), Notify::new());
+        Self(Arc::new(Shared { policy, platforms, traffic, roster, wanted, known, told }))
     }
 
     /// By what it chooses.
@@ -104,10 +107,24 @@ impl Dispatch {
     /// When the engine stops.
     pub(crate) async fn ready(&self) -> Result<(), ReadError> {
         self.0.wanted.send_if_modified(|wanted| !std::mem::replace(wanted, true));
-        let mut known = self.0.known.subscribe();
-        match known.wait_for(|known| *known != Known::Some).await.as_deref() {
-            Ok(Known::All) => Ok(()),
-            _ => Err(ReadError::Closed),
+        loop {
+            // Made before the look, so that no news is missed in between.
+            let told = self.0.told.notified();
+            let known = *self.0.known.lock();
+            match known {
+                Known::All => return Ok(()),
+                Known::Never => return Err(ReadError::Closed),
+                Known::Some => told.await,
+            }
+        }
+    }
+
+    /// Says how much is known, when that was not yet decided.
+    fn tell(&self, known: Known) {
+        let mut before = self.0.known.lock();
+        if *before == Known::Some {
+            *before = known;
+            self.0.told.notify_waiters();
         }
     }
 
@@ -149,13 +166,7 @@ impl Dispatch {
             () = shutdown.cancelled() => {}
             () = self.keep_up(&journal, &checkpoints) => {}
         }
-        self.0.known.send_if_modified(|known| {
-            let unfinished = *known == Known::Some;
-            if unfinished {
-                *known = Known::Never;
-            }
-            unfinished
-        });
+        self.tell(Known::Never);
     }
 
     async fn keep_up(&self, journal: &Arc<dyn Journal>, checkpoints: &Arc<dyn Checkpoints>) {
@@ -169,7 +180,7 @@ impl Dispatch {
                 Err(error) => pause(&error).await,
             }
         };
-        self.0.known.send_replace(Known::All);
+        self.tell(Known::All);
         let mut subscription = journal.subscribe(position, filter()).quiet();
         let mut unsaved = 0;
         loop {
