@@ -11,7 +11,7 @@ use domain::{Category, Event, Key, Template, TemplateEvent, TemplateId};
 use engine::Handle;
 use journal::{Filter, Position};
 use schema::{AgentAnswer, AgentWish, Choosing, FoundTemplate, MissingParameter, TemplateAnswer, TemplateWish};
-use selection::{Asks, Encoder, Found, Kept, Library, Meaning, Missing, Request, Task};
+use selection::{Asks, Encoder, Found, Kept, Library, Meaning, Missing, ReadBy, ReadParameter, Request, Task};
 use serde_json::Map;
 use tokio::sync::Mutex;
 
@@ -139,18 +139,22 @@ impl Choosing for Chooser {
         let TemplateWish { request, department, first } = wish;
         let finding = tokio::task::spawn_blocking(move || {
             let model = shelf.model.as_ref().map(|kept| kept.model() as &dyn Meaning);
-            let found = shelf.library.find(&Request { text: request, department }, model, first)?;
-            Ok::<_, selection::MeaningError>((found, shelf))
+            let request = Request { text: request, department };
+            let found = shelf.library.find(&request, model, first)?;
+            let best = found.first().and_then(|found| shelf.templates.get(&found.key));
+            let read = best.map(|body| selection::read(body, &request.text, &Map::new())).unwrap_or_default();
+            let known = read.iter().map(|one| (one.name.clone(), one.value.clone())).collect();
+            let missing = best.map(|body| selection::missing(body, &known)).unwrap_or_default();
+            let by_meaning = model.is_some();
+            Ok::<_, selection::MeaningError>(TemplateAnswer {
+                by_meaning,
+                found: found.into_iter().map(shown).collect(),
+                read: read.into_iter().map(told).collect(),
+                missing: missing.into_iter().map(asked).collect(),
+            })
         });
         let found = finding.await.map_err(|error| Error::Unavailable(Box::new(error)))?;
-        let (found, shelf) = found.map_err(|error| Error::Unavailable(Box::new(error)))?;
-        let best = found.first().and_then(|found| shelf.templates.get(&found.key));
-        let missing = best.map(|body| selection::missing(body, &Map::new())).unwrap_or_default();
-        Ok(TemplateAnswer {
-            by_meaning: shelf.model.is_some(),
-            found: found.into_iter().map(shown).collect(),
-            missing: missing.into_iter().map(asked).collect(),
-        })
+        found.map_err(|error| Error::Unavailable(Box::new(error)))
     }
 }
 
@@ -162,6 +166,16 @@ fn shown(found: Found) -> FoundTemplate {
         meaning: found.meaning.map(f64::from),
         matches: found.matches.into_iter().map(|matched| matched.word).collect(),
     }
+}
+
+fn told(read: ReadParameter) -> schema::ReadParameter {
+    let by = match read.by {
+        ReadBy::Name => schema::ReadBy::Name,
+        ReadBy::Choice => schema::ReadBy::Choice,
+        ReadBy::Number => schema::ReadBy::Number,
+        ReadBy::Language => schema::ReadBy::Language,
+    };
+    schema::ReadParameter { name: read.name, value: async_graphql::Json(read.value), quote: read.quote, by }
 }
 
 fn asked(missing: Missing) -> MissingParameter {

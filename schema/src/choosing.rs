@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, InputObject, Json, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, InputObject, Json, Result, SimpleObject};
 use async_trait::async_trait;
 use domain::task::{AgentChoice, ConsideredAgent};
 use domain::{Bilingual, Key};
@@ -80,8 +80,36 @@ pub struct TemplateAnswer {
     pub by_meaning: bool,
     /// The templates, the best first.
     pub found: Vec<FoundTemplate>,
+    /// What the request says of the parameters of the best one.
+    pub read: Vec<ReadParameter>,
     /// What has to be asked back for the best one.
     pub missing: Vec<MissingParameter>,
+}
+
+/// A parameter that was read out of a request.
+#[derive(Debug, Clone, PartialEq, SimpleObject)]
+pub struct ReadParameter {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Json<Value>,
+    /// The part of the request that says so; empty for what follows from its language.
+    pub quote: String,
+    /// By which rule.
+    pub by: ReadBy,
+}
+
+/// By what a parameter was read out of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum ReadBy {
+    /// The request names it.
+    Name,
+    /// The request has exactly one of its choices.
+    Choice,
+    /// A number stands beside a word of its title.
+    Number,
+    /// The language of the request.
+    Language,
 }
 
 /// A template that may do what was asked for.
@@ -201,13 +229,15 @@ pub(crate) struct FoundTemplates {
     by_meaning: bool,
     /// The templates, the best first.
     templates: Vec<FoundTemplate>,
-    /// What has to be asked back for the first one: parameters that are required and have no default.
+    /// What the request says of the first one's parameters.
+    read: Vec<ReadParameter>,
+    /// What has to be asked back for the first one: parameters that are required, have no default and were not read.
     missing: Vec<MissingParameter>,
 }
 
 impl From<TemplateAnswer> for FoundTemplates {
     fn from(answer: TemplateAnswer) -> Self {
-        Self { by_meaning: answer.by_meaning, templates: answer.found, missing: answer.missing }
+        Self { by_meaning: answer.by_meaning, templates: answer.found, read: answer.read, missing: answer.missing }
     }
 }
 

@@ -51,7 +51,10 @@ use commands::Commands;
 use journal::Journal;
 use projections::Queries;
 
-pub use choosing::{AgentAnswer, AgentWish, Choosing, FoundTemplate, MissingParameter, TemplateAnswer, TemplateWish};
+pub use choosing::{
+    AgentAnswer, AgentWish, Choosing, FoundTemplate, MissingParameter, ReadBy, ReadParameter, TemplateAnswer,
+    TemplateWish,
+};
 pub use failure::{Caller, label, label_as};
 pub use mutation::Mutation;
 pub use platform::{Breaker, FailureState, LineState, PlatformState, Platforms};

@@ -345,7 +345,7 @@ impl schema::Choosing for Fixed {
             choices: vec![],
             examples: vec![async_graphql::Json(json!("rain"))],
         };
-        Ok(schema::TemplateAnswer { by_meaning: false, found: vec![found], missing: vec![missing] })
+        Ok(schema::TemplateAnswer { by_meaning: false, found: vec![found], read: Vec::new(), missing: vec![missing] })
     }
 }
 

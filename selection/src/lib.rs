@@ -15,6 +15,7 @@ mod kept;
 mod library;
 mod meaning;
 mod parameters;
+mod reading;
 mod words;
 
 pub use agents::{
@@ -26,4 +27,5 @@ pub use kept::Kept;
 pub use library::{Asks, Found, Library, Match, Request, Weights, field_names};
 pub use meaning::{Meaning, MeaningError, Vector};
 pub use parameters::{Missing, missing};
+pub use reading::{ReadBy, ReadParameter, read};
 pub use words::normalise;

@@ -30,6 +30,12 @@ pub(crate) enum Failure {
         /// What was wrong and what would be right.
         message: String,
     },
+    /// More has to be given before anything can be started; with JSON the answer has said what. Exit code 4.
+    #[error("{message}")]
+    Incomplete {
+        /// What is missing, and how to give it.
+        message: String,
+    },
     /// Something failed that the command cannot help. Exit code 3.
     #[error("{0:#}")]
     Infrastructure(#[from] anyhow::Error),
@@ -62,13 +68,16 @@ impl Failure {
             Self::Run | Self::Damaged | Self::Differs | Self::Unsound => 1,
             Self::Refused { .. } => 2,
             Self::Infrastructure(_) | Self::Unchecked => 3,
+            Self::Incomplete { .. } => 4,
         })
     }
 
     /// For machines; nothing when the failure is part of an answer that was written already.
     pub(crate) fn json(&self) -> Option<Value> {
         match self {
-            Self::Run | Self::Damaged | Self::Unchecked | Self::Differs | Self::Unsound => None,
+            Self::Run | Self::Damaged | Self::Unchecked | Self::Differs | Self::Unsound | Self::Incomplete { .. } => {
+                None
+            }
             Self::Refused { code, message } => Some(json!({ "error": { "code": code, "message": message } })),
             Self::Infrastructure(_) => {
                 Some(json!({ "error": { "code": "INFRASTRUCTURE", "message": self.to_string() } }))

@@ -8,7 +8,7 @@ use commands::catalog::{Catalog, DEPARTMENTS};
 use domain::agent::Profile;
 use domain::{Key, Timestamp};
 use selection::{
-    Candidate, Choice, Considered, Found, Meaning, Missing, Reason, Request, State, Task, choose, missing,
+    Candidate, Choice, Considered, Found, Meaning, Missing, Reason, Request, State, Task, choose, missing, read,
 };
 use serde_json::{Map, Value, json};
 
@@ -61,7 +61,9 @@ pub(crate) fn find(config: &Config, terminal: &mut Terminal, as_json: bool, aske
     let request = Request { text, department: asked.department.clone() };
     let found = library.find(&request, model, usize::from(asked.top)).context("the request cannot be compared")?;
     let best = found.first().and_then(|found| catalog.templates.iter().find(|body| body.key == found.key));
-    let questions = best.map(|body| missing(body, &Map::new())).unwrap_or_default();
+    let told = best.map(|body| read(body, &request.text, &Map::new())).unwrap_or_default();
+    let known: Map<String, Value> = told.iter().map(|one| (one.name.clone(), one.value.clone())).collect();
+    let questions = best.map(|body| missing(body, &known)).unwrap_or_default();
     let needs = match best.and_then(|body| body.capability) {
         Some(capability) => vec![(capability, 1.0)],
         None => library.classify(&found),
@@ -81,6 +83,7 @@ pub(crate) fn find(config: &Config, terminal: &mut Terminal, as_json: bool, aske
             "request": request.text,
             "meaning": model.is_some(),
             "templates": found.iter().map(|found| template_json(&catalog, found)).collect::<Vec<Value>>(),
+            "read": told,
             "missing": questions,
             "agent": choice,
         }));

@@ -2,7 +2,7 @@
 //!
 //! Invariants: answers go to standard output, logs and complaints to standard error; with `--json` standard output
 //! holds JSON and nothing else; the exit code tells success (0), a run that did not complete (1), a refusal or wrong
-//! usage (2), and infrastructure that failed, or what could not be checked (3).
+//! usage (2), infrastructure that failed, or what could not be checked (3), and what cannot be begun before more is given (4).
 
 mod admin;
 mod approve;
@@ -13,6 +13,7 @@ mod budget;
 mod catalog;
 mod client;
 mod compat;
+mod errand;
 mod failure;
 mod find;
 mod input;
@@ -53,7 +54,8 @@ Exit codes:
   1  the run failed or was cancelled; what was verified is damaged; the catalogue has errors; no platform answered
   2  a refusal, or wrong usage
   3  infrastructure failed: the server, the database, the network; what was to be verified could not be checked, or not
-     all of it";
+     all of it
+  4  more has to be given before it can be done; the answer says what";
 
 /// HishamOS, an operating system for a company's AI work
 #[derive(Debug, Parser)]
@@ -101,6 +103,8 @@ enum Command {
         #[command(flatten)]
         server: ServerFlag,
     },
+    /// Do what you say in your own words: find the template, ask for what is missing, let the best agent do it
+    Do(errand::Errand),
     /// List runs, newest first
     Runs {
         /// Only at this status; may be repeated
@@ -492,6 +496,10 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
             let output = output.into();
             let ask = run::Ask { workflow, inputs, subject, output, watch, json, url: server.url };
             run::run(&config, terminal, ask).await
+        }
+        Command::Do(asked) => {
+            let client = run::running_server(&config, asked.server.url.as_deref()).await?;
+            errand::errand(&client, terminal, json, &asked).await
         }
         Command::Runs { status, workflow, limit, server } => {
             let client = run::running_server(&config, server.url.as_deref()).await?;

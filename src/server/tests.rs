@@ -82,7 +82,7 @@ impl schema::Choosing for NoChoice {
     }
 
     async fn templates(&self, _: schema::TemplateWish) -> Result<schema::TemplateAnswer, commands::Error> {
-        Ok(schema::TemplateAnswer { by_meaning: false, found: vec![], missing: vec![] })
+        Ok(schema::TemplateAnswer { by_meaning: false, found: vec![], read: vec![], missing: vec![] })
     }
 }
 

@@ -30,7 +30,7 @@ parameters:
   type: object
   required: [what]
   properties:
-    what: { type: string, title: The clause }
+    what: { type: string, title: Clause }
 instructions: Say whether this holds, {{ what }}
 ";
 
@@ -82,12 +82,37 @@ fn a_step_that_names_nobody_is_done_by_the_best_and_the_choice_is_shown_everywhe
     assert_eq!(answer["agentChoice"]["told"], told);
 
     const FIND: &str = "query($request: String!) { findTemplates(request: $request) { byMeaning templates { key score
-        template { version } } missing { name } } }";
+        template { version } } read { name value by }
+        missing { name } } }";
     let answer = ask(&server, FIND, json!({ "request": "does the escrow of our source code hold" }));
     let found = &answer["findTemplates"];
     assert_eq!((&found["byMeaning"], &found["templates"][0]["key"]), (&json!(false), &json!("opinion")));
     assert_eq!(found["templates"][0]["template"]["version"], 1);
     assert_eq!(found["missing"], json!([{ "name": "what" }]));
+
+    let wish = "does the escrow of our source code hold";
+    let asked = home.run(&["do", wish, "--json"]).expect(4).json();
+    assert_eq!((&asked["template"], &asked["missing"][0]["name"]), (&json!("opinion"), &json!("what")));
+    let told = home.run(&["do", wish]).expect(4);
+    assert!(told.err().contains("--param what=") && told.out().contains("A legal opinion"), "{}", told.all());
+    let done = home.run(&["do", wish, "--param", "what=the third clause", "--json"]).expect(0).json();
+    let step = &done["run"]["steps"][0];
+    assert_eq!(
+        (&done["run"]["status"], &step["task"]["assignment"]["agentKey"]),
+        (&json!("COMPLETED"), &json!("lawyer"))
+    );
+    assert!(done["run"]["output"]["text"].is_string(), "{done:#}");
+    let wish = "does the escrow hold? clause: the third, on bankruptcy";
+    let planned = home.run(&["do", wish, "--dry-run", "--json"]).expect(0).json();
+    let read = json!([{ "name": "what", "value": "the third, on bankruptcy", "quote": "clause: the third, on bankruptcy",
+        "by": "name" }]);
+    assert_eq!((&planned["read"], &planned["run"]), (&read, &Value::Null));
+    let answer = ask(&server, FIND, json!({ "request": wish }));
+    let read = json!([{ "name": "what", "value": "the third, on bankruptcy", "by": "NAME" }]);
+    assert_eq!((&answer["findTemplates"]["read"], &answer["findTemplates"]["missing"]), (&read, &json!([])));
+    let done = home.run(&["do", "x", "--template", "opinion", "--agent", "accountant", "--param", "what=x"]).expect(0);
+    assert!(done.out().contains("opinion"), "{}", done.all());
+    home.run(&["do", "x", "--template", "nothing"]).expect(2);
 
     let with = home.run(&["find", "does the escrow hold", "--dir", "own", "--json"]).expect(0).json();
     assert_eq!(with["agent"]["agent"], "lawyer");

@@ -52,6 +52,27 @@ pub(crate) enum OutputForm {
     Every,
 }
 
+/// A task to carry out.
+#[derive(Debug, InputObject)]
+pub(crate) struct StartTaskInput {
+    /// The command's own id: a repetition gets the first answer, so that a task is not started twice.
+    pub(crate) client_mutation_id: Option<Uuid>,
+    /// The key of the template that says what is done.
+    pub(crate) template: String,
+    /// The key of the agent that does it; `auto` lets the best one be chosen.
+    #[graphql(default_with = "domain::workflow::Assignee::AUTO.to_owned()")]
+    pub(crate) agent: String,
+    /// The template's parameters.
+    #[graphql(default_with = "async_graphql::Json(serde_json::json!({}))")]
+    pub(crate) parameters: Json,
+    /// Which runs go first when a limit makes them wait: higher before lower, -100 to 100.
+    #[graphql(default)]
+    pub(crate) priority: i32,
+    /// How much of the output layer is asked for.
+    #[graphql(default)]
+    pub(crate) output: OutputForm,
+}
+
 /// A run to stop.
 #[derive(Debug, InputObject)]
 pub(crate) struct CancelRunInput {

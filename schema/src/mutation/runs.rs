@@ -1,7 +1,7 @@
 //! Runs.
 
 use async_graphql::{Context, Object, Result};
-use commands::{Branch, Changes, Commands, StartRun};
+use commands::{Branch, Changes, Commands, StartRun, StartTask};
 use domain::RunId;
 use uuid::Uuid;
 
@@ -9,7 +9,7 @@ use super::{RunPayload, commands, request};
 use crate::failure;
 use crate::input::{
     CancelRunInput, ChangesInput, DecideApprovalInput, ForkRunInput, PauseRunInput, RerunRunInput, ResumeRunInput,
-    RetryRunInput, SignalRunInput, StartRunInput, duration, key, parse,
+    RetryRunInput, SignalRunInput, StartRunInput, StartTaskInput, duration, key, parse,
 };
 use crate::scalar::Count;
 
@@ -35,6 +35,21 @@ impl Runs {
             form: input.output.into(),
         };
         let started = commands(context)?.start_run(request.clone(), start).await;
+        let started = started.map_err(|error| failure::command(context, error))?;
+        RunPayload::of(&request, started.run.as_uuid(), started.outcome)
+    }
+
+    /// Carries out one template, as a run with a single step called `task`, whose output has `text` and `json`.
+    async fn start_task(&self, context: &Context<'_>, input: StartTaskInput) -> Result<RunPayload> {
+        let request = request(context, input.client_mutation_id)?;
+        let task = StartTask {
+            template: key(&input.template)?,
+            agent: key(&input.agent)?.into(),
+            parameters: input.parameters.0,
+            priority: input.priority,
+            form: input.output.into(),
+        };
+        let started = commands(context)?.start_task(request.clone(), task).await;
         let started = started.map_err(|error| failure::command(context, error))?;
         RunPayload::of(&request, started.run.as_uuid(), started.outcome)
     }

@@ -1,0 +1,271 @@
+//! `hishamos do`: what somebody wants done, in their words, from finding the template to the result.
+//!
+//! Nothing is guessed: parameters come from the command line, from what the request plainly says, or from the person who is
+//! asked; what is missing then is told, and nothing is started.
+
+use std::io::{BufRead, IsTerminal};
+
+use anyhow::{Context, anyhow};
+use domain::template::TemplateBody;
+use domain::{Bilingual, Key};
+use selection::{Missing, ReadBy, ReadParameter, missing, read};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::client::Client;
+use super::failure::Failure;
+use super::inspect::{self, at, text};
+use super::terminal::{Style, Terminal, cut, printable};
+use super::{input, run, watch};
+
+const FIND: &str = "query($request: String!, $department: String) { findTemplates(request: $request, department: \
+                    $department, first: 3) { byMeaning templates { key score words meaning matches template { title } } } }";
+const TEMPLATE: &str = "query($key: String!) { template(key: $key) { key title version body { parameters } } }";
+const START: &str = "mutation($input: StartTaskInput!) { startTask(input: $input) { runId position } }";
+/// How much of a value is shown.
+const SHOWN: usize = 80;
+
+/// What `hishamos do` was asked.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Errand {
+    /// What you want done, in your own words, in English or Arabic
+    #[arg(required = true, num_args = 1..)]
+    request: Vec<String>,
+    /// A parameter of the template: KEY=TEXT, KEY=@PATH for the text of a file, KEY:=JSON for anything else
+    #[arg(long = "param", value_name = "KEY=VALUE")]
+    parameters: Vec<String>,
+    /// Only templates of this department
+    #[arg(long)]
+    department: Option<String>,
+    /// This template, instead of the one that fits best
+    #[arg(long, value_name = "KEY")]
+    template: Option<String>,
+    /// This agent, instead of the best one
+    #[arg(long, value_name = "KEY", default_value = "auto")]
+    agent: String,
+    /// How much of the output layer is asked for
+    #[arg(long, value_enum, default_value_t = run::OutputForm::Text)]
+    output: run::OutputForm,
+    /// Show what would be done, and start nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    pub(crate) server: super::ServerFlag,
+}
+
+/// Finds the template, asks for what is missing, carries it out and shows the result.
+pub(crate) async fn errand(
+    client: &Client,
+    terminal: &mut Terminal,
+    as_json: bool,
+    asked: &Errand,
+) -> Result<(), Failure> {
+    let Value::Object(mut parameters) = input::parse(&asked.parameters)? else {
+        return Err(anyhow!("parameters are no object").into());
+    };
+    let request = asked.request.join(" ");
+    let (key, found) = match &asked.template {
+        Some(key) => (key.clone(), Value::Null),
+        None => best(client, &request, asked.department.as_deref()).await?,
+    };
+    let mut data = client.ask(TEMPLATE, json!({ "key": key })).await?;
+    let template = data.get_mut("template").map(Value::take).unwrap_or_default();
+    if template.is_null() {
+        let message = format!("there is no template `{key}`");
+        return Err(Failure::Refused { code: "TEMPLATE_NOT_FOUND".to_owned(), message });
+    }
+    let body = body(&template)?;
+    let told = read(&body, &request, &parameters);
+    for one in &told {
+        parameters.insert(one.name.clone(), one.value.clone());
+    }
+    if !as_json {
+        show(terminal, &template, &found, &told);
+    }
+    let lacking = missing(&body, &parameters);
+    let mut answer = json!({
+        "request": request, "template": key, "found": found, "agent": asked.agent, "read": told,
+        "parameters": parameters, "missing": lacking,
+    });
+    if !lacking.is_empty() {
+        if as_json || asked.dry_run || !terminal.is_interactive() || !std::io::stdin().is_terminal() {
+            if as_json {
+                terminal.json(&answer);
+            }
+            return Err(Failure::Incomplete { message: lack(&key, &lacking) });
+        }
+        for missing in lacking {
+            let value = ask(terminal, &missing).await?;
+            parameters.insert(missing.name, value);
+        }
+    }
+    if asked.dry_run {
+        if as_json {
+            terminal.json(&answer);
+        } else {
+            terminal.line("nothing is missing; without --dry-run it is done");
+        }
+        return Ok(());
+    }
+    let output = domain::task::Form::from(asked.output).name().to_uppercase();
+    let input = json!({
+        "clientMutationId": Uuid::now_v7(), "template": key, "agent": asked.agent, "parameters": parameters,
+        "output": output,
+    });
+    let data = client.ask(START, json!({ "input": input })).await?;
+    let id = data.pointer("/startTask/runId").and_then(Value::as_str).and_then(|id| id.parse().ok());
+    let id: Uuid = id.ok_or_else(|| anyhow!("the server started a task without saying which run it is"))?;
+    if !as_json {
+        let line = format!("run {id}; `hishamos show {id}` says which agent does it, and why");
+        let line = terminal.paint(Style::Dim, &line);
+        terminal.line(line);
+        return run::follow(client, terminal, id, false).await;
+    }
+    let ended = watch::follow(client, id, None).await?;
+    let run = inspect::fetch(client, id, Some(&ended.position)).await?;
+    if let Some(answer) = answer.as_object_mut() {
+        answer.insert("run".to_owned(), run);
+    }
+    terminal.json(&answer);
+    if ended.completed { Ok(()) } else { Err(Failure::Run) }
+}
+
+/// The template that fits best, and what was found with it.
+async fn best(client: &Client, request: &str, department: Option<&str>) -> Result<(String, Value), Failure> {
+    let mut data = client.ask(FIND, json!({ "request": request, "department": department })).await?;
+    let found = data.get_mut("findTemplates").map(Value::take).unwrap_or_default();
+    let key = found.pointer("/templates/0/key").and_then(Value::as_str).map(str::to_owned);
+    match key {
+        Some(key) => Ok((key, found)),
+        None => {
+            let message = "no registered template has anything in common with this; `hishamos catalog load` registers \
+                           those of the catalogue"
+                .to_owned();
+            Err(Failure::Refused { code: "TEMPLATE_NOT_FOUND".to_owned(), message })
+        }
+    }
+}
+
+/// What is known of the template's parameters.
+fn body(template: &Value) -> Result<TemplateBody, Failure> {
+    let key: Key = text(template, "key").parse().context("the server names a template by what is no key")?;
+    let parameters = template.pointer("/body/parameters").cloned().unwrap_or_default();
+    Ok(TemplateBody::new(key, Bilingual::default(), parameters, ""))
+}
+
+/// What is missing, as a complaint that says how to give it.
+fn lack(key: &str, lacking: &[Missing]) -> String {
+    let describe = |missing: &Missing| format!("  --param {}=…  {} ({})", missing.name, missing.title.en, missing.kind);
+    let lines: Vec<String> = lacking.iter().map(describe).collect();
+    format!("template `{key}` needs more, so nothing was started; give\n{}", lines.join("\n"))
+}
+
+fn show(terminal: &mut Terminal, template: &Value, found: &Value, told: &[ReadParameter]) {
+    let key = terminal.paint(Style::Strong, text(template, "key"));
+    terminal.line(format!("{key}  {}", printable(text(template, "title"))));
+    let mut all = at(found, "templates").as_array().into_iter().flatten();
+    let share = |of: &Value, field: &str| at(of, field).as_f64().unwrap_or_default();
+    if let Some(first) = all.next() {
+        let words = at(first, "matches").as_array().into_iter().flatten().filter_map(Value::as_str);
+        let words = printable(&words.collect::<Vec<_>>().join(", "));
+        let meaning = at(first, "meaning").as_f64().map(|share| format!("; meaning {share:.2}")).unwrap_or_default();
+        let why = format!("  chosen: words {:.2} ({words}){meaning}", share(first, "words"));
+        let why = terminal.paint(Style::Dim, &why);
+        terminal.line(why);
+    }
+    let others: Vec<String> = all.map(|other| format!("{} {:.2}", text(other, "key"), share(other, "score"))).collect();
+    if !others.is_empty() {
+        let line = format!("  others: {}; take one with --template KEY", others.join(", "));
+        let line = terminal.paint(Style::Dim, &line);
+        terminal.line(line);
+    }
+    for ReadParameter { name, value, quote, by } in told {
+        let why = match by {
+            ReadBy::Language => "the language of the request".to_owned(),
+            _ => format!("the request says “{}”", cut(&printable(quote), SHOWN)),
+        };
+        let value = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        terminal.line(format!("  {name} = {}  ({why})", cut(&printable(&value), SHOWN)));
+    }
+}
+
+/// Asks a person for a parameter.
+async fn ask(terminal: &mut Terminal, missing: &Missing) -> Result<Value, Failure> {
+    let arabic = missing.title.ar.as_ref().map(|title| format!(" / {title}")).unwrap_or_default();
+    terminal.line(printable(&format!("{}{arabic} ({}, {})", missing.title.en, missing.name, missing.kind)));
+    if !missing.description.en.is_empty() {
+        let line = terminal.paint(Style::Dim, &printable(&format!("  {}", missing.description.en)));
+        terminal.line(line);
+    }
+    for choice in &missing.choices {
+        terminal.line(printable(&format!("  - {choice}")));
+    }
+    loop {
+        let line = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            std::io::stdin().lock().read_line(&mut line).map(|length| (length, line))
+        });
+        let (length, line) = line.await.context("nobody could be asked")?.context("nobody could be asked")?;
+        if length == 0 {
+            return Err(Failure::Incomplete {
+                message: format!("`{}` was not given, so nothing was started", missing.name),
+            });
+        }
+        match value(line.trim(), &missing.kind) {
+            Some(value) => return Ok(value),
+            None => terminal.line(format!("that is no {}; once more, please", missing.kind)),
+        }
+    }
+}
+
+/// A text that somebody typed, as a value of a type of JSON Schema.
+fn value(typed: &str, kind: &str) -> Option<Value> {
+    if typed.is_empty() {
+        return None;
+    }
+    let parsed = || serde_json::from_str::<Value>(typed).ok();
+    match kind {
+        "string" => Some(Value::String(typed.to_owned())),
+        "integer" => parsed().filter(|value| value.is_i64() || value.is_u64()),
+        "number" => parsed().filter(Value::is_number),
+        "boolean" => match typed.to_lowercase().as_str() {
+            "yes" | "y" | "true" | "نعم" => Some(Value::Bool(true)),
+            "no" | "n" | "false" | "لا" => Some(Value::Bool(false)),
+            _ => None,
+        },
+        "array" => {
+            let parts = typed.split([',', '،']).map(|part| Value::String(part.trim().to_owned()));
+            parsed().filter(Value::is_array).or_else(|| Some(parts.collect()))
+        }
+        "object" => parsed().filter(Value::is_object),
+        _ => parsed().or_else(|| Some(Value::String(typed.to_owned()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_becomes_a_value_of_the_type() {
+        let cases = [
+            ("3", "string", Some(json!("3"))),
+            ("3", "integer", Some(json!(3))),
+            ("3.5", "integer", None),
+            ("3.5", "number", Some(json!(3.5))),
+            ("نعم", "boolean", Some(json!(true))),
+            ("perhaps", "boolean", None),
+            ("a, b", "array", Some(json!(["a", "b"]))),
+            ("[1]", "array", Some(json!([1]))),
+            ("a", "object", None),
+            ("a", "any", Some(json!("a"))),
+            ("", "string", None),
+        ];
+        for (typed, kind, expected) in cases {
+            assert_eq!(value(typed, kind), expected, "{typed} as {kind}");
+        }
+    }
+}
