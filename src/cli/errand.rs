@@ -89,13 +89,13 @@ pub(crate) async fn errand(
     });
     if !lacking.is_empty() {
         if as_json || asked.dry_run || !terminal.is_interactive() || !std::io::stdin().is_terminal() {
-            if as_json {
-                terminal.json(&answer);
-            }
-            return Err(Failure::Incomplete { message: lack(&key, &lacking) });
+            return Err(Failure::Incomplete { message: lack(&key, &lacking), answer });
         }
         for missing in lacking {
-            let value = ask(terminal, &missing).await?;
+            let Some(value) = ask(terminal, &missing).await? else {
+                let message = format!("`{}` was not given, so nothing was started", missing.name);
+                return Err(Failure::Incomplete { message, answer });
+            };
             parameters.insert(missing.name, value);
         }
     }
@@ -192,8 +192,8 @@ fn show(terminal: &mut Terminal, template: &Value, found: &Value, told: &[ReadPa
     }
 }
 
-/// Asks a person for a parameter.
-async fn ask(terminal: &mut Terminal, missing: &Missing) -> Result<Value, Failure> {
+/// Asks a person for a parameter; nothing when nobody answers.
+async fn ask(terminal: &mut Terminal, missing: &Missing) -> Result<Option<Value>, Failure> {
     let arabic = missing.title.ar.as_ref().map(|title| format!(" / {title}")).unwrap_or_default();
     terminal.line(printable(&format!("{}{arabic} ({}, {})", missing.title.en, missing.name, missing.kind)));
     if !missing.description.en.is_empty() {
@@ -210,12 +210,10 @@ async fn ask(terminal: &mut Terminal, missing: &Missing) -> Result<Value, Failur
         });
         let (length, line) = line.await.context("nobody could be asked")?.context("nobody could be asked")?;
         if length == 0 {
-            return Err(Failure::Incomplete {
-                message: format!("`{}` was not given, so nothing was started", missing.name),
-            });
+            return Ok(None);
         }
         match value(line.trim(), &missing.kind) {
-            Some(value) => return Ok(value),
+            Some(value) => return Ok(Some(value)),
             None => terminal.line(format!("that is no {}; once more, please", missing.kind)),
         }
     }

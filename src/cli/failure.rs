@@ -30,11 +30,13 @@ pub(crate) enum Failure {
         /// What was wrong and what would be right.
         message: String,
     },
-    /// More has to be given before anything can be started; with JSON the answer has said what. Exit code 4.
+    /// More has to be given before anything can be started. Exit code 4.
     #[error("{message}")]
     Incomplete {
         /// What is missing, and how to give it.
         message: String,
+        /// The same for machines, with what is known already.
+        answer: Value,
     },
     /// Something failed that the command cannot help. Exit code 3.
     #[error("{0:#}")]
@@ -78,6 +80,7 @@ impl Failure {
             Self::Run | Self::Damaged | Self::Unchecked | Self::Differs | Self::Unsound | Self::Incomplete { .. } => {
                 None
             }
+            Self::Incomplete { answer, .. } => Some(answer.clone()),
             Self::Refused { code, message } => Some(json!({ "error": { "code": code, "message": message } })),
             Self::Infrastructure(_) => {
                 Some(json!({ "error": { "code": "INFRASTRUCTURE", "message": self.to_string() } }))
