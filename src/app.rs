@@ -20,6 +20,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::choosing::Chooser;
 use crate::config::Config;
 use crate::platform_health::PlatformHealth;
 use crate::relay::Relay;
@@ -174,7 +175,13 @@ impl App {
 
         let redaction = config.redaction().map_err(|error| anyhow!(error))?;
         let cache = config.cache.opened()?;
-        let options = engine::Options { drain: config.engine.drain(), redaction, cache, ..engine::Options::default() };
+        let options = engine::Options {
+            drain: config.engine.drain(),
+            choice: config.agents.policy(),
+            redaction,
+            cache,
+            ..engine::Options::default()
+        };
         let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
         let (triggers, _) = engine::triggers::Service::new(
             engine::triggers::Options::default(),
@@ -212,6 +219,7 @@ impl App {
             commands: commands.clone(),
             queries: queries.clone(),
             platforms: Arc::new(health),
+            choosing: Arc::new(Chooser::new(config, commands.clone(), handle.clone())),
         };
         let following = Check::new("engine", move || {
             let handle = handle.clone();

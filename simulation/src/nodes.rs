@@ -318,6 +318,7 @@ impl Nodes {
             pace: PaceOptions::default(),
             redaction: Redaction::default(),
             cache: Cache::default(),
+            ..Options::default()
         };
         self.alive.insert(id);
         let (view, views) = watch::channel(Arc::new(self.alive.clone()));
