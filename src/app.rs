@@ -231,7 +231,7 @@ impl App {
                 }
             }
         });
-        let hooks = Some(server::Hooks { commands: commands.clone(), hooks, queries: queries.clone() });
+        let hooks = Some(server::Hooks { commands: commands.clone(), hooks });
         let checks = vec![Check::journal(Arc::clone(&journal)), Check::projections(queries, journal), following];
         let documents = &config.graphql;
         let documents = server::Documents::load(documents.documents.as_deref(), documents.only_listed)?;
