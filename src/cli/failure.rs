@@ -77,11 +77,9 @@ impl Failure {
     /// For machines; nothing when the failure is part of an answer that was written already.
     pub(crate) fn json(&self) -> Option<Value> {
         match self {
-            Self::Run | Self::Damaged | Self::Unchecked | Self::Differs | Self::Unsound | Self::Incomplete { .. } => {
-                None
-            }
-            Self::Incomplete { answer, .. } => Some(answer.clone()),
+            Self::Run | Self::Damaged | Self::Unchecked | Self::Differs | Self::Unsound => None,
             Self::Refused { code, message } => Some(json!({ "error": { "code": code, "message": message } })),
+            Self::Incomplete { answer, .. } => Some(answer.clone()),
             Self::Infrastructure(_) => {
                 Some(json!({ "error": { "code": "INFRASTRUCTURE", "message": self.to_string() } }))
             }
