@@ -255,7 +255,7 @@ fn language(request: &str, name: &str, schema: &Value) -> Option<Value> {
 }
 
 #[cfg(test)]
-#[expect(clippy::expect_used, reason = "a test fails by panicking")]
+#[expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
     use serde_json::json;
 
