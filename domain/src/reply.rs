@@ -50,6 +50,8 @@ pub struct Reply {
     pub cost: Option<NanoUsd>,
     /// From sending to the last byte.
     pub duration: Duration,
+    /// From sending to the first piece of text; `None` when the answer did not come in pieces.
+    pub first_piece: Option<Duration>,
     /// Whether no model was asked at all; whoever shows the text must show this too.
     pub simulated: bool,
 }

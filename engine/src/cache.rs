@@ -193,7 +193,7 @@ impl Keeping {
             reasoning_tokens: none(reply.usage.reasoning_tokens),
         };
         metrics::counter!("hishamos_kept_answers_served_total").increment(1);
-        Some((Reply { usage, cost: Some(NanoUsd(0)), duration: Duration::ZERO, ..reply }, kept))
+        Some((Reply { usage, cost: Some(NanoUsd(0)), duration: Duration::ZERO, first_piece: None, ..reply }, kept))
     }
 
     /// Keeps an answer, if it is one that may serve again.
@@ -218,6 +218,7 @@ mod tests {
             usage: Usage::default(),
             cost: None,
             duration: Duration::ZERO,
+            first_piece: None,
             simulated: false,
         };
         Answer { reply, at: Timestamp::from_micros(1) }

@@ -13,8 +13,8 @@ use super::budget::UnitV1;
 use super::failure::AttemptErrorV3;
 use super::output::{OutputV1, QualityV1};
 use super::values::{
-    AttemptErrorV1, AttemptErrorV2, ErrorKindV2, Id, JsonV1, ReplyV1, RetryPolicyV1, RetryPolicyV2, SlotsNeedV1,
-    UsageV1, checked, micros, moment,
+    AttemptErrorV1, AttemptErrorV2, ErrorKindV2, Id, JsonV1, ReplyV1, ReplyV2, RetryPolicyV1, RetryPolicyV2,
+    SlotsNeedV1, UsageV1, checked, micros, moment,
 };
 use super::{Encoded, Thaw, write};
 
@@ -188,6 +188,20 @@ pub(super) struct AttemptSucceededV1<'a> {
     reply: ReplyV1<'a>,
 }
 
+/// Says when the first piece of the answer was there.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptSucceededV2<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    reply: ReplyV2<'a>,
+}
+
+impl<'a> From<AttemptSucceededV1<'a>> for AttemptSucceededV2<'a> {
+    fn from(old: AttemptSucceededV1<'a>) -> Self {
+        Self { attempt: old.attempt, reply: old.reply.into() }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct AttemptFailedV1<'a> {
     attempt: u32,
@@ -244,6 +258,20 @@ pub(super) struct AttemptLateV1<'a> {
     attempt: u32,
     #[serde(borrow)]
     reply: ReplyV1<'a>,
+}
+
+/// Says when the first piece of the answer was there.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptLateV2<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    reply: ReplyV2<'a>,
+}
+
+impl<'a> From<AttemptLateV1<'a>> for AttemptLateV2<'a> {
+    fn from(old: AttemptLateV1<'a>) -> Self {
+        Self { attempt: old.attempt, reply: old.reply.into() }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
@@ -364,7 +392,7 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             write(&PostponedV1 { until_micros: until.as_micros(), passed_over: PassedOverV1::freeze(passed_over) })
         }
         TaskEvent::AttemptSucceeded { attempt, reply } => {
-            write(&AttemptSucceededV1 { attempt: *attempt, reply: ReplyV1::freeze(reply)? })
+            write(&AttemptSucceededV2 { attempt: *attempt, reply: ReplyV2::freeze(reply)? })
         }
         TaskEvent::AttemptFailed { attempt, error, retry_at, consumed } => write(&AttemptFailedV3 {
             attempt: *attempt,
@@ -379,7 +407,7 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             write(&AttemptLostV1 { attempt: *attempt, retry_at_micros: retry_at.map(Timestamp::as_micros) })
         }
         TaskEvent::AttemptLate { attempt, reply } => {
-            write(&AttemptLateV1 { attempt: *attempt, reply: ReplyV1::freeze(reply)? })
+            write(&AttemptLateV2 { attempt: *attempt, reply: ReplyV2::freeze(reply)? })
         }
         TaskEvent::Deferred { retry_at, start_by } => write(&DeferredV1 {
             retry_at_micros: retry_at.map(Timestamp::as_micros),
@@ -506,7 +534,7 @@ impl Thaw for PostponedV1<'_> {
     }
 }
 
-impl Thaw for AttemptSucceededV1<'_> {
+impl Thaw for AttemptSucceededV2<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::AttemptSucceeded { attempt: self.attempt, reply: Box::new(self.reply.thaw()) }.into())
     }
@@ -529,7 +557,7 @@ impl Thaw for AttemptLostV1 {
     }
 }
 
-impl Thaw for AttemptLateV1<'_> {
+impl Thaw for AttemptLateV2<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::AttemptLate { attempt: self.attempt, reply: Box::new(self.reply.thaw()) }.into())
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::run::{
     Activity, Firing, Lineage, LineageKind, Overrides, Parent, Pause, PauseClock, Place, RunStatus, Start, TaskEnd,
 };
-use domain::task::{Choice, Consumed, Ending, Pacing, TaskStatus};
+use domain::task::{Choice, Consumed, Ending, Kept, Pacing, TaskStatus};
 use domain::{
     Actor, Agent, AgentCommand, AgentId, AttemptError, CommandId, Decide, Definition, ErrorKind, Event, FinishReason,
     NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunEvent, RunId, StepName, StreamId, Task, TaskCommand,
@@ -324,7 +324,7 @@ impl History {
             history.extend(decide(&mut state, assign));
             // Some wait for their first attempt.
             if self.below(4) > 0 {
-                history.extend(decide(&mut state, start_attempt()));
+                history.extend(decide(&mut state, self.start_attempt()));
             }
             draft.add((*task).into(), history);
             live.tasks.insert(*task, state);
@@ -472,7 +472,8 @@ impl History {
         let task = live.tasks.get_mut(&id).unwrap();
         if matches!(task.status(), TaskStatus::Waiting | TaskStatus::Assigned) {
             if live.run.status() != RunStatus::Paused {
-                draft.add(id.into(), decide(task, start_attempt()));
+                let start = self.start_attempt();
+                draft.add(id.into(), decide(task, start));
             }
             return;
         }
@@ -519,7 +520,8 @@ impl History {
                 reasoning_tokens: None,
             },
             cost: known.then_some(NanoUsd(2500)),
-            duration: Duration::from_millis(self.below(2000)),
+            duration: Duration::from_millis(1000 + self.below(1000)),
+            first_piece: (self.below(3) == 0).then(|| Duration::from_millis(self.below(1000))),
             simulated: self.below(5) == 0,
         }
     }
@@ -556,21 +558,24 @@ impl History {
         }
     }
 
+    /// An attempt, which sometimes has a kept answer.
+    fn start_attempt(&mut self) -> TaskCommand {
+        let cost = (self.below(3) > 0).then_some(NanoUsd(1_000));
+        let kept = Kept { at: Timestamp::from_micros(self.clock - 5_000_000), usage: Usage::default(), cost };
+        TaskCommand::StartAttempt {
+            platform: "simulator".parse().unwrap(),
+            model: Some("m".to_owned()),
+            request_hash: [7; 32],
+            choice: Choice::first(),
+            reserved: vec![],
+            masked: vec![],
+            kept: (self.below(4) == 0).then_some(kept),
+        }
+    }
+
     /// Runs all that is live to its end.
     pub(crate) async fn finish(&mut self) {
         while self.tick(true).await {}
-    }
-}
-
-fn start_attempt() -> TaskCommand {
-    TaskCommand::StartAttempt {
-        platform: "simulator".parse().unwrap(),
-        model: Some("m".to_owned()),
-        request_hash: [7; 32],
-        choice: Choice::first(),
-        reserved: vec![],
-        masked: vec![],
-        kept: None,
     }
 }
 

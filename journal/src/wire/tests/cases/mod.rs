@@ -409,6 +409,7 @@ fn reply() -> Reply {
         },
         cost: Some(NanoUsd(-4_200_000)),
         duration: Duration::from_micros(1_234_567),
+        first_piece: Some(Duration::from_micros(234_567)),
         simulated: true,
     }
 }
@@ -421,6 +422,7 @@ fn bare_reply() -> Reply {
         usage: Usage::default(),
         cost: None,
         duration: Duration::ZERO,
+        first_piece: None,
         simulated: false,
     }
 }

@@ -408,14 +408,15 @@ fn reply() -> BoxedStrategy<Reply> {
         Just(FinishReason::ContentFilter),
         text().prop_map(FinishReason::Other),
     ];
-    (text(), finish, text(), usage(), option::of(any::<i64>()), duration(), any::<bool>())
-        .prop_map(|(text, finish, model, usage, cost, duration, simulated)| Reply {
+    (text(), finish, text(), usage(), option::of(any::<i64>()), duration(), option::of(duration()), any::<bool>())
+        .prop_map(|(text, finish, model, usage, cost, duration, first_piece, simulated)| Reply {
             text,
             finish,
             model,
             usage,
             cost: cost.map(NanoUsd),
             duration,
+            first_piece,
             simulated,
         })
         .boxed()
