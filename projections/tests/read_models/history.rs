@@ -520,8 +520,9 @@ impl History {
                 reasoning_tokens: None,
             },
             cost: known.then_some(NanoUsd(2500)),
-            duration: Duration::from_millis(1000 + self.below(1000)),
-            first_piece: (self.below(3) == 0).then(|| Duration::from_millis(self.below(1000))),
+            duration: Duration::from_millis(self.below(2000)),
+            // By the clock, so that what is drawn stays as it is.
+            first_piece: (self.clock % 3 == 0).then(|| Duration::from_millis(self.clock.unsigned_abs() % 1000)),
             simulated: self.below(5) == 0,
         }
     }
@@ -559,8 +560,9 @@ impl History {
     }
 
     /// An attempt, which sometimes has a kept answer.
-    fn start_attempt(&mut self) -> TaskCommand {
-        let cost = (self.below(3) > 0).then_some(NanoUsd(1_000));
+    fn start_attempt(&self) -> TaskCommand {
+        // By the clock, so that what is drawn stays as it is.
+        let cost = (self.clock % 3 > 0).then_some(NanoUsd(1_000));
         let kept = Kept { at: Timestamp::from_micros(self.clock - 5_000_000), usage: Usage::default(), cost };
         TaskCommand::StartAttempt {
             platform: "simulator".parse().unwrap(),
@@ -569,7 +571,7 @@ impl History {
             choice: Choice::first(),
             reserved: vec![],
             masked: vec![],
-            kept: (self.below(4) == 0).then_some(kept),
+            kept: (self.clock % 4 == 0).then_some(kept),
         }
     }
 
