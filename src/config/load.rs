@@ -228,6 +228,9 @@ fn check(config: &Config) -> Result<(), Error> {
         if platform.kind == PlatformKind::Command && platform.command.is_none() {
             return Err(Error::Invalid(format!("platforms.{key} is a command, so it needs [platforms.{key}.command]")));
         }
+        if platform.kind == PlatformKind::Acp && platform.acp.is_none() {
+            return Err(Error::Invalid(format!("platforms.{key} is of kind acp, so it needs [platforms.{key}.acp]")));
+        }
         if platform.api_key.is_some() && platform.stored_key.is_some() {
             return Err(Error::Invalid(format!("platforms.{key} has both an api_key and a stored_key; one is enough")));
         }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use cache::Cache;
-pub(crate) use command::CommandLine;
+pub(crate) use command::{AcpLine, CommandLine};
 pub(crate) use load::{Flags, SERVICES, load};
 pub(crate) use redaction::Redaction;
 pub(crate) use secret::{DatabaseUrl, Masked};
@@ -253,6 +253,8 @@ pub(crate) enum PlatformKind {
     Ollama,
     /// A program on this machine that works as an agent.
     Command,
+    /// One that speaks the Agent Client Protocol.
+    Acp,
     /// An open-weights model in this process.
     Local,
     /// Asks no model, openly so.
@@ -270,6 +272,7 @@ impl PlatformKind {
             Self::Openrouter => "openrouter",
             Self::Ollama => "ollama",
             Self::Command => "command",
+            Self::Acp => "acp",
             Self::Local => "local",
             Self::Simulator => "simulator",
         }
@@ -277,7 +280,12 @@ impl PlatformKind {
 
     /// Whether it is reached over HTTP.
     pub(crate) const fn is_http(self) -> bool {
-        !matches!(self, Self::Command | Self::Local | Self::Simulator)
+        !matches!(self, Self::Command | Self::Acp | Self::Local | Self::Simulator)
+    }
+
+    /// Whether it is a program, which works only for those who name it.
+    pub(crate) const fn is_program(self) -> bool {
+        matches!(self, Self::Command | Self::Acp)
     }
 }
 
@@ -317,6 +325,9 @@ pub(crate) struct Platform {
     /// command: what is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) command: Option<CommandLine>,
+    /// acp: what is started, and what it may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) acp: Option<AcpLine>,
     /// simulator: how long it waits before each answer, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) latency_ms: Option<u64>,
@@ -356,6 +367,7 @@ impl Platform {
             stream: None,
             path: None,
             command: None,
+            acp: None,
             latency_ms: None,
         }
     }
@@ -377,6 +389,7 @@ impl Platform {
             .or_else(|| (self.kind == PlatformKind::Simulator && self.model.is_some()).then_some("model"))
             .or_else(|| set(PlatformKind::Local, "path", self.path.is_some()))
             .or_else(|| set(PlatformKind::Command, "command", self.command.is_some()))
+            .or_else(|| set(PlatformKind::Acp, "acp", self.acp.is_some()))
             .or_else(|| set(PlatformKind::Simulator, "latency_ms", self.latency_ms.is_some()))
     }
 }
