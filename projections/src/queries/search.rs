@@ -46,11 +46,14 @@ impl Queries {
                 WHERE d.words @@ asked.words AND (cardinality($2::text[]) = 0 OR d.kind = ANY($2))
                 ORDER BY rank DESC, d.kind, d.id LIMIT $3
             )
-            SELECT kind AS "kind!", id AS "id!", label AS "label!", run_id AS "run_id?", step AS "step?", at AS "at!",
-                rank AS "rank!",
-                ts_headline('english', left(body, 20000), wanted,
+            SELECT found.kind AS "kind!", found.id AS "id!", coalesce(origin.label, found.label) AS "label!",
+                coalesce(origin.run_id, found.run_id) AS "run_id?", coalesce(origin.step, found.step) AS "step?",
+                found.at AS "at!", found.rank AS "rank!",
+                ts_headline('english', left(found.body, 20000), wanted,
                     'StartSel=«, StopSel=», MaxFragments=2, MaxWords=24, MinWords=6, FragmentDelimiter= … ') AS "excerpt!"
-            FROM found ORDER BY rank DESC, kind, id"#,
+            FROM found LEFT JOIN read_search.documents origin ON origin.id = found.id
+                AND origin.kind = CASE found.kind WHEN 'task_output' THEN 'task' WHEN 'run_output' THEN 'run' END
+            ORDER BY found.rank DESC, found.kind, found.id"#,
             &words,
             kinds,
             i64::from(limit)

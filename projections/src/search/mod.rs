@@ -1,7 +1,8 @@
 //! The projector of search: the texts of the catalogue, of runs and of tasks, with their words.
 //!
-//! Invariant: each text is indexed by the rules of English and of Arabic, whatever its language, so nobody has to say
-//! which it is.
+//! Invariants: each text is indexed by the rules of English, and by those of Arabic unless it is of ASCII alone, so nobody
+//! has to say which language it is; an output has no label of its own, those who read take that of its task or run, so
+//! that writing reads nothing.
 
 mod fold;
 
@@ -30,7 +31,7 @@ impl Projector for Search {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn schema(&self) -> &'static str {
@@ -61,12 +62,14 @@ impl Projector for Search {
         sqlx::query!(
             "INSERT INTO documents AS d (kind, id, label, run_id, step, at, body, words)
             SELECT kind, id, label, run_id, step, at, body,
-                setweight(to_tsvector('english', label) || to_tsvector('arabic', label), 'A')
-                    || setweight(to_tsvector('english', body) || to_tsvector('arabic', body), 'B')
+                setweight(to_tsvector('english', label), 'A') || setweight(to_tsvector('english', body), 'B')
+                    || CASE WHEN octet_length(label) = length(label) AND octet_length(body) = length(body) THEN ''
+                        ELSE setweight(to_tsvector('arabic', label), 'A') || setweight(to_tsvector('arabic', body), 'B')
+                        END
             FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::text[])
                 AS u (kind, id, label, run_id, step, at, body)
-            ON CONFLICT (kind, id) DO UPDATE SET label = excluded.label, run_id = coalesce(excluded.run_id, d.run_id),
-                step = coalesce(excluded.step, d.step), at = excluded.at, body = excluded.body, words = excluded.words",
+            ON CONFLICT (id, kind) DO UPDATE SET label = excluded.label, run_id = excluded.run_id, step = excluded.step,
+                at = excluded.at, body = excluded.body, words = excluded.words",
             column!(rows, ((kind, _), _) => *kind) as _,
             column!(rows, ((_, id), _) => *id) as _,
             column!(rows, (_, document) => document.label.as_str()) as _,
@@ -74,25 +77,6 @@ impl Projector for Search {
             column!(rows, (_, document) => document.step.as_deref()) as _,
             column!(rows, (_, document) => document.at) as _,
             column!(rows, (_, document) => document.body.as_str()) as _
-        )
-        .execute(&mut *connection)
-        .await?;
-        // An answer says nothing of its run; its task's document, which came before, does.
-        sqlx::query!(
-            "UPDATE documents o SET run_id = t.run_id, step = t.step, label = t.label,
-                words = o.words || setweight(to_tsvector('english', t.label) || to_tsvector('arabic', t.label), 'A')
-            FROM unnest($1::uuid[]) AS u (id) JOIN documents t ON t.kind = 'task' AND t.id = u.id
-            WHERE o.kind = 'task_output' AND o.id = u.id AND o.label = ''",
-            column!(rows, ((_, id), _) => *id) as _
-        )
-        .execute(&mut *connection)
-        .await?;
-        sqlx::query!(
-            "UPDATE documents o SET label = r.label,
-                words = o.words || setweight(to_tsvector('english', r.label) || to_tsvector('arabic', r.label), 'A')
-            FROM unnest($1::uuid[]) AS u (id) JOIN documents r ON r.kind = 'run' AND r.id = u.id
-            WHERE o.kind = 'run_output' AND o.id = u.id AND o.label = ''",
-            column!(rows, ((_, id), _) => *id) as _
         )
         .execute(connection)
         .await?;

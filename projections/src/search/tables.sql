@@ -4,15 +4,15 @@ CREATE TABLE documents (
     kind text NOT NULL,
     -- Of the workflow, agent, template, run or task.
     id uuid NOT NULL,
-    -- The name that people read, or the key.
+    -- The name that people read, or the key; empty for outputs, which are called as what they are outputs of.
     label text NOT NULL,
-    -- Of tasks and their outputs.
+    -- Of tasks.
     run_id uuid,
     step text,
     -- When it was last written.
     at bigint NOT NULL,
     body text NOT NULL,
-    -- The words of label and body, by both languages' rules.
+    -- The words of label and body, by the rules of both languages.
     words tsvector NOT NULL,
-    PRIMARY KEY (kind, id)
+    PRIMARY KEY (id, kind)
 );
