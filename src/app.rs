@@ -174,7 +174,10 @@ impl App {
 
         let redaction = config.redaction().map_err(|error| anyhow!(error))?;
         let cache = config.cache.opened()?;
-        let options = engine::Options { drain: config.engine.drain(), redaction, cache, ..engine::Options::default() };
+        let residency = config.residency.compiled().map_err(|error| anyhow!(error))?;
+        let drain = config.engine.drain();
+        let probe_every = config.engine.probe_every();
+        let options = engine::Options { drain, probe_every, redaction, cache, residency, ..engine::Options::default() };
         let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
         let (triggers, _) = engine::triggers::Service::new(
             engine::triggers::Options::default(),

@@ -13,8 +13,8 @@ use providers::acp::Permissions;
 use providers::http::{ApiKey, Options};
 use providers::prices::{PriceList, Prices};
 use providers::{
-    AcpAgent, Anthropic, CommandAgent, Gemini, OpenAi, OpenAiResponses, OpenRouter, Platform, Registry, Secret, Simulator,
-    anthropic, gemini, openai, openrouter,
+    AcpAgent, Anthropic, CommandAgent, Gemini, OpenAi, OpenAiResponses, OpenRouter, Platform, Registry, Secret,
+    Simulator, anthropic, gemini, openai, openrouter,
 };
 
 use crate::config::{Config, Masked, Platform as Settings, PlatformKind, SERVICES};
@@ -55,7 +55,8 @@ pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
     let models = settings.iter().zip(&platforms).filter(|((_, settings), _)| !settings.kind.is_program());
     let models: Vec<_> = models.map(|(_, platform)| Arc::clone(platform)).collect();
     let defaults = if config.default_platforms.is_empty() { order(&models) } else { config.default_platforms.clone() };
-    Registry::new(platforms, &defaults).context("default_platforms cannot be used")
+    let tags = settings.iter().map(|(key, settings)| (key.clone(), settings.tags.clone())).collect();
+    Ok(Registry::new(platforms, &defaults).context("default_platforms cannot be used")?.tagged(tags))
 }
 
 /// The configured platforms with the stored keys that they use, and those that are there because a key is stored under the
@@ -190,6 +191,7 @@ fn acp(key: &str, settings: &Settings) -> anyhow::Result<Arc<dyn Platform>> {
         arguments: line.arguments.clone(),
         environment: line.environment(),
         model: settings.model.clone(),
+        login: line.login.clone(),
         mode: line.mode.clone(),
         permissions: Permissions::named(line.allow.iter().map(String::as_str)).context("allow")?,
         ..providers::acp::Options::new(key, &line.program, &line.directory)

@@ -168,7 +168,8 @@ pub(crate) const fn failure_kind(kind: ErrorKind) -> Option<FailureKind> {
         | ErrorKind::Interrupted
         | ErrorKind::Rejected
         | ErrorKind::RunFailed
-        | ErrorKind::BudgetExhausted => return None,
+        | ErrorKind::BudgetExhausted
+        | ErrorKind::TagMissing => return None,
     })
 }
 

@@ -109,7 +109,7 @@ async fn what_goes_wrong_is_said_and_nothing_passes_for_an_answer() {
     assert_eq!(kind, FailureKind::InvalidRequest);
     assert!(said.contains("no mode `yolo`; it has `usual`, `plan`"), "{said}");
     for (will, expected, words) in [
-        ("login", FailureKind::Unauthorized, "log it in on this machine first"),
+        ("login", FailureKind::Unauthorized, "log it in first"),
         ("newer", FailureKind::PlatformFailure, "99"),
         ("crash", FailureKind::PlatformFailure, "it cannot go on"),
     ] {
@@ -117,6 +117,14 @@ async fn what_goes_wrong_is_said_and_nothing_passes_for_an_answer() {
         let (kind, said) = fails(&options, "work").await;
         assert!(kind == expected && said.contains(words), "{will}: {kind:?} {said}");
     }
+    options.environment.insert("WILL".to_owned(), "login".to_owned());
+    options.mode = None;
+    options.login = Some("face".to_owned());
+    let (kind, said) = fails(&options, "echo").await;
+    assert_eq!(kind, FailureKind::Unauthorized);
+    assert!(said.contains("by `face`") && said.contains("there is no method face"), "{said}");
+    options.login = Some("key".to_owned());
+    assert!(ask(&options, "echo").await.unwrap().text.ends_with("echo"));
     options.program = "/usr/bin/true".into();
     let (kind, said) = fails(&options, "work").await;
     assert!(kind == FailureKind::PlatformFailure, "{kind:?} {said}");

@@ -77,6 +77,9 @@ pub(crate) struct AcpLine {
     /// Further variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) environment: BTreeMap<String, Masked>,
+    /// The method by which it logs itself in, where it wants to be told to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) login: Option<String>,
     /// The mode that its sessions are put into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mode: Option<String>,

@@ -7,6 +7,7 @@ mod cache;
 mod command;
 mod load;
 mod redaction;
+mod residency;
 mod secret;
 mod webhooks;
 
@@ -22,6 +23,7 @@ pub(crate) use cache::Cache;
 pub(crate) use command::{AcpLine, CommandLine};
 pub(crate) use load::{Flags, SERVICES, load};
 pub(crate) use redaction::Redaction;
+pub(crate) use residency::{Residency, is_tag};
 pub(crate) use secret::{DatabaseUrl, Masked};
 pub(crate) use webhooks::{HookScheme, IncomingHook, Webhooks};
 
@@ -56,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) redaction: Redaction,
     /// Which answers of platforms are kept and serve again.
     pub(crate) cache: Cache,
+    /// Where data may go.
+    pub(crate) residency: Residency,
     /// The engine.
     pub(crate) engine: Engine,
     /// The REST API.
@@ -88,6 +92,7 @@ impl Default for Config {
             keys: Keys::default(),
             redaction: Redaction::default(),
             cache: Cache::default(),
+            residency: Residency::default(),
             engine: Engine::default(),
             rest: Rest::default(),
             postgres: Postgres::default(),
@@ -319,6 +324,9 @@ pub(crate) struct Platform {
     /// Over HTTP: whether answers are asked for in pieces, so that they can be followed; they are when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stream: Option<bool>,
+    /// What it is tagged with, such as the region in which it processes data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tags: Vec<String>,
     /// local: the GGUF file; the newest in `models` of the data directory when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<PathBuf>,
@@ -365,6 +373,7 @@ impl Platform {
             proxy: None,
             certificates: None,
             stream: None,
+            tags: Vec::new(),
             path: None,
             command: None,
             acp: None,
@@ -447,9 +456,16 @@ pub(crate) struct Engine {
     /// How long a node may be silent before the others take its runs, in seconds. One that was killed is noticed
     /// within a second.
     pub(crate) takeover_seconds: u64,
+    /// How often a platform that is left alone after failures is asked whether it can be reached, in seconds; 0 asks never.
+    pub(crate) probe_seconds: u64,
 }
 
 impl Engine {
+    /// The pace of probes; `None` for none.
+    pub(crate) fn probe_every(&self) -> Option<Duration> {
+        (self.probe_seconds > 0).then(|| Duration::from_secs(self.probe_seconds))
+    }
+
     /// The drain time.
     pub(crate) fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
@@ -458,7 +474,7 @@ impl Engine {
 
 impl Default for Engine {
     fn default() -> Self {
-        Self { drain_seconds: 2, takeover_seconds: 3 }
+        Self { drain_seconds: 2, takeover_seconds: 3, probe_seconds: 5 }
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::budget::UnitV1;
-use super::failure::AttemptErrorV3;
+use super::failure::{AttemptErrorV3, AttemptErrorV4};
 use super::output::{OutputV1, QualityV1};
 use super::values::{
     AttemptErrorV1, AttemptErrorV2, ErrorKindV2, Id, JsonV1, ReplyV1, ReplyV2, RetryPolicyV1, RetryPolicyV2,
@@ -394,9 +394,9 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
         TaskEvent::AttemptSucceeded { attempt, reply } => {
             write(&AttemptSucceededV2 { attempt: *attempt, reply: ReplyV2::freeze(reply)? })
         }
-        TaskEvent::AttemptFailed { attempt, error, retry_at, consumed } => write(&AttemptFailedV3 {
+        TaskEvent::AttemptFailed { attempt, error, retry_at, consumed } => write(&AttemptFailedV4 {
             attempt: *attempt,
-            error: AttemptErrorV3::freeze(error)?,
+            error: AttemptErrorV4::freeze(error)?,
             retry_at_micros: retry_at.map(Timestamp::as_micros),
             consumed: consumed.as_ref().map(|Consumed { usage, cost }| ConsumedV1 {
                 usage: UsageV1::freeze(usage),
@@ -418,7 +418,7 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             output: output.as_deref().map(OutputV1::freeze).transpose()?,
             quality: quality.as_deref().map(QualityV1::freeze),
         }),
-        TaskEvent::Failed { error } => write(&FailedV3 { error: AttemptErrorV3::freeze(error)? }),
+        TaskEvent::Failed { error } => write(&FailedV4 { error: AttemptErrorV4::freeze(error)? }),
         TaskEvent::Cancelled { reason } => write(&CancelledV1 { reason }),
     }
 }
@@ -540,7 +540,28 @@ impl Thaw for AttemptSucceededV2<'_> {
     }
 }
 
-impl Thaw for AttemptFailedV3<'_> {
+/// The error is of one of more kinds again.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptFailedV4<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    error: AttemptErrorV4<'a>,
+    retry_at_micros: Option<i64>,
+    consumed: Option<ConsumedV1>,
+}
+
+impl<'a> From<AttemptFailedV3<'a>> for AttemptFailedV4<'a> {
+    fn from(old: AttemptFailedV3<'a>) -> Self {
+        Self {
+            attempt: old.attempt,
+            error: old.error.into(),
+            retry_at_micros: old.retry_at_micros,
+            consumed: old.consumed,
+        }
+    }
+}
+
+impl Thaw for AttemptFailedV4<'_> {
     fn thaw(self) -> Result<Event, String> {
         let retry_at = self.retry_at_micros.map(moment);
         let consumed = self
@@ -581,7 +602,20 @@ impl Thaw for CompletedV2<'_> {
     }
 }
 
-impl Thaw for FailedV3<'_> {
+/// The error is of one of more kinds again.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct FailedV4<'a> {
+    #[serde(borrow)]
+    error: AttemptErrorV4<'a>,
+}
+
+impl<'a> From<FailedV3<'a>> for FailedV4<'a> {
+    fn from(old: FailedV3<'a>) -> Self {
+        Self { error: old.error.into() }
+    }
+}
+
+impl Thaw for FailedV4<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::Failed { error: self.error.thaw() }.into())
     }

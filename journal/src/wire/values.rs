@@ -212,7 +212,7 @@ impl ErrorKindV2 {
             ErrorKind::Interrupted => Self::Interrupted,
             ErrorKind::Rejected => Self::Rejected,
             ErrorKind::RunFailed => Self::RunFailed,
-            ErrorKind::BudgetExhausted => return None,
+            ErrorKind::BudgetExhausted | ErrorKind::TagMissing => return None,
         })
     }
 

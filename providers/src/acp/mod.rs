@@ -46,6 +46,8 @@ pub struct Options {
     pub environment: BTreeMap<String, String>,
     /// The model for requests that name none.
     pub model: Option<String>,
+    /// The method by which it is told to log itself in; it is not told when not given.
+    pub login: Option<String>,
     /// The mode that its sessions are put into; its own usual one when not given.
     pub mode: Option<String>,
     /// What it may do when it asks.
@@ -65,6 +67,7 @@ impl Options {
             directory: directory.into(),
             environment: BTreeMap::new(),
             model: None,
+            login: None,
             mode: None,
             permissions: Permissions::default(),
             max_output_bytes: 64 << 20,

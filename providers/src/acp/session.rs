@@ -8,9 +8,10 @@ use std::time::Duration;
 use agent_client_protocol::schema::ProtocolVersion;
 use agent_client_protocol::v1::ConnectionTo;
 use agent_client_protocol::v1::schema::{
-    CancelNotification, ContentBlock, ContentChunk, Cost, Implementation, InitializeRequest, InitializeResponse,
-    NewSessionRequest, PromptRequest, PromptResponse, RequestPermissionRequest, RequestPermissionResponse, SessionId,
-    SessionNotification, SessionUpdate, SetSessionModeRequest, StopReason, TextContent, Usage as Told,
+    AuthenticateRequest, CancelNotification, ContentBlock, ContentChunk, Cost, Implementation, InitializeRequest,
+    InitializeResponse, NewSessionRequest, PromptRequest, PromptResponse, RequestPermissionRequest,
+    RequestPermissionResponse, SessionId, SessionNotification, SessionUpdate, SetSessionModeRequest, StopReason,
+    TextContent, Usage as Told,
 };
 use agent_client_protocol::{Agent, ByteStreams, Client, ErrorCode};
 use parking_lot::Mutex;
@@ -174,6 +175,13 @@ impl Session {
 
     async fn begin(&self, connection: &ConnectionTo<Agent>) -> Result<SessionId, Failure> {
         self.hello(connection).await?;
+        if let Some(method) = &self.options.login {
+            let asked = connection.send_request(AuthenticateRequest::new(method.clone())).block_task().await;
+            asked.map_err(|error| {
+                let what = format!("it could not log itself in by `{method}`: {}", cut(&told(&error)));
+                self.failure(FailureKind::Unauthorized, &what)
+            })?;
+        }
         let new = NewSessionRequest::new(self.options.directory.clone());
         let session = connection.send_request(new).block_task().await.map_err(|error| self.refused(&error))?;
         if let Some(mode) = &self.options.mode {
@@ -222,15 +230,13 @@ impl Session {
     fn refused(&self, error: &agent_client_protocol::Error) -> Failure {
         let kind = match error.code {
             ErrorCode::AUTH_REQUIRED => FailureKind::Unauthorized,
-            ErrorCode::INVALID_PARAMS | ErrorCode::INVALID_REQUEST | ErrorCode::METHOD_NOT_FOUND => FailureKind::InvalidRequest,
+            ErrorCode::INVALID_PARAMS | ErrorCode::INVALID_REQUEST | ErrorCode::METHOD_NOT_FOUND => {
+                FailureKind::InvalidRequest
+            }
             _ => FailureKind::PlatformFailure,
         };
-        let what = match error.data.as_ref().and_then(|data| data.as_str().or_else(|| data.get("details")?.as_str())) {
-            Some(data) => format!("{}: {data}", error.message),
-            None => error.message.clone(),
-        };
-        let wants = if kind == FailureKind::Unauthorized { "; log it in on this machine first" } else { "" };
-        self.failure(kind, &format!("{}{wants}", cut(&what)))
+        let wants = if kind == FailureKind::Unauthorized { "; log it in first, or say by which method" } else { "" };
+        self.failure(kind, &format!("{}{wants}", cut(&told(error))))
     }
 
     fn reply(&self, answered: PromptResponse, heard: Heard, started: Instant) -> Result<Reply, Failure> {
@@ -302,6 +308,14 @@ impl Heard {
     }
 }
 
+/// What an agent says of what is wrong.
+fn told(error: &agent_client_protocol::Error) -> String {
+    match error.data.as_ref().and_then(|data| data.as_str().or_else(|| data.get("details")?.as_str())) {
+        Some(data) => format!("{}: {data}", error.message),
+        None => error.message.clone(),
+    }
+}
+
 /// What it says it has cost, where that is in dollars.
 fn dollars(cost: Option<&Cost>) -> Option<i64> {
     cost.filter(|cost| cost.currency == "USD").and_then(|cost| nano_usd(cost.amount))
@@ -335,7 +349,11 @@ struct Capped<R> {
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for Capped<R> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         if self.left == 0 {
             return Poll::Ready(Err(std::io::Error::other(format!("it wrote more than {} bytes", self.most))));
         }
@@ -351,18 +369,18 @@ impl<R: AsyncRead + Unpin> AsyncRead for Capped<R> {
 mod tests {
     use super::*;
 
-    fn told(total: u64, input: u64, output: u64) -> Told {
+    fn counted(total: u64, input: u64, output: u64) -> Told {
         Told::new(total, input, output)
     }
 
     #[test]
     fn tokens_beside_the_totals_and_within_them_are_told_apart() {
-        let beside = usage(&told(1_130, 100, 20).cached_read_tokens(1_000).thought_tokens(10));
+        let beside = usage(&counted(1_130, 100, 20).cached_read_tokens(1_000).thought_tokens(10));
         assert_eq!((beside.input, beside.cached_input), (Some(1_100), Some(1_000)));
         assert_eq!((beside.output, beside.reasoning), (Some(30), Some(10)));
-        let within = usage(&told(1_120, 1_100, 20).cached_read_tokens(1_000).thought_tokens(10));
+        let within = usage(&counted(1_120, 1_100, 20).cached_read_tokens(1_000).thought_tokens(10));
         assert_eq!((within.input, within.output), (Some(1_100), Some(20)));
-        let plain = usage(&told(3, 2, 1));
+        let plain = usage(&counted(3, 2, 1));
         assert_eq!((plain.input, plain.cached_input, plain.output, plain.reasoning), (Some(2), None, Some(1), None));
     }
 

@@ -24,6 +24,7 @@ class Agent:
         self.client = conn
         self.cancelled = asyncio.Event()
         self.mode = "usual"
+        self.known = False
 
     async def initialize(self, protocol_version, client_capabilities=None, client_info=None, **_):
         self.client_info = client_info
@@ -37,8 +38,13 @@ class Agent:
             agent_info=Implementation(name="tester", title="The Tester", version="1.2"),
         )
 
+    async def authenticate(self, method_id, **_):
+        if method_id != "key":
+            raise acp.RequestError.invalid_params({"details": f"there is no method {method_id}"})
+        self.known = True
+
     async def new_session(self, cwd, mcp_servers=None, **_):
-        if os.environ.get("WILL") == "login":
+        if os.environ.get("WILL") == "login" and not self.known:
             raise acp.RequestError.auth_required({"details": "run `tester login`"})
         self.cwd = Path(cwd)
         modes = [SessionMode(id="usual", name="Usual"), SessionMode(id="plan", name="Plan")]

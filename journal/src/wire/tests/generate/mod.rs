@@ -430,7 +430,7 @@ fn error() -> impl Strategy<Value = AttemptError> {
 /// The kinds that can be named where no newer ones can.
 fn nameable() -> impl Strategy<Value = ErrorKind> {
     proptest::sample::select(ErrorKind::ALL.as_slice())
-        .prop_filter("it is newer", |kind| *kind != ErrorKind::BudgetExhausted)
+        .prop_filter("it is newer", |kind| !matches!(kind, ErrorKind::BudgetExhausted | ErrorKind::TagMissing))
 }
 
 fn retry() -> impl Strategy<Value = RetryPolicy> {
