@@ -89,7 +89,7 @@ async fn where_nobody_has_the_tag_nothing_is_sent() {
     let run = world.finished(run).await;
     let error = run.error().unwrap();
     assert_eq!((run.status(), error.kind), (RunStatus::Failed, ErrorKind::TagMissing));
-    assert!(error.message.contains("c: it is not tagged `moon`"), "{}", error.message);
+    assert!(error.message.contains("c/simulated: it is not tagged `moon`"), "{}", error.message);
     assert_eq!(platforms.iter().map(Simulator::calls).sum::<u64>(), 0);
 
     // One that has it, but rests for ever or fails for good, does not make the others fit.

@@ -27,8 +27,10 @@ use crate::program::{self, Running};
 use crate::wire::nano_usd;
 use crate::{Consumed, CostSource, Failure, FailureKind, Finish, Reply, Usage};
 
-/// How long an agent that was told to stop may take to say that it has, and one that is done to end by itself.
+/// How long an agent that was told to stop may take to say that it has.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long one that is done may take to end by itself. Some never do.
+const LEAVE: Duration = Duration::from_millis(300);
 /// Of what an agent says about a failure, so much is told.
 const WORDS: usize = 400;
 
@@ -76,10 +78,10 @@ impl Session {
             }
             _ => hearing.lock().apart = true,
         };
-        let ended = self.connect(running, update, |connection| self.turn(connection, started + self.timeout)).await;
+        let ended = self.connect(running, update, |connection| self.turn(connection, started)).await;
         let heard = std::mem::take(&mut *heard.lock());
         match ended {
-            Ok(answered) => self.reply(answered, heard, started),
+            Ok((answered, took)) => self.reply(answered, heard, took),
             Err(failure) => Err(self.with_consumed(failure, &heard)),
         }
     }
@@ -139,7 +141,7 @@ impl Session {
                 .connect_with(transport, async |connection| Ok(talk(connection).await))
                 .await;
             // Its input is closed, by which it knows that it is no longer needed.
-            let status = tokio::time::timeout(GRACE, child.wait()).await;
+            let status = tokio::time::timeout(LEAVE, child.wait()).await;
             group.end();
             (said, status)
         };
@@ -167,7 +169,7 @@ impl Session {
         // is to be asked.
         connection.send_request(hello).block_task().await.map_err(|error| match self.refused(&error) {
             failure if failure.kind == FailureKind::InvalidRequest => {
-                self.failure(FailureKind::PlatformFailure, &cut(&error.message))
+                self.failure(FailureKind::PlatformFailure, &cut(&told(&error)))
             }
             failure => failure,
         })
@@ -199,7 +201,12 @@ impl Session {
     }
 
     /// The whole of one turn, cancelled when the time is up or nobody waits any more.
-    async fn turn(&self, connection: ConnectionTo<Agent>, deadline: Instant) -> Result<PromptResponse, Failure> {
+    async fn turn(
+        &self,
+        connection: ConnectionTo<Agent>,
+        started: Instant,
+    ) -> Result<(PromptResponse, Duration), Failure> {
+        let deadline = started + self.timeout;
         let enough = async {
             tokio::select! {
                 () = tokio::time::sleep_until(deadline) => Failure::timed_out(&self.options.key, self.timeout),
@@ -215,7 +222,10 @@ impl Session {
         let answer = connection.send_request(PromptRequest::new(session.clone(), prompt)).block_task();
         tokio::pin!(answer);
         tokio::select! {
-            answered = &mut answer => answered.map_err(|error| self.refused(&error)),
+            answered = &mut answer => match answered {
+                Ok(answered) => Ok((answered, started.elapsed())),
+                Err(error) => Err(self.refused(&error)),
+            },
             failure = &mut enough => {
                 if connection.send_notification(CancelNotification::new(session)).is_ok() {
                     // It stops whatever it is doing and says so; if not, it is ended.
@@ -239,7 +249,7 @@ impl Session {
         self.failure(kind, &format!("{}{wants}", cut(&told(error))))
     }
 
-    fn reply(&self, answered: PromptResponse, heard: Heard, started: Instant) -> Result<Reply, Failure> {
+    fn reply(&self, answered: PromptResponse, heard: Heard, took: Duration) -> Result<Reply, Failure> {
         let finish = match answered.stop_reason {
             StopReason::EndTurn => Finish::Stop,
             StopReason::MaxTokens => Finish::Length,
@@ -260,7 +270,7 @@ impl Session {
             usage: answered.usage.as_ref().map(usage).unwrap_or_default(),
             cost,
             cost_source: if cost.is_some() { CostSource::Reported } else { CostSource::Unpriced },
-            duration: started.elapsed(),
+            duration: took,
             first_piece: heard.first,
             simulated: false,
             raw_usage,
