@@ -13,7 +13,7 @@ MAY_KNOW = {
     "commands": {"domain", "journal"},
     "output": {"domain"},
     "projections": {"domain", "journal", "output"},
-    "engine": {"domain", "journal", "commands", "output", "providers"},
+    "engine": {"domain", "journal", "commands", "output", "providers", "selection"},
     "schema": {"domain", "journal", "commands", "output", "projections"},
     "rest": {"domain", "journal", "commands", "output", "projections"},
     "selection": {"domain"},

@@ -20,6 +20,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::choosing::Chooser;
 use crate::config::Config;
 use crate::platform_health::PlatformHealth;
 use crate::relay::Relay;
@@ -175,9 +176,15 @@ impl App {
         let redaction = config.redaction().map_err(|error| anyhow!(error))?;
         let cache = config.cache.opened()?;
         let residency = config.residency.compiled().map_err(|error| anyhow!(error))?;
-        let drain = config.engine.drain();
-        let probe_every = config.engine.probe_every();
-        let options = engine::Options { drain, probe_every, redaction, cache, residency, ..engine::Options::default() };
+        let options = engine::Options {
+            drain: config.engine.drain(),
+            choice: config.agents.policy(),
+            probe_every: config.engine.probe_every(),
+            redaction,
+            cache,
+            residency,
+            ..engine::Options::default()
+        };
         let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
         let (triggers, _) = engine::triggers::Service::new(
             engine::triggers::Options::default(),
@@ -215,6 +222,7 @@ impl App {
             commands: commands.clone(),
             queries: queries.clone(),
             platforms: Arc::new(health),
+            choosing: Arc::new(Chooser::new(config, commands.clone(), handle.clone())),
         };
         let following = Check::new("engine", move || {
             let handle = handle.clone();
@@ -226,7 +234,7 @@ impl App {
                 }
             }
         });
-        let hooks = Some(server::Hooks { commands: commands.clone(), hooks, queries: queries.clone() });
+        let hooks = Some(server::Hooks { commands: commands.clone(), hooks });
         let checks = vec![Check::journal(Arc::clone(&journal)), Check::projections(queries, journal), following];
         let documents = &config.graphql;
         let documents = server::Documents::load(documents.documents.as_deref(), documents.only_listed)?;

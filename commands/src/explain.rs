@@ -1,9 +1,12 @@
+use std::sync::Arc;
+
 use domain::run::{Activity, Asked, PauseClock, RunStatus, SlotsNeed, StepState, StepStatus};
 use domain::slots::Holder;
-use domain::task::{PassedOver, TaskStatus};
+use domain::task::{AgentChoice, PassedOver, TaskStatus};
 use domain::workflow::Work;
 use domain::{
-    Actor, Definition, Key, Limit, LimitId, NodeId, Run, RunId, Slots, StepName, StreamId, Task, TaskId, Timestamp,
+    Actor, Agent, Definition, Key, Limit, LimitId, NodeId, Run, RunId, Slots, StepName, StreamId, Task, TaskId,
+    Timestamp,
 };
 use journal::ReadError;
 use serde::Serialize;
@@ -34,6 +37,21 @@ pub struct StepExplanation {
     pub status: StepStatus,
     /// What it waits for.
     pub cause: Cause,
+    /// Who has its task, when it has one; of a list, who has the first task under way.
+    pub assignment: Option<Assignment>,
+}
+
+/// Who has a task.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Assignment {
+    /// Which task.
+    pub task: TaskId,
+    /// The agent.
+    pub agent: Key,
+    /// The agent's version.
+    pub version: u32,
+    /// What it was chosen from; `None` when it was named.
+    pub choice: Option<Arc<AgentChoice>>,
 }
 
 /// What something waits for.
@@ -216,12 +234,28 @@ impl Commands {
             if at.status == StepStatus::Running && !status.is_terminal() && !stopped {
                 next.push(cause.clone());
             }
-            steps.push(StepExplanation { step: step.name.clone(), status: at.status, cause });
+            let assignment = match task_of(&state, &step.name, at) {
+                Some(task) => self.assignment(task).await?,
+                None => None,
+            };
+            steps.push(StepExplanation { step: step.name.clone(), status: at.status, cause, assignment });
         }
         if next.is_empty() && !status.is_terminal() {
             next.push(Cause::Engine);
         }
         Ok(Explanation { run, status, node: state.lease().map(|lease| lease.node), next, steps })
+    }
+
+    /// Who has a task, straight from the journal; `None` while nobody has it, and of a task that does not exist.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn assignment(&self, task: TaskId) -> Result<Option<Assignment>, Error> {
+        let state = self.executor.load::<Task>(task.into()).await?.state;
+        let Some((id, version)) = state.agent() else { return Ok(None) };
+        let agent = self.executor.load_cached::<Agent>(id.into()).await?.state;
+        let Some(agent) = agent.profile().map(|profile| profile.key.clone()) else { return Ok(None) };
+        Ok(Some(Assignment { task, agent, version, choice: state.agent_choice().cloned() }))
     }
 
     /// What stops the run as a whole.
@@ -346,6 +380,17 @@ impl Commands {
         let Some(revision) = revision else { return Ok(None) };
         let events = self.executor.journal().read_stream(stream, revision, 1).await?;
         Ok(events.first().map(|event| event.recorded_at))
+    }
+}
+
+/// The task of a step, or of a list the first that is under way.
+fn task_of(run: &Run, name: &StepName, at: &StepState) -> Option<TaskId> {
+    match &at.activity {
+        Activity::Task(task) => Some(*task),
+        Activity::Items(_) => {
+            run.open_tasks().into_iter().find(|(place, _)| place.step() == name).map(|(_, task)| task)
+        }
+        _ => None,
     }
 }
 

@@ -45,7 +45,7 @@ pub use approvals::DecideApproval;
 pub use budgets::{BudgetStanding, PurseStanding};
 pub use compat::{Compatibility, Difference};
 pub use error::{Error, Refused};
-pub use explain::{Cause, Explanation, StepExplanation};
+pub use explain::{Assignment, Cause, Explanation, StepExplanation};
 pub use follow::{FollowedRun, Told};
 pub use launch::{Launch, Launcher};
 pub use lineage::{Branch, Changes};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::run::Start;
 use domain::task::Form;
-use domain::workflow::{TaskWork, Work};
+use domain::workflow::{Assignee, TaskWork, Work};
 use domain::{
     Agent, AgentId, Definition, Expression, Key, RetryPolicy, RunId, Step, StepName, StreamId, Template, TemplateId,
     WorkflowId,
@@ -22,7 +22,7 @@ pub struct StartTask {
     /// What is done.
     pub template: Key,
     /// Who does it.
-    pub agent: Key,
+    pub agent: Assignee,
     /// The template's parameters, an object.
     pub parameters: Value,
     /// Which runs go first when a limit makes them wait: -100 to 100, 0 is usual.
@@ -82,9 +82,11 @@ impl Commands {
         let StartTask { template, agent, parameters, .. } = task;
         let state = self.executor.load::<Template>(StreamId::from(TemplateId::from_key(template))).await?.state;
         let body = state.body().ok_or_else(|| Refused::TemplateNotFound(template.clone()))?;
-        let known = self.executor.load::<Agent>(StreamId::from(AgentId::from_key(agent))).await?.state;
-        if known.profile().is_none() {
-            return Err(Refused::AgentNotFound(agent.clone()).into());
+        if let Some(named) = agent.named() {
+            let known = self.executor.load::<Agent>(StreamId::from(AgentId::from_key(named))).await?.state;
+            if known.profile().is_none() {
+                return Err(Refused::AgentNotFound(named.clone()).into());
+            }
         }
         let unfit = |problems: String| Refused::ParametersInvalid { template: template.clone(), problems };
         let mut input = parameters.clone();

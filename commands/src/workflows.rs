@@ -72,10 +72,12 @@ impl Commands {
     async fn known_to(&self, definition: &Definition) -> Result<Known, Error> {
         let mut known = Known::default();
         for work in definition.steps.iter().flat_map(domain::Step::tasks) {
-            if !known.agents.contains(&work.agent) {
-                let agent = self.executor.load::<Agent>(AgentId::from_key(&work.agent).into()).await?.state;
+            if let Some(named) = work.agent.named()
+                && !known.agents.contains(named)
+            {
+                let agent = self.executor.load::<Agent>(AgentId::from_key(named).into()).await?.state;
                 if agent.profile().is_some() {
-                    known.agents.insert(work.agent.clone());
+                    known.agents.insert(named.clone());
                 }
             }
             if !known.templates.contains_key(&work.template) {

@@ -231,6 +231,12 @@ impl DeliveryId {
     pub fn of(webhook: WebhookId, event: EventId) -> Self {
         Self(hashed("hishamos 2026 id of a delivery", &[webhook.as_uuid().as_bytes(), event.as_uuid().as_bytes()]))
     }
+
+    /// The id of its message, the same for every attempt and every repetition.
+    #[must_use]
+    pub fn message(self) -> String {
+        format!("msg_{}", self.as_uuid().simple())
+    }
 }
 
 impl DenialsId {

@@ -13,6 +13,7 @@
 mod ahead;
 mod cache;
 mod call;
+mod dispatch;
 mod driver;
 mod drivers;
 mod guard;

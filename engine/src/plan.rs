@@ -1,5 +1,6 @@
 //! From a step that may start to a task with its first attempt.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use domain::agent::Profile;
 use domain::run::{Activity, Place};
 use domain::task::{Choice, Ending, Kept, Masked, Order, PassedOver, Prompt, Reserved};
 use domain::template::TemplateBody;
-use domain::workflow::TaskWork;
+use domain::workflow::{Assignee, TaskWork};
 use domain::{
-    Agent, AgentId, AttemptError, ErrorKind, Key, Reply, Run, RunId, Task, TaskCommand, Template, TemplateId, Timestamp,
+    Agent, AgentId, AttemptError, ErrorKind, Key, Reply, Run, RunId, Task, TaskCommand, TaskId, Template, TemplateId,
+    Timestamp,
 };
 use journal::{Executor, ReadError};
 use providers::redaction::Vault;
@@ -19,6 +21,7 @@ use serde_json::Value;
 
 use crate::cache::Cache;
 use crate::call::Call;
+use crate::dispatch::{self, Dispatch};
 use crate::guard::{self, Redaction};
 use crate::recorded::{self, Asked};
 use crate::residency::Residency;
@@ -32,6 +35,7 @@ pub(crate) struct Planner {
     pub(crate) schemas: SchemaCache,
     pub(crate) platforms: Registry,
     pub(crate) traffic: Traffic,
+    pub(crate) dispatch: Dispatch,
     pub(crate) redaction: Arc<Redaction>,
     pub(crate) cache: Cache,
     pub(crate) residency: Arc<Residency>,
@@ -97,11 +101,12 @@ fn rejected(kind: ErrorKind, message: impl Into<String>) -> Unplannable {
 }
 
 impl Planner {
-    /// The commands that create and assign a task of a run.
+    /// The commands that create and assign a task of a run, which is run `id`.
     pub(crate) async fn task(
         &self,
         id: RunId,
         run: &Run,
+        task: TaskId,
         place: &Place,
         now: Timestamp,
     ) -> Result<[TaskCommand; 2], Unplannable> {
@@ -114,15 +119,11 @@ impl Planner {
             Place::Undo(_) => step.compensation.as_deref(),
         };
         let work = work.ok_or_else(missing)?;
-        let (agent_key, template_key) = overridden(run, place, work);
-        let agent_id = AgentId::from_key(agent_key);
-        let agent = self.executor.load_cached::<Agent>(agent_id.into()).await?.state;
-        if agent.profile().is_none() {
-            return Err(rejected(ErrorKind::InvalidInput, format!("agent `{agent_key}` does not exist")));
-        }
-        if !agent.enabled() {
-            return Err(rejected(ErrorKind::InvalidInput, format!("agent `{agent_key}` is disabled")));
-        }
+        let (assignee, template_key) = overridden(run, place, work);
+        let named = match assignee.named() {
+            Some(key) => Some(self.named(key).await?),
+            None => None,
+        };
         let template_id = TemplateId::from_key(template_key);
         let template = self.executor.load_cached::<Template>(template_id.into()).await?.state;
         let Some(body) = template.body() else {
@@ -134,6 +135,10 @@ impl Planner {
         self.schemas.complete_and_check(&body.parameters, &mut parameters).map_err(|error| {
             rejected(ErrorKind::InvalidInput, format!("parameters of template `{}`: {error}", body.key))
         })?;
+        let assign = match named {
+            Some(assign) => assign,
+            None => self.chosen(task, &dispatch::asks(body, &definition.department, &parameters), now).await?,
+        };
         Ok([
             TaskCommand::Create {
                 run: Some(id),
@@ -146,12 +151,46 @@ impl Planner {
                 at: now,
                 start_by: work.start_timeout.map(|timeout| now.plus(timeout)),
             },
-            TaskCommand::Assign {
-                agent: agent_id,
-                agent_version: agent.version(),
-                reason: "named by the workflow".to_owned(),
-            },
+            assign,
         ])
+    }
+
+    /// Gives a task to the agent that its step names.
+    async fn named(&self, key: &Key) -> Result<TaskCommand, Unplannable> {
+        let id = AgentId::from_key(key);
+        let agent = self.executor.load_cached::<Agent>(id.into()).await?.state;
+        if agent.profile().is_none() {
+            return Err(rejected(ErrorKind::InvalidInput, format!("agent `{key}` does not exist")));
+        }
+        if !agent.enabled() {
+            return Err(rejected(ErrorKind::InvalidInput, format!("agent `{key}` is disabled")));
+        }
+        let reason = "named by the workflow".to_owned();
+        Ok(TaskCommand::Assign { agent: id, agent_version: agent.version(), reason, choice: None })
+    }
+
+    /// Gives a task to the best agent that there is now.
+    async fn chosen(&self, task: TaskId, asks: &selection::Task, now: Timestamp) -> Result<TaskCommand, Unplannable> {
+        self.dispatch.ready().await?;
+        let mut gone = BTreeSet::new();
+        loop {
+            let choice = self.dispatch.choose(asks, &gone, now);
+            if let Some(key) = &choice.agent {
+                let id = AgentId::from_key(key);
+                let agent = self.executor.load_cached::<Agent>(id.into()).await?.state;
+                if !agent.enabled() {
+                    // It was switched off a moment ago.
+                    gone.insert(key.clone());
+                    continue;
+                }
+                let agent_version = agent.version();
+                if let Some(recorded) = self.dispatch.settle(task, asks, &choice, now) {
+                    let (reason, choice) = (choice.told(asks), Some(Box::new(recorded)));
+                    return Ok(TaskCommand::Assign { agent: id, agent_version, reason, choice });
+                }
+            }
+            return Err(rejected(ErrorKind::InvalidInput, choice.told(asks)));
+        }
     }
 
     /// The next attempt of an assigned task, or that it has to wait for a platform.
@@ -313,7 +352,7 @@ impl Planner {
 
 /// The agent and template of a task: those of the workflow, unless the run does it differently from the one that it
 /// branched off.
-fn overridden<'a>(run: &'a Run, place: &Place, work: &'a TaskWork) -> (&'a Key, &'a Key) {
+fn overridden<'a>(run: &'a Run, place: &Place, work: &'a TaskWork) -> (&'a Assignee, &'a Key) {
     let own = (&work.agent, &work.template);
     let Some(lineage) = run.lineage().filter(|_| !matches!(place, Place::Undo(_))) else { return own };
     let Some(change) = lineage.overrides.steps.iter().find(|change| change.step == *place.step()) else { return own };

@@ -1,16 +1,21 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use commands::{Commands, Surroundings};
-use domain::{Event, HoldEvent, LimitEvent, NodeId, RunEvent, RunId, SlotsEvent};
+use domain::task::AgentChoice;
+use domain::{Event, HoldEvent, Key, LimitEvent, NodeId, RunEvent, RunId, SlotsEvent, Timestamp};
 use journal::{AppendError, Checkpoints, Journal, Members, ReadError, RecordedEvent};
 use providers::Registry;
 use providers::router::{BreakerOptions, PaceOptions};
+use selection::Policy;
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::ahead::Ahead;
 use crate::cache::Cache;
+use crate::dispatch::Dispatch;
 use crate::driver::Shared;
 use crate::drivers::Drivers;
 use crate::guard::Redaction;
@@ -40,6 +45,8 @@ pub struct Options {
     pub probe_every: Option<Duration>,
     /// How much may be under way at a platform.
     pub pace: PaceOptions,
+    /// By what an agent is chosen for a task for which none is named.
+    pub choice: Policy,
     /// What is masked before it leaves for a platform.
     pub redaction: Redaction,
     /// Which answers are kept and serve again.
@@ -50,8 +57,8 @@ pub struct Options {
 
 impl Default for Options {
     /// 2 s of drain, a checkpoint every 5,000 events, runs put aside when they wait for more than 10 s, others' runs
-    /// taken after 3 s, what the router takes for platforms, no probes, nothing masked, no answer kept and no
-    /// tag demanded.
+    /// taken after 3 s, what the router takes for platforms and the choice for agents, no probes, nothing masked, no answer
+    /// kept and no tag demanded.
     fn default() -> Self {
         Self {
             drain: Duration::from_secs(2),
@@ -61,6 +68,7 @@ impl Default for Options {
             breakers: BreakerOptions::default(),
             probe_every: None,
             pace: PaceOptions::default(),
+            choice: Policy::default(),
             redaction: Redaction::default(),
             cache: Cache::default(),
             residency: Residency::default(),
@@ -84,6 +92,7 @@ pub enum Error {
 pub struct Handle {
     status: watch::Receiver<Status>,
     traffic: Traffic,
+    dispatch: Dispatch,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -111,6 +120,23 @@ impl Handle {
         self.traffic.lines()
     }
 
+    /// Whom the engine would choose for a task now, and the choice as it would be recorded; whoever is in `without` is
+    /// left out. Waits until all is known that has happened to agents.
+    ///
+    /// # Errors
+    /// When the engine stops.
+    pub async fn choose_agent(
+        &self,
+        task: &selection::Task,
+        without: &BTreeSet<Key>,
+        now: Timestamp,
+    ) -> Result<(selection::Choice, Option<AgentChoice>), ReadError> {
+        self.dispatch.ready().await?;
+        let choice = self.dispatch.choose(task, without, now);
+        let recorded = choice.recorded(task, self.dispatch.policy());
+        Ok((choice, recorded))
+    }
+
     /// What the last probe of each platform has found that was left alone after failures.
     #[must_use]
     pub fn probes(&self) -> Vec<ProbeHealth> {
@@ -133,6 +159,7 @@ pub struct Engine {
     members: Members,
     status: watch::Sender<Status>,
     traffic: Traffic,
+    dispatch: Dispatch,
 }
 
 impl Engine {
@@ -150,8 +177,9 @@ impl Engine {
     ) -> (Self, Handle) {
         let (status, handle) = watch::channel(Status::default());
         let traffic = Traffic::new(options.breakers, options.pace);
-        let handle = Handle { status: handle, traffic: traffic.clone() };
-        (Self { options, commands, platforms, checkpoints, members, status, traffic }, handle)
+        let dispatch = Dispatch::new(options.choice.clone(), platforms.clone(), traffic.clone());
+        let handle = Handle { status: handle, traffic: traffic.clone(), dispatch: dispatch.clone() };
+        (Self { options, commands, platforms, checkpoints, members, status, traffic, dispatch }, handle)
     }
 
     /// Drives runs until shutdown; then running attempts get the drain time, and what is still open is recorded as
@@ -169,6 +197,7 @@ impl Engine {
                 schemas: self.commands.schemas().clone(),
                 platforms: self.platforms.clone(),
                 traffic: self.traffic.clone(),
+                dispatch: self.dispatch.clone(),
                 redaction: Arc::new(self.options.redaction.clone()),
                 cache: self.options.cache.clone(),
                 residency: Arc::new(self.options.residency.clone()),
@@ -182,6 +211,9 @@ impl Engine {
             ahead: Ahead::default(),
         });
         shared.standing.set(&known);
+        let mut beside = JoinSet::new();
+        let (journal, checkpoints) = (Arc::clone(self.journal()), Arc::clone(&self.checkpoints));
+        beside.spawn(self.dispatch.clone().follow(journal, checkpoints, shutdown.clone()));
         let (launched, mut launches) = mpsc::unbounded_channel();
         let launching = Launching::default();
         self.commands.launch_by(Arc::new(Launchpad {
@@ -231,6 +263,7 @@ impl Engine {
         }
         self.report(false, &desk.drivers);
         desk.drivers.drain().await;
+        beside.shutdown().await;
         // What the drivers recorded last is not known yet; the next start reads it after the saved position.
         if desk.unsaved > 0 {
             self.save(&desk.known).await.map_err(Error::Checkpoint)?;

@@ -176,6 +176,11 @@ impl Way {
         }
     }
 
+    /// Whether somebody could be called now for a first attempt.
+    pub(crate) fn is_open(&self, traffic: &Traffic) -> bool {
+        matches!(self.route.next(&[], |target| traffic.resting(target, self.tokens)), Step::Call { .. })
+    }
+
     /// Whether somebody can take over at once when the running attempt fails so.
     pub(crate) fn has_fallback(&self, traffic: &Traffic, task: &Task, error: &AttemptError) -> bool {
         let tried = tried(task, Some(error));

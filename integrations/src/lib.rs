@@ -12,8 +12,6 @@ pub mod webhooks;
 
 use std::sync::Once;
 
-pub use message::{example, id_of};
-
 /// Another part may have installed the process's crypto provider already; it serves just as well.
 fn install_crypto() {
     static PROVIDER: Once = Once::new();

@@ -6,23 +6,10 @@ use domain::delivery::Subject;
 use domain::trigger::Schedule;
 use domain::webhook::Topic;
 use domain::{
-    Actor, Category, DeliveryId, Event, Purse, PurseEvent, Run, RunEvent, RunId, StreamId, Task, Timestamp,
-    WebhookEvent,
+    Actor, Category, Event, Purse, PurseEvent, Run, RunEvent, RunId, StreamId, Task, Timestamp, WebhookEvent,
 };
 use journal::RecordedEvent;
 use serde_json::{Map, Value, json};
-
-/// The id of a message, the same for every attempt and every repetition.
-#[must_use]
-pub fn id_of(delivery: DeliveryId) -> String {
-    format!("msg_{}", delivery.as_uuid().simple())
-}
-
-/// A message about a topic as it could be.
-#[must_use]
-pub fn example(topic: Topic, at: Timestamp) -> Value {
-    envelope(topic, at, topic.sample())
-}
 
 /// The message about an event.
 pub(crate) async fn of(commands: &Commands, subject: &Subject) -> Result<Value, commands::Error> {
@@ -31,14 +18,10 @@ pub(crate) async fn of(commands: &Commands, subject: &Subject) -> Result<Value, 
     match found.pop() {
         Some(recorded) if recorded.id == source.event => {
             let data = data_of(commands, subject.topic, &recorded).await?;
-            Ok(envelope(subject.topic, source.at, data))
+            Ok(subject.topic.message(source.at, data))
         }
         _ => Err(missing(source.stream, "it is not in its stream")),
     }
-}
-
-fn envelope(topic: Topic, at: Timestamp, data: Value) -> Value {
-    json!({ "type": topic.name(), "timestamp": Schedule::name_of(at), "data": data })
 }
 
 fn missing(stream: StreamId, what: &str) -> commands::Error {

@@ -24,6 +24,7 @@ mod start;
 mod steer;
 mod upload;
 mod watch;
+mod webhooks;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PathConfig, ServiceConfig};
@@ -57,6 +58,7 @@ pub fn configure(api: Api) -> impl FnOnce(&mut ServiceConfig) {
             .configure(steer::routes)
             .configure(approvals::routes)
             .configure(catalogue::routes)
+            .configure(webhooks::routes)
             .default_service(web::to(problem::nowhere))
             .wrap(from_fn(limiter::limit));
         config.service(scope);

@@ -188,8 +188,12 @@ fn status_of(code: &str) -> StatusCode {
         | "RUN_NOT_PAUSED"
         | "RUN_NOT_RETRYABLE"
         | "SIGNALS_FULL"
+        | "WEBHOOKS_TOO_MANY"
+        | "WEBHOOK_KEY_UNKNOWN"
+        | "WEBHOOK_NOT_ACTIVE"
         | "WORKFLOW_NOT_ACTIVE" => StatusCode::CONFLICT,
         "RUN_INPUT_TOO_LARGE" | "TOO_LARGE" => StatusCode::PAYLOAD_TOO_LARGE,
+        "WEBHOOKS_OFF" => StatusCode::SERVICE_UNAVAILABLE,
         code if code.ends_with("_NOT_FOUND") => StatusCode::NOT_FOUND,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }

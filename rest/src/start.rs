@@ -53,7 +53,7 @@ pub(crate) struct StartTaskBody {
     /// The key of the template that says what is done.
     #[schema(min_length = 1, max_length = 64)]
     template: String,
-    /// The key of the agent that does it.
+    /// The key of the agent that does it; `auto` lets the best one be chosen.
     #[schema(min_length = 1, max_length = 64)]
     agent: String,
     /// The template's parameters.
@@ -205,7 +205,7 @@ pub(crate) async fn task(call: Call, params: Params<Patience>, body: Json<StartT
     let Json { value, bytes } = body;
     let task = StartTask {
         template: key("template", &value.template)?,
-        agent: key("agent", &value.agent)?,
+        agent: key("agent", &value.agent)?.into(),
         parameters: Value::Object(value.parameters.unwrap_or_default()),
         priority: value.priority,
         form: value.output.into(),

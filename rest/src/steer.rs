@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Path, ServiceConfig};
 use commands::{Branch, Changes, Commands, Outcome};
 use domain::run::{Overrides, PauseClock, StepOverride};
+use domain::workflow::Assignee;
 use domain::{RunId, StepName};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -107,7 +108,7 @@ pub(crate) struct ChangesBody {
 pub(crate) struct StepChange {
     /// Which step.
     step: String,
-    /// The key of its agent from now on.
+    /// The key of its agent from now on; `auto` lets the best one be chosen.
     agent: Option<String>,
     /// The key of its template from now on.
     template: Option<String>,
@@ -154,7 +155,7 @@ impl ChangesBody {
         let mut steps = Vec::new();
         for change in changes.steps {
             let keyed = |text: Option<String>| text.map(|text| key("changes.steps", &text)).transpose();
-            let (agent, template) = (keyed(change.agent)?, keyed(change.template)?);
+            let (agent, template) = (keyed(change.agent)?.map(Assignee::from), keyed(change.template)?);
             steps.push(StepOverride { step: step("changes.steps.step", &change.step)?, agent, template });
         }
         steps.sort_by(|one, other| one.step.cmp(&other.step));

@@ -13,3 +13,4 @@ mod fuzz;
 mod house;
 mod manners;
 mod runs;
+mod webhooks;

@@ -170,7 +170,7 @@ impl From<Work> for StepWork {
 /// A template, carried out by an agent. `result` has `text` and `json`.
 #[derive(Debug, Clone, SimpleObject)]
 pub(crate) struct TaskWork {
-    /// The key of the agent that does it.
+    /// The key of the agent that does it; `auto` lets the best one be chosen.
     agent: String,
     /// The key of the template that says what is done.
     template: String,
@@ -187,7 +187,7 @@ pub(crate) struct TaskWork {
 impl From<domain::workflow::TaskWork> for TaskWork {
     fn from(work: domain::workflow::TaskWork) -> Self {
         Self {
-            agent: work.agent.into(),
+            agent: work.agent.as_str().to_owned(),
             template: work.template.into(),
             input: mappings(work.input),
             retry: work.retry.into(),

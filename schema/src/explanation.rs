@@ -5,6 +5,7 @@ use commands::{Cause as Reason, Commands};
 use domain::RunId;
 use uuid::Uuid;
 
+use crate::assignment::Assignment;
 use crate::failure;
 use crate::scalar::{Count, DateTime};
 use crate::status::{CauseKind, PauseClock, RunStatus, StepStatus};
@@ -33,6 +34,8 @@ pub(crate) struct StepExplanation {
     status: StepStatus,
     /// What it waits for.
     cause: Cause,
+    /// Who has its task, when it has one; of a list, who has the first task under way.
+    assignment: Option<Assignment>,
 }
 
 /// What something waits for.
@@ -114,6 +117,7 @@ impl Explanation {
             step: step.step.into(),
             status: step.status.into(),
             cause: step.cause.into(),
+            assignment: step.assignment.map(Assignment::from),
         });
         Ok(Self {
             run_id: explained.run.as_uuid(),

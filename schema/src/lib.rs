@@ -7,8 +7,10 @@
 mod agent;
 mod approval;
 mod as_of;
+mod assignment;
 mod batch;
 mod budget;
+mod choosing;
 mod comparison;
 mod compatibility;
 mod definition;
@@ -49,6 +51,7 @@ use commands::Commands;
 use journal::Journal;
 use projections::Queries;
 
+pub use choosing::{AgentAnswer, AgentWish, Choosing, FoundTemplate, MissingParameter, TemplateAnswer, TemplateWish};
 pub use failure::{Caller, label, label_as};
 pub use mutation::Mutation;
 pub use platform::{Breaker, FailureState, LineState, PlatformState, Platforms, ProbeState};
@@ -70,6 +73,8 @@ pub struct Parts {
     pub queries: Queries,
     /// The AI platforms, as this node sees them.
     pub platforms: Arc<dyn Platforms>,
+    /// Whoever chooses agents and finds templates.
+    pub choosing: Arc<dyn Choosing>,
 }
 
 /// How much a request may ask for; more is refused before anything is done.
@@ -101,6 +106,7 @@ pub fn build(parts: Parts, limits: &Limits) -> Schema {
         .data(parts.commands)
         .data(parts.queries)
         .data(parts.platforms)
+        .data(parts.choosing)
         .limit_depth(limits.depth)
         .limit_complexity(limits.complexity)
         .data(limits.clone())

@@ -161,7 +161,8 @@ impl Step {
         })
     }
 
-    /// The agent that does it, as it is now; the version that worked is in the task.
+    /// The agent that the workflow names, as it is now; null when it lets the best one be chosen. The one that worked,
+    /// and its version, are in the task.
     async fn agent(&self, context: &Context<'_>) -> Result<Option<Agent>> {
         match &self.agent_key {
             Some(key) => Loaders::of(context)?.agent(key).await,

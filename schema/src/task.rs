@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
+use commands::Commands;
+use domain::TaskId;
 use projections::{AttemptRow, TaskRow};
 use uuid::Uuid;
 
 use crate::agent::Agent;
+use crate::assignment::Assignment;
 use crate::failure;
 use crate::flow::Seat;
 use crate::loader::Loaders;
@@ -117,6 +120,13 @@ impl Task {
             Some(id) => Loaders::of(context)?.agent_by_id(id).await,
             None => Ok(None),
         }
+    }
+
+    /// Who has it, straight from the journal, and how that agent was chosen when none was named; null while nobody has it.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn assignment(&self, context: &Context<'_>) -> Result<Option<Assignment>> {
+        let found = context.data::<Commands>()?.assignment(TaskId::from_uuid(self.task_id)).await;
+        Ok(found.map_err(|error| failure::command(context, error))?.map(Assignment::from))
     }
 
     /// The template that says what is done, as it is now.

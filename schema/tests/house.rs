@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use async_graphql::futures_util::stream::{self, BoxStream};
 use async_graphql::{Request, Variables};
+use async_trait::async_trait;
 use commands::Commands;
 use commands::webhooks::{Keys, Reach, WebhookSetup};
 use domain::run::TaskEnd;
-use domain::task::{Choice, Ending, Pacing};
+use domain::task::{
+    AgentChoice, AgentExclusion, AgentFactors, AgentReason, Choice, ConsideredAgent, Ending, Pacing, Share,
+};
 use domain::{
     Actor, AgentId, CommandId, FinishReason, NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunId, StepName,
     StreamId, Task, TaskCommand, TaskId, TemplateId, Usage,
@@ -48,6 +51,7 @@ impl House {
             commands: commands.clone(),
             queries: service.handle().queries().clone(),
             platforms: Arc::clone(&platforms) as _,
+            choosing: Arc::new(Fixed),
         };
         let stop = CancellationToken::new();
         let projectors = tokio::spawn(service.run(stop.clone()));
@@ -178,7 +182,8 @@ impl House {
         };
         self.on_task(task, create).await;
         let agent = AgentId::from_key(&"writer".parse().unwrap());
-        let assign = TaskCommand::Assign { agent, agent_version: 1, reason: "named by the step".to_owned() };
+        let assign =
+            TaskCommand::Assign { agent, agent_version: 1, reason: "named by the step".to_owned(), choice: None };
         self.on_task(task, assign).await;
         self.attempt(task).await;
         task
@@ -289,6 +294,59 @@ impl schema::Platforms for Shown {
 
     fn node(&self) -> Uuid {
         Uuid::from_u128(7)
+    }
+}
+
+/// Chooses the first agent that is not left out, and finds one template, whatever is asked.
+struct Fixed;
+
+#[async_trait]
+impl schema::Choosing for Fixed {
+    async fn agent(&self, wish: schema::AgentWish) -> Result<schema::AgentAnswer, commands::Error> {
+        let share = Share::of_millionths;
+        let considered = |key: &str, score: u32| ConsideredAgent {
+            agent: key.parse().unwrap(),
+            score: share(score),
+            factors: AgentFactors {
+                capability: share(1_000_000),
+                quality: share(600_000),
+                availability: share(300_000),
+                cost: share(0),
+                speed: share(500_000),
+            },
+            running: 2,
+            experience_milli: 1500,
+            excluded: wish.without.contains(&key.parse().unwrap()).then_some(AgentExclusion::LeftOut),
+        };
+        let considered = vec![considered("drafter", 812_500), considered("reviewer", 700_000)];
+        let agent = considered.iter().find(|one| one.excluded.is_none()).map(|one| one.agent.clone());
+        let choice = agent.as_ref().map(|_| AgentChoice {
+            reason: AgentReason::Best,
+            capability: wish.capability,
+            language: wish.language.clone(),
+            minimum: share(600_000),
+            considered: considered.clone(),
+        });
+        Ok(schema::AgentAnswer { agent, told: format!("{} were left out", wish.without.len()), choice, considered })
+    }
+
+    async fn templates(&self, wish: schema::TemplateWish) -> Result<schema::TemplateAnswer, commands::Error> {
+        let found = schema::FoundTemplate {
+            key: "draft".to_owned(),
+            score: 0.75,
+            words: 0.5,
+            meaning: None,
+            matches: wish.request.split(' ').map(str::to_owned).collect(),
+        };
+        let missing = schema::MissingParameter {
+            name: "topic".to_owned(),
+            r#type: "string".to_owned(),
+            title: domain::Bilingual { en: "Topic".to_owned(), ar: Some("الموضوع".to_owned()) },
+            description: "".into(),
+            choices: vec![],
+            examples: vec![async_graphql::Json(json!("rain"))],
+        };
+        Ok(schema::TemplateAnswer { by_meaning: false, found: vec![found], missing: vec![missing] })
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod as_of;
 mod catalog;
+mod choosing;
 mod house;
 mod insight;
 mod limits;

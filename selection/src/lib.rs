@@ -18,7 +18,7 @@ mod parameters;
 mod words;
 
 pub use agents::{
-    Average, Candidate, Choice, Considered, Exclusion, Factors, History, Policy, Reason, State, Task, choose,
+    Average, Candidate, Choice, Considered, Exclusion, Factors, History, Policy, Reason, Roster, State, Task, choose,
 };
 pub use encoder::{Encoder, EncoderError};
 pub use evaluation::{Question, QuestionError};

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use domain::agent::Profile;
 use domain::template::TemplateBody;
-use domain::workflow::{Approval, Approver, ForEach, ParentClose, SignalWait, SubRun, TaskWork, Verdict, Wait, Work};
+use domain::workflow::{
+    Approval, Approver, Assignee, ForEach, ParentClose, SignalWait, SubRun, TaskWork, Verdict, Wait, Work,
+};
 use domain::{Definition, ErrorKind, Expression, Key, RetryPolicy, Step, StepName};
 use serde_json::{Value, json};
 
@@ -15,6 +17,8 @@ use crate::platforms::PLATFORMS;
 use crate::source::{Condition, List, Text};
 
 pub(crate) const AGENTS: [&str; 3] = ["ada", "ben", "cem"];
+/// Who a step says that it is done by.
+const DOERS: [&str; 4] = ["ada", "ben", "cem", Assignee::AUTO];
 pub(crate) const PEOPLE: [&str; 4] = ["anna", "bert", "carl", "dora"];
 pub(crate) const ROLE: &str = "legal";
 pub(crate) const SIGNALS: [&str; 3] = ["go", "stop", "tell"];
@@ -275,7 +279,7 @@ impl<'a> Builder<'a> {
         let dice = self.dice;
         let first_backoff = dice.millis(1, 4000);
         TaskWork {
-            agent: key(dice.pick(&AGENTS).copied().unwrap_or("ada")),
+            agent: key(dice.pick(&DOERS).copied().unwrap_or("ada")).into(),
             template: key(TEMPLATE),
             input: BTreeMap::from([(name("text"), text.expression())]),
             retry: RetryPolicy {

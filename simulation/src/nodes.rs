@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use commands::{Commands, SeededSurroundings};
 use domain::NodeId;
-use engine::{Cache, Engine, Options, Redaction, Residency};
+use engine::{Cache, Engine, Options, Redaction};
 use journal::{Checkpoints, Journal, Members};
 use parking_lot::Mutex;
 use providers::router::{BreakerOptions, PaceOptions};
@@ -318,8 +318,7 @@ impl Nodes {
             pace: PaceOptions::default(),
             redaction: Redaction::default(),
             cache: Cache::default(),
-            probe_every: None,
-            residency: Residency::default(),
+            ..Options::default()
         };
         self.alive.insert(id);
         let (view, views) = watch::channel(Arc::new(self.alive.clone()));

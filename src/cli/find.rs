@@ -1,17 +1,14 @@
 //! `hishamos find`: the template for a request, what has to be asked back, and the agent that would do it.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use commands::catalog::{Catalog, DEPARTMENTS};
-use domain::Timestamp;
 use domain::agent::Profile;
+use domain::{Key, Timestamp};
 use selection::{
-    Candidate, Choice, Considered, Encoder, Found, Kept, Library, Meaning, Missing, Policy, Reason, Request, Task,
-    Weights, choose, missing,
+    Candidate, Choice, Considered, Found, Meaning, Missing, Reason, Request, State, Task, choose, missing,
 };
 use serde_json::{Map, Value, json};
 
@@ -19,6 +16,7 @@ use super::failure::Failure;
 use super::terminal::{Style, Terminal};
 use crate::catalogue;
 use crate::config::Config;
+use crate::meaning;
 
 /// How many agents are shown to people.
 const AGENTS: usize = 3;
@@ -35,6 +33,9 @@ pub(crate) struct Find {
     /// Only templates of this department
     #[arg(long)]
     department: Option<String>,
+    /// An agent that is left out: who would do it otherwise? May be given several times
+    #[arg(long, value_name = "AGENT")]
+    without: Vec<Key>,
     /// The directory of the catalogue (default: the starter catalogue with your own over it)
     #[arg(long = "dir")]
     directory: Option<PathBuf>,
@@ -47,17 +48,14 @@ pub(crate) fn find(config: &Config, terminal: &mut Terminal, as_json: bool, aske
         known_department(&catalog, department)?;
     }
     let text = asked.request.join(" ");
-    let folder = config.data_dir.join("models").join("meaning");
-    let kept = meaning(&folder)?;
-    let mut library = Library::new(&catalog.templates, &catalog.ways_of_asking(), Weights::default());
-    if let Some(kept) = &kept {
+    let folder = meaning::folder(&config.data_dir);
+    let kept = meaning::read(&folder)?;
+    if kept.is_some() {
         terminal.status("comparing the templates; the first time this takes a while");
-        library = library.with_meaning(&catalog.templates, kept).context("the templates cannot be compared")?;
-        terminal.clear_status();
-        if let Err(error) = keep(&folder, kept) {
-            tracing::warn!(%error, folder = %folder.display(), "the vectors of the templates cannot be kept");
-        }
     }
+    let library = meaning::library(&catalog.templates, &catalog.ways_of_asking(), kept.as_ref(), &folder);
+    terminal.clear_status();
+    let library = library?;
     // The request itself is not kept.
     let model = kept.as_ref().map(|kept| kept.model() as &dyn Meaning);
     let request = Request { text, department: asked.department.clone() };
@@ -69,8 +67,14 @@ pub(crate) fn find(config: &Config, terminal: &mut Terminal, as_json: bool, aske
         None => library.classify(&found),
     };
     let task = Task { needs, language: None, department: best.map(|body| body.department.clone()) };
-    let candidates: Vec<Candidate> = catalog.agents.iter().map(candidate).collect();
-    let policy = Policy { general_purpose: "generalist".parse().ok(), ..Policy::default() };
+    if let Some(stranger) = asked.without.iter().find(|key| !catalog.agents.iter().any(|agent| agent.key == **key)) {
+        return Err(Failure::usage(format!("there is no agent `{stranger}` to leave out")));
+    }
+    let candidates: Vec<Candidate> = catalog.agents.iter().map(|agent| candidate(agent, &asked.without)).collect();
+    let mut policy = config.agents.policy();
+    if policy.general_purpose.is_none() {
+        policy.general_purpose = "generalist".parse().ok();
+    }
     let choice = choose(&task, &candidates, &policy, now());
     if as_json {
         terminal.json(&json!({
@@ -100,47 +104,10 @@ fn known_department(catalog: &Catalog, department: &str) -> Result<(), Failure> 
     Err(Failure::usage(format!("no template is of the department `{department}`; ours are {known}")))
 }
 
-/// The file beside the model that keeps vectors from one time to the next. It may be deleted.
-const VECTORS: &str = "vectors";
-
-/// The model of meaning in a folder, when there is one, with the vectors that were kept of it.
-fn meaning(folder: &Path) -> Result<Option<Kept<Encoder>>, Failure> {
-    let weights = match File::open(folder.join("weights.npz")) {
-        Ok(file) => BufReader::new(file),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(anyhow::Error::new(error).context("the model of meaning cannot be opened").into()),
-    };
-    let damaged = || format!("the model of meaning in {} is damaged; delete it to do without", folder.display());
-    let pieces = std::fs::read(folder.join("sp.model")).with_context(damaged)?;
-    let model = Encoder::read(weights, &pieces).with_context(damaged)?;
-    let kept = match File::open(folder.join(VECTORS)) {
-        Ok(file) => Kept::new(model, BufReader::new(file)),
-        // Then they are computed again.
-        Err(_) => Kept::new(model, std::io::empty()),
-    };
-    Ok(Some(kept.with_context(damaged)?))
-}
-
-/// Keeps the vectors for the next time, when there are new ones. Another process may do the same at the same time, so
-/// the file is written under a name of its own and then put in place.
-fn keep(folder: &Path, kept: &Kept<Encoder>) -> std::io::Result<()> {
-    if !kept.has_news() {
-        return Ok(());
-    }
-    let unfinished = folder.join(format!("{VECTORS}.{}", std::process::id()));
-    let written = File::create(&unfinished)
-        .and_then(|file| kept.write(BufWriter::new(file)))
-        .and_then(|()| std::fs::rename(&unfinished, folder.join(VECTORS)));
-    if written.is_err() {
-        // What is left of it would only be in the way; that it cannot be written is what is told.
-        let _ = std::fs::remove_file(&unfinished);
-    }
-    written
-}
-
 /// An agent of the catalogue, of whose work nothing is known.
-fn candidate(profile: &Profile) -> Candidate {
+fn candidate(profile: &Profile, without: &[Key]) -> Candidate {
     Candidate {
+        state: if without.contains(&profile.key) { State::LeftOut } else { State::Active },
         languages: profile.languages.clone(),
         department: profile.department.clone(),
         ..Candidate::new(profile.key.clone(), profile.capabilities.clone())

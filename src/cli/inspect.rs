@@ -14,11 +14,15 @@ const RUNS: &str = "query($filter: RunFilter, $first: Int) { runs(filter: $filte
 const RUN: &str = "query($run: UUID!, $position: Position) { run(id: $run, minPosition: $position) { runId \
                    workflowKey version status simulated actor startedAt endedAt durationMs input output failedStep \
                    cancelReason error { kind message } steps { name title status agentKey templateKey needs simulated \
-                   startedAt endedAt durationMs output error { kind message } task { taskId status attempts { number \
+                   startedAt endedAt durationMs output error { kind message } task { taskId status assignReason \
+                   assignment { agentKey agentVersion named choice { reason capability candidates { agentKey score \
+                   excluded } } } attempts { number \
                    platform model answeredBy status simulated durationMs firstPieceMs cost kept { at saved } \
                    usage { inputTokens outputTokens } error { kind message } } } } } }";
 const EXPLAIN: &str = "query($run: UUID!) { run(id: $run) { explain { runId status node next { ...cause inner { ...cause } } steps { \
-                       step status cause { ...cause inner { ...cause } } } } } } fragment cause on Cause { kind since at step taskId \
+                       step status assignment { agentKey agentVersion named choice { reason capability language minimum candidates { agentKey \
+                       score running experience excluded factors { capability quality availability cost speed } } } } \
+                       cause { ...cause inner { ...cause } } } } } } fragment cause on Cause { kind since at step taskId \
                        attempt platform error steps by reason clock held limit holders { runId taskId } ahead running \
                        done total approvers agreed quorum signal runId runStatus }";
 /// `hishamos runs`.
@@ -114,10 +118,16 @@ fn show_step(terminal: &mut Terminal, step: &Value) {
         "    {padded}  {:<20}  {}  {}  {}{label}",
         text(step, "name"),
         printable(text(step, "title")),
-        text(step, "agentKey"),
+        agent_of(step),
         duration(step)
     );
     terminal.line(line.trim_end());
+    if step.pointer("/task/assignment/named") == Some(&Value::Bool(false)) {
+        let reason = step.pointer("/task/assignReason").and_then(Value::as_str).map(printable).unwrap_or_default();
+        let line = terminal.paint(Style::Dim, &format!("               {reason}"));
+        terminal.line(line);
+        show_candidates(terminal, at(at(step, "task"), "assignment"), 4);
+    }
     for attempt in step.pointer("/task/attempts").and_then(Value::as_array).into_iter().flatten() {
         let model = at(attempt, "answeredBy").as_str().or(at(attempt, "model").as_str()).unwrap_or("default model");
         let error = attempt.pointer("/error/message").and_then(Value::as_str).map(printable).unwrap_or_default();
@@ -147,6 +157,31 @@ fn pace(attempt: &Value) -> String {
     }
     let first = count(at(attempt, "firstPieceMs")).map(std::time::Duration::from_millis);
     first.map(|first| format!(", first piece after {}", super::terminal::seconds(first))).unwrap_or_default()
+}
+
+/// Who does a step: who has its task, or whom the workflow names.
+fn agent_of(step: &Value) -> &str {
+    let has = step.pointer("/task/assignment/agentKey").and_then(Value::as_str);
+    has.unwrap_or_else(|| text(step, "agentKey"))
+}
+
+/// The first of those among whom an agent was chosen, with what their scores are made of where that was asked.
+fn show_candidates(terminal: &mut Terminal, assignment: &Value, most: usize) {
+    let candidates = assignment.pointer("/choice/candidates").and_then(Value::as_array);
+    let able = candidates.into_iter().flatten().filter(|candidate| at(candidate, "excluded").is_null());
+    for candidate in able.take(most) {
+        let factors = at(candidate, "factors").as_object().into_iter().flatten();
+        let factors = factors.filter_map(|(name, value)| Some(format!("{name} {:.2}", value.as_f64()?)));
+        let factors: Vec<String> = factors.collect();
+        let line = format!(
+            "               {:.2}  {:<20}  {}",
+            at(candidate, "score").as_f64().unwrap_or_default(),
+            text(candidate, "agentKey"),
+            factors.join(", ")
+        );
+        let line = terminal.paint(Style::Dim, line.trim_end());
+        terminal.line(line);
+    }
 }
 
 /// The output of a run: each value under its name, texts as they are.
@@ -187,6 +222,13 @@ pub(crate) async fn explain(client: &Client, terminal: &mut Terminal, as_json: b
             text(step, "status").to_lowercase(),
             describe(at(step, "cause"))
         ));
+        let assignment = at(step, "assignment");
+        if at(assignment, "named") == &Value::Bool(false) {
+            let why = assignment.pointer("/choice/reason").and_then(Value::as_str).unwrap_or_default();
+            let why = why.to_lowercase().replace('_', " ");
+            terminal.line(format!("    agent {}, chosen: {why}", text(assignment, "agentKey")));
+            show_candidates(terminal, assignment, 8);
+        }
     }
     Ok(())
 }

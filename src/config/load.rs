@@ -31,7 +31,7 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 28] = [
+const PARSED: [&str; 32] = [
     "readers",
     "patience_seconds",
     "drain_seconds",
@@ -51,6 +51,10 @@ const PARSED: [&str; 28] = [
     "networks",
     "timeout_seconds",
     "retry_seconds",
+    "minimum_score",
+    "acceptable_cost_usd",
+    "acceptable_seconds",
+    "busy_from",
     "mask",
     "tags",
     "everywhere",
@@ -276,6 +280,9 @@ fn check(config: &Config) -> Result<(), Error> {
         if let Some(fault) = hook.fault() {
             return Err(Error::Invalid(format!("hooks.{key}: {fault}")));
         }
+    }
+    if let Some(fault) = config.agents.fault() {
+        return Err(Error::Invalid(fault));
     }
     if config.webhooks.retry_seconds.as_ref().is_some_and(|pauses| pauses.len() > 50) {
         return Err(Error::Invalid("webhooks.retry_seconds has more than 50 entries".to_owned()));

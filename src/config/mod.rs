@@ -3,6 +3,7 @@
 //! Invariants: defaults < file < environment < flags; a key that nobody knows is refused; no secret leaves this module
 //! except to the part that needs it.
 
+mod agents;
 mod cache;
 mod command;
 mod load;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use agents::Agents;
 pub(crate) use cache::Cache;
 pub(crate) use command::{AcpLine, CommandLine};
 pub(crate) use load::{Flags, SERVICES, load};
@@ -62,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) residency: Residency,
     /// The engine.
     pub(crate) engine: Engine,
+    /// How agents are chosen.
+    pub(crate) agents: Agents,
     /// The REST API.
     pub(crate) rest: Rest,
     /// The private PostgreSQL.
@@ -94,6 +98,7 @@ impl Default for Config {
             cache: Cache::default(),
             residency: Residency::default(),
             engine: Engine::default(),
+            agents: Agents::default(),
             rest: Rest::default(),
             postgres: Postgres::default(),
             catalog: Catalog::default(),

@@ -21,7 +21,6 @@ mod socket;
 #[cfg(test)]
 mod tests;
 mod trace;
-mod webhooks;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -32,7 +31,6 @@ use actix_web::{App, HttpServer, web};
 use commands::Commands;
 use domain::Actor;
 use metrics_exporter_prometheus::PrometheusHandle;
-use projections::Queries;
 use schema::Schema;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -105,20 +103,18 @@ pub(crate) struct Parts {
     pub(crate) checks: Vec<health::Check>,
     /// The recorder's handle; without one, `/metrics` says that there are none.
     pub(crate) metrics: Option<PrometheusHandle>,
-    /// Webhooks in both directions; without it, there are none.
+    /// How what is posted for triggers is taken; without it, it is not.
     pub(crate) hooks: Option<Hooks>,
     /// Who records what is refused; without it, nobody does.
     pub(crate) denials: Option<commands::denials::Handle>,
 }
 
-/// Webhooks in both directions.
+/// What is posted for triggers.
 pub(crate) struct Hooks {
-    /// Who records what is asked and posted.
+    /// Who records what is posted.
     pub(crate) commands: Commands,
     /// How what is posted for triggers is checked.
     pub(crate) hooks: crate::webhooks::Hooks,
-    /// What webhooks were told.
-    pub(crate) queries: Queries,
 }
 
 /// What all workers share.
@@ -267,7 +263,6 @@ fn app(
                 .default_service(web::to(|| reply::method_not_allowed("GET, POST"))),
         )
         .service(only_get("/graphql/ws", web::get().to(socket::upgrade)))
-        .service(webhooks::routes())
         .service(
             web::resource("/hooks/{trigger}")
                 .route(web::post().to(hooks::post))

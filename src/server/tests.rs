@@ -71,12 +71,33 @@ impl schema::Platforms for NoPlatforms {
     }
 }
 
+/// A node that has nobody and nothing to choose from.
+struct NoChoice;
+
+#[async_trait::async_trait]
+impl schema::Choosing for NoChoice {
+    async fn agent(&self, _: schema::AgentWish) -> Result<schema::AgentAnswer, commands::Error> {
+        let told = "there is nobody".to_owned();
+        Ok(schema::AgentAnswer { agent: None, told, choice: None, considered: vec![] })
+    }
+
+    async fn templates(&self, _: schema::TemplateWish) -> Result<schema::TemplateAnswer, commands::Error> {
+        Ok(schema::TemplateAnswer { by_meaning: false, found: vec![], missing: vec![] })
+    }
+}
+
 fn parts(journal: &Arc<dyn Journal>, well: &Arc<AtomicBool>) -> Parts {
     // Nothing asked here is answered by the read models, so their database is never connected to.
     let pool = PgPoolOptions::new().connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
     let queries = Queries::new(pool);
     let commands = Commands::new(Arc::clone(journal));
-    let house = schema::Parts { journal: Arc::clone(journal), commands, queries, platforms: Arc::new(NoPlatforms) };
+    let house = schema::Parts {
+        journal: Arc::clone(journal),
+        commands,
+        queries,
+        platforms: Arc::new(NoPlatforms),
+        choosing: Arc::new(NoChoice),
+    };
     let schema = schema::build(house.clone(), &Limits::default());
     let well = Arc::clone(well);
     let checks = vec![

@@ -10,6 +10,7 @@
 
 mod audit;
 mod catalogue;
+mod choosing;
 mod cli;
 mod corpus;
 mod crash;

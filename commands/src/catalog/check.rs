@@ -30,10 +30,12 @@ pub fn check_definition(definition: &Definition, known: &Known) -> Vec<Fault> {
     let mut faults = Vec::new();
     for step in &definition.steps {
         for work in step.tasks() {
-            if !known.agents.contains(&work.agent) {
+            if let Some(agent) = work.agent.named()
+                && !known.agents.contains(agent)
+            {
                 faults.push(Fault::UnknownAgent {
                     step: step.name.clone(),
-                    agent: work.agent.clone(),
+                    agent: agent.clone(),
                     known: list(known.agents.iter().map(Key::as_str)),
                 });
             }

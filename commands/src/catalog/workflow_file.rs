@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::workflow::{
-    Approval, Approver, ForEach, Mapping, ParentClose, SignalWait, SubRun, TaskWork, Verdict, Wait, Work,
+    Approval, Approver, Assignee, ForEach, Mapping, ParentClose, SignalWait, SubRun, TaskWork, Verdict, Wait, Work,
 };
 use domain::{Definition, ErrorKind, Expression, Key, RetryPolicy, Step, StepName};
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ pub(super) struct StepFile {
     pub(super) when: Option<Spanned<Expression>>,
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) agent: Option<Spanned<Key>>,
+    pub(super) agent: Option<Spanned<Assignee>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) template: Option<Spanned<Key>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -158,7 +158,7 @@ fn cancel() -> ParentClose {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CompensationFile {
-    pub(super) agent: Spanned<Key>,
+    pub(super) agent: Spanned<Assignee>,
     pub(super) template: Spanned<Key>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) input: Expressions,

@@ -290,7 +290,7 @@ impl Commands {
         let mut templates: BTreeSet<&Key> = BTreeSet::new();
         let steps = catalog.workflows.iter().flat_map(|definition| &definition.steps);
         for work in steps.flat_map(domain::Step::tasks) {
-            agents.insert(&work.agent);
+            agents.extend(work.agent.named());
             templates.insert(&work.template);
         }
         for profile in &catalog.agents {

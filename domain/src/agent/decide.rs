@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::Profile;
+use crate::workflow::Assignee;
 use crate::{Agent, AgentCommand, AgentEvent, Bilingual, Refusal};
 
 /// Why an agent refuses.
@@ -47,6 +48,7 @@ pub(super) fn decide(state: &Agent, command: AgentCommand) -> Result<Vec<AgentEv
 fn check(profile: &Profile) -> Result<(), AgentRefusal> {
     let in_range = |value: Option<i16>| value.is_none_or(|value| (-2000..=2000).contains(&value));
     let rules = [
+        (profile.key.as_str() != Assignee::AUTO, "key must not be `auto`, which lets the best agent be chosen"),
         (!profile.name.is_blank(), "name must not be empty"),
         (!profile.system_prompt.trim().is_empty(), "system_prompt must not be empty"),
         (profile.temperature_milli.is_none_or(|value| value <= 2000), "temperature must be 0 to 2"),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::task::Form;
+use crate::workflow::Assignee;
 use crate::{
     Actor, AttemptError, Definition, HoldId, Key, NodeId, RunId, SlotsId, StepName, SubjectId, TaskId, Timestamp,
     TriggerId, WorkflowId,
@@ -371,7 +372,7 @@ pub struct StepOverride {
     /// Which step.
     pub step: StepName,
     /// Its agent from now on.
-    pub agent: Option<Key>,
+    pub agent: Option<Assignee>,
     /// Its template from now on.
     pub template: Option<Key>,
 }

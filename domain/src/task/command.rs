@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::agent_choice::AgentChoice;
 use super::choice::{Choice, Consumed, Kept, Masked, PassedOver, Reserved};
 use super::output::{Output, Quality};
 use crate::run::SlotsNeed;
@@ -56,8 +57,10 @@ pub enum TaskCommand {
         agent: AgentId,
         /// That agent's version.
         agent_version: u32,
-        /// Why this one.
+        /// Why this one, for a person.
         reason: String,
+        /// What it was chosen from; `None` when it was named.
+        choice: Option<Box<AgentChoice>>,
     },
     /// Limits make it wait for slots.
     Queue {

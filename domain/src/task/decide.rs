@@ -66,8 +66,8 @@ pub(super) fn decide(state: &Task, command: TaskCommand) -> Result<Vec<TaskEvent
                 start_by,
             }])
         }
-        TaskCommand::Assign { agent, agent_version, reason } => match status {
-            TaskStatus::Created => Ok(vec![TaskEvent::Assigned { agent, agent_version, reason }]),
+        TaskCommand::Assign { agent, agent_version, reason, choice } => match status {
+            TaskStatus::Created => Ok(vec![TaskEvent::Assigned { agent, agent_version, reason, choice }]),
             _ => wrong("assigned"),
         },
         TaskCommand::Queue { slots } => match status {

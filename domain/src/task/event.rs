@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::agent_choice::AgentChoice;
 use super::choice::{Choice, Consumed, Kept, Masked, PassedOver, Reserved};
 use super::output::{Output, Quality};
 use crate::run::SlotsNeed;
@@ -39,8 +40,10 @@ pub enum TaskEvent {
         agent: AgentId,
         /// That agent's version.
         agent_version: u32,
-        /// Why this one.
+        /// Why this one, for a person.
         reason: String,
+        /// What it was chosen from; `None` when it was named.
+        choice: Option<Box<AgentChoice>>,
     },
     /// It waits for slots of limits before the next attempt starts. They are given back when that attempt ends. Also
     /// recorded, with what it waited for already or nothing, when another node takes the run.

@@ -1,5 +1,6 @@
 //! Tasks: one unit of AI work done by an agent, for a step or on its own.
 
+mod agent_choice;
 mod choice;
 mod command;
 mod decide;
@@ -9,6 +10,7 @@ mod output;
 mod prompt;
 mod state;
 
+pub use agent_choice::{AgentChoice, AgentExclusion, AgentFactors, AgentReason, ConsideredAgent, Share};
 pub use choice::{Choice, Consumed, Kept, Masked, PassedOver, Reserved, Why};
 pub use command::{Ending, Pacing, TaskCommand};
 pub use decide::TaskRefusal;

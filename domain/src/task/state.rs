@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::agent_choice::AgentChoice;
 use super::choice::{Consumed, PassedOver, Reserved};
 use super::output::{Output, Quality};
 use crate::budget::Unit;
@@ -148,6 +149,7 @@ pub struct Order {
 pub struct Task {
     order: Option<Order>,
     agent: Option<(AgentId, u32)>,
+    choice: Option<Arc<AgentChoice>>,
     status: TaskStatus,
     attempts: Vec<Attempt>,
     retry_at: Option<Timestamp>,
@@ -184,6 +186,12 @@ impl Task {
     #[must_use]
     pub fn agent(&self) -> Option<(AgentId, u32)> {
         self.agent
+    }
+
+    /// What the agent was chosen from; `None` when it was named.
+    #[must_use]
+    pub fn agent_choice(&self) -> Option<&Arc<AgentChoice>> {
+        self.choice.as_ref()
     }
 
     /// Every attempt, oldest first.
@@ -308,8 +316,9 @@ impl Task {
                 self.start_by = start_by;
                 self.status = TaskStatus::Created;
             }
-            TaskEvent::Assigned { agent, agent_version, .. } => {
+            TaskEvent::Assigned { agent, agent_version, reason: _, choice } => {
                 self.agent = Some((agent, agent_version));
+                self.choice = choice.map(Arc::from);
                 self.status = TaskStatus::Assigned;
             }
             TaskEvent::Queued { slots } => self.want(slots),

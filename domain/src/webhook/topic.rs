@@ -4,6 +4,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::Timestamp;
+use crate::trigger::Schedule;
+
 /// A type of event that webhooks can be told about. The list is small and documented on purpose: its names and the
 /// shape of its data are promised to others, while those of the journal are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -105,6 +108,12 @@ impl Topic {
     #[must_use]
     pub fn of_source(event_type: &str) -> Option<Self> {
         Self::ALL.into_iter().chain([Self::Test]).find(|topic| topic.source() == event_type)
+    }
+
+    /// A message about something of this type: the body that webhooks get.
+    #[must_use]
+    pub fn message(self, at: Timestamp, data: Value) -> Value {
+        json!({ "type": self.name(), "timestamp": Schedule::name_of(at), "data": data })
     }
 
     /// An example of its `data`, with every field that it can have.

@@ -1,5 +1,6 @@
 //! Workflows: versioned definitions, each a directed acyclic graph of steps.
 
+mod assignee;
 mod command;
 mod decide;
 mod definition;
@@ -9,6 +10,7 @@ mod mappings;
 mod state;
 mod step;
 
+pub use assignee::Assignee;
 pub use command::WorkflowCommand;
 pub use decide::WorkflowRefusal;
 pub use definition::{Definition, DefinitionError};

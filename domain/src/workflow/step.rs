@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Assignee;
 use crate::{Bilingual, Expression, Key, RetryPolicy, StepName};
 
 /// Names and the expressions that give their values.
@@ -54,7 +55,7 @@ pub enum Work {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskWork {
     /// Who does it.
-    pub agent: Key,
+    pub agent: Assignee,
     /// What is done.
     pub template: Key,
     /// The template's parameters: names and expressions over `input` and `steps`; for each element of a list also

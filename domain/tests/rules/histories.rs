@@ -44,7 +44,8 @@ fn command() -> impl Strategy<Value = TaskCommand> {
         2 => Just(TaskCommand::Assign {
             agent: AgentId::from_uuid(uuid(2)),
             agent_version: 1,
-            reason: String::new()
+            reason: String::new(),
+            choice: None
         }),
         8 => prop::sample::select(vec!["p", "q"]).prop_map(|platform| TaskCommand::StartAttempt {
             platform: platform.parse().unwrap(),

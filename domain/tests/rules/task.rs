@@ -50,11 +50,21 @@ pub(crate) fn created() -> TaskEvent {
 }
 
 pub(crate) fn assign() -> TaskCommand {
-    TaskCommand::Assign { agent: AgentId::from_uuid(uuid(4)), agent_version: 5, reason: "named".to_owned() }
+    TaskCommand::Assign {
+        agent: AgentId::from_uuid(uuid(4)),
+        agent_version: 5,
+        reason: "named".to_owned(),
+        choice: None,
+    }
 }
 
 pub(crate) fn assigned() -> TaskEvent {
-    TaskEvent::Assigned { agent: AgentId::from_uuid(uuid(4)), agent_version: 5, reason: "named".to_owned() }
+    TaskEvent::Assigned {
+        agent: AgentId::from_uuid(uuid(4)),
+        agent_version: 5,
+        reason: "named".to_owned(),
+        choice: None,
+    }
 }
 
 pub(crate) fn start() -> TaskCommand {

@@ -148,7 +148,7 @@ impl Driver {
             return self.take_in(stage, id, &slot, now).await;
         }
         let slot = Slot { place, task: Loaded::default() };
-        match self.shared.planner.task(self.id, stage.run(), &slot.place, now).await {
+        match self.shared.planner.task(self.id, stage.run(), id, &slot.place, now).await {
             Ok(commands) => {
                 for command in commands {
                     late(stage.decide_task(id, || slot.clone(), command).map(drop));

@@ -10,6 +10,7 @@
 mod ahead;
 mod budgets;
 mod cache;
+mod choosing;
 mod compat;
 mod control;
 mod failover;

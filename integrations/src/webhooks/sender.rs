@@ -128,7 +128,7 @@ impl Sender {
 
     fn headers(&self, webhook: &Webhook, subject: &Subject, body: &[u8]) -> Result<HeaderMap, String> {
         let now = self.commands.surroundings().now();
-        let (id, timestamp) = (message::id_of(subject.id()), now.as_micros().div_euclid(1_000_000).to_string());
+        let (id, timestamp) = (subject.id().message(), now.as_micros().div_euclid(1_000_000).to_string());
         let mut signatures = Vec::new();
         let mut other_key = None;
         for signing in webhook.signing(now) {

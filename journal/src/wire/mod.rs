@@ -6,6 +6,7 @@
 //! docs/extend/events.md.
 
 mod agent;
+mod assigned;
 mod budget;
 mod definition;
 mod delivery;

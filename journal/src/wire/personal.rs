@@ -72,6 +72,7 @@ pub const PLAIN: &[(&str, &[&str])] = &[
     ("run.compensation_failed", &["step"]),
     ("run.failed", &["step"]),
     ("task.created", &["step"]),
+    ("task.assigned", &["choice"]),
     ("task.queued", &["slots"]),
     ("task.attempt_started", &["platform", "model", "choice", "reserved", "masked", "kept"]),
     ("task.postponed", &["passed_over"]),

@@ -2,8 +2,8 @@
 
 use super::run::{control, start, steps, waits};
 use super::{
-    agent, budget, delivery, denial, external, hold, limit, purse, seal, search, slots, subject, task, template,
-    trigger, webhook, workflow,
+    agent, assigned, budget, delivery, denial, external, hold, limit, purse, seal, search, slots, subject, task,
+    template, trigger, webhook, workflow,
 };
 
 /// Makes the list of types, the dispatch of decoding, and each struct's [`Frozen`](super::Frozen) from one table.
@@ -125,7 +125,7 @@ registry! {
     "run.cancelled" { 1 => control::CancelledV1<'_> }
 
     "task.created" { 1 => task::CreatedV1<'_>, 2 => task::CreatedV2<'_> }
-    "task.assigned" { 1 => task::AssignedV1<'_> }
+    "task.assigned" { 1 => assigned::AssignedV1<'_>, 2 => assigned::AssignedV2<'_> }
     "task.queued" { 1 => task::QueuedV1<'_> }
     "task.attempt_started" {
         1 => task::AttemptStartedV1<'_>, 2 => task::AttemptStartedV2<'_>, 3 => task::AttemptStartedV3<'_>

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::task::{Choice, Consumed, Kept, Masked, PassedOver, Reserved, Why};
-use domain::{AgentId, Event, NanoUsd, PurseId, RunId, StepName, TaskEvent, TemplateId, Timestamp};
+use domain::{Event, NanoUsd, PurseId, RunId, StepName, TaskEvent, TemplateId, Timestamp};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::assigned::AssignedV2;
 use super::budget::UnitV1;
 use super::failure::{AttemptErrorV3, AttemptErrorV4};
 use super::output::{OutputV1, QualityV1};
@@ -61,13 +62,6 @@ impl<'a> From<CreatedV1<'a>> for CreatedV2<'a> {
             start_by_micros: None,
         }
     }
-}
-
-#[derive(Debug, Serialize, Deserialize, Schema)]
-pub(super) struct AssignedV1<'a> {
-    agent: Id,
-    agent_version: u32,
-    reason: &'a str,
 }
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
@@ -361,8 +355,8 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             at_micros: at.as_micros(),
             start_by_micros: start_by.map(Timestamp::as_micros),
         }),
-        TaskEvent::Assigned { agent, agent_version, reason } => {
-            write(&AssignedV1 { agent: agent.as_uuid().into_bytes(), agent_version: *agent_version, reason })
+        TaskEvent::Assigned { agent, agent_version, reason, choice } => {
+            write(&AssignedV2::freeze(*agent, *agent_version, reason, choice.as_deref()))
         }
         TaskEvent::Queued { slots } => write(&QueuedV1 { slots: SlotsNeedV1::freeze(slots) }),
         TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved, masked, kept } => {
@@ -437,14 +431,6 @@ impl Thaw for CreatedV2<'_> {
             start_by: self.start_by_micros.map(moment),
         }
         .into())
-    }
-}
-
-impl Thaw for AssignedV1<'_> {
-    fn thaw(self) -> Result<Event, String> {
-        let agent = AgentId::from_uuid(Uuid::from_bytes(self.agent));
-        let reason = self.reason.to_owned();
-        Ok(TaskEvent::Assigned { agent, agent_version: self.agent_version, reason }.into())
     }
 }
 

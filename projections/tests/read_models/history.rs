@@ -320,7 +320,8 @@ impl History {
             };
             let mut history = decide(&mut state, create);
             let agent = AgentId::from_key(&"writer".parse().unwrap());
-            let assign = TaskCommand::Assign { agent, agent_version: 1, reason: "named by the step".to_owned() };
+            let reason = "named by the step".to_owned();
+            let assign = TaskCommand::Assign { agent, agent_version: 1, reason, choice: None };
             history.extend(decide(&mut state, assign));
             // Some wait for their first attempt.
             if self.below(4) > 0 {

@@ -172,7 +172,7 @@ pub(crate) struct ChangesInput {
 pub(crate) struct StepOverrideInput {
     /// Which step.
     step: String,
-    /// The key of its agent from now on.
+    /// The key of its agent from now on; `auto` lets the best one be chosen.
     agent: Option<String>,
     /// The key of its template from now on.
     template: Option<String>,

@@ -81,7 +81,7 @@ pub(crate) struct StepInput {
     needs: Vec<String>,
     /// The step is skipped when this expression over `input` and `steps` gives `false`, `null`, or something empty.
     when: Option<String>,
-    /// The key of the agent that does it.
+    /// The key of the agent that does it; `auto` lets the best one be chosen when the step begins.
     agent: Option<String>,
     /// The key of the template that says what is done.
     template: Option<String>,
@@ -301,7 +301,7 @@ impl SubRunInput {
 /// What undoes a step; its input may read the step's own output.
 #[derive(Debug, InputObject)]
 pub(crate) struct CompensationInput {
-    /// The key of the agent that does it.
+    /// The key of the agent that does it; `auto` lets the best one be chosen.
     agent: String,
     /// The key of the template that says what is done.
     template: String,

@@ -4,6 +4,7 @@
 //! after [`Limits::wait`].
 
 mod budgets;
+mod choosing;
 mod entities;
 mod filter;
 mod insight;
@@ -42,6 +43,7 @@ pub struct Query(
     work::Work,
     searches::Searches,
     platforms::PlatformList,
+    choosing::Choosing,
 );
 
 pub(crate) fn journal<'a>(context: &Context<'a>) -> Result<&'a Arc<dyn Journal>> {

@@ -29,6 +29,8 @@ pub enum State {
     Down,
     /// It is switched off.
     Inactive,
+    /// Whoever asks leaves it out.
+    LeftOut,
 }
 
 /// An agent, and what is known of it.
@@ -112,6 +114,8 @@ pub enum Exclusion {
     Incapable,
     /// It does not answer in the language that is wanted.
     Language,
+    /// Whoever asks leaves it out.
+    LeftOut,
 }
 
 /// What a score is made of, each between 0 and 1.
@@ -296,7 +300,8 @@ impl Prior {
 
 fn consider(task: &Task, candidate: &Candidate, policy: &Policy, prior: &Prior, now: Timestamp) -> Considered {
     let History { quality, cost_usd, seconds, failures } = &candidate.history;
-    let failing = failures.weight(now) >= 3.0 && failures.mean().is_some_and(|share| share >= policy.failing_from);
+    // Three that have just faded a little still count as three.
+    let failing = failures.weight(now) > 2.5 && failures.mean().is_some_and(|share| share >= policy.failing_from);
     let hindered = candidate.state != State::Active || candidate.running >= policy.busy_from || failing;
     let saved = |average: &Average, prior: f64, most: f64| {
         let value = average.with_prior(prior, policy.prior_strength, now);
@@ -337,8 +342,10 @@ fn exclusion_of_anybody(task: &Task, candidate: &Candidate) -> Option<Exclusion>
     let speaks = |wanted: &String| {
         candidate.languages.is_empty() || candidate.languages.iter().any(|language| main(language) == main(wanted))
     };
-    if candidate.state == State::Inactive {
-        return Some(Exclusion::Inactive);
+    match candidate.state {
+        State::Inactive => return Some(Exclusion::Inactive),
+        State::LeftOut => return Some(Exclusion::LeftOut),
+        State::Active | State::Down => {}
     }
     task.language.as_ref().is_some_and(|wanted| !speaks(wanted)).then_some(Exclusion::Language)
 }

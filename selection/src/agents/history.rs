@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use domain::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// After how long a result counts half.
 pub(super) const HALF_LIFE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// An average whose values fade with time.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Average {
     sum: f64,
     weight: f64,
@@ -71,7 +72,7 @@ fn fading(from: Timestamp, to: Timestamp) -> f64 {
 }
 
 /// How an agent has done.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct History {
     /// Quality of its results, 1 to 10.
     pub quality: Average,

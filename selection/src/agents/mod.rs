@@ -7,8 +7,11 @@
 
 mod choose;
 mod history;
+mod record;
+mod roster;
 #[cfg(test)]
 mod tests;
 
 pub use choose::{Candidate, Choice, Considered, Exclusion, Factors, Policy, Reason, State, Task, choose};
 pub use history::{Average, History};
+pub use roster::Roster;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::run::{Firing, Lineage, LineageKind, Overrides, Parent, Start, StepOverride};
+use domain::workflow::Assignee;
 use domain::{Event, Key, RunEvent, RunId, StepName, SubjectId, Timestamp, TriggerId, WorkflowId};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -303,7 +304,7 @@ impl<'a> ParentV1<'a> {
 impl<'a> StepOverrideV1<'a> {
     fn freeze(change: &'a StepOverride) -> Self {
         let StepOverride { step, agent, template } = change;
-        let (agent, template) = (agent.as_ref().map(Key::as_str), template.as_ref().map(Key::as_str));
+        let (agent, template) = (agent.as_ref().map(Assignee::as_str), template.as_ref().map(Key::as_str));
         Self { step: step.as_str(), agent, template }
     }
 

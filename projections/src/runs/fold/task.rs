@@ -40,7 +40,7 @@ impl<'a> Fold<'a> {
                     start_by: start_by.map(Timestamp::as_micros),
                 });
             }
-            TaskEvent::Assigned { agent, agent_version, reason } => {
+            TaskEvent::Assigned { agent, agent_version, reason, choice: _ } => {
                 stand(TaskStatus::Assigned, None);
                 change.agent_id = Some(agent.as_uuid());
                 change.agent_version = Some(counter(*agent_version)?);

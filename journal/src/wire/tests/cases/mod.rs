@@ -1,6 +1,7 @@
 //! One or more examples of every event, for the golden files. An example may be added; one that is changed no longer
 //! matches its file, so give it a new name instead.
 
+mod assigned;
 mod denial;
 mod run;
 mod seal;
@@ -105,7 +106,13 @@ fn full() -> Vec<Event> {
             start_by: Some(moment(8)),
         }
         .into(),
-        TaskEvent::Assigned { agent: AgentId::from_uuid(id(6)), agent_version: 4, reason: reason() }.into(),
+        TaskEvent::Assigned {
+            agent: AgentId::from_uuid(id(6)),
+            agent_version: 4,
+            reason: reason(),
+            choice: Some(Box::new(assigned::choice())),
+        }
+        .into(),
         TaskEvent::Queued { slots: slots() }.into(),
         TaskEvent::AttemptStarted {
             attempt: 2,
@@ -245,6 +252,13 @@ fn bare() -> Vec<Event> {
             attempt_timeout: Duration::ZERO,
             at: Timestamp::from_micros(0),
             start_by: None,
+        }
+        .into(),
+        TaskEvent::Assigned {
+            agent: AgentId::from_uuid(Uuid::nil()),
+            agent_version: 0,
+            reason: String::new(),
+            choice: None,
         }
         .into(),
         TaskEvent::AttemptStarted {

@@ -1,5 +1,6 @@
 //! Strategies for arbitrary events.
 
+mod assigned;
 mod denial;
 mod run;
 mod seal;
@@ -78,11 +79,14 @@ fn task_event() -> BoxedStrategy<Event> {
         slots().prop_map(|slots| TaskEvent::Queued { slots }),
         (option::of(timestamp()), option::of(timestamp()))
             .prop_map(|(retry_at, start_by)| TaskEvent::Deferred { retry_at, start_by }),
-        (uuid(), any::<u32>(), text()).prop_map(|(agent, agent_version, reason)| TaskEvent::Assigned {
-            agent: AgentId::from_uuid(agent),
-            agent_version,
-            reason
-        }),
+        (uuid(), any::<u32>(), text(), option::of(assigned::choice())).prop_map(
+            |(agent, agent_version, reason, choice)| TaskEvent::Assigned {
+                agent: AgentId::from_uuid(agent),
+                agent_version,
+                reason,
+                choice: choice.map(Box::new)
+            }
+        ),
         (
             any::<u32>(),
             key(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::run::{Firing, Lineage, LineageKind, Overrides, Parent, Pause, Start, StepOverride};
 use domain::task::Form;
+use domain::workflow::Assignee;
 use domain::{Event, HoldId, NodeId, RunEvent, RunId, SubjectId, TaskId, TriggerId, WorkflowId};
 use proptest::collection::vec;
 use proptest::option;
@@ -34,11 +35,8 @@ fn run() -> impl Strategy<Value = RunId> {
 
 fn start() -> BoxedStrategy<Start> {
     let parent = (run(), step_name(), any::<u32>()).prop_map(|(run, step, depth)| Parent { run, step, depth });
-    let change = (step_name(), option::of(key()), option::of(key())).prop_map(|(step, agent, template)| StepOverride {
-        step,
-        agent,
-        template,
-    });
+    let change = (step_name(), option::of(key().prop_map(Assignee::from)), option::of(key()))
+        .prop_map(|(step, agent, template)| StepOverride { step, agent, template });
     let overrides = (option::of(text()), vec(change, 0..3)).prop_map(|(model, steps)| Overrides { model, steps });
     let lineage = (run(), any::<u64>(), select(LineageKind::ALL.as_slice()), vec(step_name(), 0..3), overrides)
         .prop_map(|(run, revision, kind, kept, overrides)| Lineage { run, revision, kind, kept, overrides });

@@ -1,7 +1,7 @@
 //! Arbitrary definitions, with steps of every kind.
 
 use domain::workflow::{
-    Approval, Approver, ForEach, Mapping, ParentClose, SignalWait, SubRun, TaskWork, Verdict, Wait, Work,
+    Approval, Approver, Assignee, ForEach, Mapping, ParentClose, SignalWait, SubRun, TaskWork, Verdict, Wait, Work,
 };
 use domain::{Definition, Event, Step, WorkflowEvent};
 use proptest::collection::{btree_map, vec};
@@ -88,7 +88,7 @@ fn approval() -> BoxedStrategy<Approval> {
 }
 
 fn task() -> BoxedStrategy<TaskWork> {
-    (key(), key(), mapping(), retry(), duration(), option::of(duration()))
+    (key().prop_map(Assignee::from), key(), mapping(), retry(), duration(), option::of(duration()))
         .prop_map(|(agent, template, input, retry, attempt_timeout, start_timeout)| TaskWork {
             agent,
             template,

@@ -1,0 +1,67 @@
+//! What would be chosen, as GraphQL says it.
+
+use serde_json::json;
+
+use crate::house::House;
+
+const CHOICE: &str = "query($input: AgentChoiceInput!) { agentChoice(input: $input) { agentKey told agent { key }
+    choice { reason capability language minimum equals }
+    candidates { agentKey score running experience excluded factors { capability quality availability cost speed } } } }";
+const FIND: &str = "query($request: String!, $first: Int) { findTemplates(request: $request, first: $first) { byMeaning
+    templates { key score words meaning matches } missing { name type title arabic: title(language: AR) examples } } }";
+
+#[tokio::test]
+async fn who_would_be_chosen_is_told_with_everything_it_is_decided_from() {
+    let house = House::new().await;
+    let input = json!({ "capability": "LEGAL", "language": "ar", "without": ["drafter"] });
+    let answer = house.data(CHOICE, json!({ "input": input })).await;
+    let choice = &answer["agentChoice"];
+    assert_eq!((&choice["agentKey"], &choice["told"]), (&json!("reviewer"), &json!("1 were left out")));
+    assert_eq!(choice["agent"], json!(null), "no such agent is registered here");
+    let told = json!({ "reason": "BEST", "capability": "LEGAL", "language": "ar", "minimum": 0.6, "equals": null });
+    assert_eq!(choice["choice"], told);
+    let first = json!({
+        "agentKey": "drafter", "score": 0.8125, "running": 2, "experience": 1.5, "excluded": "LEFT_OUT",
+        "factors": { "capability": 1.0, "quality": 0.6, "availability": 0.3, "cost": 0.0, "speed": 0.5 },
+    });
+    assert_eq!(choice["candidates"][0], first);
+    let nobody = json!({ "without": ["drafter", "reviewer"] });
+    let answer = house.data(CHOICE, json!({ "input": nobody })).await;
+    assert_eq!((&answer["agentChoice"]["agentKey"], &answer["agentChoice"]["choice"]), (&json!(null), &json!(null)));
+    let (code, _) = house.refusal(CHOICE, json!({ "input": { "without": ["The Drafter"] } })).await;
+    assert_eq!(code, "ARGUMENT_INVALID");
+}
+
+#[tokio::test]
+async fn templates_are_found_with_what_has_to_be_asked_back() {
+    let house = House::new().await;
+    let answer = house.data(FIND, json!({ "request": "a text on rain" })).await;
+    let expected = json!({ "findTemplates": {
+        "byMeaning": false,
+        "templates": [{ "key": "draft", "score": 0.75, "words": 0.5, "meaning": null, "matches": ["a", "text", "on", "rain"] }],
+        "missing": [{ "name": "topic", "type": "string", "title": "Topic", "arabic": "الموضوع", "examples": ["rain"] }],
+    } });
+    assert_eq!(answer, expected);
+    for (request, first) in [("  ".to_owned(), 5), ("x".repeat(2001), 5), ("x".to_owned(), 0), ("x".to_owned(), 51)] {
+        let (code, _) = house.refusal(FIND, json!({ "request": request, "first": first })).await;
+        assert_eq!(code, "ARGUMENT_INVALID");
+    }
+}
+
+#[tokio::test]
+async fn a_task_says_who_has_it_and_that_the_workflow_named_it() {
+    const TASK: &str = "query($run: UUID!) { run(id: $run) { steps { task { assignment {
+        agentKey agentVersion named choice { reason } } } } explain { steps { step assignment { agentKey named } } } } }";
+    let house = House::furnished().await;
+    let run = house.start().await;
+    house.advance(run).await;
+    house.begin_step(run, "outline").await;
+    let position = house.head().await;
+    let wait = "query($run: UUID!, $position: Position) { run(id: $run, minPosition: $position) { status } }";
+    house.data(wait, json!({ "run": run, "position": position })).await;
+    let answer = house.data(TASK, json!({ "run": run })).await;
+    let assignment = json!({ "agentKey": "writer", "agentVersion": 1, "named": true, "choice": null });
+    assert_eq!(answer["run"]["steps"][0]["task"]["assignment"], assignment);
+    let explained = json!({ "agentKey": "writer", "named": true });
+    assert_eq!(answer["run"]["explain"]["steps"][0]["assignment"], explained);
+}

@@ -1,0 +1,171 @@
+//! What the GraphQL API is told of choosing: the engine's own choice of agents, and the registered templates as a library
+//! in which to look.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use commands::{Commands, Error, Refused};
+use domain::template::TemplateBody;
+use domain::{Category, Event, Key, Template, TemplateEvent, TemplateId};
+use engine::Handle;
+use journal::{Filter, Position};
+use schema::{AgentAnswer, AgentWish, Choosing, FoundTemplate, MissingParameter, TemplateAnswer, TemplateWish};
+use selection::{Asks, Encoder, Found, Kept, Library, Meaning, Missing, Request, Task};
+use serde_json::Map;
+use tokio::sync::Mutex;
+
+use crate::config::Config;
+use crate::{catalogue, meaning};
+
+/// How many events are read at a time.
+const PAGE: usize = 1000;
+
+/// Chooses on this node.
+pub(crate) struct Chooser {
+    commands: Commands,
+    engine: Handle,
+    config: Arc<Config>,
+    /// Made when it is first asked for, and anew when templates have changed.
+    shelf: Mutex<Option<Shelf>>,
+}
+
+/// The registered templates, ready to be found.
+#[derive(Clone)]
+struct Shelf {
+    position: Position,
+    templates: Arc<BTreeMap<Key, TemplateBody>>,
+    asks: Arc<Asks>,
+    model: Option<Arc<Kept<Encoder>>>,
+    library: Arc<Library>,
+}
+
+impl Chooser {
+    pub(crate) fn new(config: &Config, commands: Commands, engine: Handle) -> Self {
+        Self { commands, engine, config: Arc::new(config.clone()), shelf: Mutex::new(None) }
+    }
+
+    /// The library as of now.
+    async fn shelf(&self) -> Result<Shelf, Error> {
+        let mut kept = self.shelf.lock().await;
+        let (mut position, mut templates) = match &*kept {
+            Some(shelf) => (shelf.position, (*shelf.templates).clone()),
+            None => (Position::default(), BTreeMap::new()),
+        };
+        let filter = Filter { categories: vec![Category::Template], ..Filter::default() };
+        let mut changed = false;
+        loop {
+            let page = self.commands.executor().journal().read_all(position, &filter, PAGE).await?;
+            for recorded in &page.events {
+                let event = recorded.event().map_err(|error| Error::Unavailable(Box::new(error)))?;
+                if let Event::Template(TemplateEvent::Registered { body } | TemplateEvent::Revised { body, .. }) = event
+                {
+                    templates.insert(body.key.clone(), (**body).clone());
+                    changed = true;
+                }
+            }
+            if page.position == position {
+                break;
+            }
+            position = page.position;
+        }
+        let shelf = match kept.take() {
+            Some(shelf) if !changed => Shelf { position, ..shelf },
+            known => {
+                let config = Arc::clone(&self.config);
+                let made = tokio::task::spawn_blocking(move || made(&config, known, templates, position)).await;
+                made.map_err(|error| Error::Unavailable(Box::new(error)))?
+                    .map_err(|error| Error::Unavailable(error.into()))?
+            }
+        };
+        *kept = Some(shelf.clone());
+        Ok(shelf)
+    }
+}
+
+/// Makes the library; what is known of the catalogue's ways of asking and of the model is kept.
+fn made(
+    config: &Config,
+    known: Option<Shelf>,
+    templates: BTreeMap<Key, TemplateBody>,
+    position: Position,
+) -> anyhow::Result<Shelf> {
+    let folder = meaning::folder(&config.data_dir);
+    let (asks, model) = match known {
+        Some(shelf) => (shelf.asks, shelf.model),
+        None => {
+            let catalog = catalogue::read(config, None).map_err(|errors| {
+                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                anyhow::anyhow!("the catalogue cannot be read: {}", errors.join("; "))
+            })?;
+            (Arc::new(catalog.ways_of_asking()), meaning::read(&folder)?.map(Arc::new))
+        }
+    };
+    let bodies: Vec<TemplateBody> = templates.values().cloned().collect();
+    let library = Arc::new(meaning::library(&bodies, &asks, model.as_deref(), &folder)?);
+    Ok(Shelf { position, templates: Arc::new(templates), asks, model, library })
+}
+
+#[async_trait]
+impl Choosing for Chooser {
+    async fn agent(&self, wish: AgentWish) -> Result<AgentAnswer, Error> {
+        let body = match &wish.template {
+            Some(key) => {
+                let template = self.commands.executor().load::<Template>(TemplateId::from_key(key).into()).await?.state;
+                let body = template.body().cloned();
+                Some(body.ok_or_else(|| Refused::TemplateNotFound(key.clone()))?)
+            }
+            None => None,
+        };
+        let capability = wish.capability.or_else(|| body.as_ref()?.capability);
+        let department = wish.department.or_else(|| body.as_ref().map(|body| body.department.clone()));
+        let task = Task {
+            needs: capability.map(|capability| (capability, 1.0)).into_iter().collect(),
+            language: wish.language,
+            department: department.filter(|department| !department.is_empty()),
+        };
+        let now = self.commands.surroundings().now();
+        let (choice, recorded) = self.engine.choose_agent(&task, &wish.without, now).await?;
+        Ok(AgentAnswer {
+            told: choice.told(&task),
+            considered: choice.considered(),
+            choice: recorded,
+            agent: choice.agent,
+        })
+    }
+
+    async fn templates(&self, wish: TemplateWish) -> Result<TemplateAnswer, Error> {
+        let shelf = self.shelf().await?;
+        let TemplateWish { request, department, first } = wish;
+        let finding = tokio::task::spawn_blocking(move || {
+            let model = shelf.model.as_ref().map(|kept| kept.model() as &dyn Meaning);
+            let found = shelf.library.find(&Request { text: request, department }, model, first)?;
+            Ok::<_, selection::MeaningError>((found, shelf))
+        });
+        let found = finding.await.map_err(|error| Error::Unavailable(Box::new(error)))?;
+        let (found, shelf) = found.map_err(|error| Error::Unavailable(Box::new(error)))?;
+        let best = found.first().and_then(|found| shelf.templates.get(&found.key));
+        let missing = best.map(|body| selection::missing(body, &Map::new())).unwrap_or_default();
+        Ok(TemplateAnswer {
+            by_meaning: shelf.model.is_some(),
+            found: found.into_iter().map(shown).collect(),
+            missing: missing.into_iter().map(asked).collect(),
+        })
+    }
+}
+
+fn shown(found: Found) -> FoundTemplate {
+    FoundTemplate {
+        key: found.key.as_str().to_owned(),
+        score: found.score.into(),
+        words: found.words.into(),
+        meaning: found.meaning.map(f64::from),
+        matches: found.matches.into_iter().map(|matched| matched.word).collect(),
+    }
+}
+
+fn asked(missing: Missing) -> MissingParameter {
+    let Missing { name, kind, title, description, choices, examples } = missing;
+    let json = |values: Vec<serde_json::Value>| values.into_iter().map(async_graphql::Json).collect();
+    MissingParameter { name, r#type: kind, title, description, choices: json(choices), examples: json(examples) }
+}
