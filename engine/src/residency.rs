@@ -21,6 +21,13 @@ pub struct Residency {
 }
 
 impl Residency {
+    /// What whatever this agent sends demands, sorted; tasks may demand more.
+    pub(crate) fn of_agent(&self, agent: &Key) -> Vec<String> {
+        let all: BTreeSet<&String> =
+            self.everywhere.iter().chain(self.agents.get(agent).into_iter().flatten()).collect();
+        all.into_iter().cloned().collect()
+    }
+
     /// What a task demands, sorted.
     pub(crate) fn of(&self, run: &Run, agent: &Key, template: &Key) -> Vec<String> {
         let department = run.definition().and_then(|definition| self.departments.get(&definition.department));

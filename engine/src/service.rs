@@ -177,7 +177,8 @@ impl Engine {
     ) -> (Self, Handle) {
         let (status, handle) = watch::channel(Status::default());
         let traffic = Traffic::new(options.breakers, options.pace);
-        let dispatch = Dispatch::new(options.choice.clone(), platforms.clone(), traffic.clone());
+        let residency = Arc::new(options.residency.clone());
+        let dispatch = Dispatch::new(options.choice.clone(), platforms.clone(), residency, traffic.clone());
         let handle = Handle { status: handle, traffic: traffic.clone(), dispatch: dispatch.clone() };
         (Self { options, commands, platforms, checkpoints, members, status, traffic, dispatch }, handle)
     }
