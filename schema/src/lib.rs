@@ -54,7 +54,7 @@ use projections::Queries;
 pub use choosing::{AgentAnswer, AgentWish, Choosing, FoundTemplate, MissingParameter, TemplateAnswer, TemplateWish};
 pub use failure::{Caller, label, label_as};
 pub use mutation::Mutation;
-pub use platform::{Breaker, FailureState, LineState, PlatformState, Platforms};
+pub use platform::{Breaker, FailureState, LineState, PlatformState, Platforms, ProbeState};
 pub use progress::{Progress, Reached};
 pub use query::Query;
 pub use subscription::Subscription;
