@@ -175,11 +175,14 @@ impl App {
 
         let redaction = config.redaction().map_err(|error| anyhow!(error))?;
         let cache = config.cache.opened()?;
+        let residency = config.residency.compiled().map_err(|error| anyhow!(error))?;
         let options = engine::Options {
             drain: config.engine.drain(),
             choice: config.agents.policy(),
+            probe_every: config.engine.probe_every(),
             redaction,
             cache,
+            residency,
             ..engine::Options::default()
         };
         let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));

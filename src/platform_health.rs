@@ -8,7 +8,7 @@ use engine::{Handle, LineHealth};
 use futures_util::stream::{self, BoxStream};
 use providers::Registry;
 use providers::router::Phase;
-use schema::{Breaker, FailureState, LineState, PlatformState, Platforms};
+use schema::{Breaker, FailureState, LineState, PlatformState, Platforms, ProbeState};
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -72,6 +72,10 @@ impl Platforms for PlatformHealth {
         for called in self.engine.platforms() {
             lines.entry(called.platform.clone()).or_default().push(line(called, now));
         }
+        let probe = |found: engine::ProbeHealth| {
+            (found.platform, ProbeState { at: before(now, found.ago), failure: found.failure })
+        };
+        let mut probes: BTreeMap<String, ProbeState> = self.engine.probes().into_iter().map(probe).collect();
         let mut all: Vec<PlatformState> = self
             .registry
             .iter()
@@ -85,8 +89,10 @@ impl Platforms for PlatformHealth {
                     model: platform.default_model().map(str::to_owned),
                     order: place,
                     simulated: platform.simulated(),
+                    tags: self.registry.tags(key).to_vec(),
                     unusable: platform.unusable(),
                     lines: lines.remove(key).unwrap_or_default(),
+                    probe: probes.remove(key),
                 }
             })
             .collect();

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use providers::acp::Permissions;
 use providers::http::{ApiKey, Options};
 use providers::prices::{PriceList, Prices};
 use providers::{
-    Anthropic, CommandAgent, Gemini, OpenAi, OpenAiResponses, OpenRouter, Platform, Registry, Secret, Simulator,
-    anthropic, gemini, openai, openrouter,
+    AcpAgent, Anthropic, CommandAgent, Gemini, OpenAi, OpenAiResponses, OpenRouter, Platform, Registry, Secret,
+    Simulator, anthropic, gemini, openai, openrouter,
 };
 
 use crate::config::{Config, Masked, Platform as Settings, PlatformKind, SERVICES};
@@ -51,10 +52,11 @@ pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     // A program works only for those who name it.
-    let models = settings.iter().zip(&platforms).filter(|((_, settings), _)| settings.kind != PlatformKind::Command);
+    let models = settings.iter().zip(&platforms).filter(|((_, settings), _)| !settings.kind.is_program());
     let models: Vec<_> = models.map(|(_, platform)| Arc::clone(platform)).collect();
     let defaults = if config.default_platforms.is_empty() { order(&models) } else { config.default_platforms.clone() };
-    Registry::new(platforms, &defaults).context("default_platforms cannot be used")
+    let tags = settings.iter().map(|(key, settings)| (key.clone(), settings.tags.clone())).collect();
+    Ok(Registry::new(platforms, &defaults).context("default_platforms cannot be used")?.tagged(tags))
 }
 
 /// The configured platforms with the stored keys that they use, and those that are there because a key is stored under the
@@ -164,6 +166,7 @@ fn one(key: &str, settings: &Settings, data_dir: &Path, prices: &Arc<Prices>) ->
             Arc::new(Simulator::builder().key(key).latency(latency).build())
         }
         PlatformKind::Command => command(key, settings)?,
+        PlatformKind::Acp => acp(key, settings)?,
         PlatformKind::Local => local(key, settings, data_dir)?,
     })
 }
@@ -179,6 +182,21 @@ fn command(key: &str, settings: &Settings) -> anyhow::Result<Arc<dyn Platform>> 
         ..providers::command::Options::new(key, &line.program, &line.directory)
     };
     Ok(Arc::new(CommandAgent::new(options)?))
+}
+
+/// A program on this machine that speaks the Agent Client Protocol.
+fn acp(key: &str, settings: &Settings) -> anyhow::Result<Arc<dyn Platform>> {
+    let line = settings.acp.as_ref().context("it does not say what is started")?;
+    let options = providers::acp::Options {
+        arguments: line.arguments.clone(),
+        environment: line.environment(),
+        model: settings.model.clone(),
+        login: line.login.clone(),
+        mode: line.mode.clone(),
+        permissions: Permissions::named(line.allow.iter().map(String::as_str)).context("allow")?,
+        ..providers::acp::Options::new(key, &line.program, &line.directory)
+    };
+    Ok(Arc::new(AcpAgent::new(options)?))
 }
 
 /// How a platform is reached over HTTP; the model only where the service itself is asked.

@@ -50,6 +50,8 @@ pub struct Reply {
     pub cost: Option<NanoUsd>,
     /// From sending to the last byte.
     pub duration: Duration,
+    /// From sending to the first piece of text; `None` when the answer did not come in pieces.
+    pub first_piece: Option<Duration>,
     /// Whether no model was asked at all; whoever shows the text must show this too.
     pub simulated: bool,
 }
@@ -90,11 +92,13 @@ pub enum ErrorKind {
     RunFailed,
     /// What the call may cost is not left in a budget.
     BudgetExhausted,
+    /// No platform that the agent may use has the tags that are demanded, such as that of a region.
+    TagMissing,
 }
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Timeout,
         Self::Unreachable,
         Self::RateLimited,
@@ -111,6 +115,7 @@ impl ErrorKind {
         Self::Rejected,
         Self::RunFailed,
         Self::BudgetExhausted,
+        Self::TagMissing,
     ];
 
     /// Whether the same request may succeed later.
@@ -170,6 +175,7 @@ impl ErrorKind {
             Self::Rejected => "rejected",
             Self::RunFailed => "run_failed",
             Self::BudgetExhausted => "budget_exhausted",
+            Self::TagMissing => "tag_missing",
         }
     }
 }

@@ -53,12 +53,14 @@ pub struct Cache {
     pub agents: BTreeMap<Key, CachePolicy>,
     /// Where they are kept.
     pub answers: Arc<dyn Answers>,
+    /// Whether what a run has recorded serves in the runs that are forked off it.
+    pub forks: bool,
 }
 
 impl Default for Cache {
     fn default() -> Self {
         let answers = Arc::new(MemoryAnswers::new(MemoryAnswers::USUAL_BYTES));
-        Self { usual: CachePolicy::default(), agents: BTreeMap::new(), answers }
+        Self { usual: CachePolicy::default(), agents: BTreeMap::new(), answers, forks: false }
     }
 }
 
@@ -185,15 +187,7 @@ impl Keeping {
             return None;
         }
         let kept = Kept { at, usage: reply.usage, cost: reply.cost };
-        let none = |reported: Option<u64>| reported.map(|_| 0);
-        let usage = Usage {
-            input_tokens: Some(0),
-            cached_input_tokens: none(reply.usage.cached_input_tokens),
-            output_tokens: Some(0),
-            reasoning_tokens: none(reply.usage.reasoning_tokens),
-        };
-        metrics::counter!("hishamos_kept_answers_served_total").increment(1);
-        Some((Reply { usage, cost: Some(NanoUsd(0)), duration: Duration::ZERO, ..reply }, kept))
+        Some(served(reply, kept))
     }
 
     /// Keeps an answer, if it is one that may serve again.
@@ -204,6 +198,19 @@ impl Keeping {
             self.answers.put(self.key, answer, self.policy.max_age).await;
         }
     }
+}
+
+/// An answer as the platform's answer to another attempt, which uses and costs nothing.
+pub(crate) fn served(reply: Reply, kept: Kept) -> (Reply, Kept) {
+    let none = |reported: Option<u64>| reported.map(|_| 0);
+    let usage = Usage {
+        input_tokens: Some(0),
+        cached_input_tokens: none(reply.usage.cached_input_tokens),
+        output_tokens: Some(0),
+        reasoning_tokens: none(reply.usage.reasoning_tokens),
+    };
+    metrics::counter!("hishamos_kept_answers_served_total").increment(1);
+    (Reply { usage, cost: Some(NanoUsd(0)), duration: Duration::ZERO, first_piece: None, ..reply }, kept)
 }
 
 #[cfg(test)]
@@ -218,6 +225,7 @@ mod tests {
             usage: Usage::default(),
             cost: None,
             duration: Duration::ZERO,
+            first_piece: None,
             simulated: false,
         };
         Answer { reply, at: Timestamp::from_micros(1) }

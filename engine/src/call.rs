@@ -130,10 +130,15 @@ fn to_domain(reply: providers::Reply) -> Reply {
         model: reply.model,
         usage: usage(&reply.usage),
         cost: reply.cost.map(NanoUsd),
-        // Events keep microseconds, and what was recorded must equal what is read back.
-        duration: Duration::from_micros(u64::try_from(reply.duration.as_micros()).unwrap_or(u64::MAX)),
+        duration: kept(reply.duration),
+        first_piece: reply.first_piece.map(kept),
         simulated: reply.simulated,
     }
+}
+
+/// Events keep microseconds, and what was recorded must equal what is read back.
+fn kept(duration: Duration) -> Duration {
+    Duration::from_micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
 }
 
 fn usage(usage: &providers::Usage) -> Usage {
@@ -163,7 +168,8 @@ pub(crate) const fn failure_kind(kind: ErrorKind) -> Option<FailureKind> {
         | ErrorKind::Interrupted
         | ErrorKind::Rejected
         | ErrorKind::RunFailed
-        | ErrorKind::BudgetExhausted => return None,
+        | ErrorKind::BudgetExhausted
+        | ErrorKind::TagMissing => return None,
     })
 }
 

@@ -22,6 +22,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::residency::Residency;
 use crate::traffic::Traffic;
 use crate::way::Way;
 
@@ -41,6 +42,7 @@ pub(crate) struct Dispatch(Arc<Shared>);
 struct Shared {
     policy: Policy,
     platforms: Registry,
+    residency: Arc<Residency>,
     traffic: Traffic,
     roster: Mutex<Roster>,
     wanted: watch::Sender<bool>,
@@ -90,10 +92,10 @@ impl fmt::Debug for Dispatch {
 }
 
 impl Dispatch {
-    pub(crate) fn new(policy: Policy, platforms: Registry, traffic: Traffic) -> Self {
+    pub(crate) fn new(policy: Policy, platforms: Registry, residency: Arc<Residency>, traffic: Traffic) -> Self {
         let (roster, known) = (Mutex::default(), Mutex::new(Known::Some));
         let (wanted, told) = (watch::Sender::new(false), Notify::new());
-        Self(Arc::new(Shared { policy, platforms, traffic, roster, wanted, known, told }))
+        Self(Arc::new(Shared { policy, platforms, residency, traffic, roster, wanted, known, told }))
     }
 
     /// By what it chooses.
@@ -144,7 +146,8 @@ impl Dispatch {
     /// Whether none of the platforms that an agent may use can be called now.
     fn is_down(&self, profile: &Profile) -> bool {
         let request = Request { model: profile.model.clone(), ..Request::new(String::new()) };
-        Way::new(&self.0.platforms, profile, request, 1).is_ok_and(|way| !way.is_open(&self.0.traffic))
+        let demanded = self.0.residency.of_agent(&profile.key);
+        Way::new(&self.0.platforms, profile, request, 1, demanded).is_ok_and(|way| !way.is_open(&self.0.traffic))
     }
 
     /// The choice as it is recorded; from now on its agent counts as doing the task. Nothing when nobody was chosen.

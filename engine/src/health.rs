@@ -45,3 +45,14 @@ pub struct SeenFailure {
     /// What happened, for a person; never a secret.
     pub message: String,
 }
+
+/// What the last probe of a platform has found, of those that are made while it is left alone after failures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeHealth {
+    /// The platform.
+    pub platform: String,
+    /// How long ago.
+    pub ago: Duration,
+    /// What was wrong, for a person; `None` when it answered.
+    pub failure: Option<String>,
+}

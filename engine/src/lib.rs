@@ -21,6 +21,9 @@ mod health;
 mod known;
 mod launch;
 mod plan;
+mod probes;
+mod recorded;
+mod residency;
 mod service;
 mod stage;
 mod standing;
@@ -30,5 +33,6 @@ mod way;
 
 pub use cache::{Answer, AnswerKey, Answers, Cache, CacheMode, CachePolicy, MemoryAnswers};
 pub use guard::Redaction;
-pub use health::{LineHealth, SeenFailure};
+pub use health::{LineHealth, ProbeHealth, SeenFailure};
+pub use residency::Residency;
 pub use service::{Engine, Error, Handle, Options};

@@ -23,6 +23,8 @@ use crate::cache::Cache;
 use crate::call::Call;
 use crate::dispatch::{self, Dispatch};
 use crate::guard::{self, Redaction};
+use crate::recorded::{self, Asked};
+use crate::residency::Residency;
 use crate::traffic::Traffic;
 use crate::way::{Chosen, Most, Next, Way};
 
@@ -36,6 +38,7 @@ pub(crate) struct Planner {
     pub(crate) dispatch: Dispatch,
     pub(crate) redaction: Arc<Redaction>,
     pub(crate) cache: Cache,
+    pub(crate) residency: Arc<Residency>,
 }
 
 /// What is next for a task.
@@ -229,10 +232,15 @@ impl Planner {
             let target = (&key, model.recorded.as_deref());
             let keeping = self.cache.of(run, TENANT, &agent, target, &request_hash, now);
             // Who asks once more wants another answer than the one that was no good.
-            let served = match &keeping {
-                Some(keeping) if task.attempts().is_empty() => keeping.serve().await,
+            let is_first = task.attempts().is_empty();
+            let mut served = match &keeping {
+                Some(keeping) if is_first => keeping.serve().await,
                 _ => None,
             };
+            if served.is_none() && is_first && self.cache.forks {
+                let asked = Asked { platform: target.0, model: target.1, request_hash: &request_hash };
+                served = recorded::answer(&self.executor, run, place, asked).await?;
+            }
             let (served, kept) = served.unzip();
             // What does not leave was not masked, and costs nothing.
             let masked = if kept.is_some() { Vec::new() } else { guard::counts(&vault) };
@@ -286,7 +294,8 @@ impl Planner {
             turns: task.answer().map(|(_, reply)| said(reply)).unwrap_or_default(),
             ..Request::new(prompt.user)
         };
-        let way = Way::new(&self.platforms, &profile, request, order.retry.max_attempts);
+        let demanded = self.residency.of(run, &profile.key, &body.key);
+        let way = Way::new(&self.platforms, &profile, request, order.retry.max_attempts, demanded);
         // A schema for the parts has no place for data of a schema of their own.
         let holds = parts && body.output_schema.is_none();
         Ok((way.map_err(Unplannable::Rejected)?, profile.key.clone(), order.attempt_timeout, holds))

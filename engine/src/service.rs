@@ -19,10 +19,12 @@ use crate::dispatch::Dispatch;
 use crate::driver::Shared;
 use crate::drivers::Drivers;
 use crate::guard::Redaction;
-use crate::health::LineHealth;
+use crate::health::{LineHealth, ProbeHealth};
 use crate::known::Known;
 use crate::launch::{Launching, Launchpad};
 use crate::plan::Planner;
+use crate::probes;
+use crate::residency::Residency;
 use crate::standing::Standing;
 use crate::traffic::Traffic;
 
@@ -39,6 +41,8 @@ pub struct Options {
     pub adopt_after: Duration,
     /// When a platform that fails is left alone, and for how long.
     pub breakers: BreakerOptions,
+    /// How often a platform that is left alone is asked whether it can be reached; never when not given.
+    pub probe_every: Option<Duration>,
     /// How much may be under way at a platform.
     pub pace: PaceOptions,
     /// By what an agent is chosen for a task for which none is named.
@@ -47,11 +51,14 @@ pub struct Options {
     pub redaction: Redaction,
     /// Which answers are kept and serve again.
     pub cache: Cache,
+    /// Where data may go.
+    pub residency: Residency,
 }
 
 impl Default for Options {
     /// 2 s of drain, a checkpoint every 5,000 events, runs put aside when they wait for more than 10 s, others' runs
-    /// taken after 3 s, what the router takes for platforms and the choice for agents, nothing masked and no answer kept.
+    /// taken after 3 s, what the router takes for platforms and the choice for agents, no probes, nothing masked, no answer
+    /// kept and no tag demanded.
     fn default() -> Self {
         Self {
             drain: Duration::from_secs(2),
@@ -59,10 +66,12 @@ impl Default for Options {
             park_after: Duration::from_secs(10),
             adopt_after: Duration::from_secs(3),
             breakers: BreakerOptions::default(),
+            probe_every: None,
             pace: PaceOptions::default(),
             choice: Policy::default(),
             redaction: Redaction::default(),
             cache: Cache::default(),
+            residency: Residency::default(),
         }
     }
 }
@@ -128,7 +137,13 @@ impl Handle {
         Ok((choice, recorded))
     }
 
-    /// Changes whenever what [`Self::platforms`] tells does, a rest that ends by itself excepted.
+    /// What the last probe of each platform has found that was left alone after failures.
+    #[must_use]
+    pub fn probes(&self) -> Vec<ProbeHealth> {
+        self.traffic.probes()
+    }
+
+    /// Changes whenever what [`Self::platforms`] and [`Self::probes`] tell does, a rest that ends by itself excepted.
     #[must_use]
     pub fn watch_platforms(&self) -> watch::Receiver<u64> {
         self.traffic.watch()
@@ -162,7 +177,8 @@ impl Engine {
     ) -> (Self, Handle) {
         let (status, handle) = watch::channel(Status::default());
         let traffic = Traffic::new(options.breakers, options.pace);
-        let dispatch = Dispatch::new(options.choice.clone(), platforms.clone(), traffic.clone());
+        let residency = Arc::new(options.residency.clone());
+        let dispatch = Dispatch::new(options.choice.clone(), platforms.clone(), residency, traffic.clone());
         let handle = Handle { status: handle, traffic: traffic.clone(), dispatch: dispatch.clone() };
         (Self { options, commands, platforms, checkpoints, members, status, traffic, dispatch }, handle)
     }
@@ -185,6 +201,7 @@ impl Engine {
                 dispatch: self.dispatch.clone(),
                 redaction: Arc::new(self.options.redaction.clone()),
                 cache: self.options.cache.clone(),
+                residency: Arc::new(self.options.residency.clone()),
             },
             standing: Standing::default(),
             node,
@@ -214,6 +231,8 @@ impl Engine {
         let mut joins = self.members.clone();
         let mut check = tokio::time::interval(self.options.adopt_after);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let probing = probes::run(self.platforms.clone(), self.traffic.clone(), self.options.probe_every);
+        tokio::pin!(probing);
         loop {
             self.report(true, &desk.drivers);
             let pause = desk.drivers.next_due().map(|at| at.since(self.surroundings().now()));
@@ -225,6 +244,7 @@ impl Engine {
                 () = sleep(pause) => desk.drivers.resume_due(self.surroundings().now()),
                 _ = check.tick() => desk.reconcile(),
                 () = joins.changed() => desk.take_over(),
+                never = &mut probing => match never {},
                 ended = desk.drivers.next_end() => desk.ended(ended),
                 Some(launched) = launches.recv() => desk.adopt(launched),
                 batch = subscription.next() => match batch {

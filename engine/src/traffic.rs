@@ -3,7 +3,7 @@
 //! All drivers of an engine share it. It is no record: a process that starts knows nothing, and finds out. Whoever may
 //! call gets a [`Permit`], which tells what became of the call; one that is dropped before was never made.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use providers::wire::rate_limit::RateLimits;
 use providers::{Failure, FailureKind};
 use tokio::sync::{Notify, watch};
 
-use crate::health::{LineHealth, SeenFailure};
+use crate::health::{LineHealth, ProbeHealth, SeenFailure};
 
 /// A call waits within its attempt for its turn no longer than this; who has to wait longer rests.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -38,6 +38,8 @@ struct State {
     paces: HashMap<Line, Pace>,
     pace: PaceOptions,
     seen: HashMap<Line, Seen>,
+    /// When each platform was probed last, and what was wrong.
+    probes: BTreeMap<String, (Instant, Option<String>)>,
 }
 
 /// What came of the calls of one line.
@@ -79,7 +81,8 @@ fn now() -> Instant {
 
 impl Traffic {
     pub(crate) fn new(breakers: BreakerOptions, pace: PaceOptions) -> Self {
-        let state = State { breakers: Breakers::new(breakers), paces: HashMap::new(), pace, seen: HashMap::new() };
+        let (paces, seen, probes) = (HashMap::new(), HashMap::new(), BTreeMap::new());
+        let state = State { breakers: Breakers::new(breakers), paces, pace, seen, probes };
         let changed = watch::Sender::new(0);
         Self(Arc::new(Shared { state: Mutex::new(state), ended: Notify::new(), changed }))
     }
@@ -122,6 +125,44 @@ impl Traffic {
 
     fn tell(&self) {
         self.0.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// What the last probes have found, by platform.
+    pub(crate) fn probes(&self) -> Vec<ProbeHealth> {
+        let now = now();
+        let one = |(platform, (at, failure)): (&String, &(Instant, Option<String>))| ProbeHealth {
+            platform: platform.clone(),
+            ago: now.saturating_duration_since(*at),
+            failure: failure.clone(),
+        };
+        self.0.state.lock().probes.iter().map(one).collect()
+    }
+
+    /// The platforms of which a probe could tell something.
+    pub(crate) fn want_probes(&self) -> BTreeSet<String> {
+        let (state, now) = (self.0.state.lock(), now());
+        let ill = state.breakers.open(now).filter(|(line, _)| state.breakers.wants_probe(line, now));
+        ill.map(|(line, _)| line.platform.clone()).collect()
+    }
+
+    /// Tells what a probe has found; the next one is over within so long.
+    pub(crate) fn probed(&self, platform: &str, found: Result<(), Failure>, next: Duration) {
+        let now = now();
+        let mut state = self.0.state.lock();
+        let lines: Vec<Line> = state
+            .breakers
+            .open(now)
+            .filter(|(line, _)| line.platform == platform)
+            .map(|(line, _)| line.clone())
+            .collect();
+        let over = |line: &&Line| state.breakers.probed(line, found.is_ok(), now, now + next);
+        let ended: Vec<&Line> = lines.iter().filter(over).collect();
+        for Line { platform, model } in ended {
+            tracing::info!(platform, model, "a platform that was down answers again");
+        }
+        state.probes.insert(platform.to_owned(), (now, found.err().map(|failure| failure.message)));
+        drop(state);
+        self.tell();
     }
 
     /// Whether a target is not to be called now with so many tokens.

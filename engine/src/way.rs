@@ -74,7 +74,7 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// The way of an agent's request, with so many attempts at each platform.
+    /// The way of an agent's request, with so many attempts at each platform, and only to those with the tags that are demanded.
     ///
     /// An agent that names a platform is asked there, then at its fallbacks, and nowhere else: whoever names one may have
     /// reasons to which other platforms are no answer. One that names none goes by the installation's order; if it names
@@ -84,6 +84,7 @@ impl Way {
         profile: &Profile,
         request: Request,
         attempts: u32,
+        demanded: Vec<String>,
     ) -> Result<Self, AttemptError> {
         let mut keys: Vec<Key> = Vec::new();
         let first = match &profile.platform {
@@ -111,11 +112,11 @@ impl Way {
             };
             stops.push(Stop { key, platform, model });
         }
-        let needs = Needs::of(&request);
+        let needs = Needs { tags: demanded, ..Needs::of(&request) };
         let tokens = needs.input_tokens.saturating_add(needs.output_tokens);
         // Two bytes a token are less than any language has on average.
         let bounds = (needs.input_tokens.saturating_mul(2).saturating_add(16), request.max_tokens.map(u64::from));
-        let targets = stops.iter().map(target).collect();
+        let targets = stops.iter().map(|stop| target(stop, platforms.tags(stop.key.as_str()))).collect();
         let route = Route::new(targets, needs, attempts, !profile.fallback_platforms.is_empty());
         Ok(Self { stops, route, request, tokens, bounds, is_short: false, is_forbidden: false })
     }
@@ -206,10 +207,13 @@ impl Way {
 
     fn nowhere(&self, skipped: &[Skipped]) -> AttemptError {
         let all = |is: fn(&SkipReason) -> bool| skipped.iter().all(|skipped| is(&skipped.why));
+        let lacks_tag = |skipped: &Skipped| matches!(skipped.why, SkipReason::Lacking(Lack::Tag(_)));
         let kind = if self.is_short {
             ErrorKind::BudgetExhausted
         } else if self.is_forbidden {
             ErrorKind::InvalidInput
+        } else if skipped.iter().any(lacks_tag) {
+            ErrorKind::TagMissing
         } else if all(|why| matches!(why, SkipReason::Unusable(_))) {
             ErrorKind::UnknownPlatform
         } else if all(|why| matches!(why, SkipReason::Lacking(Lack::Context { .. }) | SkipReason::Unusable(_))) {
@@ -248,7 +252,7 @@ fn tried(task: &Task, error: Option<&AttemptError>) -> Vec<Tried> {
     task.attempts().iter().filter_map(one).collect()
 }
 
-fn target(stop: &Stop) -> Target {
+fn target(stop: &Stop, tags: &[String]) -> Target {
     let unusable = match &stop.platform {
         Some(platform) => platform.unusable(),
         None => Some("it is not configured".to_owned()),
@@ -258,7 +262,7 @@ fn target(stop: &Stop) -> Target {
         platform: stop.key.as_str().to_owned(),
         model: stop.model.recorded.clone(),
         capabilities: known.map(|(platform, model)| platform.capabilities(model)).unwrap_or_default(),
-        tags: Vec::new(),
+        tags: tags.to_vec(),
         unusable,
     }
 }

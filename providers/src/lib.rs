@@ -7,6 +7,7 @@
 //! - What a platform did not report is `None`, never zero.
 //! - Dropping the future of a call, or its stream, ends the work behind it.
 
+pub mod acp;
 pub mod anthropic;
 pub mod command;
 mod failure;
@@ -20,6 +21,7 @@ pub mod openai_responses;
 pub mod openrouter;
 mod platform;
 pub mod prices;
+mod program;
 pub mod redaction;
 mod registry;
 mod reply;
@@ -30,6 +32,7 @@ mod simulator;
 mod usage;
 pub mod wire;
 
+pub use acp::AcpAgent;
 pub use anthropic::Anthropic;
 pub use command::CommandAgent;
 pub use failure::{Consumed, Failure, FailureKind};

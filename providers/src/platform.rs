@@ -63,6 +63,20 @@ pub trait Platform: Send + Sync {
 
     /// Asks whether it would answer now, without spending tokens.
     async fn health(&self) -> Health;
+
+    /// Whether [`probe`](Self::probe) asks anything. It does not where there is nothing to ask that costs nothing.
+    fn can_be_probed(&self) -> bool {
+        false
+    }
+
+    /// Asks again and again, while it is left alone after failures, whether it can be reached, without spending tokens. That it
+    /// can says nothing about any of its models.
+    ///
+    /// # Errors
+    /// When it cannot be reached, fails on its side, or refuses the key.
+    async fn probe(&self) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// A model of a platform.

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::Platform;
@@ -7,6 +8,7 @@ use crate::Platform;
 pub struct Registry {
     platforms: Arc<[Arc<dyn Platform>]>,
     order: Arc<[usize]>,
+    tags: Arc<BTreeMap<String, Vec<String>>>,
 }
 
 /// Why platforms make no registry.
@@ -52,7 +54,19 @@ impl Registry {
                 })
                 .collect::<Result<Vec<_>, _>>()?
         };
-        Ok(Self { platforms: platforms.into(), order: order.into() })
+        Ok(Self { platforms: platforms.into(), order: order.into(), tags: Arc::default() })
+    }
+
+    /// The same with tags of platforms by their keys, such as the regions in which they process data.
+    #[must_use]
+    pub fn tagged(self, tags: BTreeMap<String, Vec<String>>) -> Self {
+        Self { tags: Arc::new(tags), ..self }
+    }
+
+    /// The tags of a platform.
+    #[must_use]
+    pub fn tags(&self, key: &str) -> &[String] {
+        self.tags.get(key).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The platform of that key.

@@ -49,13 +49,13 @@ fn json() -> Output {
     }))
 }
 
-fn is_alive(pid: &str) -> bool {
+pub(crate) fn is_alive(pid: &str) -> bool {
     // A process that nobody has waited for is dead all the same.
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
-async fn pid(folder: &Path) -> String {
+pub(crate) async fn pid(folder: &Path) -> String {
     let begun = Instant::now();
     loop {
         match std::fs::read_to_string(folder.join("pid")) {
@@ -66,7 +66,7 @@ async fn pid(folder: &Path) -> String {
     }
 }
 
-async fn until_dead(pid: &str) {
+pub(crate) async fn until_dead(pid: &str) {
     let begun = Instant::now();
     while is_alive(pid) {
         assert!(begun.elapsed() < Duration::from_secs(20), "what it had started lives on");

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use providers::openai::{Error, Options};
-use providers::{FailureKind, OpenAi, Platform, Request, Secret};
+use providers::{FailureKind, OpenAi, Platform, Request, Secret, Simulator};
 use serde_json::json;
 use testkit::openai::{Behaviour, OpenAiServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -270,4 +270,19 @@ fn options_that_cannot_work_are_refused() {
     assert!(matches!(proxy, Err(Error::Client { .. })));
     let debug = format!("{:?}", OpenAi::new(options("http://host/v1".into())).unwrap());
     assert!(!debug.contains(KEY), "{debug}");
+}
+
+#[tokio::test]
+async fn a_probe_tells_who_can_be_reached() {
+    let server = OpenAiServer::start([]).await.unwrap();
+    let platform = OpenAi::new(options(server.base_url())).unwrap();
+    assert!(platform.can_be_probed());
+    assert_eq!(platform.probe().await, Ok(()));
+    let asked = server.received();
+    assert!(asked.iter().all(|request| request.method == "GET"), "it costs nothing");
+    // Nobody listens on a port that was given back.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let gone = OpenAi::new(options(format!("http://127.0.0.1:{port}/v1"))).unwrap();
+    assert_eq!(gone.probe().await.unwrap_err().kind, FailureKind::Unreachable);
+    assert!(!Simulator::default().can_be_probed());
 }

@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod acp;
 mod command;
 mod encode;
 mod failures;

@@ -4,6 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Path, ServiceConfig};
 use commands::{Request, StartRun, StartTask, Started};
 use domain::Key;
+use domain::template::TemplateBody;
+use domain::workflow::Assignee;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -50,13 +52,16 @@ pub(crate) struct StartRunBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct StartTaskBody {
-    /// The key of the template that says what is done.
+    /// The key of the template that says what is done; `free-request` when nothing is said.
     #[schema(min_length = 1, max_length = 64)]
-    template: String,
-    /// The key of the agent that does it; `auto` lets the best one be chosen.
+    template: Option<String>,
+    /// What is wanted, in free words: the parameter `request` of the template.
+    #[schema(min_length = 1)]
+    request: Option<String>,
+    /// The key of the agent that does it; the best one is chosen when nothing is said, or `auto`.
     #[schema(min_length = 1, max_length = 64)]
-    agent: String,
-    /// The template's parameters.
+    agent: Option<String>,
+    /// The template's other parameters.
     #[serde(default)]
     #[schema(value_type = Option<Object>, required = false)]
     parameters: Option<Map<String, Value>>,
@@ -190,7 +195,7 @@ pub(crate) async fn upload(
     begun(call, wait, bytes, Wish::Run(start)).await
 }
 
-/// Carries out one template by one agent, as a run with a single step.
+/// Carries out one template, or a request in free words, by one agent, as a run with a single step.
 #[utoipa::path(
     post, path = "/api/v1/tasks", tag = "runs", request_body = StartTaskBody,
     params(Patience, ("Idempotency-Key" = Option<String>, Header, description = "Your name for this request.",
@@ -203,10 +208,19 @@ pub(crate) async fn upload(
 )]
 pub(crate) async fn task(call: Call, params: Params<Patience>, body: Json<StartTaskBody>) -> Result<Answer, Problem> {
     let Json { value, bytes } = body;
+    if value.template.is_none() && value.request.is_none() {
+        return Err(Problem::invalid("`template` or `request` must say what is to be done"));
+    }
+    let mut parameters = value.parameters.unwrap_or_default();
+    if let Some(request) = value.request
+        && parameters.insert("request".to_owned(), request.into()).is_some()
+    {
+        return Err(Problem::invalid("`request` and the parameter of this name are the same; give one of them"));
+    }
     let task = StartTask {
-        template: key("template", &value.template)?,
-        agent: key("agent", &value.agent)?.into(),
-        parameters: Value::Object(value.parameters.unwrap_or_default()),
+        template: key("template", value.template.as_deref().unwrap_or(TemplateBody::FREE_REQUEST))?,
+        agent: key("agent", value.agent.as_deref().unwrap_or(Assignee::AUTO))?.into(),
+        parameters: Value::Object(parameters),
         priority: value.priority,
         form: value.output.into(),
     };

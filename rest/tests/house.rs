@@ -174,6 +174,19 @@ parameters:
 instructions: Write about {{ text }}{% if tone is defined %}, {{ tone }}{% endif %}.
 ";
 
+pub(crate) const FREE: &str = "key: free-request
+title: Free
+description: Anything.
+department: office
+parameters:
+  type: object
+  required: [request]
+  properties:
+    request: { type: string }
+    context: { type: string }
+instructions: '{{ request }}{{ context }}'
+";
+
 pub(crate) const LETTER: &str = "key: letter
 name: Letter
 description: A letter.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use crate::house::{House, done, header, refused};
+use crate::house::{FREE, House, done, header, refused};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_started_waited_for_and_read() {
@@ -175,7 +175,19 @@ async fn a_template_is_carried_out_by_itself() {
     let run = done(house.post("/tasks?wait=30s", &body), 201).await;
     assert_eq!((&run["status"], &run["workflow"]), (&json!("completed"), &json!("task.draft")));
     assert!(run["output"]["text"].is_string());
+    // Free words go to the template that is for them, and to whoever is best.
+    let put = house.put("/catalogue/templates/free-request").header("content-type", "application/yaml");
+    done(put.body(FREE), 200).await;
+    let body = json!({ "request": "Sing", "agent": "writer", "parameters": { "context": "of rain" } });
+    let run = done(house.post("/tasks?wait=30s", &body), 201).await;
+    assert_eq!((&run["status"], &run["workflow"]), (&json!("completed"), &json!("task.free-request")));
+    assert_eq!(run["input"], json!({ "request": "Sing", "context": "of rain" }));
+    let chosen = done(house.post("/tasks", &json!({ "request": "Sing" })), 201).await;
+    assert_eq!(chosen["workflow"], "task.free-request");
     let refusal = |body: Value, status| refused(house.post("/tasks", &body), status);
+    assert_eq!(refusal(json!({ "agent": "writer" }), 400).await, "ARGUMENT_INVALID");
+    let twice = json!({ "request": "Sing", "parameters": { "request": "Dance" } });
+    assert_eq!(refusal(twice, 400).await, "ARGUMENT_INVALID");
     let unfit = json!({ "template": "draft", "agent": "writer", "parameters": { "colour": "red" } });
     assert_eq!(refusal(unfit, 422).await, "RUN_INPUT_INVALID");
     let nobody = json!({ "template": "draft", "agent": "nobody", "parameters": { "text": "rain" } });

@@ -37,10 +37,23 @@ pub struct PlatformState {
     pub order: Option<u32>,
     /// Whether it asks no model at all.
     pub simulated: bool,
+    /// What it is tagged with, such as regions.
+    pub tags: Vec<String>,
     /// Why it cannot be used at all.
     pub unusable: Option<String>,
     /// The models that were called.
     pub lines: Vec<LineState>,
+    /// What the last probe has found, of those that are made while it is left alone after failures.
+    pub probe: Option<ProbeState>,
+}
+
+/// What a probe has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeState {
+    /// When it was over.
+    pub at: Timestamp,
+    /// What was wrong; `None` when the platform answered.
+    pub failure: Option<String>,
 }
 
 /// How one model of a platform is doing.
@@ -118,12 +131,28 @@ pub(crate) struct Platform {
     order: Option<u32>,
     /// Whether it asks no model at all.
     simulated: bool,
+    /// What it is tagged with, such as `eu`: where data may only go with a tag, it goes nowhere else.
+    tags: Vec<String>,
     /// Why it cannot be used at all.
     unusable: Option<String>,
     /// The models that this node has called since it started.
     lines: Vec<PlatformLine>,
+    /// What the last probe has found. While a platform is left alone after failures, it is asked again and again whether it can be
+    /// reached, which costs nothing; null when that was never needed.
+    probe: Option<PlatformProbe>,
     /// The node that says so; each has its own view.
     node: Uuid,
+}
+
+/// What a probe of a platform has found.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct PlatformProbe {
+    /// When it was over.
+    at: DateTime,
+    /// Whether the platform answered; its models may fail all the same.
+    up: bool,
+    /// What was wrong.
+    failure: Option<String>,
 }
 
 /// How one model of a platform is doing.
@@ -195,8 +224,14 @@ impl Platform {
             model: state.model,
             order: state.order,
             simulated: state.simulated,
+            tags: state.tags,
             unusable: state.unusable,
             lines: state.lines.into_iter().map(PlatformLine::from).collect(),
+            probe: state.probe.map(|ProbeState { at, failure }| PlatformProbe {
+                at: at.into(),
+                up: failure.is_none(),
+                failure,
+            }),
             node,
         }
     }

@@ -206,6 +206,8 @@ named! {
         RunFailed = "run_failed",
         /// What the call may cost is not left in a budget.
         BudgetExhausted = "budget_exhausted",
+        /// No platform that the agent may use has the tags that are demanded, such as that of a region.
+        TagMissing = "tag_missing",
     }
 
     /// The kind of aggregate that a stream belongs to.
@@ -424,6 +426,7 @@ impl ErrorKind {
             Self::Rejected => domain::ErrorKind::Rejected,
             Self::RunFailed => domain::ErrorKind::RunFailed,
             Self::BudgetExhausted => domain::ErrorKind::BudgetExhausted,
+            Self::TagMissing => domain::ErrorKind::TagMissing,
         }
     }
 
@@ -446,6 +449,7 @@ impl ErrorKind {
             domain::ErrorKind::Rejected => Self::Rejected,
             domain::ErrorKind::RunFailed => Self::RunFailed,
             domain::ErrorKind::BudgetExhausted => Self::BudgetExhausted,
+            domain::ErrorKind::TagMissing => Self::TagMissing,
         }
     }
 }

@@ -176,6 +176,16 @@ pub(crate) struct Usage {
     pub(crate) reasoning_tokens: Option<Count>,
 }
 
+/// An answer that was given before, and serves again to the same request. What a platform's own cache saves is told by the
+/// cached tokens of the usage.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct KeptAnswer {
+    /// When it was asked for.
+    at: DateTime,
+    /// What it had cost, which is what was saved now; null means unknown.
+    saved: Option<NanoUsd>,
+}
+
 /// One call to a platform for a task.
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
@@ -206,8 +216,12 @@ pub(crate) struct Attempt {
     cost: Option<NanoUsd>,
     /// From sending to the last byte in milliseconds, as the platform's adapter measured it.
     platform_duration_ms: Option<Count>,
+    /// From sending to the first piece of the answer's text in milliseconds; null when the answer did not come in pieces.
+    first_piece_ms: Option<Count>,
     /// BLAKE3 over the request, in hexadecimal: equal requests have equal hashes.
     request_hash: String,
+    /// The kept answer that served instead of a call; null when the platform was called.
+    kept: Option<KeptAnswer>,
     /// When the platform was called.
     started_at: DateTime,
     /// When the outcome was recorded.
@@ -238,7 +252,9 @@ impl Attempt {
             },
             cost: row.cost_nano_usd.map(NanoUsd),
             platform_duration_ms: row.duration_ms.map(Count::of),
+            first_piece_ms: row.first_piece_ms.map(Count::of),
             request_hash: hex(&row.request_hash),
+            kept: row.kept_at.map(|at| KeptAnswer { at: moment(at), saved: row.saved_nano_usd.map(NanoUsd) }),
             started_at: moment(row.started_at),
             ended_at: row.ended_at.map(moment),
             late: row.late,

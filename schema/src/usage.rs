@@ -136,6 +136,13 @@ pub(crate) struct UsageGroup {
     output_tokens: Count,
     /// Of these, spent on reasoning.
     reasoning_tokens: Count,
+    /// How many were answered with a kept answer instead of a call; what platforms' own caches saved is told by the cached
+    /// tokens.
+    kept: Count,
+    /// The sum of what is known to have been saved by that, at what the kept answers had cost.
+    saved: NanoUsd,
+    /// How many of them saved what nobody knows, because the cost of the kept answer is not known.
+    unknown_savings: Count,
 }
 
 impl UsageGroup {
@@ -160,6 +167,9 @@ impl UsageGroup {
             cached_input_tokens: Count::of(row.cached_input_tokens),
             output_tokens: Count::of(row.output_tokens),
             reasoning_tokens: Count::of(row.reasoning_tokens),
+            kept: Count::of(row.kept),
+            saved: NanoUsd(row.saved_nano_usd),
+            unknown_savings: Count::of(row.unknown_savings),
         })
     }
 }

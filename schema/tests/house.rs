@@ -226,6 +226,7 @@ impl House {
             usage: Usage { input_tokens: Some(12), output_tokens: Some(3), ..Usage::default() },
             cost: Some(NanoUsd(1_500)),
             duration: Duration::from_millis(40),
+            first_piece: Some(Duration::from_millis(15)),
             simulated: true,
         };
         let task = TaskId::of_step(run, &name);

@@ -2,13 +2,13 @@
 
 use async_graphql::futures_util::StreamExt;
 use domain::Timestamp;
-use schema::{Breaker, FailureState, LineState};
+use schema::{Breaker, FailureState, LineState, ProbeState};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 use crate::house::House;
 
-const FIELDS: &str = "key kind model order simulated unusable health lines { model breaker restingUntil barred inFlight
+const FIELDS: &str = "key kind model order simulated tags unusable health probe { at up failure } lines { model breaker restingUntil barred inFlight
     atOnce calls failed failures { at kind message } }";
 
 fn failing() -> LineState {
@@ -35,10 +35,16 @@ async fn every_platform_says_how_it_is_doing() {
     let ask = format!("{{ platforms {{ {FIELDS} node }} none: platform(key: \"nobody\") {{ key }} }}");
     let untried = house.data(&ask, json!({})).await;
     assert_eq!(untried["platforms"][0]["health"], "UNTRIED");
-    assert_eq!(untried["none"], Value::Null);
+    assert_eq!((&untried["none"], &untried["platforms"][0]["probe"]), (&Value::Null, &Value::Null));
+    let at = Timestamp::from_micros(1_800_000_000_000_000);
+    house.platforms.change(|platforms| {
+        platforms[0].tags = vec!["eu".to_owned()];
+        platforms[0].probe = Some(ProbeState { at, failure: Some("nobody is there".to_owned()) });
+    });
     house.platforms.change(|platforms| platforms[0].lines = vec![failing()]);
     let told = house.data(&ask, json!({})).await["platforms"][0].take();
-    assert_eq!(told["health"], "RESTING");
+    assert_eq!((&told["health"], &told["tags"]), (&json!("RESTING"), &json!(["eu"])));
+    assert_eq!(told["probe"], json!({ "at": "2027-01-15T08:00:00Z", "up": false, "failure": "nobody is there" }));
     assert_eq!(
         told["lines"],
         json!([{

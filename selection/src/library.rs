@@ -127,12 +127,12 @@ pub struct Library {
 }
 
 impl Library {
-    /// Makes templates ready for search by words alone.
+    /// Makes templates ready for search by words alone, all but the one for free requests.
     #[must_use]
     pub fn new<'a>(templates: impl IntoIterator<Item = &'a TemplateBody>, asks: &Asks, weights: Weights) -> Self {
         let analyser = Analyser::new();
         let (mut entries, mut texts) = (Vec::new(), Vec::new());
-        for template in templates {
+        for template in templates.into_iter().filter(|body| body.key.as_str() != TemplateBody::FREE_REQUEST) {
             let asks = asks.get(&template.key).cloned().unwrap_or_default();
             let mut analysed: Vec<Vec<Analysed>> = fields(template)
                 .into_iter()

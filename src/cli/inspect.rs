@@ -17,8 +17,8 @@ const RUN: &str = "query($run: UUID!, $position: Position) { run(id: $run, minPo
                    startedAt endedAt durationMs output error { kind message } task { taskId status assignReason \
                    assignment { agentKey agentVersion named choice { reason capability candidates { agentKey score \
                    excluded } } } attempts { number \
-                   platform model answeredBy status simulated durationMs cost usage { inputTokens outputTokens } \
-                   error { kind message } } } } } }";
+                   platform model answeredBy status simulated durationMs firstPieceMs cost kept { at saved } \
+                   usage { inputTokens outputTokens } error { kind message } } } } } }";
 const EXPLAIN: &str = "query($run: UUID!) { run(id: $run) { explain { runId status node next { ...cause inner { ...cause } } steps { \
                        step status assignment { agentKey agentVersion named choice { reason capability language minimum candidates { agentKey \
                        score running experience excluded factors { capability quality availability cost speed } } } } \
@@ -132,17 +132,31 @@ fn show_step(terminal: &mut Terminal, step: &Value) {
         let model = at(attempt, "answeredBy").as_str().or(at(attempt, "model").as_str()).unwrap_or("default model");
         let error = attempt.pointer("/error/message").and_then(Value::as_str).map(printable).unwrap_or_default();
         let line = format!(
-            "               attempt {}  {}  {}/{}  {}  {}",
+            "               attempt {}  {}  {}/{}  {}{}  {}",
             at(attempt, "number"),
             text(attempt, "status").to_lowercase(),
             text(attempt, "platform"),
             printable(model),
             duration(attempt),
+            pace(attempt),
             cut(&error, 80)
         );
         let line = terminal.paint(Style::Dim, line.trim_end());
         terminal.line(line);
     }
+}
+
+/// How soon an attempt's answer began, or that it was a kept one.
+fn pace(attempt: &Value) -> String {
+    let kept = at(attempt, "kept");
+    if kept.is_object() {
+        let saved = count(at(kept, "saved")).and_then(|nano| i64::try_from(nano).ok());
+        let saved =
+            saved.map_or_else(|| "an unknown cost".to_owned(), |nano| format!("${}", super::platforms::usd(nano)));
+        return format!("  kept answer of {}, saved {saved}", text(kept, "at"));
+    }
+    let first = count(at(attempt, "firstPieceMs")).map(std::time::Duration::from_millis);
+    first.map(|first| format!(", first piece after {}", super::terminal::seconds(first))).unwrap_or_default()
 }
 
 /// Who does a step: who has its task, or whom the workflow names.
@@ -313,9 +327,14 @@ pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The duration of something that has `durationMs`; a count may come as a number or as a decimal string.
+/// A count, which may come as a number or as a decimal string.
+fn count(field: &Value) -> Option<u64> {
+    field.as_u64().or_else(|| field.as_str().and_then(|text| text.parse().ok()))
+}
+
+/// The duration of something that has `durationMs`.
 pub(super) fn duration(value: &Value) -> String {
-    let field = at(value, "durationMs");
-    let millis = field.as_u64().or_else(|| field.as_str().and_then(|text| text.parse().ok()));
-    millis.map(|millis| super::terminal::seconds(std::time::Duration::from_millis(millis))).unwrap_or_default()
+    count(at(value, "durationMs"))
+        .map(|millis| super::terminal::seconds(std::time::Duration::from_millis(millis)))
+        .unwrap_or_default()
 }

@@ -49,7 +49,7 @@ pub(crate) fn list(config: &Config, terminal: &mut Terminal, as_json: bool) -> R
                 json!({
                     "key": platform.key(), "kind": kind(config, platform.key()), "model": platform.default_model(),
                     "order": place(platform.key()), "simulated": platform.simulated(),
-                    "unusable": platform.unusable(),
+                    "tags": registry.tags(platform.key()), "unusable": platform.unusable(),
                 })
             })
             .collect();
@@ -64,7 +64,9 @@ pub(crate) fn list(config: &Config, terminal: &mut Terminal, as_json: bool) -> R
             Some(why) => (terminal.paint(Style::Bad, "✗"), why),
         };
         let model = platform.default_model().unwrap_or("(no default model)");
-        let line = format!("{glyph} {order:>2}  {key:<16} {:<17} {model:<28} {why}", kind(config, key));
+        let tags: Vec<String> = registry.tags(key).iter().map(|tag| format!("#{tag}")).collect();
+        let tags = tags.join(" ");
+        let line = format!("{glyph} {order:>2}  {key:<16} {:<17} {model:<28} {tags:<16} {why}", kind(config, key));
         terminal.line(line.trim_end());
     }
     terminal.line(terminal.paint(Style::Dim, "(the number is the order in which work goes that names no platform)"));

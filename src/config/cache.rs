@@ -22,13 +22,16 @@ pub(crate) struct Cache {
     pub(crate) megabytes: u64,
     /// A Redis in which answers are kept instead, so that all nodes share them.
     pub(crate) redis_url: Option<DatabaseUrl>,
+    /// Whether what a run has recorded serves in the runs that are forked off it; for every agent.
+    pub(crate) forks: bool,
     /// What is otherwise for some agents, by key.
     pub(crate) agents: BTreeMap<String, AgentCache>,
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { mode: Mode::Off, max_age_seconds: 86_400, megabytes: 64, redis_url: None, agents: BTreeMap::new() }
+        let (mode, redis_url, agents) = (Mode::Off, None, BTreeMap::new());
+        Self { mode, max_age_seconds: 86_400, megabytes: 64, redis_url, forks: false, agents }
     }
 }
 
@@ -107,7 +110,7 @@ impl Cache {
             return Err(format!("cache.redis_url: {error}"));
         }
         let bytes = usize::try_from(self.megabytes).unwrap_or(usize::MAX).saturating_mul(1 << 20);
-        Ok(engine::Cache { usual, agents, answers: Arc::new(MemoryAnswers::new(bytes)) })
+        Ok(engine::Cache { usual, agents, answers: Arc::new(MemoryAnswers::new(bytes)), forks: self.forks })
     }
 }
 

@@ -1,4 +1,4 @@
-//! A program on this machine that works as an agent: what an administrator allows to be started.
+//! Programs on this machine that work as agents: what an administrator allows to be started, and to be done.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -60,12 +60,51 @@ pub(crate) struct JsonOutput {
     pub(crate) usage: Option<String>,
 }
 
+/// A program that speaks the Agent Client Protocol, and what it may do when it asks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AcpLine {
+    /// The program, with its whole path.
+    pub(crate) program: PathBuf,
+    /// Its arguments; `{model}` stands for the model.
+    #[serde(default)]
+    pub(crate) arguments: Vec<String>,
+    /// Where it works, as a whole path.
+    pub(crate) directory: PathBuf,
+    /// The variables that it gets from the environment of the server.
+    #[serde(default = "usual")]
+    pub(crate) inherit: Vec<String>,
+    /// Further variables.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) environment: BTreeMap<String, Masked>,
+    /// The method by which it logs itself in, where it wants to be told to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) login: Option<String>,
+    /// The mode that its sessions are put into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mode: Option<String>,
+    /// The kinds of actions that it is allowed when it asks; everything else is denied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow: Vec<String>,
+}
+
+fn environment(inherit: &[String], own: &BTreeMap<String, Masked>) -> BTreeMap<String, String> {
+    let inherited = inherit.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
+    let own = own.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned()));
+    inherited.chain(own).collect()
+}
+
+impl AcpLine {
+    /// The whole environment of the program.
+    pub(crate) fn environment(&self) -> BTreeMap<String, String> {
+        environment(&self.inherit, &self.environment)
+    }
+}
+
 impl CommandLine {
     /// The whole environment of the program.
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
-        let inherited = self.inherit.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
-        let own = self.environment.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned()));
-        inherited.chain(own).collect()
+        environment(&self.inherit, &self.environment)
     }
 
     /// What its output means.

@@ -7,7 +7,7 @@ use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile};
 
-use super::{Config, Masked, PlatformKind};
+use super::{Config, Masked, PlatformKind, is_tag};
 
 /// The file that is read from the working directory when no other is named.
 const FILE: &str = "hishamos.toml";
@@ -31,11 +31,12 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 27] = [
+const PARSED: [&str; 32] = [
     "readers",
     "patience_seconds",
     "drain_seconds",
     "takeover_seconds",
+    "probe_seconds",
     "requests_per_minute",
     "max_connections",
     "latency_ms",
@@ -55,10 +56,14 @@ const PARSED: [&str; 27] = [
     "acceptable_seconds",
     "busy_from",
     "mask",
+    "tags",
+    "everywhere",
+    "arguments",
     "allow",
     "inside",
     "max_age_seconds",
     "megabytes",
+    "forks",
 ];
 
 /// What the command line says; it has the last word.
@@ -232,6 +237,14 @@ fn check(config: &Config) -> Result<(), Error> {
         if platform.kind == PlatformKind::Command && platform.command.is_none() {
             return Err(Error::Invalid(format!("platforms.{key} is a command, so it needs [platforms.{key}.command]")));
         }
+        if platform.kind == PlatformKind::Acp && platform.acp.is_none() {
+            return Err(Error::Invalid(format!("platforms.{key} is of kind acp, so it needs [platforms.{key}.acp]")));
+        }
+        if let Some(tag) = platform.tags.iter().find(|tag| !is_tag(tag)) {
+            return Err(Error::Invalid(format!(
+                "platforms.{key}.tags: `{tag}` is no tag; one has 1 to 64 lower-case letters, digits, `-`, `_`, `.` and `:`"
+            )));
+        }
         if platform.api_key.is_some() && platform.stored_key.is_some() {
             return Err(Error::Invalid(format!("platforms.{key} has both an api_key and a stored_key; one is enough")));
         }
@@ -244,7 +257,8 @@ fn check(config: &Config) -> Result<(), Error> {
             )));
         }
     }
-    if let Err(error) = config.redaction().map(drop).and_then(|()| config.cache.compiled().map(drop)) {
+    let compiled = config.redaction().map(drop).and_then(|()| config.cache.compiled().map(drop));
+    if let Err(error) = compiled.and_then(|()| config.residency.compiled().map(drop)) {
         return Err(Error::Invalid(error));
     }
     if let Some(url) = &config.journal.url
@@ -283,6 +297,7 @@ fn check(config: &Config) -> Result<(), Error> {
         ("journal.patience_seconds", config.journal.patience_seconds, 1, 3600),
         ("engine.drain_seconds", config.engine.drain_seconds, 0, 3600),
         ("engine.takeover_seconds", config.engine.takeover_seconds, 1, 3600),
+        ("engine.probe_seconds", config.engine.probe_seconds, 0, 3600),
     ]
     .into_iter();
     match ranges.find(|(_, value, least, most)| !(*least..=*most).contains(value)) {

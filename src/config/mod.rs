@@ -8,6 +8,7 @@ mod cache;
 mod command;
 mod load;
 mod redaction;
+mod residency;
 mod secret;
 mod webhooks;
 
@@ -21,9 +22,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use agents::Agents;
 pub(crate) use cache::Cache;
-pub(crate) use command::CommandLine;
+pub(crate) use command::{AcpLine, CommandLine};
 pub(crate) use load::{Flags, SERVICES, load};
 pub(crate) use redaction::Redaction;
+pub(crate) use residency::{Residency, is_tag};
 pub(crate) use secret::{DatabaseUrl, Masked};
 pub(crate) use webhooks::{HookScheme, IncomingHook, Webhooks};
 
@@ -58,6 +60,8 @@ pub(crate) struct Config {
     pub(crate) redaction: Redaction,
     /// Which answers of platforms are kept and serve again.
     pub(crate) cache: Cache,
+    /// Where data may go.
+    pub(crate) residency: Residency,
     /// The engine.
     pub(crate) engine: Engine,
     /// How agents are chosen.
@@ -92,6 +96,7 @@ impl Default for Config {
             keys: Keys::default(),
             redaction: Redaction::default(),
             cache: Cache::default(),
+            residency: Residency::default(),
             engine: Engine::default(),
             agents: Agents::default(),
             rest: Rest::default(),
@@ -258,6 +263,8 @@ pub(crate) enum PlatformKind {
     Ollama,
     /// A program on this machine that works as an agent.
     Command,
+    /// One that speaks the Agent Client Protocol.
+    Acp,
     /// An open-weights model in this process.
     Local,
     /// Asks no model, openly so.
@@ -275,6 +282,7 @@ impl PlatformKind {
             Self::Openrouter => "openrouter",
             Self::Ollama => "ollama",
             Self::Command => "command",
+            Self::Acp => "acp",
             Self::Local => "local",
             Self::Simulator => "simulator",
         }
@@ -282,7 +290,12 @@ impl PlatformKind {
 
     /// Whether it is reached over HTTP.
     pub(crate) const fn is_http(self) -> bool {
-        !matches!(self, Self::Command | Self::Local | Self::Simulator)
+        !matches!(self, Self::Command | Self::Acp | Self::Local | Self::Simulator)
+    }
+
+    /// Whether it is a program, which works only for those who name it.
+    pub(crate) const fn is_program(self) -> bool {
+        matches!(self, Self::Command | Self::Acp)
     }
 }
 
@@ -316,12 +329,18 @@ pub(crate) struct Platform {
     /// Over HTTP: whether answers are asked for in pieces, so that they can be followed; they are when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stream: Option<bool>,
+    /// What it is tagged with, such as the region in which it processes data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tags: Vec<String>,
     /// local: the GGUF file; the newest in `models` of the data directory when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<PathBuf>,
     /// command: what is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) command: Option<CommandLine>,
+    /// acp: what is started, and what it may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) acp: Option<AcpLine>,
     /// simulator: how long it waits before each answer, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) latency_ms: Option<u64>,
@@ -359,8 +378,10 @@ impl Platform {
             proxy: None,
             certificates: None,
             stream: None,
+            tags: Vec::new(),
             path: None,
             command: None,
+            acp: None,
             latency_ms: None,
         }
     }
@@ -382,6 +403,7 @@ impl Platform {
             .or_else(|| (self.kind == PlatformKind::Simulator && self.model.is_some()).then_some("model"))
             .or_else(|| set(PlatformKind::Local, "path", self.path.is_some()))
             .or_else(|| set(PlatformKind::Command, "command", self.command.is_some()))
+            .or_else(|| set(PlatformKind::Acp, "acp", self.acp.is_some()))
             .or_else(|| set(PlatformKind::Simulator, "latency_ms", self.latency_ms.is_some()))
     }
 }
@@ -439,9 +461,16 @@ pub(crate) struct Engine {
     /// How long a node may be silent before the others take its runs, in seconds. One that was killed is noticed
     /// within a second.
     pub(crate) takeover_seconds: u64,
+    /// How often a platform that is left alone after failures is asked whether it can be reached, in seconds; 0 asks never.
+    pub(crate) probe_seconds: u64,
 }
 
 impl Engine {
+    /// The pace of probes; `None` for none.
+    pub(crate) fn probe_every(&self) -> Option<Duration> {
+        (self.probe_seconds > 0).then(|| Duration::from_secs(self.probe_seconds))
+    }
+
     /// The drain time.
     pub(crate) fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
@@ -450,7 +479,7 @@ impl Engine {
 
 impl Default for Engine {
     fn default() -> Self {
-        Self { drain_seconds: 2, takeover_seconds: 3 }
+        Self { drain_seconds: 2, takeover_seconds: 3, probe_seconds: 5 }
     }
 }
 

@@ -35,6 +35,11 @@ const FIGURES: &[(&str, Kind, &str)] = &[
     ("hishamos_websocket_operations", Kind::Gauge, "Operations under way on WebSocket connections."),
     ("hishamos_attempts_total", Kind::Counter, "Calls to platforms that ended, by platform and outcome."),
     ("hishamos_kept_answers_served_total", Kind::Counter, "Attempts that a kept answer served instead of a call."),
+    (
+        "hishamos_probes_total",
+        Kind::Counter,
+        "Probes of platforms that are left alone after failures, by platform and outcome.",
+    ),
     ("hishamos_breaker_state", Kind::Gauge, "Per platform and model: 0 lets calls through, 1 rests, 2 is tried again."),
     ("hishamos_runs_live", Kind::Gauge, "Runs that this node drives."),
     ("hishamos_runs_unreadable_total", Kind::Counter, "Runs that could not be read from the journal."),

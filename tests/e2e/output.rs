@@ -92,6 +92,18 @@ fn an_answer_is_told_while_it_is_given_here_and_on_another_node() {
     assert_eq!(joined(told.iter().copied()), answer());
     assert_eq!(told.last().unwrap()["end"], "COMPLETED");
 
+    // How soon it began is recorded, and nothing is made up where nothing came in pieces.
+    let asked =
+        "query($id: UUID!) { task(id: $id) { attempts { status firstPieceMs platformDurationMs kept { at } } } }";
+    let attempt = until("what was recorded of the attempt", || {
+        let task = here.ask(asked, json!({ "id": task }));
+        let attempt = task["task"]["attempts"][0].clone();
+        (attempt["status"] == "SUCCEEDED").then_some(attempt)
+    });
+    let millis = |name: &str| attempt[name].as_u64().or_else(|| attempt[name].as_str()?.parse().ok()).unwrap();
+    assert!(millis("firstPieceMs") * 2 < millis("platformDurationMs"), "{attempt}");
+    assert_eq!(attempt["kept"], Value::Null);
+
     // Afterwards it is there as a whole, on any node; and what is not there is said so.
     let whole = |server: &Server| {
         let asked = async { output(server).send().await.unwrap().json::<Value>().await.unwrap() };

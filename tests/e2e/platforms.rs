@@ -15,7 +15,7 @@ fn platforms_are_listed_checked_and_tried() {
     home.write(
         "hishamos.toml",
         format!(
-            "[platforms.own]\nkind = \"openai\"\nbase_url = \"{}\"\nmodel = \"m\"\napi_key = \"{KEY}\"\n\
+            "[platforms.own]\nkind = \"openai\"\nbase_url = \"{}\"\nmodel = \"m\"\napi_key = \"{KEY}\"\ntags = [\"eu\"]\n\
              [platforms.claude]\nkind = \"anthropic\"\nbase_url = \"http://127.0.0.1:9\"\n",
             server.base_url()
         ),
@@ -23,7 +23,9 @@ fn platforms_are_listed_checked_and_tried() {
     let listed = home.run(&["platforms", "list", "--json"]).expect(0).json();
     let keys: Vec<_> = listed["platforms"].as_array().unwrap().iter().map(|one| one["key"].clone()).collect();
     assert_eq!(keys, [json!("own"), json!("claude")], "in the order of their kinds");
-    assert!(home.run(&["platforms", "list"]).expect(0).out().contains("anthropic"));
+    assert_eq!(listed["platforms"][0]["tags"], json!(["eu"]));
+    let shown = home.run(&["platforms", "list"]).expect(0).out();
+    assert!(shown.contains("anthropic") && shown.contains("#eu"), "{shown}");
 
     let health = home.run(&["platforms", "health", "--json"]).expect(0).json();
     let states: Vec<_> = health["platforms"].as_array().unwrap().iter().map(|one| one["state"].clone()).collect();

@@ -199,7 +199,8 @@ fn of_agent(wanting: &mut Wanting, profile: &Profile) {
 fn of_template(wanting: &mut Wanting, body: &TemplateBody) {
     wanting.both("title", &body.title, 4, 80);
     wanting.both("description", &body.description, 40, 500);
-    wanting.unless(body.capability.is_some(), "capability", "one is expected");
+    let anybody = body.key.as_str() == TemplateBody::FREE_REQUEST;
+    wanting.unless(body.capability.is_some() || anybody, "capability", "one is expected");
     of_properties(wanting, "parameters", &body.parameters);
     match &body.result {
         Some(result) => wanting.both("result", result, 40, 600),

@@ -57,6 +57,10 @@ pub struct RenderError {
 }
 
 impl TemplateBody {
+    /// The key of the template for what no other template describes; its parameter `request` says what is wanted. It is
+    /// taken by name and never found: it would fit everything a little.
+    pub const FREE_REQUEST: &'static str = "free-request";
+
     /// A template with no more than a template needs.
     #[must_use]
     pub fn new(key: Key, title: impl Into<Bilingual>, parameters: Value, instructions: impl Into<String>) -> Self {

@@ -196,8 +196,9 @@ impl TaskWork {
     fn check_ranges(&self, check: &mut impl FnMut(bool, &'static str)) {
         let retry = &self.retry;
         check((1..=100).contains(&retry.max_attempts), "retry.max_attempts must be 1 to 100");
-        let budget = retry.never.contains(&ErrorKind::BudgetExhausted);
-        check(!budget, "retry.never cannot name budget_exhausted; it is never repeated");
+        let newer = [ErrorKind::BudgetExhausted, ErrorKind::TagMissing];
+        let names_newer = newer.iter().any(|kind| retry.never.contains(kind));
+        check(!names_newer, "retry.never cannot name budget_exhausted and tag_missing; they are never repeated");
         check((1000..=10_000).contains(&retry.multiplier_milli), "retry.multiplier must be 1 to 10");
         check(retry.max_backoff <= DAY, "retry.max_backoff must be at most one day");
         check(retry.first_backoff <= retry.max_backoff, "retry.first_backoff must not exceed retry.max_backoff");

@@ -155,6 +155,7 @@ pub(crate) fn reply(text: &str) -> Reply {
         usage: Usage::default(),
         cost: None,
         duration: Duration::from_millis(5),
+        first_piece: None,
         simulated: false,
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use commands::{Branch, Changes};
 use domain::budget::BudgetScope;
 use domain::run::RunStatus;
 use domain::task::Kept;
-use domain::{Event, NanoUsd, Reply, TaskEvent};
+use domain::{Event, NanoUsd, Reply, RunId, TaskEvent};
 use engine::{Cache, CacheMode, CachePolicy};
 use providers::{Behaviour, Failure, FailureKind, Platform, Simulator};
 use serde_json::json;
@@ -134,4 +135,41 @@ async fn a_kept_answer_spends_nothing() {
     assert_eq!((purse.reserved, purse.spent, platform.calls()), (0, COST, 1));
     let saved: Vec<_> = attempts(&world).await.into_iter().filter_map(|(kept, _)| kept?.cost).collect();
     assert_eq!(saved, [NanoUsd(i64::try_from(COST).unwrap()); 2]);
+}
+
+#[tokio::test]
+async fn a_fork_is_given_what_the_original_has_recorded() {
+    for forks in [true, false] {
+        let platform = Simulator::default();
+        let mut world = World::without_engine().await;
+        let steps =
+            vec![step("a", &[], "input.text"), step("b", &["a"], "input.word"), step("c", &["b"], "steps.b.text")];
+        world.offer(workflow(steps)).await;
+        world.start_engine_keeping(vec![dear(platform.clone())], Cache { forks, ..Cache::default() });
+        let first = world.start_again(&"flow".parse().unwrap(), json!({ "text": "one", "word": "x" })).await;
+        assert_eq!(world.finished(first).await.status(), RunStatus::Completed);
+        assert_eq!(platform.calls(), 3);
+        // Only what follows from another word is asked for.
+        let fork = async |from: RunId, word: &str| {
+            let changes = Changes { input: Some(json!({ "text": "one", "word": word })), ..Changes::default() };
+            let fork = world.commands.branch_run(me(), from, Branch::Fork { revision: 0 }, changes).await.unwrap().run;
+            assert_eq!(world.finished(fork).await.status(), RunStatus::Completed);
+            fork
+        };
+        let second = fork(first, "y").await;
+        assert_eq!(platform.calls(), if forks { 3 + 2 } else { 3 + 3 });
+        // Nothing is asked for by a fork of the fork that changes nothing, nor do the savings get lost.
+        fork(second, "y").await;
+        assert_eq!(platform.calls(), if forks { 3 + 2 } else { 3 + 6 });
+        let kept: Vec<Option<NanoUsd>> =
+            attempts(&world).await.iter().filter_map(|(kept, _)| Some((*kept)?.cost)).collect();
+        let saved = NanoUsd(i64::try_from(COST).unwrap());
+        assert_eq!(kept, vec![Some(saved); if forks { 1 + 3 } else { 0 }]);
+        // Who runs it again wants another answer.
+        let rerun = Branch::Rerun { from: vec!["a".parse().unwrap()] };
+        let calls = platform.calls();
+        let again = world.commands.branch_run(me(), first, rerun, Changes::default()).await.unwrap().run;
+        assert_eq!(world.finished(again).await.status(), RunStatus::Completed);
+        assert_eq!(platform.calls(), calls + 3);
+    }
 }

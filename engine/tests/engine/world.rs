@@ -9,7 +9,7 @@ use domain::agent::Profile;
 use domain::template::TemplateBody;
 use domain::workflow::{TaskWork, Work};
 use domain::{Actor, Definition, Event, NodeId, RetryPolicy, Run, RunId, Step, StepName};
-use engine::{Cache, Engine, Options, Redaction};
+use engine::{Cache, Engine, Handle, Options, Redaction, Residency};
 use journal::{Checkpoints, Filter, Journal, Members, MemoryCheckpoints, MemoryJournal, Position};
 use providers::router::BreakerOptions;
 use providers::{Platform, Registry, Simulator};
@@ -181,6 +181,20 @@ impl World {
         self.engine_over(Commands::new(Arc::clone(&self.journal)), platforms, options);
     }
 
+    /// The same, with tags of platforms and demands for them.
+    pub(crate) fn start_engine_tagged(
+        &mut self,
+        platforms: Vec<Arc<dyn Platform>>,
+        tags: &BTreeMap<&str, Vec<&str>>,
+        residency: Residency,
+    ) {
+        let own =
+            |(key, tags): (&&str, &Vec<&str>)| ((*key).to_owned(), tags.iter().map(|tag| (*tag).to_owned()).collect());
+        let registry = Registry::new(platforms, &[]).unwrap().tagged(tags.iter().map(own).collect());
+        let options = Options { drain: Duration::ZERO, residency, ..Options::default() };
+        self.engine_by(Commands::new(Arc::clone(&self.journal)), registry, options);
+    }
+
     /// The same, in one process with the commands.
     pub(crate) async fn start_together(&mut self, platforms: Vec<Arc<dyn Platform>>, breakers: BreakerOptions) {
         let options = Options { drain: Duration::ZERO, breakers, ..Options::default() };
@@ -246,13 +260,22 @@ impl World {
     }
 
     fn engine_over(&mut self, commands: Commands, platforms: Vec<Arc<dyn Platform>>, options: Options) {
+        self.engine_by(commands, Registry::new(platforms, &[]).unwrap(), options);
+    }
+
+    /// The same, with any options; answers the handle by which it is watched.
+    pub(crate) fn start_engine_watched(&mut self, registry: Registry, options: Options) -> Handle {
+        self.engine_by(Commands::new(Arc::clone(&self.journal)), registry, options)
+    }
+
+    fn engine_by(&mut self, commands: Commands, registry: Registry, options: Options) -> Handle {
         self.shutdown = CancellationToken::new();
         self.node = NodeId::from_uuid(uuid::Uuid::new_v4());
         let members = Members::simulated(self.node, self.others.subscribe());
-        let registry = Registry::new(platforms, &[]).unwrap();
-        let (engine, _) = Engine::new(options, commands, registry, Arc::clone(&self.checkpoints), members);
+        let (engine, handle) = Engine::new(options, commands, registry, Arc::clone(&self.checkpoints), members);
         let shutdown = self.shutdown.clone();
         self.engine = Some(tokio::spawn(async move { engine.run(shutdown).await.unwrap() }));
+        handle
     }
 
     /// Stops the engine as an operator would.

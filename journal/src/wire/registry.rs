@@ -91,7 +91,7 @@ registry! {
     "run.items_planned" { 1 => steps::ItemsPlannedV1<'_> }
     "run.item_started" { 1 => steps::ItemStartedV1<'_> }
     "run.item_completed" { 1 => steps::ItemCompletedV1<'_> }
-    "run.item_failed" { 1 => steps::ItemFailedV1<'_>, 2 => steps::ItemFailedV2<'_> }
+    "run.item_failed" { 1 => steps::ItemFailedV1<'_>, 2 => steps::ItemFailedV2<'_>, 3 => steps::ItemFailedV3<'_> }
     "run.approval_requested" { 1 => waits::ApprovalRequestedV1<'_> }
     "run.approval_decided" { 1 => waits::ApprovalDecidedV1<'_> }
     "run.approval_expired" { 1 => waits::ApprovalExpiredV1<'_> }
@@ -103,20 +103,24 @@ registry! {
     "run.step_skipped" { 1 => steps::StepSkippedV1<'_> }
     "run.step_completed" { 1 => steps::StepCompletedV1<'_> }
     "run.step_failed" {
-        1 => steps::StepFailedV1<'_>, 2 => steps::StepFailedV2<'_>, 3 => steps::StepFailedV3<'_>
+        1 => steps::StepFailedV1<'_>, 2 => steps::StepFailedV2<'_>, 3 => steps::StepFailedV3<'_>,
+        4 => steps::StepFailedV4<'_>
     }
     "run.step_cancelled" { 1 => steps::StepCancelledV1<'_> }
     "run.paused" { 1 => control::PausedV1<'_> }
     "run.resumed" { 1 => control::ResumedV1<'_> }
     "run.cancel_requested" { 1 => control::CancelRequestedV1<'_>, 2 => control::CancelRequestedV2<'_> }
-    "run.failing" { 1 => control::FailingV1<'_>, 2 => control::FailingV2<'_> }
+    "run.failing" { 1 => control::FailingV1<'_>, 2 => control::FailingV2<'_>, 3 => control::FailingV3<'_> }
     "run.stalled" { 1 => control::StalledV1<'_> }
     "run.compensation_started" { 1 => steps::CompensationStartedV1<'_> }
     "run.compensation_completed" { 1 => steps::CompensationCompletedV1<'_> }
-    "run.compensation_failed" { 1 => steps::CompensationFailedV1<'_>, 2 => steps::CompensationFailedV2<'_> }
+    "run.compensation_failed" {
+        1 => steps::CompensationFailedV1<'_>, 2 => steps::CompensationFailedV2<'_>,
+        3 => steps::CompensationFailedV3<'_>
+    }
     "run.completed" { 1 => control::CompletedV1<'_> }
     "run.failed" {
-        1 => control::FailedV1<'_>, 2 => control::FailedV2<'_>, 3 => control::FailedV3<'_>
+        1 => control::FailedV1<'_>, 2 => control::FailedV2<'_>, 3 => control::FailedV3<'_>, 4 => control::FailedV4<'_>
     }
     "run.cancelled" { 1 => control::CancelledV1<'_> }
 
@@ -127,15 +131,16 @@ registry! {
         1 => task::AttemptStartedV1<'_>, 2 => task::AttemptStartedV2<'_>, 3 => task::AttemptStartedV3<'_>
     }
     "task.postponed" { 1 => task::PostponedV1<'_> }
-    "task.attempt_succeeded" { 1 => task::AttemptSucceededV1<'_> }
+    "task.attempt_succeeded" { 1 => task::AttemptSucceededV1<'_>, 2 => task::AttemptSucceededV2<'_> }
     "task.attempt_failed" {
-        1 => task::AttemptFailedV1<'_>, 2 => task::AttemptFailedV2<'_>, 3 => task::AttemptFailedV3<'_>
+        1 => task::AttemptFailedV1<'_>, 2 => task::AttemptFailedV2<'_>, 3 => task::AttemptFailedV3<'_>,
+        4 => task::AttemptFailedV4<'_>
     }
     "task.attempt_lost" { 1 => task::AttemptLostV1 }
-    "task.attempt_late" { 1 => task::AttemptLateV1<'_> }
+    "task.attempt_late" { 1 => task::AttemptLateV1<'_>, 2 => task::AttemptLateV2<'_> }
     "task.deferred" { 1 => task::DeferredV1 }
     "task.completed" { 1 => task::CompletedV1, 2 => task::CompletedV2<'_> }
-    "task.failed" { 1 => task::FailedV1<'_>, 2 => task::FailedV2<'_>, 3 => task::FailedV3<'_> }
+    "task.failed" { 1 => task::FailedV1<'_>, 2 => task::FailedV2<'_>, 3 => task::FailedV3<'_>, 4 => task::FailedV4<'_> }
     "task.cancelled" { 1 => task::CancelledV1<'_> }
 
     "agent.registered" { 1 => agent::RegisteredV1<'_>, 2 => agent::RegisteredV2<'_> }

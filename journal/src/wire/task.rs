@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::assigned::AssignedV2;
 use super::budget::UnitV1;
-use super::failure::AttemptErrorV3;
+use super::failure::{AttemptErrorV3, AttemptErrorV4};
 use super::output::{OutputV1, QualityV1};
 use super::values::{
-    AttemptErrorV1, AttemptErrorV2, ErrorKindV2, Id, JsonV1, ReplyV1, RetryPolicyV1, RetryPolicyV2, SlotsNeedV1,
-    UsageV1, checked, micros, moment,
+    AttemptErrorV1, AttemptErrorV2, ErrorKindV2, Id, JsonV1, ReplyV1, ReplyV2, RetryPolicyV1, RetryPolicyV2,
+    SlotsNeedV1, UsageV1, checked, micros, moment,
 };
 use super::{Encoded, Thaw, write};
 
@@ -182,6 +182,20 @@ pub(super) struct AttemptSucceededV1<'a> {
     reply: ReplyV1<'a>,
 }
 
+/// Says when the first piece of the answer was there.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptSucceededV2<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    reply: ReplyV2<'a>,
+}
+
+impl<'a> From<AttemptSucceededV1<'a>> for AttemptSucceededV2<'a> {
+    fn from(old: AttemptSucceededV1<'a>) -> Self {
+        Self { attempt: old.attempt, reply: old.reply.into() }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct AttemptFailedV1<'a> {
     attempt: u32,
@@ -238,6 +252,20 @@ pub(super) struct AttemptLateV1<'a> {
     attempt: u32,
     #[serde(borrow)]
     reply: ReplyV1<'a>,
+}
+
+/// Says when the first piece of the answer was there.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptLateV2<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    reply: ReplyV2<'a>,
+}
+
+impl<'a> From<AttemptLateV1<'a>> for AttemptLateV2<'a> {
+    fn from(old: AttemptLateV1<'a>) -> Self {
+        Self { attempt: old.attempt, reply: old.reply.into() }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
@@ -358,11 +386,11 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             write(&PostponedV1 { until_micros: until.as_micros(), passed_over: PassedOverV1::freeze(passed_over) })
         }
         TaskEvent::AttemptSucceeded { attempt, reply } => {
-            write(&AttemptSucceededV1 { attempt: *attempt, reply: ReplyV1::freeze(reply)? })
+            write(&AttemptSucceededV2 { attempt: *attempt, reply: ReplyV2::freeze(reply)? })
         }
-        TaskEvent::AttemptFailed { attempt, error, retry_at, consumed } => write(&AttemptFailedV3 {
+        TaskEvent::AttemptFailed { attempt, error, retry_at, consumed } => write(&AttemptFailedV4 {
             attempt: *attempt,
-            error: AttemptErrorV3::freeze(error)?,
+            error: AttemptErrorV4::freeze(error)?,
             retry_at_micros: retry_at.map(Timestamp::as_micros),
             consumed: consumed.as_ref().map(|Consumed { usage, cost }| ConsumedV1 {
                 usage: UsageV1::freeze(usage),
@@ -373,7 +401,7 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             write(&AttemptLostV1 { attempt: *attempt, retry_at_micros: retry_at.map(Timestamp::as_micros) })
         }
         TaskEvent::AttemptLate { attempt, reply } => {
-            write(&AttemptLateV1 { attempt: *attempt, reply: ReplyV1::freeze(reply)? })
+            write(&AttemptLateV2 { attempt: *attempt, reply: ReplyV2::freeze(reply)? })
         }
         TaskEvent::Deferred { retry_at, start_by } => write(&DeferredV1 {
             retry_at_micros: retry_at.map(Timestamp::as_micros),
@@ -384,7 +412,7 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             output: output.as_deref().map(OutputV1::freeze).transpose()?,
             quality: quality.as_deref().map(QualityV1::freeze),
         }),
-        TaskEvent::Failed { error } => write(&FailedV3 { error: AttemptErrorV3::freeze(error)? }),
+        TaskEvent::Failed { error } => write(&FailedV4 { error: AttemptErrorV4::freeze(error)? }),
         TaskEvent::Cancelled { reason } => write(&CancelledV1 { reason }),
     }
 }
@@ -492,13 +520,34 @@ impl Thaw for PostponedV1<'_> {
     }
 }
 
-impl Thaw for AttemptSucceededV1<'_> {
+impl Thaw for AttemptSucceededV2<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::AttemptSucceeded { attempt: self.attempt, reply: Box::new(self.reply.thaw()) }.into())
     }
 }
 
-impl Thaw for AttemptFailedV3<'_> {
+/// The error is of one of more kinds again.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptFailedV4<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    error: AttemptErrorV4<'a>,
+    retry_at_micros: Option<i64>,
+    consumed: Option<ConsumedV1>,
+}
+
+impl<'a> From<AttemptFailedV3<'a>> for AttemptFailedV4<'a> {
+    fn from(old: AttemptFailedV3<'a>) -> Self {
+        Self {
+            attempt: old.attempt,
+            error: old.error.into(),
+            retry_at_micros: old.retry_at_micros,
+            consumed: old.consumed,
+        }
+    }
+}
+
+impl Thaw for AttemptFailedV4<'_> {
     fn thaw(self) -> Result<Event, String> {
         let retry_at = self.retry_at_micros.map(moment);
         let consumed = self
@@ -515,7 +564,7 @@ impl Thaw for AttemptLostV1 {
     }
 }
 
-impl Thaw for AttemptLateV1<'_> {
+impl Thaw for AttemptLateV2<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::AttemptLate { attempt: self.attempt, reply: Box::new(self.reply.thaw()) }.into())
     }
@@ -539,7 +588,20 @@ impl Thaw for CompletedV2<'_> {
     }
 }
 
-impl Thaw for FailedV3<'_> {
+/// The error is of one of more kinds again.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct FailedV4<'a> {
+    #[serde(borrow)]
+    error: AttemptErrorV4<'a>,
+}
+
+impl<'a> From<FailedV3<'a>> for FailedV4<'a> {
+    fn from(old: FailedV3<'a>) -> Self {
+        Self { error: old.error.into() }
+    }
+}
+
+impl Thaw for FailedV4<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::Failed { error: self.error.thaw() }.into())
     }

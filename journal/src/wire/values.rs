@@ -212,7 +212,7 @@ impl ErrorKindV2 {
             ErrorKind::Interrupted => Self::Interrupted,
             ErrorKind::Rejected => Self::Rejected,
             ErrorKind::RunFailed => Self::RunFailed,
-            ErrorKind::BudgetExhausted => return None,
+            ErrorKind::BudgetExhausted | ErrorKind::TagMissing => return None,
         })
     }
 
@@ -394,6 +394,20 @@ pub(super) struct ReplyV1<'a> {
     simulated: bool,
 }
 
+/// Says when the first piece of it was there.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct ReplyV2<'a> {
+    text: &'a str,
+    #[serde(borrow)]
+    finish: FinishReasonV1<'a>,
+    model: &'a str,
+    usage: UsageV1,
+    cost_nano_usd: Option<i64>,
+    duration_micros: u64,
+    first_piece_micros: Option<u64>,
+    simulated: bool,
+}
+
 impl UsageV1 {
     pub(super) fn freeze(usage: &Usage) -> Self {
         let Usage { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens } = *usage;
@@ -406,9 +420,24 @@ impl UsageV1 {
     }
 }
 
-impl<'a> ReplyV1<'a> {
+impl<'a> From<ReplyV1<'a>> for ReplyV2<'a> {
+    fn from(old: ReplyV1<'a>) -> Self {
+        Self {
+            text: old.text,
+            finish: old.finish,
+            model: old.model,
+            usage: old.usage,
+            cost_nano_usd: old.cost_nano_usd,
+            duration_micros: old.duration_micros,
+            first_piece_micros: None,
+            simulated: old.simulated,
+        }
+    }
+}
+
+impl<'a> ReplyV2<'a> {
     pub(super) fn freeze(reply: &'a Reply) -> Result<Self, String> {
-        let Reply { text, finish, model, usage, cost, duration, simulated } = reply;
+        let Reply { text, finish, model, usage, cost, duration, first_piece, simulated } = reply;
         Ok(Self {
             text,
             finish: match finish {
@@ -421,6 +450,7 @@ impl<'a> ReplyV1<'a> {
             usage: UsageV1::freeze(usage),
             cost_nano_usd: cost.map(|cost| cost.0),
             duration_micros: micros(*duration)?,
+            first_piece_micros: first_piece.map(micros).transpose()?,
             simulated: *simulated,
         })
     }
@@ -438,6 +468,7 @@ impl<'a> ReplyV1<'a> {
             usage: self.usage.thaw(),
             cost: self.cost_nano_usd.map(NanoUsd),
             duration: Duration::from_micros(self.duration_micros),
+            first_piece: self.first_piece_micros.map(Duration::from_micros),
             simulated: self.simulated,
         }
     }

@@ -120,6 +120,12 @@ pub struct UsageRow {
     pub output_tokens: i64,
     /// Of these, spent on reasoning.
     pub reasoning_tokens: i64,
+    /// How many were answered with a kept answer instead of a call.
+    pub kept: i64,
+    /// The sum of what is known to have been saved by that, in billionths of a US dollar.
+    pub saved_nano_usd: i64,
+    /// How many of them saved what nobody knows.
+    pub unknown_savings: i64,
 }
 
 impl Queries {
@@ -151,7 +157,12 @@ impl Queries {
                     coalesce(sum(a.input_tokens), 0)::bigint AS "input_tokens!",
                     coalesce(sum(a.cached_input_tokens), 0)::bigint AS "cached_input_tokens!",
                     coalesce(sum(a.output_tokens), 0)::bigint AS "output_tokens!",
-                    coalesce(sum(a.reasoning_tokens), 0)::bigint AS "reasoning_tokens!"
+                    coalesce(sum(a.reasoning_tokens), 0)::bigint AS "reasoning_tokens!",
+                    count(*) FILTER (WHERE a.kept AND a.status = 'succeeded') AS "kept!",
+                    coalesce(sum(a.saved_nano_usd) FILTER (WHERE a.status = 'succeeded'), 0)::bigint
+                        AS "saved_nano_usd!",
+                    count(*) FILTER (WHERE a.kept AND a.status = 'succeeded' AND a.saved_nano_usd IS NULL)
+                        AS "unknown_savings!"
                 FROM read_usage.costs a
                 JOIN read_usage.task_origins t ON t.id = a.task_id
                 LEFT JOIN read_usage.run_origins r ON r.id = t.run_id

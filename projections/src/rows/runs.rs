@@ -240,8 +240,14 @@ pub struct AttemptRow {
     pub cost_nano_usd: Option<i64>,
     /// From sending to the last byte, as measured by the platform's adapter.
     pub duration_ms: Option<i64>,
+    /// From sending to the first piece of text; `None` when the answer did not come in pieces.
+    pub first_piece_ms: Option<i64>,
     /// BLAKE3 over the request, 32 bytes: equal requests have equal hashes.
     pub request_hash: Vec<u8>,
+    /// When the kept answer was given that served instead of a call; `None` when the platform was called.
+    pub kept_at: Option<i64>,
+    /// What the call had cost that a kept answer saved; `None` where that is unknown, and where none served.
+    pub saved_nano_usd: Option<i64>,
     /// When the platform was called.
     pub started_at: i64,
     /// When the outcome was recorded.

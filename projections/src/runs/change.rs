@@ -130,6 +130,9 @@ pub(super) struct AttemptBirth<'a> {
     pub(super) platform: &'a str,
     pub(super) model: Text<'a>,
     pub(super) request_hash: &'a [u8],
+    /// When the kept answer was given that serves instead of a call.
+    pub(super) kept_at: Option<i64>,
+    pub(super) saved_nano_usd: Option<i64>,
     pub(super) started_at: i64,
 }
 
@@ -141,6 +144,7 @@ pub(super) struct Answer<'a> {
     pub(super) text: Cow<'a, str>,
     pub(super) simulated: bool,
     pub(super) duration_ms: i64,
+    pub(super) first_piece_ms: Option<i64>,
 }
 
 /// Kind and message of an error; both or neither.

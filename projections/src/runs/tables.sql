@@ -111,7 +111,12 @@ CREATE TABLE attempts (
     reasoning_tokens bigint,
     cost_nano_usd bigint,
     duration_ms bigint,
+    -- From asking to the first piece of text; of an answer that came in pieces.
+    first_piece_ms bigint,
     request_hash bytea NOT NULL,
+    -- When the kept answer was given that served instead of a call, and what that call had cost.
+    kept_at bigint,
+    saved_nano_usd bigint,
     started_at bigint NOT NULL,
     ended_at bigint,
     late boolean NOT NULL,

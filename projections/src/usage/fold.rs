@@ -51,6 +51,9 @@ pub(super) struct Attempt<'a> {
     pub(super) cached_input_tokens: Option<i64>,
     pub(super) output_tokens: Option<i64>,
     pub(super) reasoning_tokens: Option<i64>,
+    /// Whether a kept answer serves, and what it saves; known from the start.
+    pub(super) kept: bool,
+    pub(super) saved: Option<i64>,
 }
 
 impl Attempt<'_> {
@@ -108,12 +111,14 @@ impl<'a> Fold<'a> {
             TaskEvent::Assigned { agent, .. } => {
                 self.assigned.insert(id, agent.as_uuid());
             }
-            TaskEvent::AttemptStarted { attempt, platform, model, .. } => {
+            TaskEvent::AttemptStarted { attempt, platform, model, kept, .. } => {
                 let at = recorded.recorded_at.as_micros();
                 let attempt = self.attempt(id, *attempt)?;
                 attempt.platform = Some(platform.as_str());
                 attempt.model = Some(model.as_deref().map(storable).unwrap_or_default());
                 attempt.started_at = Some(at);
+                attempt.kept = kept.is_some();
+                attempt.saved = kept.and_then(|kept| kept.cost).map(|cost| cost.0);
                 attempt.status = Some("running");
             }
             TaskEvent::AttemptSucceeded { attempt, reply } => {

@@ -25,7 +25,7 @@ impl Projector for UsageModel {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn schema(&self) -> &'static str {

@@ -41,5 +41,8 @@ CREATE TABLE costs (
     cached_input_tokens bigint,
     output_tokens bigint,
     reasoning_tokens bigint,
+    -- Whether a kept answer served instead of a call, and what that call had cost.
+    kept boolean NOT NULL,
+    saved_nano_usd bigint,
     PRIMARY KEY (task_id, number)
 ) WITH (fillfactor = 80);

@@ -105,9 +105,10 @@ async fn begun(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
     }
     sqlx::query!(
         "INSERT INTO costs (task_id, number, platform, model, started_at, status, simulated, cost_nano_usd,
-            input_tokens, cached_input_tokens, output_tokens, reasoning_tokens)
+            input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, kept, saved_nano_usd)
         SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::text[],
-            $7::boolean[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])",
+            $7::boolean[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::boolean[],
+            $14::bigint[])",
         column!(rows, ((task, _), _) => *task) as _,
         column!(rows, ((_, number), _) => *number) as _,
         column!(rows, (_, attempt) => attempt.platform) as _,
@@ -119,7 +120,9 @@ async fn begun(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
         column!(rows, (_, attempt) => attempt.input_tokens) as _,
         column!(rows, (_, attempt) => attempt.cached_input_tokens) as _,
         column!(rows, (_, attempt) => attempt.output_tokens) as _,
-        column!(rows, (_, attempt) => attempt.reasoning_tokens) as _
+        column!(rows, (_, attempt) => attempt.reasoning_tokens) as _,
+        column!(rows, (_, attempt) => attempt.kept) as _,
+        column!(rows, (_, attempt) => attempt.saved) as _
     )
     .execute(connection)
     .await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::run::{
     Activity, Firing, Lineage, LineageKind, Overrides, Parent, Pause, PauseClock, Place, RunStatus, Start, TaskEnd,
 };
-use domain::task::{Choice, Consumed, Ending, Pacing, TaskStatus};
+use domain::task::{Choice, Consumed, Ending, Kept, Pacing, TaskStatus};
 use domain::{
     Actor, Agent, AgentCommand, AgentId, AttemptError, CommandId, Decide, Definition, ErrorKind, Event, FinishReason,
     NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunEvent, RunId, StepName, StreamId, Task, TaskCommand,
@@ -325,7 +325,7 @@ impl History {
             history.extend(decide(&mut state, assign));
             // Some wait for their first attempt.
             if self.below(4) > 0 {
-                history.extend(decide(&mut state, start_attempt()));
+                history.extend(decide(&mut state, self.start_attempt()));
             }
             draft.add((*task).into(), history);
             live.tasks.insert(*task, state);
@@ -473,7 +473,8 @@ impl History {
         let task = live.tasks.get_mut(&id).unwrap();
         if matches!(task.status(), TaskStatus::Waiting | TaskStatus::Assigned) {
             if live.run.status() != RunStatus::Paused {
-                draft.add(id.into(), decide(task, start_attempt()));
+                let start = self.start_attempt();
+                draft.add(id.into(), decide(task, start));
             }
             return;
         }
@@ -521,6 +522,8 @@ impl History {
             },
             cost: known.then_some(NanoUsd(2500)),
             duration: Duration::from_millis(self.below(2000)),
+            // By the clock, so that what is drawn stays as it is.
+            first_piece: (self.clock % 3 == 0).then(|| Duration::from_millis(self.clock.unsigned_abs() % 1000)),
             simulated: self.below(5) == 0,
         }
     }
@@ -557,21 +560,25 @@ impl History {
         }
     }
 
+    /// An attempt, which sometimes has a kept answer.
+    fn start_attempt(&self) -> TaskCommand {
+        // By the clock, so that what is drawn stays as it is.
+        let cost = (self.clock % 3 > 0).then_some(NanoUsd(1_000));
+        let kept = Kept { at: Timestamp::from_micros(self.clock - 5_000_000), usage: Usage::default(), cost };
+        TaskCommand::StartAttempt {
+            platform: "simulator".parse().unwrap(),
+            model: Some("m".to_owned()),
+            request_hash: [7; 32],
+            choice: Choice::first(),
+            reserved: vec![],
+            masked: vec![],
+            kept: (self.clock % 4 == 0).then_some(kept),
+        }
+    }
+
     /// Runs all that is live to its end.
     pub(crate) async fn finish(&mut self) {
         while self.tick(true).await {}
-    }
-}
-
-fn start_attempt() -> TaskCommand {
-    TaskCommand::StartAttempt {
-        platform: "simulator".parse().unwrap(),
-        model: Some("m".to_owned()),
-        request_hash: [7; 32],
-        choice: Choice::first(),
-        reserved: vec![],
-        masked: vec![],
-        kept: None,
     }
 }
 

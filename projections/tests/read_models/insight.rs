@@ -28,9 +28,12 @@ async fn usage_is_what_the_attempts_say_however_it_is_rolled_up() {
     // Against the other read model, which was made by other code.
     let sums = "SELECT count(*), coalesce(sum(cost_nano_usd), 0)::bigint, count(*) FILTER (WHERE status = 'succeeded'),
         count(*) FILTER (WHERE status IN ('failed', 'lost')), coalesce(sum(input_tokens), 0)::bigint,
-        count(*) FILTER (WHERE cost_nano_usd IS NULL AND status <> 'running'), count(*) FILTER (WHERE simulated)
+        count(*) FILTER (WHERE cost_nano_usd IS NULL AND status <> 'running'), count(*) FILTER (WHERE simulated),
+        count(*) FILTER (WHERE kept_at IS NOT NULL AND status = 'succeeded'),
+        coalesce(sum(saved_nano_usd) FILTER (WHERE status = 'succeeded'), 0)::bigint,
+        count(*) FILTER (WHERE kept_at IS NOT NULL AND status = 'succeeded' AND saved_nano_usd IS NULL)
         FROM read_runs.attempts";
-    let expected: (i64, i64, i64, i64, i64, i64, i64) =
+    let expected: (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) =
         sqlx::query_as(sums).fetch_one(world.database.pool()).await.unwrap();
     let all = usage(UsageGroups::default(), &UsageFilter::default()).await;
     let [total] = all.as_slice() else { panic!("{all:?}") };
@@ -42,9 +45,13 @@ async fn usage_is_what_the_attempts_say_however_it_is_rolled_up() {
         total.input_tokens,
         total.unknown_costs,
         total.simulated,
+        total.kept,
+        total.saved_nano_usd,
+        total.unknown_savings,
     );
     assert_eq!(found, expected);
     assert!(total.attempts > 100 && total.cost_nano_usd > 0 && total.unknown_costs > 0);
+    assert!(total.saved_nano_usd > 0 && total.unknown_savings > 0 && total.kept < total.succeeded);
     // In any order there are the same groups.
     let by = UsageGroups { template: true, platform: true, model: true, ..UsageGroups::default() };
     let ordered = async |key, reversed| queries.usage(by, &UsageFilter::default(), key, reversed, 5000).await.unwrap();
@@ -132,6 +139,7 @@ async fn texts_are_found_in_both_languages_by_any_form_of_their_words() {
         usage: domain::Usage::default(),
         cost: None,
         duration: Duration::ZERO,
+        first_piece: None,
         simulated: false,
     };
     history.force(task.into(), vec![TaskEvent::AttemptSucceeded { attempt: 1, reply: Box::new(reply) }.into()]).await;

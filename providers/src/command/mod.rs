@@ -16,15 +16,13 @@ use futures_util::stream;
 
 pub use answer::{Fields, Output};
 
+use crate::program::{self, MODEL};
 use crate::{
-    Capabilities, Chunk, CostSource, Failure, FailureKind, Finish, Health, Message, Platform, Reply, ReplyStream,
-    Request, State, Usage,
+    Capabilities, Chunk, CostSource, Failure, Finish, Health, Platform, Reply, ReplyStream, Request, State, Usage,
 };
 
 /// Stands in arguments for the prompt, with what the agent is told about itself before it.
 const PROMPT: &str = "{prompt}";
-/// Stands in arguments for the model.
-const MODEL: &str = "{model}";
 
 /// What is started, and what is made of what it writes.
 #[derive(Debug, Clone)]
@@ -90,16 +88,11 @@ impl CommandAgent {
     /// # Errors
     /// When the options cannot work.
     pub fn new(options: Options) -> Result<Self, Error> {
-        if !options.program.is_absolute() {
-            return Err(Error::Relative(options.program));
+        if let Some(program) = program::relative(&options.program) {
+            return Err(Error::Relative(program));
         }
-        for argument in &options.arguments {
-            let rest = argument.replace(PROMPT, "").replace(MODEL, "");
-            let word = |inside: &str| !inside.is_empty() && inside.bytes().all(|byte| byte.is_ascii_lowercase());
-            let inside = rest.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(inside, _)| inside);
-            if inside.is_some_and(word) {
-                return Err(Error::Placeholder(argument.clone()));
-            }
+        if let Some(argument) = program::unknown_placeholder(&options.arguments, &[PROMPT, MODEL]) {
+            return Err(Error::Placeholder(argument.to_owned()));
         }
         if let Some(wrong) = options.output.pointers().find(|pointer| !pointer.starts_with('/')) {
             return Err(Error::Pointer(wrong.to_owned()));
@@ -107,72 +100,24 @@ impl CommandAgent {
         Ok(Self { options: std::sync::Arc::new(options) })
     }
 
-    fn failure(&self, kind: FailureKind, what: &str) -> Failure {
-        Failure::new(kind, format!("{}: {what}", self.options.key))
-    }
-
-    /// The prompt as such a program takes it, which knows no roles.
-    fn prompt(&self, request: &Request) -> Result<String, Failure> {
-        let cannot = |what: &str| self.failure(FailureKind::InvalidRequest, &format!("a program takes no {what}"));
-        if !request.tools.is_empty() {
-            return Err(cannot("tools of ours"));
-        }
-        if !request.images.is_empty() {
-            return Err(cannot("pictures"));
-        }
-        if !request.stop.is_empty() {
-            return Err(cannot("stop sequences"));
-        }
-        let mut texts: Vec<&str> = request.system.iter().map(String::as_str).collect();
-        texts.push(&request.user);
-        for turn in &request.turns {
-            match turn {
-                Message::User { text, images } if images.is_empty() => texts.push(text),
-                Message::Assistant { text, tool_calls, .. } if tool_calls.is_empty() => texts.push(text),
-                _ => return Err(cannot("results of tools and pictures")),
-            }
-        }
-        if let Some(output) = &request.output {
-            let schema = format!("Answer with JSON that fits this schema, and nothing else: {}", output.schema);
-            return Ok([&texts.join("\n\n"), schema.as_str()].join("\n\n"));
-        }
-        Ok(texts.join("\n\n"))
-    }
-
     async fn run(&self, request: &Request, started: Instant) -> Result<Reply, Failure> {
         let options = &*self.options;
-        let prompt = self.prompt(request)?;
-        let asked = request.model.as_deref().or(options.model.as_deref());
-        let takes = |what: &str| options.arguments.iter().any(|argument| argument.contains(what));
-        if request.model.is_some() && request.model != options.model && !takes(MODEL) {
-            return Err(
-                self.failure(FailureKind::InvalidRequest, "its model cannot be chosen: no argument has {model}")
-            );
-        }
-        if asked.is_none() && takes(MODEL) {
-            return Err(
-                self.failure(FailureKind::InvalidRequest, "no model is named: give the agent one, or this platform")
-            );
-        }
+        let prompt = program::as_one_text(&options.key, request)?;
+        let asked = program::model(&options.key, request, options.model.as_deref(), &options.arguments)?;
         // At once, so that a prompt with `{model}` in it stays as it is.
         let fill = |argument: &String| {
             let parts = argument.split(PROMPT).map(|part| part.replace(MODEL, asked.unwrap_or_default()));
             parts.collect::<Vec<_>>().join(&prompt)
         };
         let arguments: Vec<String> = options.arguments.iter().map(fill).collect();
-        let input = if takes(PROMPT) { "" } else { &prompt };
+        let takes_prompt = options.arguments.iter().any(|argument| argument.contains(PROMPT));
+        let input = if takes_prompt { "" } else { &prompt };
         let said = process::run(options, &arguments, input).await?;
         let answer = options.output.read(&options.key, &said)?;
-        let named = || {
-            asked.map_or_else(
-                || options.program.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-                str::to_owned,
-            )
-        };
         Ok(Reply {
             text: answer.text,
             finish: Finish::Stop,
-            model: answer.model.unwrap_or_else(named),
+            model: answer.model.unwrap_or_else(|| program::called(asked, &options.program)),
             usage: answer.usage,
             cost: answer.cost,
             cost_source: if answer.cost.is_some() { CostSource::Reported } else { CostSource::Unpriced },
@@ -202,11 +147,7 @@ impl Platform for CommandAgent {
     }
 
     fn unusable(&self) -> Option<String> {
-        let Options { program, directory, .. } = &*self.options;
-        if !program.is_file() {
-            return Some(format!("there is no program {}", program.display()));
-        }
-        (!directory.is_dir()).then(|| format!("there is no directory {}", directory.display()))
+        program::missing(&self.options.program, &self.options.directory)
     }
 
     async fn execute(&self, request: Request) -> Result<Reply, Failure> {

@@ -354,4 +354,17 @@ impl<P: Protocol> Platform for Http<P> {
         };
         Health { state, detail }
     }
+
+    fn can_be_probed(&self) -> bool {
+        self.unusable().is_none()
+    }
+
+    async fn probe(&self) -> Result<(), Failure> {
+        match self.get(self.shared.protocol.models_address(&self.shared.base)).await {
+            Ok(_) => Ok(()),
+            // Not every server lists its models; it answers, though.
+            Err(failure) if failure.kind == FailureKind::InvalidRequest => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
 }

@@ -103,6 +103,10 @@ struct Breaker {
     trips: u32,
     /// Whether it is open because somebody has to do something.
     barred: bool,
+    /// Whether it is open because a pause was asked for, of which nothing but time is the end.
+    paused: bool,
+    /// Whether a probe from outside the calls has found it down since it opened.
+    found_down: bool,
 }
 
 /// The circuit breakers of whatever can fail by itself, such as (platform, model, key). What was never seen is closed.
@@ -180,7 +184,8 @@ impl<K: Eq + Hash + Clone> Breakers<K> {
             self.breakers.remove(key);
             return;
         }
-        let fresh = Breaker { state: State::Closed, failures: 0, trips: 0, barred: false };
+        let fresh =
+            Breaker { state: State::Closed, failures: 0, trips: 0, barred: false, paused: false, found_down: false };
         let breaker = self.breakers.entry(key.clone()).or_insert(fresh);
         breaker.failures = breaker.failures.saturating_add(1);
         let probing = matches!(breaker.state, State::Probing { .. });
@@ -198,12 +203,44 @@ impl<K: Eq + Hash + Clone> Breakers<K> {
             breaker.trips = breaker.trips.saturating_add(1);
         }
         breaker.barred = verdict == Verdict::Barred;
+        breaker.paused = matches!(verdict, Verdict::Pause(_));
+        breaker.found_down = false;
         let until = now + rest;
         // A call that was under way before does not shorten the rest.
         breaker.state = match breaker.state {
             State::Open { until: known } if known > until => breaker.state,
             _ => State::Open { until },
         };
+    }
+
+    /// Whether a probe from outside the calls, one that costs nothing, could tell something: it rests, and not because a pause was
+    /// asked for.
+    #[must_use]
+    pub fn wants_probe(&self, key: &K, now: Instant) -> bool {
+        let is_ill =
+            |breaker: &Breaker| matches!(breaker.state, State::Open { until } if now < until) && !breaker.paused;
+        self.breakers.get(key).is_some_and(is_ill)
+    }
+
+    /// Tells what such a probe has found. While it is down it rests on, at least until `next`, when the next probe is over;
+    /// when it was down and is up again, its rest is over, and the next call decides about the others. That it is up and never
+    /// was down says nothing: what failed was something else. Answers whether a rest is over.
+    pub fn probed(&mut self, key: &K, is_up: bool, now: Instant, next: Instant) -> bool {
+        if !self.wants_probe(key, now) {
+            return false;
+        }
+        let Some(breaker) = self.breakers.get_mut(key) else { return false };
+        let State::Open { until } = &mut breaker.state else { return false };
+        if is_up && breaker.found_down {
+            *until = now;
+            breaker.barred = false;
+            return true;
+        }
+        if !is_up {
+            breaker.found_down = true;
+            *until = next.max(*until);
+        }
+        false
     }
 
     /// Everything that rests now, with how long it still does.
@@ -283,6 +320,34 @@ mod tests {
         assert_eq!(breakers.phase(&1), Phase::Probing, "one that was let through earlier was no probe");
         breakers.settle(&1, Verdict::Well, now);
         assert_eq!(breakers.phase(&1), Phase::Closed);
+    }
+
+    #[test]
+    fn a_probe_prolongs_and_ends_a_rest() {
+        let (mut breakers, start) = (Breakers::new(options()), Instant::now());
+        let at = |count: u64| start + seconds(count);
+        assert!(!breakers.wants_probe(&1, start) && !breakers.probed(&1, true, start, at(10)));
+        for _ in 0..3 {
+            breakers.settle(&1, Verdict::Ill, start);
+        }
+        assert!(breakers.wants_probe(&1, start));
+        assert!(!breakers.probed(&1, true, at(1), at(11)), "it was not down, so something else is wrong");
+        assert_eq!(breakers.resting(&1, at(1)), rest(9));
+        assert!(!breakers.probed(&1, false, at(5), at(15)));
+        assert_eq!(breakers.resting(&1, at(5)), rest(10), "it rests on");
+        assert!(breakers.probed(&1, true, at(14), at(24)));
+        assert!(breakers.resting(&1, at(14)).is_none() && !breakers.wants_probe(&1, at(14)));
+        assert_eq!(breakers.admit(&1, at(14)), Admission::Probe, "a call decides about the others");
+        assert!(!breakers.probed(&1, false, at(14), at(99)), "which is under way now");
+        breakers.settle(&1, Verdict::Ill, at(15));
+        assert_eq!(breakers.resting(&1, at(15)), rest(20), "it has not worked in between");
+        assert!(!breakers.probed(&1, true, at(16), at(26)), "it was not down since");
+        // Who is barred is asked; who asked for a pause gets it.
+        breakers.settle(&2, Verdict::Barred, start);
+        breakers.settle(&3, Verdict::Pause(Some(seconds(30))), start);
+        assert!(!breakers.probed(&2, false, at(1), at(11)) && breakers.probed(&2, true, at(2), at(12)));
+        assert!(!breakers.wants_probe(&3, at(1)) && !breakers.probed(&3, true, at(1), at(11)));
+        assert_eq!(breakers.resting(&3, at(1)), rest(29));
     }
 
     #[test]

@@ -224,6 +224,7 @@ mod tests {
             usage: Usage::default(),
             cost: nano.map(NanoUsd),
             duration: Duration::from_secs(seconds),
+            first_piece: None,
             simulated,
         });
         (task(number), TaskEvent::AttemptSucceeded { attempt: 1, reply }.into())

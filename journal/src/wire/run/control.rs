@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::wire::Thaw;
-use crate::wire::failure::AttemptErrorV3;
+use crate::wire::failure::{AttemptErrorV3, AttemptErrorV4};
 use crate::wire::values::{
     ActorV1, AttemptErrorV1, AttemptErrorV2, Id, JsonV1, PauseClockV1, SlotsNeedV1, checked, moment,
 };
@@ -146,7 +146,20 @@ impl<'a> From<FailingV1<'a>> for FailingV2<'a> {
     }
 }
 
-impl Thaw for FailingV2<'_> {
+/// The error is of one of more kinds again.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct FailingV3<'a> {
+    #[serde(borrow)]
+    pub(super) error: AttemptErrorV4<'a>,
+}
+
+impl<'a> From<FailingV2<'a>> for FailingV3<'a> {
+    fn from(old: FailingV2<'a>) -> Self {
+        Self { error: old.error.into() }
+    }
+}
+
+impl Thaw for FailingV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::Failing { error: self.error.thaw() }.into())
     }
@@ -203,7 +216,22 @@ impl<'a> From<FailedV2<'a>> for FailedV3<'a> {
     }
 }
 
-impl Thaw for FailedV3<'_> {
+/// The error is of one of more kinds again.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct FailedV4<'a> {
+    #[serde(borrow)]
+    pub(super) step: Option<&'a str>,
+    #[serde(borrow)]
+    pub(super) error: AttemptErrorV4<'a>,
+}
+
+impl<'a> From<FailedV3<'a>> for FailedV4<'a> {
+    fn from(old: FailedV3<'a>) -> Self {
+        Self { step: old.step, error: old.error.into() }
+    }
+}
+
+impl Thaw for FailedV4<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::Failed { step: self.step.map(checked).transpose()?, error: self.error.thaw() }.into())
     }

@@ -8,7 +8,7 @@ pub(super) mod waits;
 use domain::run::Pause;
 use domain::{RunEvent, StepName, Timestamp};
 
-use super::failure::AttemptErrorV3;
+use super::failure::AttemptErrorV4;
 use super::values::{ActorV1, JsonV1, PauseClockV1, SlotsNeedV1, micros};
 use super::{Encoded, write};
 
@@ -44,7 +44,7 @@ pub(super) fn freeze(event: &RunEvent) -> Result<Encoded, String> {
             simulated: *simulated,
         }),
         RunEvent::ItemFailed { step, item, error } => {
-            write(&steps::ItemFailedV2 { step: step.as_str(), item: *item, error: AttemptErrorV3::freeze(error)? })
+            write(&steps::ItemFailedV3 { step: step.as_str(), item: *item, error: AttemptErrorV4::freeze(error)? })
         }
         RunEvent::ApprovalRequested { step, content, content_hash, at, expires_at, deadline } => {
             write(&waits::ApprovalRequestedV1 {
@@ -100,7 +100,7 @@ pub(super) fn freeze(event: &RunEvent) -> Result<Encoded, String> {
             simulated: *simulated,
         }),
         RunEvent::StepFailed { step, error } => {
-            write(&steps::StepFailedV3 { step: step.as_str(), error: AttemptErrorV3::freeze(error)? })
+            write(&steps::StepFailedV4 { step: step.as_str(), error: AttemptErrorV4::freeze(error)? })
         }
         RunEvent::StepCancelled { step } => write(&steps::StepCancelledV1 { step: step.as_str() }),
         RunEvent::Paused(Pause { by, reason, at, clock, hold }) => write(&control::PausedV1 {
@@ -117,7 +117,7 @@ pub(super) fn freeze(event: &RunEvent) -> Result<Encoded, String> {
             write(&control::CancelRequestedV2 { reason, at_micros: at.as_micros(), grace_micros: micros(*grace)? })
         }
         RunEvent::Stalled { what, at } => write(&control::StalledV1 { what, at_micros: at.as_micros() }),
-        RunEvent::Failing { error } => write(&control::FailingV2 { error: AttemptErrorV3::freeze(error)? }),
+        RunEvent::Failing { error } => write(&control::FailingV3 { error: AttemptErrorV4::freeze(error)? }),
         RunEvent::CompensationStarted { step, task, at } => write(&steps::CompensationStartedV1 {
             step: step.as_str(),
             task: task.as_uuid().into_bytes(),
@@ -127,14 +127,14 @@ pub(super) fn freeze(event: &RunEvent) -> Result<Encoded, String> {
             write(&steps::CompensationCompletedV1 { step: step.as_str(), simulated: *simulated })
         }
         RunEvent::CompensationFailed { step, error } => {
-            write(&steps::CompensationFailedV2 { step: step.as_str(), error: AttemptErrorV3::freeze(error)? })
+            write(&steps::CompensationFailedV3 { step: step.as_str(), error: AttemptErrorV4::freeze(error)? })
         }
         RunEvent::Completed { output, simulated } => {
             write(&control::CompletedV1 { output: JsonV1::freeze(output)?, simulated: *simulated })
         }
-        RunEvent::Failed { step, error } => write(&control::FailedV3 {
+        RunEvent::Failed { step, error } => write(&control::FailedV4 {
             step: step.as_ref().map(StepName::as_str),
-            error: AttemptErrorV3::freeze(error)?,
+            error: AttemptErrorV4::freeze(error)?,
         }),
         RunEvent::Cancelled { reason } => write(&control::CancelledV1 { reason }),
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::wire::Thaw;
-use crate::wire::failure::AttemptErrorV3;
+use crate::wire::failure::{AttemptErrorV3, AttemptErrorV4};
 use crate::wire::values::{AttemptErrorV1, AttemptErrorV2, Id, JsonV1, checked, moment};
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
@@ -127,7 +127,22 @@ impl<'a> From<ItemFailedV1<'a>> for ItemFailedV2<'a> {
     }
 }
 
-impl Thaw for ItemFailedV2<'_> {
+/// The error is of one of more kinds again.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct ItemFailedV3<'a> {
+    pub(super) step: &'a str,
+    pub(super) item: u32,
+    #[serde(borrow)]
+    pub(super) error: AttemptErrorV4<'a>,
+}
+
+impl<'a> From<ItemFailedV2<'a>> for ItemFailedV3<'a> {
+    fn from(old: ItemFailedV2<'a>) -> Self {
+        Self { step: old.step, item: old.item, error: old.error.into() }
+    }
+}
+
+impl Thaw for ItemFailedV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::ItemFailed { step: checked(self.step)?, item: self.item, error: self.error.thaw() }.into())
     }
@@ -199,7 +214,21 @@ impl<'a> From<StepFailedV2<'a>> for StepFailedV3<'a> {
     }
 }
 
-impl Thaw for StepFailedV3<'_> {
+/// The error is of one of more kinds again.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct StepFailedV4<'a> {
+    pub(super) step: &'a str,
+    #[serde(borrow)]
+    pub(super) error: AttemptErrorV4<'a>,
+}
+
+impl<'a> From<StepFailedV3<'a>> for StepFailedV4<'a> {
+    fn from(old: StepFailedV3<'a>) -> Self {
+        Self { step: old.step, error: old.error.into() }
+    }
+}
+
+impl Thaw for StepFailedV4<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::StepFailed { step: checked(self.step)?, error: self.error.thaw() }.into())
     }
@@ -267,7 +296,21 @@ impl<'a> From<CompensationFailedV1<'a>> for CompensationFailedV2<'a> {
     }
 }
 
-impl Thaw for CompensationFailedV2<'_> {
+/// The error is of one of more kinds again.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct CompensationFailedV3<'a> {
+    pub(super) step: &'a str,
+    #[serde(borrow)]
+    pub(super) error: AttemptErrorV4<'a>,
+}
+
+impl<'a> From<CompensationFailedV2<'a>> for CompensationFailedV3<'a> {
+    fn from(old: CompensationFailedV2<'a>) -> Self {
+        Self { step: old.step, error: old.error.into() }
+    }
+}
+
+impl Thaw for CompensationFailedV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::CompensationFailed { step: checked(self.step)?, error: self.error.thaw() }.into())
     }

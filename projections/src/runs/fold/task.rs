@@ -1,5 +1,7 @@
 //! What happens to tasks and their attempts.
 
+use std::time::Duration;
+
 use domain::task::TaskStatus;
 use domain::{ErrorKind, FinishReason, NanoUsd, Reply, RunId, StepName, TaskEvent, Timestamp, Usage};
 use journal::RecordedEvent;
@@ -51,7 +53,7 @@ impl<'a> Fold<'a> {
                 change.start_moved = Some(start_by.map(Timestamp::as_micros));
             }
             TaskEvent::Postponed { until, .. } => stand(TaskStatus::Waiting, Some(*until)),
-            TaskEvent::AttemptStarted { attempt, platform, model, request_hash, .. } => {
+            TaskEvent::AttemptStarted { attempt, platform, model, request_hash, kept, .. } => {
                 stand(TaskStatus::Running, None);
                 change.attempts = counter(*attempt)?;
                 let attempt = self.attempts.entry((id, counter(*attempt)?)).or_default();
@@ -60,6 +62,8 @@ impl<'a> Fold<'a> {
                     platform: platform.as_str(),
                     model: model.as_deref().map(storable),
                     request_hash,
+                    kept_at: kept.map(|kept| kept.at.as_micros()),
+                    saved_nano_usd: kept.and_then(|kept| kept.cost).map(|cost| cost.0),
                     started_at: at,
                 });
             }
@@ -124,6 +128,7 @@ impl<'a> Fold<'a> {
 }
 
 fn answer(reply: &Reply) -> Answer<'_> {
+    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     Answer {
         answered_by: storable(&reply.model),
         finish_reason: match &reply.finish {
@@ -134,7 +139,8 @@ fn answer(reply: &Reply) -> Answer<'_> {
         },
         text: storable(&reply.text),
         simulated: reply.simulated,
-        duration_ms: i64::try_from(reply.duration.as_millis()).unwrap_or(i64::MAX),
+        duration_ms: millis(reply.duration),
+        first_piece_ms: reply.first_piece.map(millis),
     }
 }
 

@@ -423,6 +423,7 @@ fn reply() -> Reply {
         },
         cost: Some(NanoUsd(-4_200_000)),
         duration: Duration::from_micros(1_234_567),
+        first_piece: Some(Duration::from_micros(234_567)),
         simulated: true,
     }
 }
@@ -435,6 +436,7 @@ fn bare_reply() -> Reply {
         usage: Usage::default(),
         cost: None,
         duration: Duration::ZERO,
+        first_piece: None,
         simulated: false,
     }
 }

@@ -412,14 +412,15 @@ fn reply() -> BoxedStrategy<Reply> {
         Just(FinishReason::ContentFilter),
         text().prop_map(FinishReason::Other),
     ];
-    (text(), finish, text(), usage(), option::of(any::<i64>()), duration(), any::<bool>())
-        .prop_map(|(text, finish, model, usage, cost, duration, simulated)| Reply {
+    (text(), finish, text(), usage(), option::of(any::<i64>()), duration(), option::of(duration()), any::<bool>())
+        .prop_map(|(text, finish, model, usage, cost, duration, first_piece, simulated)| Reply {
             text,
             finish,
             model,
             usage,
             cost: cost.map(NanoUsd),
             duration,
+            first_piece,
             simulated,
         })
         .boxed()
@@ -433,7 +434,7 @@ fn error() -> impl Strategy<Value = AttemptError> {
 /// The kinds that can be named where no newer ones can.
 fn nameable() -> impl Strategy<Value = ErrorKind> {
     proptest::sample::select(ErrorKind::ALL.as_slice())
-        .prop_filter("it is newer", |kind| *kind != ErrorKind::BudgetExhausted)
+        .prop_filter("it is newer", |kind| !matches!(kind, ErrorKind::BudgetExhausted | ErrorKind::TagMissing))
 }
 
 fn retry() -> impl Strategy<Value = RetryPolicy> {

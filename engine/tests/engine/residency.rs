@@ -1,0 +1,103 @@
+//! What demands a tag goes to no platform without it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use domain::run::RunStatus;
+use domain::{ErrorKind, Event, RunId, TaskEvent};
+use engine::Residency;
+use providers::{Behaviour, Failure, FailureKind, Platform, Simulator};
+use serde_json::json;
+
+use crate::world::{World, step, workflow};
+
+fn tags(all: &[&str]) -> BTreeSet<String> {
+    all.iter().map(|tag| (*tag).to_owned()).collect()
+}
+
+/// A world of three platforms, of which the first has no tags, the second `eu`, and the third `eu` and `house`.
+async fn world(platforms: [&Simulator; 3], residency: Residency) -> World {
+    let mut world = World::without_engine().await;
+    let platforms = platforms.map(|platform| Arc::new(platform.clone()) as Arc<dyn Platform>).to_vec();
+    let tagged = BTreeMap::from([("b", vec!["eu"]), ("c", vec!["eu", "house"])]);
+    world.start_engine_tagged(platforms, &tagged, residency);
+    world
+}
+
+fn well(key: &str) -> Simulator {
+    Simulator::builder().key(key).build()
+}
+
+fn down(key: &str) -> Simulator {
+    let failure = Failure::new(FailureKind::PlatformFailure, "it is down");
+    Simulator::builder().key(key).script(move |_, _| Behaviour::Fail(failure.clone())).build()
+}
+
+async fn run(world: &World) -> RunId {
+    world.start(workflow(vec![step("a", &[], "'x'")]), json!({})).await
+}
+
+/// Where each attempt went.
+async fn asked(world: &World) -> Vec<String> {
+    let events = world.events().await.into_iter();
+    let platform = |event: Event| match event {
+        Event::Task(TaskEvent::AttemptStarted { platform, .. }) => Some(platform.to_string()),
+        _ => None,
+    };
+    events.filter_map(platform).collect()
+}
+
+#[tokio::test]
+async fn each_demand_is_kept_to() {
+    let agent = || BTreeMap::from([("worker".parse().unwrap(), tags(&["house"]))]);
+    let template = || BTreeMap::from([("echo".parse().unwrap(), tags(&["eu"]))]);
+    let department = || BTreeMap::from([("engineering".to_owned(), tags(&["eu"]))]);
+    let other = || BTreeMap::from([("elsewhere".to_owned(), tags(&["nowhere"]))]);
+    let none = Residency::default();
+    for (residency, expected) in [
+        (none.clone(), "a"),
+        (Residency { everywhere: tags(&["eu"]), ..none.clone() }, "b"),
+        (Residency { agents: agent(), ..none.clone() }, "c"),
+        (Residency { templates: template(), ..none.clone() }, "b"),
+        (Residency { departments: department(), ..none.clone() }, "b"),
+        (Residency { everywhere: tags(&["eu"]), agents: agent(), ..none.clone() }, "c"),
+        (Residency { departments: other(), ..none.clone() }, "a"),
+    ] {
+        let world = world([&well("a"), &well("b"), &well("c")], residency.clone()).await;
+        let run = run(&world).await;
+        assert_eq!(world.finished(run).await.status(), RunStatus::Completed);
+        assert_eq!(asked(&world).await, [expected], "{residency:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_without_the_tag_stands_in() {
+    let (a, b, c) = (well("a"), down("b"), well("c"));
+    let world = world([&a, &b, &c], Residency { everywhere: tags(&["eu"]), ..Residency::default() }).await;
+    let run = run(&world).await;
+    assert_eq!(world.finished(run).await.status(), RunStatus::Completed);
+    assert_eq!(asked(&world).await, ["b", "c"]);
+    assert_eq!(a.calls(), 0);
+}
+
+#[tokio::test]
+async fn where_nobody_has_the_tag_nothing_is_sent() {
+    let platforms = [well("a"), well("b"), well("c")];
+    let [a, b, c] = &platforms;
+    let world = world([a, b, c], Residency { everywhere: tags(&["moon"]), ..Residency::default() }).await;
+    let run = run(&world).await;
+    let run = world.finished(run).await;
+    let error = run.error().unwrap();
+    assert_eq!((run.status(), error.kind), (RunStatus::Failed, ErrorKind::TagMissing));
+    assert!(error.message.contains("c/simulated: it is not tagged `moon`"), "{}", error.message);
+    assert_eq!(platforms.iter().map(Simulator::calls).sum::<u64>(), 0);
+
+    // One that has it, but rests for ever or fails for good, does not make the others fit.
+    let all_down = [down("a"), down("b"), down("c")];
+    let [a, b, c] = &all_down;
+    let world = self::world([a, b, c], Residency { everywhere: tags(&["house"]), ..Residency::default() }).await;
+    let run = self::run(&world).await;
+    assert_eq!(world.finished(run).await.status(), RunStatus::Failed);
+    assert!(asked(&world).await.iter().all(|platform| platform == "c"));
+    assert_eq!(a.calls() + b.calls(), 0);
+}
