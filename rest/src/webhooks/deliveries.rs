@@ -8,7 +8,7 @@ use domain::{DeliveryId, Timestamp, WebhookId};
 use projections::{DeliveryFilter, Window};
 use uuid::Uuid;
 
-use super::looked;
+use super::carried;
 use super::shapes::{
     Delivery, DeliveryPage, EventType, EventTypeList, ListDeliveries, ListSamples, Replay, ReplayRangeBody, cursor,
     cursor_of, topic,
@@ -95,10 +95,10 @@ pub(crate) async fn replay_delivery(call: Call, id: Path<Uuid>) -> Result<Answer
     call.api
         .run(call.correlation, async move {
             let call = within;
-            let request = call.begin(&[]).await?;
-            let done = call.commands().replay_delivery(request.clone(), DeliveryId::from_uuid(id)).await;
-            let done = done.map_err(|error| call.refused(error))?;
-            looked(&call, &request, &done).await?;
+            let ((), done) = carried(&call, &[], |commands, request| async move {
+                Ok(((), commands.replay_delivery(request, DeliveryId::from_uuid(id)).await?))
+            })
+            .await?;
             let replay = Replay { delivery_ids: vec![id], delivered: None, open: None };
             Ok(Answer::json(&call, StatusCode::ACCEPTED, &replay)?.at(done.position).replayed(done.repeated))
         })

@@ -10,9 +10,9 @@ mod shapes;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Path, ServiceConfig};
+use actix_web::web::{self, Bytes, Path, ServiceConfig};
 use commands::webhooks::KnownWebhook;
-use commands::{Commands, Outcome, Request};
+use commands::{Commands, Error, Outcome, Request};
 use domain::WebhookId;
 use uuid::Uuid;
 
@@ -71,6 +71,43 @@ async fn shown(call: &Call, id: Uuid) -> Result<Webhook, Problem> {
 /// Looks whether a repetition is one.
 async fn looked(call: &Call, request: &Request, outcome: &Outcome) -> Result<(), Problem> {
     if outcome.repeated { call.same(request).await } else { Ok(()) }
+}
+
+/// Carries a command out for a request with this body; a repetition of another request is none.
+async fn carried<T, W>(
+    call: &Call,
+    body: &[u8],
+    command: impl FnOnce(Commands, Request) -> W,
+) -> Result<(T, Outcome), Problem>
+where
+    W: Future<Output = Result<(T, Outcome), Error>>,
+{
+    let request = call.begin(body).await?;
+    let (made, done) = command(call.commands(), request.clone()).await.map_err(|error| call.refused(error))?;
+    looked(call, &request, &done).await?;
+    Ok((made, done))
+}
+
+/// Carries a command on one webhook out, and answers with the webhook.
+async fn steered<W>(
+    call: Call,
+    id: Uuid,
+    body: Bytes,
+    command: impl FnOnce(Commands, Request, WebhookId) -> W + Send + 'static,
+) -> Result<Answer, Problem>
+where
+    W: Future<Output = Result<Outcome, Error>> + Send,
+{
+    let within = call.clone();
+    call.api
+        .run(call.correlation, async move {
+            let ((), done) = carried(&within, &body, |commands, request| async move {
+                Ok(((), command(commands, request, WebhookId::from_uuid(id)).await?))
+            })
+            .await?;
+            told(&within, id, &done).await
+        })
+        .await
 }
 
 /// Answers with a webhook that something was done with.
@@ -221,10 +258,10 @@ pub(crate) async fn delete(call: Call, id: Path<Uuid>) -> Result<Answer, Problem
     call.api
         .run(call.correlation, async move {
             let call = within;
-            let request = call.begin(&[]).await?;
-            let done = call.commands().delete_webhook(request.clone(), WebhookId::from_uuid(id.into_inner())).await;
-            let done = done.map_err(|error| call.refused(error))?;
-            looked(&call, &request, &done).await?;
+            let ((), done) = carried(&call, &[], |commands, request| async move {
+                Ok(((), commands.delete_webhook(request, WebhookId::from_uuid(id.into_inner())).await?))
+            })
+            .await?;
             Ok(Answer::empty(StatusCode::NO_CONTENT).at(done.position).replayed(done.repeated))
         })
         .await
@@ -243,18 +280,10 @@ pub(crate) async fn delete(call: Call, id: Path<Uuid>) -> Result<Answer, Problem
 )]
 pub(crate) async fn pause(call: Call, id: Path<Uuid>, body: Json<PauseWebhook>) -> Result<Answer, Problem> {
     let Json { value, bytes } = body;
-    let id = id.into_inner();
-    let within = call.clone();
-    call.api
-        .run(call.correlation, async move {
-            let call = within;
-            let request = call.begin(&bytes).await?;
-            let done = call.commands().pause_webhook(request.clone(), WebhookId::from_uuid(id), value.reason).await;
-            let done = done.map_err(|error| call.refused(error))?;
-            looked(&call, &request, &done).await?;
-            told(&call, id, &done).await
-        })
-        .await
+    steered(call, id.into_inner(), bytes, move |commands, request, id| async move {
+        commands.pause_webhook(request, id, value.reason).await
+    })
+    .await
 }
 
 /// Tells a paused or disabled webhook again what happens from now on.
@@ -269,18 +298,10 @@ pub(crate) async fn pause(call: Call, id: Path<Uuid>, body: Json<PauseWebhook>) 
     )
 )]
 pub(crate) async fn resume(call: Call, id: Path<Uuid>) -> Result<Answer, Problem> {
-    let id = id.into_inner();
-    let within = call.clone();
-    call.api
-        .run(call.correlation, async move {
-            let call = within;
-            let request = call.begin(&[]).await?;
-            let done = call.commands().resume_webhook(request.clone(), WebhookId::from_uuid(id)).await;
-            let done = done.map_err(|error| call.refused(error))?;
-            looked(&call, &request, &done).await?;
-            told(&call, id, &done).await
-        })
-        .await
+    steered(call, id.into_inner(), Bytes::new(), |commands, request, id| async move {
+        commands.resume_webhook(request, id).await
+    })
+    .await
 }
 
 /// Gives a webhook a new secret; for a while, messages are signed with both.
@@ -302,10 +323,10 @@ pub(crate) async fn rotate(call: Call, id: Path<Uuid>, body: Json<RotateWebhook>
     call.api
         .run(call.correlation, async move {
             let call = within;
-            let request = call.begin(&bytes).await?;
-            let rotated = call.commands().rotate_webhook(request.clone(), WebhookId::from_uuid(id), overlap).await;
-            let (secret, done) = rotated.map_err(|error| call.refused(error))?;
-            looked(&call, &request, &done).await?;
+            let (secret, done) = carried(&call, &bytes, |commands, request| async move {
+                commands.rotate_webhook(request, WebhookId::from_uuid(id), overlap).await
+            })
+            .await?;
             let new = NewWebhook { webhook: shown(&call, id).await?, secret: secret.reveal() };
             Ok(Answer::json(&call, StatusCode::OK, &new)?.at(done.position).replayed(done.repeated))
         })
@@ -328,10 +349,10 @@ pub(crate) async fn test(call: Call, id: Path<Uuid>) -> Result<Answer, Problem> 
     call.api
         .run(call.correlation, async move {
             let call = within;
-            let request = call.begin(&[]).await?;
-            let tested = call.commands().test_webhook(request.clone(), WebhookId::from_uuid(id.into_inner())).await;
-            let (delivery, done) = tested.map_err(|error| call.refused(error))?;
-            looked(&call, &request, &done).await?;
+            let (delivery, done) = carried(&call, &[], |commands, request| async move {
+                commands.test_webhook(request, WebhookId::from_uuid(id.into_inner())).await
+            })
+            .await?;
             let told = WebhookTest { delivery_id: delivery.as_uuid(), position: done.position.to_string() };
             Ok(Answer::json(&call, StatusCode::ACCEPTED, &told)?.at(done.position).replayed(done.repeated))
         })
