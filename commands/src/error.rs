@@ -1,4 +1,4 @@
-use domain::{ExpressionError, Key, Refusal, RunId, StepName, ValueTooLarge};
+use domain::{ActionId, ExpressionError, Key, Refusal, RunId, StepName, ValueTooLarge};
 use journal::{AppendError, ExecuteError, ReadError};
 
 use crate::SchemaError;
@@ -218,6 +218,17 @@ pub enum Refused {
         /// One of them.
         first: RunId,
     },
+    /// There is no such action item.
+    #[error("there is no action item {0}; `hishamos actions` shows which there are. What several tasks of a run ask for is one")]
+    ActionNotFound(ActionId),
+    /// Its run goes on.
+    #[error("action item {id} is tracked once run {run} has ended")]
+    ActionNotYet {
+        /// Which one.
+        id: ActionId,
+        /// The run.
+        run: RunId,
+    },
     /// What is to be recorded is larger than the journal takes.
     #[error("the request cannot be recorded: {0}")]
     TooLarge(String),
@@ -265,6 +276,8 @@ impl Refusal for Refused {
             Self::SubjectsOff => "SUBJECTS_OFF",
             Self::SubjectNotFound(_) => "SUBJECT_NOT_FOUND",
             Self::SubjectHasLiveRuns { .. } => "SUBJECT_HAS_LIVE_RUNS",
+            Self::ActionNotFound(_) => "ACTION_NOT_FOUND",
+            Self::ActionNotYet { .. } => "ACTION_NOT_TRACKED",
             Self::TooLarge(_) => "TOO_LARGE",
         }
     }

@@ -5,6 +5,7 @@
 //!
 //! Nothing here reads a read model: what is decided upon is folded from the journal.
 
+mod actions;
 mod agents;
 mod approvals;
 mod budgets;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 
 use journal::{Executor, Journal, Snapshots};
 
+pub use actions::ChangeAction;
 pub use approvals::DecideApproval;
 pub use budgets::{BudgetStanding, PurseStanding};
 pub use compat::{Compatibility, Difference};

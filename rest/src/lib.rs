@@ -6,6 +6,7 @@
 //! `openapi.json` is made from the handlers and shapes that answer. Workers only move bytes: work runs on the runtime
 //! that the API was made on, because connections to the database belong to it.
 
+mod actions;
 mod answer;
 mod api;
 mod approvals;
@@ -57,6 +58,7 @@ pub fn configure(api: Api) -> impl FnOnce(&mut ServiceConfig) {
             .configure(output::routes)
             .configure(steer::routes)
             .configure(approvals::routes)
+            .configure(actions::routes)
             .configure(catalogue::routes)
             .configure(webhooks::routes)
             .default_service(web::to(problem::nowhere))

@@ -179,7 +179,8 @@ pub(crate) fn closing() -> Problem {
 fn status_of(code: &str) -> StatusCode {
     match code {
         "APPROVAL_NOT_YOURS" | "APPROVAL_OWN_RUN" => StatusCode::FORBIDDEN,
-        "APPROVAL_CONTENT_CHANGED"
+        "ACTION_NOT_TRACKED"
+        | "APPROVAL_CONTENT_CHANGED"
         | "APPROVAL_NOT_PENDING"
         | "APPROVAL_REPEATED"
         | "RUN_ENDED"

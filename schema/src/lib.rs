@@ -4,6 +4,7 @@
 //! committed `schema.graphql` is this schema, word for word. GraphQL types are the edge: no domain type and no row is
 //! shown as it is.
 
+mod action;
 mod agent;
 mod approval;
 mod as_of;

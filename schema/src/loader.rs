@@ -7,12 +7,13 @@ use std::sync::Arc;
 use async_graphql::{Context, Result};
 use domain::Key;
 use projections::{
-    AgentMetricsRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, Past,
+    ActionRow, AgentMetricsRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, Past,
     PauseRow, Queries, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
     TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
 use uuid::Uuid;
 
+use crate::action::TrackedAction;
 use crate::agent::{Agent, AgentMetrics, AgentVersion};
 use crate::approval::{Approval, Decision};
 use crate::batch::{Batches, Read};
@@ -117,6 +118,7 @@ many!(DecisionsOfRun => DecisionRow, decisions_of_runs by run_id);
 many!(PausesOfRun => PauseRow, pauses_of_runs by run_id);
 many!(SignalsOfRun => SignalRow, signals_of_runs by run_id);
 many!(StallsOfRun => StallRow, stalls_of_runs by run_id);
+many!(ActionsOfRun => ActionRow, actions_of_runs by run_id, "actionItems");
 many!(SeatsOfRun => SeatRow, seats_of_runs by run_id, "seats");
 many!(AttemptsOfTask => AttemptRow, attempts_of_tasks by task_id);
 many!(VersionsOfAgent => AgentVersionRow, agent_versions by agent_id);
@@ -292,6 +294,10 @@ impl Loaders {
 
     pub(crate) async fn items(&self, run: Uuid, step: String, from: u32, limit: u32) -> Result<Vec<Item>> {
         rows(self.one(ItemsOfStep { step: (run, step), from, limit }).await?).map(Item::of).collect()
+    }
+
+    pub(crate) async fn actions(&self, run: Uuid) -> Result<Vec<TrackedAction>> {
+        rows(self.one(ActionsOfRun(run)).await?).map(TrackedAction::of).collect()
     }
 
     pub(crate) async fn approvals(&self, run: Uuid) -> Result<Vec<Approval>> {

@@ -217,6 +217,10 @@ impl House {
     }
 
     pub(crate) async fn finish_step(&self, run: RunId, step: &str, attempt: u32) {
+        self.finish_step_with(run, step, attempt, Ending::default()).await;
+    }
+
+    pub(crate) async fn finish_step_with(&self, run: RunId, step: &str, attempt: u32, ending: Ending) {
         let name: StepName = step.parse().unwrap();
         let text = format!("text of {step}");
         let reply = Reply {
@@ -230,7 +234,7 @@ impl House {
             simulated: true,
         };
         let task = TaskId::of_step(run, &name);
-        self.on_task(task, TaskCommand::SucceedAttempt { attempt, reply, ending: Some(Ending::default()) }).await;
+        self.on_task(task, TaskCommand::SucceedAttempt { attempt, reply, ending: Some(ending) }).await;
         let end = TaskEnd::Completed { result: json!({ "text": text, "json": null }), simulated: true };
         self.on_run(run, RunCommand::SettleTask { task, end, now: commands::now() }).await;
     }

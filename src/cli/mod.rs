@@ -4,6 +4,7 @@
 //! holds JSON and nothing else; the exit code tells success (0), a run that did not complete (1), a refusal or wrong
 //! usage (2), infrastructure that failed, or what could not be checked (3), and what cannot be begun before more is given (4).
 
+mod actions;
 mod admin;
 mod approve;
 mod attached;
@@ -198,6 +199,8 @@ enum Command {
         #[command(flatten)]
         server: ServerFlag,
     },
+    /// See what has to be done because runs asked for it, and say how far it is
+    Actions(actions::Actions),
     /// Agree to what a run asks
     Approve {
         #[command(flatten)]
@@ -584,6 +587,10 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::Searches(asked) => {
             let client = run::running_server(&config, None).await?;
             searches::searches(&client, terminal, json, asked).await
+        }
+        Command::Actions(asked) => {
+            let client = run::running_server(&config, None).await?;
+            actions::actions(&client, terminal, json, asked).await
         }
         Command::CheckCompat { workflow, version, sample } => {
             compat::check(&config, terminal, json, &workflow, version, sample).await

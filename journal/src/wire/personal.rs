@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use domain::task::Output;
-use domain::{AttemptError, Event, RunEvent, TaskEvent};
+use domain::{ActionEvent, AttemptError, Event, RunEvent, TaskEvent};
 use serde_json::Value;
 
 /// What stands in the place of what cannot be read any more.
@@ -41,6 +41,7 @@ pub const PERSONAL: &[(&str, &[&str])] = &[
     ("task.completed", &["output"]),
     ("task.failed", &["error"]),
     ("task.cancelled", &["reason"]),
+    ("action.changed", &["owner", "due", "note"]),
 ];
 
 /// The fields of the same events that hold text and are not personal: keys, names of steps, the definition of the
@@ -78,6 +79,7 @@ pub const PLAIN: &[(&str, &[&str])] = &[
     ("task.postponed", &["passed_over"]),
     ("task.attempt_failed", &["consumed"]),
     ("task.completed", &["quality"]),
+    ("action.changed", &["by"]),
 ];
 
 /// The event without what is personal in it; nothing when there is nothing personal in it.
@@ -90,6 +92,12 @@ pub(super) fn without(event: &Event) -> Option<Event> {
         Event::Task(event) => {
             let mut bare = event.clone();
             erase_task(&mut bare).then(|| Event::Task(bare))
+        }
+        Event::Action(ActionEvent::Changed { run, task, number, state, owner, due, note, by, at }) => {
+            let erased = |text: &Option<String>| text.as_ref().map(|_| ERASED.to_owned());
+            let (owner, due, note) = (erased(owner), erased(due), erased(note));
+            let (run, task, number, state, by, at) = (*run, *task, *number, *state, by.clone(), *at);
+            Some(ActionEvent::Changed { run, task, number, state, owner, due, note, by, at }.into())
         }
         _ => None,
     };

@@ -2,7 +2,7 @@
 
 use super::run::{control, start, steps, waits};
 use super::{
-    agent, assigned, budget, delivery, denial, external, hold, limit, purse, seal, search, slots, subject, task,
+    action, agent, assigned, budget, delivery, denial, external, hold, limit, purse, seal, search, slots, subject, task,
     template, trigger, webhook, workflow,
 };
 
@@ -199,6 +199,8 @@ registry! {
     "delivery.succeeded" { 1 => delivery::SucceededV1<'_> }
     "delivery.failed" { 1 => delivery::FailedV1<'_> }
     "delivery.requested" { 1 => delivery::RequestedV1<'_> }
+
+    "action.changed" { 1 => action::ChangedV1<'_> }
 
     "subject.erased" { 1 => subject::ErasedV1<'_> }
 

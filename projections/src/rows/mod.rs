@@ -4,11 +4,13 @@
 //! from 1, and status texts are the stable snake_case names of the domain. `None` means unknown or not yet, never
 //! zero.
 
+mod actions;
 mod catalog;
 mod flow;
 mod runs;
 mod webhooks;
 
+pub use actions::ActionRow;
 pub use catalog::{
     AgentMetricsRow, AgentRow, AgentVersionRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };

@@ -1,5 +1,6 @@
 //! Asking the system to do something; each mutation is one command, those on many runs excepted.
 
+mod actions;
 mod budgets;
 mod bulk;
 mod catalog;
@@ -36,6 +37,7 @@ pub struct Mutation(
     budgets::BudgetCommands,
     webhooks::WebhookCommands,
     searches::SearchCommands,
+    actions::ActionCommands,
 );
 
 pub(crate) fn commands<'a>(context: &Context<'a>) -> Result<&'a Commands> {
