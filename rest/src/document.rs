@@ -9,7 +9,7 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use crate::problem::{nowhere, only};
-use crate::{PREFIX, actions, approvals, catalogue, output, report, run, start, steer, webhooks};
+use crate::{PREFIX, actions, approvals, catalogue, metrics, output, report, run, start, steer, webhooks};
 
 /// What the document is called, below the prefix.
 const FILE: &str = "/openapi.json";
@@ -31,17 +31,18 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
         output::output,
         steer::pause, steer::resume, steer::cancel, steer::signal, steer::retry, steer::rerun, steer::fork,
         approvals::list, approvals::approve, approvals::reject,
-        actions::list, actions::show, actions::change,
+        actions::list, actions::show, actions::change, metrics::list,
         catalogue::export, catalogue::list, catalogue::show, catalogue::write,
         webhooks::list, webhooks::subscribe, webhooks::delete_by_url, webhooks::show, webhooks::change, webhooks::delete,
         webhooks::pause, webhooks::resume, webhooks::rotate, webhooks::test, webhooks::deliveries, webhooks::replay_range,
         webhooks::replay_delivery, webhooks::event_types, webhooks::samples,
     ),
-    components(schemas(catalogue::Kind)),
+    components(schemas(catalogue::Kind, metrics::Of)),
     tags(
         (name = "runs", description = "Executions of workflows and single tasks."),
         (name = "approvals", description = "What waits for people."),
         (name = "action items", description = "What people have to do because runs asked for it."),
+        (name = "metrics", description = "How agents and templates have done."),
         (name = "catalogue", description = "Agents, templates and workflows as files."),
         (name = "webhooks", description = "URLs that are told what happens (Standard Webhooks)."),
     ),

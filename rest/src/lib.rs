@@ -16,6 +16,7 @@ mod catalogue;
 mod document;
 mod event;
 mod limiter;
+mod metrics;
 mod output;
 mod page;
 mod problem;
@@ -59,6 +60,7 @@ pub fn configure(api: Api) -> impl FnOnce(&mut ServiceConfig) {
             .configure(steer::routes)
             .configure(approvals::routes)
             .configure(actions::routes)
+            .configure(metrics::routes)
             .configure(catalogue::routes)
             .configure(webhooks::routes)
             .default_service(web::to(problem::nowhere))

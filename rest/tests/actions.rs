@@ -115,6 +115,18 @@ async fn action_items_are_listed_shown_and_changed() {
     let second = done(house.get(&format!("/action-items?limit=1&after={next}")), 200).await;
     assert_ne!(first["items"][0]["id"], second["items"][0]["id"]);
 
+    // How the agent and the template have done is told beside it.
+    let metrics = async |path: &str| done(house.get(&format!("/metrics/{path}")), 200).await["items"].take();
+    for path in ["agents?window=7d", "agents", "templates?order=cost&window=30d"] {
+        let told = metrics(path).await;
+        let [one] = told.as_array().unwrap().as_slice() else { panic!("{path}: {told}") };
+        let key = if path.starts_with("agents") { "writer" } else { "draft" };
+        assert_eq!((&one["key"], &one["total"], &one["completed"]), (&json!(key), &json!(1), &json!(1)));
+        assert_eq!((&one["successRate"], &one["attemptsOfUnknownCost"]), (&json!(1.0), &json!(1)));
+        assert_eq!((&one["averageDurationMs"], &one["averageQuality"]), (&json!(40.0), &json!(null)));
+    }
+    assert_eq!(refused(house.get("/metrics/agents?window=8d"), 400).await, "ARGUMENT_INVALID");
+
     let place = format!("/action-items/{id}");
     let patch = |body: &Value| house.http.patch(format!("{}/api/v1{place}", house.url)).json(body);
     let change = json!({ "state": "in_progress", "due": "2999-01-31", "note": "by phone" });

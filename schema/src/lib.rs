@@ -21,6 +21,7 @@ mod failure;
 mod flow;
 mod input;
 mod loader;
+mod metrics;
 mod mutation;
 mod order;
 mod outcome;

@@ -7,18 +7,19 @@ use std::sync::Arc;
 use async_graphql::{Context, Result};
 use domain::Key;
 use projections::{
-    ActionRow, AgentMetricsRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, Past,
+    ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, MetricsRow, Past,
     PauseRow, Queries, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
     TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
 use uuid::Uuid;
 
 use crate::action::TrackedAction;
-use crate::agent::{Agent, AgentMetrics, AgentVersion};
+use crate::agent::{Agent, AgentVersion};
 use crate::approval::{Approval, Decision};
 use crate::batch::{Batches, Read};
 use crate::failure;
 use crate::flow::{Limit, Seat, Slots};
+use crate::metrics::Metrics;
 use crate::run::{Pause, Run, Signal, Stall};
 use crate::scalar::NanoUsd;
 use crate::step::{Item, Step};
@@ -110,7 +111,6 @@ one!(TaskById => TaskRow, tasks_by_ids by id);
 one!(AgentById => AgentRow, agents_by_ids by id);
 one!(TemplateById => TemplateRow, templates_by_ids by id);
 one!(WorkflowById => WorkflowRow, workflows_by_ids by id);
-one!(MetricsOfAgent => AgentMetricsRow, agent_metrics by agent_id, "metrics");
 one!(LimitById => LimitRow, limits_by_ids by id);
 many!(StepsOfRun => StepRow, steps_of_runs by run_id);
 many!(ApprovalsOfRun => ApprovalRow, approvals_of_runs by run_id);
@@ -137,6 +137,31 @@ impl Read<CostOfRun> for Reader {
         let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
         let costs = read!(self.costs_of_runs(&ids), "cost")?;
         Ok(costs.into_iter().map(|(run, cost)| (CostOfRun(run), cost)).collect())
+    }
+}
+
+/// How an agent or a template has done since a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct MetricsSince {
+    subject: Uuid,
+    from: Option<i64>,
+}
+
+impl Read<MetricsSince> for Reader {
+    type Value = MetricsRow;
+    type Failed = Failed;
+
+    async fn read(&self, keys: Vec<MetricsSince>) -> Result<HashMap<MetricsSince, Self::Value>, Self::Failed> {
+        let mut windows: HashMap<Option<i64>, Vec<Uuid>> = HashMap::new();
+        for MetricsSince { subject, from } in keys {
+            windows.entry(from).or_default().push(subject);
+        }
+        let mut all = HashMap::new();
+        for (from, subjects) in windows {
+            let rows = read!(self.metrics(&subjects, from), "metrics")?;
+            all.extend(rows.into_iter().map(|row| (MetricsSince { subject: row.subject, from }, row)));
+        }
+        Ok(all)
     }
 }
 
@@ -363,8 +388,9 @@ impl Loaders {
         Ok(rows(self.one(VersionsOfAgent(agent)).await?).map(AgentVersion::from).collect())
     }
 
-    pub(crate) async fn agent_metrics(&self, agent: Uuid) -> Result<Option<AgentMetrics>> {
-        Ok(self.one(MetricsOfAgent(agent)).await?.map(AgentMetrics::from))
+    /// How an agent or a template has done since a day.
+    pub(crate) async fn metrics(&self, subject: Uuid, from: Option<i64>) -> Result<Option<Metrics>> {
+        Ok(self.one(MetricsSince { subject, from }).await?.map(Metrics::from))
     }
 
     pub(crate) async fn template(&self, key: &str) -> Result<Option<Template>> {

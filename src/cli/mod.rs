@@ -22,6 +22,7 @@ mod inspect;
 mod journal;
 mod keys;
 mod limit;
+mod metrics;
 mod output;
 mod platforms;
 mod prices;
@@ -277,6 +278,8 @@ enum Command {
     /// Limit how much is spent on AI platforms, and see how much has been
     #[command(subcommand)]
     Budget(budget::Budget),
+    /// See how agents or templates have done: how many tasks, how many completed, how good, how fast, at what cost
+    Metrics(metrics::Ask),
     /// Save what you look for again and again, and ask it
     #[command(subcommand)]
     Searches(searches::Searches),
@@ -587,6 +590,10 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::Searches(asked) => {
             let client = run::running_server(&config, None).await?;
             searches::searches(&client, terminal, json, asked).await
+        }
+        Command::Metrics(asked) => {
+            let client = run::running_server(&config, asked.server.url.as_deref()).await?;
+            metrics::metrics(&client, terminal, json, asked).await
         }
         Command::Actions(asked) => {
             let client = run::running_server(&config, None).await?;

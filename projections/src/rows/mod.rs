@@ -7,14 +7,16 @@
 mod actions;
 mod catalog;
 mod flow;
+mod metrics;
 mod runs;
 mod webhooks;
 
 pub use actions::ActionRow;
 pub use catalog::{
-    AgentMetricsRow, AgentRow, AgentVersionRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
+    AgentRow, AgentVersionRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
 pub use flow::{HoldRow, LimitRow, SeatRow, SlotsRow};
+pub use metrics::MetricsRow;
 pub use runs::{
     ApprovalRow, AttemptRow, DecisionRow, ItemRow, PauseRow, RelativeRow, RunRow, SignalRow, StallRow, StatusCountRow,
     StepRow, TaskRow,
