@@ -40,7 +40,7 @@ pub use rebuild::Rebuilding;
 pub use report::{outcome, report};
 pub use rows::{
     ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, CheckpointRow, DecisionRow,
-    DeliveryAttemptRow, DeliveryRow, HoldRow, ItemRow, LimitRow, MetricsRow, PauseRow, RelativeRow, RunRow, SeatRow, SignalRow,
+    DeliveryAttemptRow, DeliveryRow, HoldRow, ItemRow, LimitRow, MetricsRow, PauseRow, RelativeRow, RepeatRow, RunRow, SeatRow, SignalRow,
     SlotsRow, StallRow, StatusCountRow, StepRow, TaskRow, TemplateRow, TemplateVersionRow, WorkflowRow,
     WorkflowVersionRow,
 };

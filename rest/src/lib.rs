@@ -7,6 +7,7 @@
 //! that the API was made on, because connections to the database belong to it.
 
 mod actions;
+mod again;
 mod answer;
 mod api;
 mod approvals;
@@ -60,6 +61,7 @@ pub fn configure(api: Api) -> impl FnOnce(&mut ServiceConfig) {
             .configure(steer::routes)
             .configure(approvals::routes)
             .configure(actions::routes)
+            .configure(again::routes)
             .configure(metrics::routes)
             .configure(catalogue::routes)
             .configure(webhooks::routes)

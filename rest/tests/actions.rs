@@ -115,6 +115,15 @@ async fn action_items_are_listed_shown_and_changed() {
     let second = done(house.get(&format!("/action-items?limit=1&after={next}")), 200).await;
     assert_ne!(first["items"][0]["id"], second["items"][0]["id"]);
 
+    // The task is done again, as it was or changed; nobody carries it out here.
+    let again = async |body: Value| done(house.post(&format!("/tasks/{task}/again"), &body), 201).await;
+    let second = again(json!({})).await;
+    assert_eq!((&second["workflow"], &second["input"]), (&json!("task.draft"), &json!({ "text": "Dear Sir" })));
+    let changed = again(json!({ "parameters": { "tone": "warm" }, "agent": "auto" })).await;
+    assert_eq!(changed["input"], json!({ "text": "Dear Sir", "tone": "warm" }));
+    let nobody = house.post(&format!("/tasks/{}/again", Uuid::nil()), &json!({}));
+    assert_eq!(refused(nobody, 404).await, "TASK_NOT_FOUND");
+
     // How the agent and the template have done is told beside it.
     let metrics = async |path: &str| done(house.get(&format!("/metrics/{path}")), 200).await["items"].take();
     for path in ["agents?window=7d", "agents", "templates?order=cost&window=30d"] {

@@ -8,7 +8,7 @@ use async_graphql::{Context, Result};
 use domain::Key;
 use projections::{
     ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, MetricsRow, Past,
-    PauseRow, Queries, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
+    PauseRow, Queries, RepeatRow, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
     TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
 use uuid::Uuid;
@@ -111,6 +111,7 @@ one!(TaskById => TaskRow, tasks_by_ids by id);
 one!(AgentById => AgentRow, agents_by_ids by id);
 one!(TemplateById => TemplateRow, templates_by_ids by id);
 one!(WorkflowById => WorkflowRow, workflows_by_ids by id);
+one!(RepeatOfRun => RepeatRow, repeats_of_runs by run_id, "againOf");
 one!(LimitById => LimitRow, limits_by_ids by id);
 many!(StepsOfRun => StepRow, steps_of_runs by run_id);
 many!(ApprovalsOfRun => ApprovalRow, approvals_of_runs by run_id);
@@ -119,6 +120,7 @@ many!(PausesOfRun => PauseRow, pauses_of_runs by run_id);
 many!(SignalsOfRun => SignalRow, signals_of_runs by run_id);
 many!(StallsOfRun => StallRow, stalls_of_runs by run_id);
 many!(ActionsOfRun => ActionRow, actions_of_runs by run_id, "actionItems");
+many!(RepeatsOfTask => RepeatRow, repeats_of_tasks by task_id, "repetitions");
 many!(SeatsOfRun => SeatRow, seats_of_runs by run_id, "seats");
 many!(AttemptsOfTask => AttemptRow, attempts_of_tasks by task_id);
 many!(VersionsOfAgent => AgentVersionRow, agent_versions by agent_id);
@@ -319,6 +321,23 @@ impl Loaders {
 
     pub(crate) async fn items(&self, run: Uuid, step: String, from: u32, limit: u32) -> Result<Vec<Item>> {
         rows(self.one(ItemsOfStep { step: (run, step), from, limit }).await?).map(Item::of).collect()
+    }
+
+    /// The task that a run does again.
+    pub(crate) async fn again_of(&self, run: Uuid) -> Result<Option<Task>> {
+        match self.one(RepeatOfRun(run)).await? {
+            Some(repeat) => self.task(repeat.task_id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The runs that do a task again, the oldest first.
+    pub(crate) async fn repetitions(&self, task: Uuid) -> Result<Vec<Run>> {
+        let mut runs = Vec::new();
+        for repeat in rows(self.one(RepeatsOfTask(task)).await?) {
+            runs.extend(self.run(repeat.run_id).await?);
+        }
+        Ok(runs)
     }
 
     pub(crate) async fn actions(&self, run: Uuid) -> Result<Vec<TrackedAction>> {

@@ -19,10 +19,13 @@ const DAY: i64 = 86_400_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 pub(crate) enum MetricsWindow {
     /// Of the last seven days.
+    #[graphql(name = "DAYS_7")]
     Days7,
     /// Of the last thirty days.
+    #[graphql(name = "DAYS_30")]
     Days30,
     /// Of the last ninety days.
+    #[graphql(name = "DAYS_90")]
     Days90,
     /// All there ever were.
     #[default]

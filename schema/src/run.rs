@@ -151,6 +151,11 @@ impl Run {
         }
     }
 
+    /// The task that it does again, when it was started for that.
+    async fn again_of(&self, context: &Context<'_>) -> Result<Option<crate::task::Task>> {
+        Loaders::of(context)?.again_of(self.run_id).await
+    }
+
     /// Every pause, oldest first.
     #[graphql(complexity = "3 * child_complexity")]
     async fn pauses(&self, context: &Context<'_>) -> Result<Vec<Pause>> {

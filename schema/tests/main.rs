@@ -8,6 +8,7 @@
 )]
 
 mod actions;
+mod again;
 mod as_of;
 mod catalog;
 mod choosing;

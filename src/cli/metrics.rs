@@ -54,9 +54,9 @@ enum Window {
 impl Window {
     fn name(self) -> &'static str {
         match self {
-            Self::Days7 => "DAYS7",
-            Self::Days30 => "DAYS30",
-            Self::Days90 => "DAYS90",
+            Self::Days7 => "DAYS_7",
+            Self::Days30 => "DAYS_30",
+            Self::Days90 => "DAYS_90",
             Self::All => "OVERALL",
         }
     }

@@ -6,6 +6,7 @@
 
 mod actions;
 mod admin;
+mod again;
 mod approve;
 mod attached;
 mod audit;
@@ -237,6 +238,8 @@ enum Command {
         #[command(flatten)]
         server: ServerFlag,
     },
+    /// Do a task once more, as it was or with another agent, model, template version or parameters
+    Again(again::Again),
     /// Start a new run that takes over what had happened in another up to an event
     Fork {
         /// The run's id
@@ -590,6 +593,10 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::Searches(asked) => {
             let client = run::running_server(&config, None).await?;
             searches::searches(&client, terminal, json, asked).await
+        }
+        Command::Again(asked) => {
+            let client = run::running_server(&config, asked.server.url.as_deref()).await?;
+            again::again(&client, terminal, json, &asked).await
         }
         Command::Metrics(asked) => {
             let client = run::running_server(&config, asked.server.url.as_deref()).await?;

@@ -47,7 +47,7 @@ pub const PERSONAL: &[(&str, &[&str])] = &[
 /// The fields of the same events that hold text and are not personal: keys, names of steps, the definition of the
 /// workflow, who acted, and the values that limits count by.
 pub const PLAIN: &[(&str, &[&str])] = &[
-    ("run.started", &["definition", "by", "parent", "lineage", "trigger"]),
+    ("run.started", &["definition", "by", "parent", "lineage", "trigger", "again"]),
     ("run.queued", &["slots"]),
     ("run.step_started", &["step"]),
     ("run.items_planned", &["step"]),

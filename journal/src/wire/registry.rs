@@ -83,7 +83,10 @@ registry! {
     "workflow.drafted" { 1 => workflow::DraftedV1<'_>, 2 => workflow::DraftedV2<'_>, 3 => workflow::DraftedV3<'_> }
     "workflow.activated" { 1 => workflow::ActivatedV1 }
 
-    "run.started" { 1 => start::StartedV1<'_>, 2 => start::StartedV2<'_>, 3 => start::StartedV3<'_>, 4 => start::StartedV4<'_>, 5 => start::StartedV5<'_> }
+    "run.started" {
+        1 => start::StartedV1<'_>, 2 => start::StartedV2<'_>, 3 => start::StartedV3<'_>, 4 => start::StartedV4<'_>, 5 => start::StartedV5<'_>,
+        6 => start::StartedV6<'_>
+    }
     "run.claimed" { 1 => control::ClaimedV1 }
     "run.queued" { 1 => control::QueuedV1<'_> }
     "run.admitted" { 1 => control::AdmittedV1 }

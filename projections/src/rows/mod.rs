@@ -18,7 +18,7 @@ pub use catalog::{
 pub use flow::{HoldRow, LimitRow, SeatRow, SlotsRow};
 pub use metrics::MetricsRow;
 pub use runs::{
-    ApprovalRow, AttemptRow, DecisionRow, ItemRow, PauseRow, RelativeRow, RunRow, SignalRow, StallRow, StatusCountRow,
+    ApprovalRow, AttemptRow, DecisionRow, ItemRow, PauseRow, RelativeRow, RepeatRow, RunRow, SignalRow, StallRow, StatusCountRow,
     StepRow, TaskRow,
 };
 pub use webhooks::{DeliveryAttemptRow, DeliveryRow};

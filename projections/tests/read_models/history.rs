@@ -226,6 +226,7 @@ impl History {
             trigger: None,
             subject: None,
             // By the id, so that what is drawn stays as it is.
+            again: None,
             form: if random[0] % 2 == 0 { Form::Every } else { Form::Text },
         }
     }
