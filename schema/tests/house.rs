@@ -340,6 +340,8 @@ impl schema::Choosing for Fixed {
             score: 0.75,
             words: 0.5,
             meaning: None,
+            coverage: 0.75,
+            fits: true,
             matches: wish.request.split(' ').map(str::to_owned).collect(),
         };
         let missing = schema::MissingParameter {

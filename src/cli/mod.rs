@@ -28,6 +28,7 @@ mod output;
 mod platforms;
 mod prices;
 mod privacy;
+mod reading;
 mod run;
 mod searches;
 mod signals;

@@ -61,6 +61,16 @@ impl TemplateBody {
     /// taken by name and never found: it would fit everything a little.
     pub const FREE_REQUEST: &'static str = "free-request";
 
+    /// The key of the template by which a model reads parameters out of a request. It is for programs, so it is never found,
+    /// either.
+    pub const READ_PARAMETERS: &'static str = "read-parameters";
+
+    /// Whether it is taken by its name only and never found.
+    #[must_use]
+    pub fn is_by_name_only(&self) -> bool {
+        [Self::FREE_REQUEST, Self::READ_PARAMETERS].contains(&self.key.as_str())
+    }
+
     /// A template with no more than a template needs.
     #[must_use]
     pub fn new(key: Key, title: impl Into<Bilingual>, parameters: Value, instructions: impl Into<String>) -> Self {
