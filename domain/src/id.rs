@@ -271,8 +271,8 @@ impl ActionId {
     /// What its stream is called by.
     #[must_use]
     pub fn stream_uuid(self) -> Uuid {
-        let parts = [&self.task.as_uuid().as_bytes()[..], &self.number.to_le_bytes()];
-        hashed("hishamos 2026 id of an action item", &parts)
+        let (task, number) = (self.task.as_uuid(), self.number.to_le_bytes());
+        hashed("hishamos 2026 id of an action item", &[task.as_bytes(), &number])
     }
 }
 

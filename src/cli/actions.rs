@@ -66,10 +66,10 @@ enum State {
 impl State {
     fn name(self) -> &'static str {
         match self {
-            Self::Open => "OPEN",
-            Self::InProgress => "IN_PROGRESS",
-            Self::Done => "DONE",
-            Self::Dismissed => "DISMISSED",
+            Self::Open => "open",
+            Self::InProgress => "in_progress",
+            Self::Done => "done",
+            Self::Dismissed => "dismissed",
         }
     }
 }
@@ -153,7 +153,7 @@ pub(crate) async fn actions(
     input.insert("clientMutationId".to_owned(), json!(Uuid::now_v7()));
     input.insert("id".to_owned(), json!(set.id));
     if let Some(state) = set.state {
-        input.insert("state".to_owned(), json!(state.name()));
+        input.insert("state".to_owned(), json!(state.name().to_uppercase()));
     }
     for (name, given) in [("owner", set.owner), ("due", set.due), ("note", set.note)] {
         if let Some(given) = given {
@@ -172,24 +172,24 @@ pub(crate) async fn actions(
 async fn list(client: &Client, terminal: &mut Terminal, as_json: bool, which: Which) -> Result<(), Failure> {
     let states: Vec<&str> = match (which.all, &which.state[..]) {
         (true, _) => vec![],
-        (false, []) => vec!["OPEN", "IN_PROGRESS"],
+        (false, []) => vec!["open", "in_progress"],
         (false, some) => some.iter().map(|state| state.name()).collect(),
     };
     let order = match which.order_by {
-        Order::Due => "DUE",
-        Order::Priority => "PRIORITY",
-        Order::Opened => "OPENED",
-        Order::Changed => "CHANGED",
+        Order::Due => "due",
+        Order::Priority => "priority",
+        Order::Opened => "opened",
+        Order::Changed => "changed",
     };
     let query = format!(
         "query($filter: ActionItemFilter, $first: Int, $order: ActionOrder) {{ actionItems(filter: $filter, first: \
          $first, orderBy: $order) {{ nodes {{ {FIELDS} }} pageInfo {{ hasNextPage }} }} }}"
     );
     let filter = json!({
-        "states": states, "owner": which.owner, "mine": which.mine, "overdue": which.overdue, "runId": which.run,
+        "states": states.iter().map(|state| state.to_uppercase()).collect::<Vec<_>>(), "owner": which.owner, "mine": which.mine, "overdue": which.overdue, "runId": which.run,
         "text": which.text,
     });
-    let variables = json!({ "filter": filter, "first": which.limit, "order": order });
+    let variables = json!({ "filter": filter, "first": which.limit, "order": order.to_uppercase() });
     let mut data = client.ask(&query, variables).await?;
     let found = data.pointer_mut("/actionItems/nodes").map(Value::take).unwrap_or_default();
     if as_json {

@@ -54,10 +54,10 @@ enum Window {
 impl Window {
     fn name(self) -> &'static str {
         match self {
-            Self::Days7 => "DAYS_7",
-            Self::Days30 => "DAYS_30",
-            Self::Days90 => "DAYS_90",
-            Self::All => "OVERALL",
+            Self::Days7 => "days_7",
+            Self::Days30 => "days_30",
+            Self::Days90 => "days_90",
+            Self::All => "overall",
         }
     }
 }
@@ -74,11 +74,11 @@ enum Order {
 impl Order {
     fn name(self) -> &'static str {
         match self {
-            Self::Tasks => "TASKS",
-            Self::SuccessRate => "SUCCESS_RATE",
-            Self::Quality => "QUALITY",
-            Self::Cost => "COST",
-            Self::Duration => "DURATION",
+            Self::Tasks => "tasks",
+            Self::SuccessRate => "success_rate",
+            Self::Quality => "quality",
+            Self::Cost => "cost",
+            Self::Duration => "duration",
         }
     }
 }
@@ -90,10 +90,10 @@ pub(crate) async fn metrics(
     as_json: bool,
     asked: Ask,
 ) -> Result<(), Failure> {
-    let window = asked.window.name();
+    let window = asked.window.name().to_uppercase();
     let (of, one) = match asked.of {
-        Of::Agents => ("AGENTS", "agent"),
-        Of::Templates => ("TEMPLATES", "template"),
+        Of::Agents => ("agents", "agent"),
+        Of::Templates => ("templates", "template"),
     };
     if let Some(key) = &asked.key {
         let query = format!(
@@ -119,7 +119,7 @@ pub(crate) async fn metrics(
         "query($of: MetricsOf!, $window: MetricsWindow!, $order: MetricsOrder!, $first: Int) {{ metrics(of: $of, window: \
          $window, orderBy: $order, first: $first) {{ entries {{ key metrics {{ {FIELDS} }} }} hasMore position }} }}"
     );
-    let variables = json!({ "of": of, "window": window, "order": asked.order_by.name(), "first": asked.limit });
+    let variables = json!({ "of": of.to_uppercase(), "window": window, "order": asked.order_by.name().to_uppercase(), "first": asked.limit });
     let mut data = client.ask(&query, variables).await?;
     let found = data.get_mut("metrics").map(Value::take).unwrap_or_default();
     if as_json {
