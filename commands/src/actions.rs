@@ -66,7 +66,9 @@ impl Commands {
             let streams: Vec<StreamId> = some.iter().map(|(stream, _)| *stream).collect();
             let events = journal.read_streams(&streams, ended, usize::MAX).await?.unwrap_or_default();
             for recorded in &events {
-                let Event::Task(TaskEvent::Completed { output: Some(output), .. }) = decoded(recorded)? else { continue };
+                let Event::Task(TaskEvent::Completed { output: Some(output), .. }) = decoded(recorded)? else {
+                    continue;
+                };
                 let step = some.iter().find(|(stream, _)| *stream == recorded.stream).map(|(_, step)| step.clone());
                 let task = domain::TaskId::from_uuid(recorded.stream.id);
                 for (number, item) in (1..).zip(output.actions.iter().flatten()) {

@@ -241,7 +241,9 @@ pub enum Refused {
         newest: u32,
     },
     /// There is no such action item.
-    #[error("there is no action item {0}; `hishamos actions` shows which there are. What several tasks of a run ask for is one")]
+    #[error(
+        "there is no action item {0}; `hishamos actions` shows which there are. What several tasks of a run ask for is one"
+    )]
     ActionNotFound(ActionId),
     /// Its run goes on.
     #[error("action item {id} is tracked once run {run} has ended")]

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    ActionEvent, ActionId, AgentEvent, AgentId, BudgetEvent, DeliveryEvent, DeliveryId, DenialEvent, DenialsId, ExternalEvent, ExternalId,
-    HoldEvent, HoldId, LimitEvent, LimitId, PurseEvent, PurseId, RunEvent, RunId, SealEvent, SearchEvent, SearchesId,
-    SlotsEvent, SlotsId, SubjectEvent, SubjectId, TaskEvent, TaskId, TemplateEvent, TemplateId, TriggerEvent,
-    TriggerId, WebhookEvent, WebhookId, WorkflowEvent, WorkflowId,
+    ActionEvent, ActionId, AgentEvent, AgentId, BudgetEvent, DeliveryEvent, DeliveryId, DenialEvent, DenialsId,
+    ExternalEvent, ExternalId, HoldEvent, HoldId, LimitEvent, LimitId, PurseEvent, PurseId, RunEvent, RunId, SealEvent,
+    SearchEvent, SearchesId, SlotsEvent, SlotsId, SubjectEvent, SubjectId, TaskEvent, TaskId, TemplateEvent,
+    TemplateId, TriggerEvent, TriggerId, WebhookEvent, WebhookId, WorkflowEvent, WorkflowId,
 };
 
 /// Everything that can happen, whichever aggregate it happened to.

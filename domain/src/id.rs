@@ -284,7 +284,9 @@ impl fmt::Display for ActionId {
 
 /// What is no name of an action item.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no id of an action item; those are a task's id and a number, such as 0198c2f0-0000-7000-8000-000000000000.1")]
+#[error(
+    "`{0}` is no id of an action item; those are a task's id and a number, such as 0198c2f0-0000-7000-8000-000000000000.1"
+)]
 pub struct InvalidActionId(String);
 
 impl FromStr for ActionId {

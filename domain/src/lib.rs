@@ -51,8 +51,8 @@ pub use expression::{Expression, ExpressionError, Reference, Root};
 pub use external::{External, ExternalCommand, ExternalEvent, ExternalRefusal};
 pub use hold::{Hold, HoldCommand, HoldEvent, HoldRefusal};
 pub use id::{
-    ActionId, AgentId, CommandId, DeliveryId, DenialsId, EventId, ExternalId, HoldId, InvalidActionId, LimitId, NodeId, PurseId, RunId,
-    SearchesId, SlotsId, SubjectId, TaskId, TemplateId, TriggerId, WebhookId, WorkflowId,
+    ActionId, AgentId, CommandId, DeliveryId, DenialsId, EventId, ExternalId, HoldId, InvalidActionId, LimitId, NodeId,
+    PurseId, RunId, SearchesId, SlotsId, SubjectId, TaskId, TemplateId, TriggerId, WebhookId, WorkflowId,
 };
 pub use key::{InvalidKey, Key, StepName};
 pub use limit::{Limit, LimitCommand, LimitEvent, LimitRefusal};

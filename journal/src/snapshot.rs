@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
-    Action, Agent, Budgets, Category, Decide, Delivery, Denials, External, Hold, Limit, Purse, Run, Seals, Searches, Slots,
-    StreamId, Subject, Task, Template, Trigger, Webhook, Workflow,
+    Action, Agent, Budgets, Category, Decide, Delivery, Denials, External, Hold, Limit, Purse, Run, Seals, Searches,
+    Slots, StreamId, Subject, Task, Template, Trigger, Webhook, Workflow,
 };
 use parking_lot::Mutex;
 

@@ -31,16 +31,16 @@ pub use compare::{Comparison, TableComparison};
 pub use error::Error;
 pub use past::Past;
 pub use queries::{
-    ActionFilter, ActionKey, ApprovalFilter, ApprovalKey, AttemptFilter, AttemptKey, CatalogFilter, CatalogKey, DefinitionDiff, DeliveryFilter,
-    DeliveryKey, Effort, FieldDiff, FoundRow, HoldFilter, LimitFilter, MetricsKey, MetricsOf, Page, Place, Queries, RunComparison, RunFilter,
-    RunKey, RunSide, SortKey, StepChange, StepComparison, StepDiff, StepSide, TaskFilter, TaskKey, UsageFilter,
-    UsageGroups, UsageKey, UsageRow, Window,
+    ActionFilter, ActionKey, ApprovalFilter, ApprovalKey, AttemptFilter, AttemptKey, CatalogFilter, CatalogKey,
+    DefinitionDiff, DeliveryFilter, DeliveryKey, Effort, FieldDiff, FoundRow, HoldFilter, LimitFilter, MetricsKey,
+    MetricsOf, Page, Place, Queries, RunComparison, RunFilter, RunKey, RunSide, SortKey, StepChange, StepComparison,
+    StepDiff, StepSide, TaskFilter, TaskKey, UsageFilter, UsageGroups, UsageKey, UsageRow, Window,
 };
 pub use rebuild::Rebuilding;
 pub use report::{outcome, report};
 pub use rows::{
-    ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, CheckpointRow, DecisionRow,
-    DeliveryAttemptRow, DeliveryRow, HoldRow, ItemRow, LimitRow, MetricsRow, PauseRow, RelativeRow, RepeatRow, RunRow, SeatRow, SignalRow,
+    ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, CheckpointRow, DecisionRow, DeliveryAttemptRow,
+    DeliveryRow, HoldRow, ItemRow, LimitRow, MetricsRow, PauseRow, RelativeRow, RepeatRow, RunRow, SeatRow, SignalRow,
     SlotsRow, StallRow, StatusCountRow, StepRow, TaskRow, TemplateRow, TemplateVersionRow, WorkflowRow,
     WorkflowVersionRow,
 };

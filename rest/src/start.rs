@@ -234,12 +234,7 @@ pub(crate) enum Wish {
     Again(Box<RunTaskAgain>),
 }
 
-pub(crate) async fn begun(
-    call: Call,
-    patience: Option<String>,
-    body: Bytes,
-    wish: Wish,
-) -> Result<Answer, Problem> {
+pub(crate) async fn begun(call: Call, patience: Option<String>, body: Bytes, wish: Wish) -> Result<Answer, Problem> {
     let patience = patience.as_deref().map(wait).transpose()?;
     let within = call.clone();
     call.api

@@ -35,7 +35,8 @@ async fn carry_out(house: &House, run: RunId) -> TaskId {
     let commands = Commands::new(Arc::clone(&house.journal));
     let step: domain::StepName = "draft".parse().unwrap();
     let task = TaskId::of_step(run, &step);
-    let on_run = async |command| commands.executor().execute::<Run>(run.into(), command, context(), false).await.unwrap();
+    let on_run =
+        async |command| commands.executor().execute::<Run>(run.into(), command, context(), false).await.unwrap();
     let on_task =
         async |command| commands.executor().execute::<Task>(task.into(), command, context(), false).await.unwrap();
     on_run(RunCommand::Claim { node: NodeId::from_uuid(Uuid::now_v7()) }).await;

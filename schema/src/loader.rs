@@ -7,8 +7,8 @@ use std::sync::Arc;
 use async_graphql::{Context, Result};
 use domain::Key;
 use projections::{
-    ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, MetricsRow, Past,
-    PauseRow, Queries, RepeatRow, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
+    ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, MetricsRow,
+    Past, PauseRow, Queries, RepeatRow, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
     TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
 use uuid::Uuid;

@@ -5,7 +5,8 @@
 
 use async_graphql::{Enum, Result};
 use projections::{
-    ActionKey, ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, Page, Place, RunKey, SortKey, TaskKey, UsageKey, Window,
+    ActionKey, ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, Page, Place, RunKey, SortKey, TaskKey, UsageKey,
+    Window,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -64,10 +64,7 @@ async fn what_a_run_asks_for_is_tracked_changed_and_found() {
     let text = |text: &str| Value::from(text);
     assert_eq!(
         told,
-        [
-            (&text("Ask finance"), &text("Tester"), &text("2020-01-31")),
-            (&text("File it"), &text("Huda"), &Value::Null)
-        ]
+        [(&text("Ask finance"), &text("Tester"), &text("2020-01-31")), (&text("File it"), &text("Huda"), &Value::Null)]
     );
     assert_eq!(items[0]["steps"], json!(["outline", "draft"]));
     let rest = (&items[0]["priority"], &items[0]["overdue"], &items[0]["workflowKey"], &items[0]["task"]["step"]);

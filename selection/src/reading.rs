@@ -400,7 +400,8 @@ mod tests {
             value,
             quote: quote.to_owned(),
         };
-        let request = "Please post an opening: two night nurses for our clinic in Riyadh, 12 places, with triage skills";
+        let request =
+            "Please post an opening: two night nurses for our clinic in Riyadh, 12 places, with triage skills";
         let told = |answers: &[ModelAnswer], given: Value| -> Value {
             let given = given.as_object().expect("an object").clone();
             let read = supported(&template(), request, &given, answers);
@@ -436,7 +437,8 @@ mod tests {
         ] {
             assert_eq!(told(std::slice::from_ref(&wrong), json!({})), json!({}), "{wrong:?}");
         }
-        let twice = [answer("location", json!("Riyadh"), "in Riyadh"), answer("location", json!("clinic"), "our clinic")];
+        let twice =
+            [answer("location", json!("Riyadh"), "in Riyadh"), answer("location", json!("clinic"), "our clinic")];
         assert_eq!(told(&twice, json!({})), json!({ "location": "Riyadh" }), "the first one counts");
     }
 

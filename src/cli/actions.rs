@@ -10,7 +10,8 @@ use super::inspect::{at, text};
 use super::steer::mutate;
 use super::terminal::{Style, Terminal, printable};
 
-const FIELDS: &str = "id runId workflowKey steps what priority state owner due overdue note openedAt changedAt changedBy";
+const FIELDS: &str =
+    "id runId workflowKey steps what priority state owner due overdue note openedAt changedAt changedBy";
 
 /// `hishamos actions`: without a further word, the list.
 #[derive(Debug, Args)]

@@ -55,9 +55,7 @@ fn changed(state: ActionState, owner: Option<&str>, due: Option<&str>, note: Opt
 fn a_change_keeps_what_it_does_not_name() {
     let given = |events: Vec<ActionEvent>| TestFramework::<Action>::with(()).given(events);
     let taken = changed(ActionState::InProgress, Some("Omar"), Some("soon"), None);
-    given(vec![])
-        .when(change(Some(ActionState::InProgress), None, None, None))
-        .then_expect_events(vec![taken.clone()]);
+    given(vec![]).when(change(Some(ActionState::InProgress), None, None, None)).then_expect_events(vec![taken.clone()]);
     // What was asked for is what it begins with, so saying that again changes nothing.
     given(vec![]).when(change(Some(ActionState::Open), Some(Some("Omar")), None, None)).then_expect_events(vec![]);
     given(vec![taken.clone()])
@@ -66,9 +64,7 @@ fn a_change_keeps_what_it_does_not_name() {
     given(vec![taken.clone(), changed(ActionState::Done, None, None, Some("Paid"))])
         .when(change(Some(ActionState::Open), None, None, Some(None)))
         .then_expect_events(vec![changed(ActionState::Open, None, None, None)]);
-    given(vec![taken])
-        .when(change(Some(ActionState::InProgress), None, None, None))
-        .then_expect_events(vec![]);
+    given(vec![taken]).when(change(Some(ActionState::InProgress), None, None, None)).then_expect_events(vec![]);
 }
 
 #[test]

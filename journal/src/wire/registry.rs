@@ -2,8 +2,8 @@
 
 use super::run::{control, start, steps, waits};
 use super::{
-    action, agent, assigned, budget, delivery, denial, external, hold, limit, purse, seal, search, slots, subject, task,
-    template, trigger, webhook, workflow,
+    action, agent, assigned, budget, delivery, denial, external, hold, limit, purse, seal, search, slots, subject,
+    task, template, trigger, webhook, workflow,
 };
 
 /// Makes the list of types, the dispatch of decoding, and each struct's [`Frozen`](super::Frozen) from one table.

@@ -110,8 +110,7 @@ async fn ended(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
             let id = ActionId { task: TaskId::from_uuid(row.task_id), number: row.number.unsigned_abs() };
             let priority = row.priority.as_deref();
             let priority = Priority::ALL.into_iter().find(|known| Some(known.name()) == priority);
-            let item =
-                ActionItem { what: row.what.clone(), owner: row.owner.clone(), due: row.due.clone(), priority };
+            let item = ActionItem { what: row.what.clone(), owner: row.owner.clone(), due: row.due.clone(), priority };
             (id, row.step.as_str(), item)
         });
         opened.extend(gather(asked).into_iter().map(|gathered| Opened {

@@ -33,11 +33,8 @@ impl Queries {
     /// # Errors
     /// When the database fails.
     pub async fn repeats_of_runs(&self, runs: &[Uuid]) -> Result<Vec<RepeatRow>, Error> {
-        let rows = sqlx::query_as!(
-            RepeatRow,
-            "SELECT run_id, task_id FROM read_runs.repeats WHERE run_id = ANY($1)",
-            runs
-        );
+        let rows =
+            sqlx::query_as!(RepeatRow, "SELECT run_id, task_id FROM read_runs.repeats WHERE run_id = ANY($1)", runs);
         Ok(rows.fetch_all(&self.pool).await?)
     }
 

@@ -12,14 +12,12 @@ mod runs;
 mod webhooks;
 
 pub use actions::ActionRow;
-pub use catalog::{
-    AgentRow, AgentVersionRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
-};
+pub use catalog::{AgentRow, AgentVersionRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow};
 pub use flow::{HoldRow, LimitRow, SeatRow, SlotsRow};
 pub use metrics::MetricsRow;
 pub use runs::{
-    ApprovalRow, AttemptRow, DecisionRow, ItemRow, PauseRow, RelativeRow, RepeatRow, RunRow, SignalRow, StallRow, StatusCountRow,
-    StepRow, TaskRow,
+    ApprovalRow, AttemptRow, DecisionRow, ItemRow, PauseRow, RelativeRow, RepeatRow, RunRow, SignalRow, StallRow,
+    StatusCountRow, StepRow, TaskRow,
 };
 pub use webhooks::{DeliveryAttemptRow, DeliveryRow};
 

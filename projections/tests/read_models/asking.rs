@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use domain::task::{Checked, Choice, Quality, Score};
 use domain::{
-    AgentCommand, AgentId, Capability, FinishReason, NanoUsd, Reply, RetryPolicy, StreamId, TaskEvent, TaskId, TemplateId,
-    Timestamp, Usage, WorkflowId,
+    AgentCommand, AgentId, Capability, FinishReason, NanoUsd, Reply, RetryPolicy, StreamId, TaskEvent, TaskId,
+    TemplateId, Timestamp, Usage, WorkflowId,
 };
 use projections::{CatalogFilter, MetricsKey, MetricsOf, Options, Queries, RunFilter, RunRow, Window};
 use sqlx::postgres::PgPoolOptions;
@@ -280,9 +280,12 @@ async fn any_window_of_metrics_is_a_sum_of_days() {
         history.agent(key, AgentCommand::Register { profile: Box::new(fixtures::profile(key)) }).await;
     }
     history.template(fixtures::body("bake")).await;
-    for (day, number, agent, mark, millis) in
-        [(100, 1, "baker", 400, 100), (107, 2, "baker", 900, 300), (107, 3, "baker", 1000, 200), (107, 4, "miller", 500, 10)]
-    {
+    for (day, number, agent, mark, millis) in [
+        (100, 1, "baker", 400, 100),
+        (107, 2, "baker", 900, 300),
+        (107, 3, "baker", 1000, 200),
+        (107, 4, "miller", 500, 10),
+    ] {
         let (stream, mut events) = task_on(day, number, agent, mark, millis);
         // In two appends, so that the day is taken off and added to.
         let rest = events.split_off(3);

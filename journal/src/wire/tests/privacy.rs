@@ -52,7 +52,8 @@ fn every_field_that_can_hold_text_is_declared() {
             .collect()
     };
     let (personal, plain) = (table(PERSONAL), table(PLAIN));
-    for event in types().iter().filter(|event| ["run.", "task.", "action."].iter().any(|of| event.name.starts_with(of))) {
+    for event in types().iter().filter(|event| ["run.", "task.", "action."].iter().any(|of| event.name.starts_with(of)))
+    {
         let schema = event.versions.last().unwrap().schema();
         let Type::Struct(fields) = &schema.ty else { continue };
         let none = BTreeSet::new();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::run::{Firing, Lineage, LineageKind, Overrides, Parent, Pause, Start, StepOverride};
+use domain::run::{Again, Firing, Lineage, LineageKind, Overrides, Parent, Pause, Start, StepOverride};
 use domain::task::Form;
 use domain::workflow::Assignee;
 use domain::{Event, HoldId, NodeId, RunEvent, RunId, SubjectId, TaskId, TriggerId, WorkflowId};
