@@ -128,8 +128,8 @@ pub struct FoundTemplate {
     pub meaning: Option<f64>,
     /// How much of the request's words it has, whatever other templates have, the rare ones counting more; 0 to 1.
     pub coverage: f64,
-    /// Whether it is about what was asked for at all, and not only nearer than others: it has a quarter of the request's words
-    /// by that measure, or comes close to its meaning.
+    /// Whether it is about what was asked for at all, and not only nearer than others: it has three tenths of the request's
+    /// words by that measure, or comes close to its meaning.
     pub fits: bool,
     /// The words of the request that it has in common with it.
     pub matches: Vec<String>,
