@@ -7,7 +7,7 @@
 use domain::run::Again;
 use domain::task::Form;
 use domain::workflow::Assignee;
-use domain::{Agent, Decide, Run, Task, TaskId, Template};
+use domain::{Agent, AgentId, Decide, Run, Task, TaskId, Template};
 use serde_json::{Map, Value};
 
 use crate::runs::{Started, first_start};
@@ -81,17 +81,21 @@ impl Commands {
         let Some(body) = template.body_at(version) else {
             return Err(Refused::TemplateVersionNotFound { task: asked.task, version, newest }.into());
         };
-        let (agent, agent_version) = match (asked.agent, task.agent()) {
-            (Some(agent), _) => (agent, None),
-            (None, None) => (Assignee::Auto, None),
-            (None, Some((id, version))) => {
-                let known = self.executor.load::<Agent>(id.into()).await?.state;
-                let agent = known.profile().map_or(Assignee::Auto, |profile| profile.key.clone().into());
-                (agent, Some(version).filter(|_| !asked.latest))
-            }
-        };
         // A model that was not the agent's own goes with the agent.
-        let kept = run.as_ref().filter(|_| agent_version.is_some()).and_then(|run| run.model()).map(str::to_owned);
+        let keeps = asked.agent.is_none();
+        let kept = run.as_ref().filter(|_| keeps).and_then(|run| run.model()).map(str::to_owned);
+        let (agent, agent_version) = match (asked.agent, task.agent()) {
+            (Some(agent), _) => {
+                let version =
+                    self.newest_agent(agent.named().map(AgentId::from_key)).await?.map(|(_, version)| version);
+                (agent, version)
+            }
+            (None, None) => (Assignee::Auto, None),
+            (None, Some((id, version))) => match self.newest_agent(Some(id)).await? {
+                None => (Assignee::Auto, None),
+                Some((agent, newest)) => (agent, Some(if asked.latest { newest } else { version })),
+            },
+        };
         let again = Again { task: asked.task, template_version: version, agent_version, model: asked.model.or(kept) };
         let Value::Object(mut parameters) = (*order.parameters).clone() else {
             let problems = "they are gone with the person whom the task was about".to_owned();
@@ -114,5 +118,12 @@ impl Commands {
         start.again = Some(again);
         context.subject = start.subject;
         self.start_occasion(start, context, remember).await
+    }
+
+    /// An agent and its newest version, when there is one.
+    async fn newest_agent(&self, id: Option<AgentId>) -> Result<Option<(Assignee, u32)>, Error> {
+        let Some(id) = id else { return Ok(None) };
+        let known = self.executor.load::<Agent>(id.into()).await?.state;
+        Ok(known.profile().map(|profile| (profile.key.clone().into(), known.version())))
     }
 }
