@@ -13,8 +13,8 @@ use providers::acp::Permissions;
 use providers::http::{ApiKey, Options};
 use providers::prices::{PriceList, Prices};
 use providers::{
-    AcpAgent, Anthropic, CommandAgent, Gemini, OpenAi, OpenAiResponses, OpenRouter, Platform, Registry, Secret,
-    Simulator, anthropic, gemini, openai, openrouter,
+    AcpAgent, Anthropic, CommandAgent, Cursor, Gemini, OpenAi, OpenAiResponses, OpenRouter, Platform, Registry, Secret,
+    Simulator, anthropic, cursor, gemini, openai, openrouter,
 };
 
 use crate::config::{Config, Masked, Platform as Settings, PlatformKind, SERVICES};
@@ -38,7 +38,9 @@ no AI platform is configured, so no agent can work. Choose one:
 /// When a platform's settings cannot work.
 pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
     let mut settings = with_keys(config)?;
-    let has_models = settings.values().any(|platform| platform.kind != PlatformKind::Simulator);
+    // Agents that work by themselves are for those who name them, and stand in for no model.
+    let is_model = |kind: PlatformKind| kind != PlatformKind::Simulator && !kind.is_agent();
+    let has_models = settings.values().any(|platform| is_model(platform.kind));
     if !has_models && cfg!(feature = "local-model") && find_model(&config.data_dir).is_some() {
         settings.entry("local".to_owned()).or_insert_with(|| Settings::of(PlatformKind::Local));
     }
@@ -51,8 +53,8 @@ pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
             one(key, platform, &config.data_dir, &prices).with_context(|| format!("platform `{key}` cannot be used"))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    // A program works only for those who name it.
-    let models = settings.iter().zip(&platforms).filter(|((_, settings), _)| !settings.kind.is_program());
+    // An agent works only for those who name it.
+    let models = settings.iter().zip(&platforms).filter(|((_, settings), _)| !settings.kind.is_agent());
     let models: Vec<_> = models.map(|(_, platform)| Arc::clone(platform)).collect();
     let defaults = if config.default_platforms.is_empty() { order(&models) } else { config.default_platforms.clone() };
     let tags = settings.iter().map(|(key, settings)| (key.clone(), settings.tags.clone())).collect();
@@ -167,6 +169,10 @@ fn one(key: &str, settings: &Settings, data_dir: &Path, prices: &Arc<Prices>) ->
         }
         PlatformKind::Command => command(key, settings)?,
         PlatformKind::Acp => acp(key, settings)?,
+        PlatformKind::Cursor => {
+            let repository = settings.cursor.as_ref().map(Into::into);
+            Arc::new(Cursor::new(cursor::Options { repository, ..cursor::Options::new(at(cursor::HOME, None)?) })?)
+        }
         PlatformKind::Local => local(key, settings, data_dir)?,
     })
 }

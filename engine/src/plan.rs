@@ -7,7 +7,7 @@ use std::time::Duration;
 use commands::{SchemaCache, TENANT};
 use domain::agent::Profile;
 use domain::run::{Activity, Place};
-use domain::task::{Choice, Ending, Kept, Masked, Order, PassedOver, Prompt, Reserved};
+use domain::task::{Attempt, AttemptStatus, Choice, Ending, Kept, Masked, Order, PassedOver, Prompt, Reserved};
 use domain::template::TemplateBody;
 use domain::workflow::{Assignee, TaskWork};
 use domain::{
@@ -98,6 +98,19 @@ impl From<ReadError> for Unplannable {
 
 fn rejected(kind: ErrorKind, message: impl Into<String>) -> Unplannable {
     Unplannable::Rejected(AttemptError { kind, message: message.into(), retry_after: None })
+}
+
+/// What names the next attempt of a task at a platform. Attempts of which nobody knows what became share theirs with the one that
+/// comes after them, which so can take up what they have begun.
+fn token(id: TaskId, task: &Task, platform: &Key) -> [u8; 16] {
+    let attempts = task.attempts();
+    let lost = |attempt: &&Attempt| attempt.status == AttemptStatus::Lost && attempt.platform == *platform;
+    let first = attempts.len() - attempts.iter().rev().take_while(lost).count();
+    let mut hasher = blake3::Hasher::new_derive_key("hishamos 2026 token of an attempt");
+    hasher.update(id.as_uuid().as_bytes()).update(&u64::try_from(first).unwrap_or(u64::MAX).to_le_bytes());
+    let mut token = [0; 16];
+    hasher.finalize_xof().fill(&mut token);
+    token
 }
 
 impl Planner {
@@ -197,6 +210,7 @@ impl Planner {
     /// Platforms that budgets do not let it go to are left out, with the reasons.
     pub(crate) async fn attempt(
         &self,
+        id: TaskId,
         task: &Task,
         run: &Run,
         place: &Place,
@@ -215,6 +229,7 @@ impl Planner {
             let Chosen { key, platform, model, choice, permit, most } = chosen;
             let request = way.request();
             request.model = model.asked;
+            request.token = Some(token(id, task, &key));
             let named = model.recorded.as_deref().unwrap_or_default();
             let schema = (holds && platform.capabilities(named).schema == Some(true)).then(output::schema);
             request.output = schema.map(|schema| OutputSchema { name: "output".to_owned(), schema });

@@ -17,11 +17,12 @@ const FOREIGN: [&str; 2] = ["DATABASE_URL", "REDIS_URL"];
 
 /// The services whose usual variables make a platform: what the variables begin with, what the platform is called, and
 /// the kinds that the key fits, the one to make first.
-pub(crate) const SERVICES: [(&str, &str, &[PlatformKind]); 4] = [
+pub(crate) const SERVICES: [(&str, &str, &[PlatformKind]); 5] = [
     ("OPENAI", "openai", &[PlatformKind::Openai, PlatformKind::OpenaiResponses]),
     ("ANTHROPIC", "anthropic", &[PlatformKind::Anthropic]),
     ("GEMINI", "gemini", &[PlatformKind::Gemini]),
     ("OPENROUTER", "openrouter", &[PlatformKind::Openrouter]),
+    ("CURSOR", "cursor", &[PlatformKind::Cursor]),
 ];
 
 /// What the names of a service's variables end with.
@@ -240,6 +241,9 @@ fn check(config: &Config) -> Result<(), Error> {
         if platform.kind == PlatformKind::Acp && platform.acp.is_none() {
             return Err(Error::Invalid(format!("platforms.{key} is of kind acp, so it needs [platforms.{key}.acp]")));
         }
+        if let Some(fault) = platform.cursor.as_ref().and_then(super::CursorWork::fault) {
+            return Err(Error::Invalid(format!("platforms.{key}.cursor: {fault}")));
+        }
         if let Some(tag) = platform.tags.iter().find(|tag| !is_tag(tag)) {
             return Err(Error::Invalid(format!(
                 "platforms.{key}.tags: `{tag}` is no tag; one has 1 to 64 lower-case letters, digits, `-`, `_`, `.` and `:`"
@@ -436,6 +440,29 @@ mod tests {
         assert!(error.contains("journal.readers is 0"), "{error}");
         let flags = Flags { config: Some("/nowhere.toml".into()), ..Flags::default() };
         assert!(with(&flags, "", &[]).unwrap_err().contains("/nowhere.toml"));
+    }
+
+    #[test]
+    fn what_cursor_works_on_is_checked() {
+        let platform = |rest: &str| {
+            let file = format!("[platforms.cursor]\nkind = \"cursor\"\napi_key = \"k\"\n{rest}");
+            with(&Flags::default(), &file, &[])
+        };
+        let fine =
+            "[platforms.cursor.cursor]\nrepository = \"https://github.com/a/b\"\nref = \"main\"\npull_request = true\n";
+        let work = platform(fine).unwrap().platforms["cursor"].cursor.clone().unwrap();
+        assert_eq!((work.starting_ref.as_deref(), work.pull_request, work.same_branch), (Some("main"), true, false));
+        assert!(platform("").unwrap().platforms["cursor"].cursor.is_none());
+        for (wrong, said) in [
+            ("cursor = { repository = \"a/b\" }\n", "platforms.cursor.cursor: repository"),
+            ("cursor = { repository = \"https://u:p@x/b\" }\n", "platforms.cursor.cursor: repository"),
+            ("cursor = { repository = \"https://x/b\", same_branch = true }\n", "same_branch"),
+            ("more_keys = [{ key = \"x\" }]\n", "platforms.cursor.more_keys"),
+            ("stream = true\n", "platforms.cursor.stream"),
+        ] {
+            let error = platform(wrong).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]

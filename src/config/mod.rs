@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use agents::Agents;
 pub(crate) use cache::Cache;
-pub(crate) use command::{AcpLine, CommandLine};
+pub(crate) use command::{AcpLine, CommandLine, CursorWork};
 pub(crate) use load::{Flags, SERVICES, load};
 pub(crate) use redaction::Redaction;
 pub(crate) use residency::{Residency, is_tag};
@@ -265,6 +265,8 @@ pub(crate) enum PlatformKind {
     Command,
     /// One that speaks the Agent Client Protocol.
     Acp,
+    /// Cursor's cloud agents.
+    Cursor,
     /// An open-weights model in this process.
     Local,
     /// Asks no model, openly so.
@@ -283,6 +285,7 @@ impl PlatformKind {
             Self::Ollama => "ollama",
             Self::Command => "command",
             Self::Acp => "acp",
+            Self::Cursor => "cursor",
             Self::Local => "local",
             Self::Simulator => "simulator",
         }
@@ -293,9 +296,9 @@ impl PlatformKind {
         !matches!(self, Self::Command | Self::Acp | Self::Local | Self::Simulator)
     }
 
-    /// Whether it is a program, which works only for those who name it.
-    pub(crate) const fn is_program(self) -> bool {
-        matches!(self, Self::Command | Self::Acp)
+    /// Whether it is an agent by itself, which works only for those who name it.
+    pub(crate) const fn is_agent(self) -> bool {
+        matches!(self, Self::Command | Self::Acp | Self::Cursor)
     }
 }
 
@@ -341,6 +344,9 @@ pub(crate) struct Platform {
     /// acp: what is started, and what it may do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) acp: Option<AcpLine>,
+    /// cursor: what its agents work on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cursor: Option<CursorWork>,
     /// simulator: how long it waits before each answer, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) latency_ms: Option<u64>,
@@ -382,6 +388,7 @@ impl Platform {
             path: None,
             command: None,
             acp: None,
+            cursor: None,
             latency_ms: None,
         }
     }
@@ -404,6 +411,10 @@ impl Platform {
             .or_else(|| set(PlatformKind::Local, "path", self.path.is_some()))
             .or_else(|| set(PlatformKind::Command, "command", self.command.is_some()))
             .or_else(|| set(PlatformKind::Acp, "acp", self.acp.is_some()))
+            .or_else(|| set(PlatformKind::Cursor, "cursor", self.cursor.is_some()))
+            // An agent belongs to the key that launched it, and speaks when it has ended.
+            .or_else(|| (self.kind == PlatformKind::Cursor && !self.more_keys.is_empty()).then_some("more_keys"))
+            .or_else(|| (self.kind == PlatformKind::Cursor && self.stream.is_some()).then_some("stream"))
             .or_else(|| set(PlatformKind::Simulator, "latency_ms", self.latency_ms.is_some()))
     }
 }

@@ -3,6 +3,7 @@
 //! Everything here panics when it cannot do its job: a test without its database has failed.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test without its fixture has failed")]
 
+pub mod cursor;
 mod database;
 pub mod kurrent;
 pub mod openai;

@@ -178,7 +178,7 @@ impl Driver {
                 return self.make_do(stage, id, slot, now).await;
             }
             let planner = &self.shared.planner;
-            let planned = match planner.attempt(&task, stage.run(), &slot.place, &unaffordable, now).await {
+            let planned = match planner.attempt(id, &task, stage.run(), &slot.place, &unaffordable, now).await {
                 Ok(Planned::Attempt(planned)) => *planned,
                 // A better answer is not worth waiting for, nor does the task fail without it.
                 Ok(Planned::Rest { .. }) | Err(Unplannable::Rejected(_)) if task.answer().is_some() => {

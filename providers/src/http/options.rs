@@ -98,7 +98,7 @@ pub enum Error {
 }
 
 /// Checks a base URL and adds the version where it is missing.
-pub(super) fn base_url(text: &str, version: &str) -> Result<Url, Error> {
+pub(crate) fn base_url(text: &str, version: &str) -> Result<Url, Error> {
     let mut url =
         Url::parse(text.trim()).map_err(|error| Error::BaseUrl { url: "…".to_owned(), why: error.to_string() })?;
     let secret = !url.username().is_empty() || url.password().is_some();
