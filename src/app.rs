@@ -183,6 +183,7 @@ impl App {
             redaction,
             cache,
             residency,
+            limits: config.limits(&registry)?,
             ..engine::Options::default()
         };
         let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));

@@ -58,7 +58,8 @@ pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
     let models: Vec<_> = models.map(|(_, platform)| Arc::clone(platform)).collect();
     let defaults = if config.default_platforms.is_empty() { order(&models) } else { config.default_platforms.clone() };
     let tags = settings.iter().map(|(key, settings)| (key.clone(), settings.tags.clone())).collect();
-    Ok(Registry::new(platforms, &defaults).context("default_platforms cannot be used")?.tagged(tags))
+    let registry = Registry::new(platforms, &defaults).context("default_platforms cannot be used")?.tagged(tags);
+    Ok(if defaults.is_empty() { registry.without_defaults() } else { registry })
 }
 
 /// The configured platforms with the stored keys that they use, and those that are there because a key is stored under the
@@ -283,6 +284,21 @@ mod tests {
         assert_eq!(registry.defaults().map(|platform| platform.key()).collect::<Vec<_>>(), ["openai"]);
         assert!(registry.get("a-simulator").is_some(), "who names it gets it");
         assert_eq!(default_of(&config(&[("sim", PlatformKind::Simulator)])), Some("sim".to_owned()));
+    }
+
+    #[test]
+    fn an_agent_by_itself_works_only_for_those_who_name_it() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let alone = config(&[("cursor", PlatformKind::Cursor)]);
+        let registry = build(&alone).unwrap();
+        assert!(registry.default().is_none() && registry.defaults().next().is_none());
+        assert!(registry.get("cursor").unwrap().unusable().unwrap().contains("CURSOR_API_KEY"));
+        assert_eq!(
+            default_of(&config(&[("cursor", PlatformKind::Cursor), ("o", PlatformKind::Ollama)])),
+            Some("o".to_owned())
+        );
+        let wanted = Config { default_platforms: vec!["cursor".to_owned()], ..alone };
+        assert_eq!(build(&wanted).unwrap().defaults().next().unwrap().key(), "cursor");
     }
 
     #[test]

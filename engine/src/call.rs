@@ -58,13 +58,17 @@ impl Call {
         if let Some(reply) = served {
             return Settled { task, attempt, outcome: Ok(reply), consumed: None };
         }
-        permit.turn().await;
+        permit.turn(timeout).await;
         let answered =
             tokio::time::timeout(timeout, answer(&*platform, request, speech, &vault)).await.unwrap_or_else(|_| {
                 let message = format!("platform `{}` did not answer within {timeout:?}", platform.key());
                 Err(Failure::new(FailureKind::Timeout, message))
             });
-        permit.settle(answered.as_ref().map(|reply| reply.limits));
+        let used = match &answered {
+            Ok(reply) => reply.usage.total(),
+            Err(failure) => failure.consumed.as_ref().and_then(|consumed| consumed.usage.total()),
+        };
+        permit.settle(answered.as_ref().map(|reply| reply.limits), used);
         let answered = answered.map(|reply| providers::Reply { text: guard::unmask(&vault, reply.text), ..reply });
         let (outcome, consumed) = match answered {
             Ok(reply) if reply.text.len() > MAX_VALUE_BYTES => {

@@ -293,7 +293,8 @@ fn no_default(platforms: &Registry) -> AttemptError {
     let why = |platform: &Arc<dyn Platform>| Some(format!("`{}`: {}", platform.key(), platform.unusable()?));
     let reasons: Vec<String> = platforms.defaults().filter_map(why).collect();
     let message = if reasons.is_empty() {
-        "no AI platform is configured; configure one, or ask for simulated answers with --simulate".to_owned()
+        "no AI platform is configured for work that names none; configure one, or ask for simulated answers with --simulate"
+            .to_owned()
     } else {
         format!("no configured AI platform can be used: {}", reasons.join("; "))
     };

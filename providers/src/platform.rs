@@ -18,6 +18,12 @@ pub trait Platform: Send + Sync {
     /// the way. Answers at once, without asking the platform.
     fn unusable(&self) -> Option<String>;
 
+    /// Names whom the platform counts our calls for, without telling any key: the same in whatever process uses the same address and
+    /// keys, and for nobody else's.
+    fn account(&self) -> String {
+        self.key().to_owned()
+    }
+
     /// Whether an answer is better asked for in pieces, because somebody may want to see it grow. It is not where the whole
     /// answer is there at once.
     fn speaks(&self) -> bool {

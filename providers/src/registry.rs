@@ -57,6 +57,12 @@ impl Registry {
         Ok(Self { platforms: platforms.into(), order: order.into(), tags: Arc::default() })
     }
 
+    /// The same where work that names no platform goes nowhere: there is nobody but those who must be named.
+    #[must_use]
+    pub fn without_defaults(self) -> Self {
+        Self { order: Arc::default(), ..self }
+    }
+
     /// The same with tags of platforms by their keys, such as the regions in which they process data.
     #[must_use]
     pub fn tagged(self, tags: BTreeMap<String, Vec<String>>) -> Self {

@@ -333,7 +333,7 @@ enum Command {
 enum Platforms {
     /// List the platforms in the order in which they are asked
     List,
-    /// Ask each platform whether it would answer; costs nothing
+    /// Ask each platform whether it would answer, and the running server what it knows of them; costs nothing
     Health,
     /// List the models of a platform, with what they can do and cost
     Models {

@@ -1,6 +1,7 @@
 //! Commands about AI platforms: `platforms list`, `health`, `models` and `test`. They need no database and no running
-//! server: they ask the platforms of the configuration themselves.
+//! server: they ask the platforms of the configuration themselves. Where a server runs, `health` tells what that one knows as well.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -73,18 +74,25 @@ pub(crate) fn list(config: &Config, terminal: &mut Terminal, as_json: bool) -> R
     Ok(())
 }
 
-/// `hishamos platforms health`: asks every platform at once, and spends nothing.
+/// What the server that runs knows of each platform.
+const KNOWN: &str = "{ platforms { key health probe { at up failure } lines { model breaker restingUntil barred } } }";
+
+/// `hishamos platforms health`: asks every platform at once, and spends nothing; then the server that runs on the data directory, if
+/// there is one, what it knows of them.
 pub(crate) async fn health(config: &Config, terminal: &mut Terminal, as_json: bool) -> Result<(), Failure> {
     let registry = registry(config)?;
     let asked = registry.iter().map(async |platform| {
         let begun = Instant::now();
         (platform.key(), platform.health().await, begun.elapsed())
     });
-    let answers = join_all(asked).await;
+    let (answers, known) = tokio::join!(join_all(asked), known(config));
     let ready = answers.iter().any(|(_, health, _)| health.state == State::Ready);
     if as_json {
         let all = answers.iter().map(|(key, health, took)| {
-            json!({ "key": key, "state": health.state.name(), "detail": health.detail, "ms": milliseconds(*took) })
+            json!({
+                "key": key, "state": health.state.name(), "detail": health.detail, "ms": milliseconds(*took),
+                "server": known.as_ref().ok().and_then(|known| known.get(*key)),
+            })
         });
         terminal.json(&json!({ "platforms": all.collect::<Vec<_>>() }));
     } else {
@@ -96,9 +104,48 @@ pub(crate) async fn health(config: &Config, terminal: &mut Terminal, as_json: bo
             };
             let state = terminal.paint(style, &format!("{:<8}", health.state.name()));
             terminal.line(format!("{state}  {key:<16} {:>8}  {}", seconds(*took), printable(&health.detail)));
+            let told = known.as_ref().ok().and_then(|known| known.get(*key)).map(as_known).unwrap_or_default();
+            for line in told {
+                terminal.line(terminal.paint(Style::Dim, &format!("          {}", printable(&line))));
+            }
         }
     }
+    // What the platforms say stands by itself.
+    if let Err(failure) = &known {
+        tracing::warn!(%failure, "the running server did not say what it knows of platforms");
+    }
     if ready { Ok(()) } else { Err(Failure::Run) }
+}
+
+/// What the server that runs on the data directory knows, by platform; nothing where none runs.
+async fn known(config: &Config) -> Result<BTreeMap<String, Value>, Failure> {
+    let Some(server) = super::run::find_server(config, None).await? else { return Ok(BTreeMap::new()) };
+    let mut data = server.ask(KNOWN, json!({})).await?;
+    let all = data.get_mut("platforms").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+    let named = |mut one: Value| {
+        let key = one.as_object_mut()?.remove("key")?;
+        Some((key.as_str()?.to_owned(), one))
+    };
+    Ok(all.into_iter().filter_map(named).collect())
+}
+
+/// What a server knows of a platform, a line each: what the last probe has found, and which models rest.
+fn as_known(known: &Value) -> Vec<String> {
+    let text = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).map(str::to_owned);
+    let mut told = Vec::new();
+    if let Some(probe) = known.get("probe").filter(|probe| !probe.is_null()) {
+        let found = text(probe, "failure").map_or_else(|| "up".to_owned(), |failure| format!("down: {failure}"));
+        told.push(format!("server's last probe at {}: {found}", text(probe, "at").unwrap_or_default()));
+    }
+    let lines = known.get("lines").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for line in lines.iter().filter(|line| text(line, "breaker").is_some_and(|breaker| breaker != "CLOSED")) {
+        let model = text(line, "model").unwrap_or_else(|| "the default model".to_owned());
+        let until = text(line, "restingUntil").map(|until| format!(" until {until}")).unwrap_or_default();
+        let barred = line.get("barred").and_then(Value::as_bool).unwrap_or(false);
+        let why = if barred { "its key was refused or its account is empty" } else { "after failures" };
+        told.push(format!("server lets {model} rest{until}: {why}"));
+    }
+    told
 }
 
 /// `hishamos platforms models KEY`: what the platform itself lists, with what is known of each model.
@@ -256,7 +303,9 @@ pub(crate) fn usd(nano: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::usd;
+    use serde_json::json;
+
+    use super::{as_known, usd};
 
     #[test]
     fn dollars_have_the_digits_that_they_need() {
@@ -272,5 +321,27 @@ mod tests {
         for (nano, shown) in cases {
             assert_eq!(usd(nano), shown);
         }
+    }
+
+    #[test]
+    fn what_a_server_knows_is_told_where_there_is_something() {
+        let fine = json!({ "health": "WELL", "probe": null, "lines": [{ "model": "m", "breaker": "CLOSED" }] });
+        assert_eq!(as_known(&fine), Vec::<String>::new());
+        let probe = json!({ "at": "2026-11-26T09:00:00Z", "up": false, "failure": "own: cannot connect" });
+        let lines = json!([
+            { "model": "m", "breaker": "OPEN", "restingUntil": "2026-11-26T09:01:00Z", "barred": false },
+            { "model": null, "breaker": "PROBING", "restingUntil": null, "barred": true },
+        ]);
+        let told = as_known(&json!({ "health": "TROUBLED", "probe": probe, "lines": lines }));
+        assert_eq!(
+            told,
+            [
+                "server's last probe at 2026-11-26T09:00:00Z: down: own: cannot connect",
+                "server lets m rest until 2026-11-26T09:01:00Z: after failures",
+                "server lets the default model rest: its key was refused or its account is empty",
+            ]
+        );
+        let up = json!({ "probe": { "at": "2026-11-26T09:00:00Z", "up": true, "failure": null } });
+        assert_eq!(as_known(&up), ["server's last probe at 2026-11-26T09:00:00Z: up"]);
     }
 }

@@ -32,13 +32,15 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 32] = [
+const PARSED: [&str; 34] = [
     "readers",
     "patience_seconds",
     "drain_seconds",
     "takeover_seconds",
     "probe_seconds",
     "requests_per_minute",
+    "tokens_per_minute",
+    "at_once",
     "max_connections",
     "latency_ms",
     "default_platforms",
@@ -243,6 +245,9 @@ fn check(config: &Config) -> Result<(), Error> {
         }
         if let Some(fault) = platform.cursor.as_ref().and_then(super::CursorWork::fault) {
             return Err(Error::Invalid(format!("platforms.{key}.cursor: {fault}")));
+        }
+        if let Some(fault) = platform.limits.as_ref().and_then(super::Limits::fault) {
+            return Err(Error::Invalid(format!("platforms.{key}.limits.{fault}")));
         }
         if let Some(tag) = platform.tags.iter().find(|tag| !is_tag(tag)) {
             return Err(Error::Invalid(format!(
@@ -463,6 +468,19 @@ mod tests {
             let error = platform(wrong).unwrap_err();
             assert!(error.contains(said), "{error}");
         }
+    }
+
+    #[test]
+    fn limits_of_platforms_have_their_ranges() {
+        let platform = |limits: &str| {
+            let file = format!("[platforms.x]\nkind = \"openai\"\n[platforms.x.limits]\n{limits}\n");
+            with(&Flags::default(), &file, &[("HISHAMOS_PLATFORMS__X__LIMITS__AT_ONCE", "3")])
+        };
+        let limits = platform("requests_per_minute = 60").unwrap().platforms["x"].limits.unwrap();
+        assert_eq!((limits.requests_per_minute, limits.tokens_per_minute, limits.at_once), (Some(60), None, Some(3)));
+        let error = platform("tokens_per_minute = 99").unwrap_err();
+        assert!(error.contains("platforms.x.limits.tokens_per_minute is 99, but must be 100 to"), "{error}");
+        assert!(platform("requests = 60").unwrap_err().contains("requests_per_minute"));
     }
 
     #[test]

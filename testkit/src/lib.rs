@@ -8,9 +8,11 @@ mod database;
 pub mod kurrent;
 pub mod openai;
 mod peers;
+mod redis;
 mod server;
 pub mod webhooks;
 
 pub use database::Database;
 pub use peers::{Peer, node_with, python_with};
+pub use redis::RedisServer;
 pub use server::PostgresServer;

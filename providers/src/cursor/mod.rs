@@ -129,6 +129,10 @@ impl Platform for Cursor {
         missing.then(|| "no API key: set CURSOR_API_KEY, or api_key of the platform".to_owned())
     }
 
+    fn account(&self) -> String {
+        self.options.http.account()
+    }
+
     async fn execute(&self, request: Request) -> Result<Reply, Failure> {
         if let Some(why) = self.unusable() {
             return Err(Failure::new(FailureKind::Unauthorized, format!("{}: {why}", self.key())));

@@ -63,6 +63,20 @@ impl Options {
         }
     }
 
+    /// Names whom the platform at this address counts calls for, with these keys; tells none of them.
+    pub(crate) fn account(&self) -> String {
+        let mut hasher = blake3::Hasher::new_derive_key("hishamos 2026 account at a platform");
+        let mut put = |text: &str| {
+            // A usize has at most 64 bits on every supported machine.
+            hasher.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_le_bytes()).update(text.as_bytes());
+        };
+        put(self.base_url.trim_end_matches('/'));
+        let mut keys: Vec<&str> = self.keys().map(|(secret, _)| secret.reveal()).collect();
+        keys.sort_unstable();
+        keys.into_iter().for_each(&mut put);
+        hasher.finalize().to_hex().chars().take(32).collect()
+    }
+
     /// Every key with its weight.
     pub(super) fn keys(&self) -> impl Iterator<Item = (&Secret, u32)> {
         let first = self.api_key.iter().map(|secret| (secret, 1));
@@ -123,7 +137,26 @@ pub(crate) fn base_url(text: &str, version: &str) -> Result<Url, Error> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
-    use super::base_url;
+    use super::{ApiKey, Options, base_url};
+    use crate::Secret;
+
+    #[test]
+    fn an_account_is_an_address_with_its_keys() {
+        let with = |url: &str, keys: &[&str]| {
+            let mut keys = keys.iter().map(|key| Secret::new(*key));
+            let api_key = keys.next();
+            let more_keys = keys.map(|secret| ApiKey { secret, weight: 1 }).collect();
+            Options { api_key, more_keys, ..Options::new("p", url) }.account()
+        };
+        let account = with("https://a/v1", &["k1", "k2"]);
+        assert_eq!(account.len(), 32);
+        assert_eq!(account, with("https://a/v1/", &["k2", "k1"]));
+        for other in
+            [with("https://b/v1", &["k1", "k2"]), with("https://a/v1", &["k1"]), with("https://a/v1", &["k1k2"])]
+        {
+            assert_ne!(other, account);
+        }
+    }
 
     #[test]
     fn the_version_is_added_once() {

@@ -247,6 +247,10 @@ impl<P: Protocol> Platform for Http<P> {
         protocol.needs_key(host).filter(|_| options.keys().next().is_none()).map(str::to_owned)
     }
 
+    fn account(&self) -> String {
+        self.shared.options.account()
+    }
+
     fn speaks(&self) -> bool {
         self.shared.options.stream
     }
