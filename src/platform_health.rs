@@ -90,6 +90,11 @@ impl Platforms for PlatformHealth {
                     order: place,
                     simulated: platform.simulated(),
                     tags: self.registry.tags(key).to_vec(),
+                    model_tags: self
+                        .registry
+                        .model_tags(key)
+                        .map(|(model, tags)| (model.to_owned(), tags.to_vec()))
+                        .collect(),
                     unusable: platform.unusable(),
                     lines: lines.remove(key).unwrap_or_default(),
                     probe: probes.remove(key),

@@ -58,7 +58,9 @@ pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
     let models: Vec<_> = models.map(|(_, platform)| Arc::clone(platform)).collect();
     let defaults = if config.default_platforms.is_empty() { order(&models) } else { config.default_platforms.clone() };
     let tags = settings.iter().map(|(key, settings)| (key.clone(), settings.tags.clone())).collect();
-    let registry = Registry::new(platforms, &defaults).context("default_platforms cannot be used")?.tagged(tags);
+    let own_tags = settings.iter().map(|(key, settings)| (key.clone(), settings.model_tags.clone())).collect();
+    let registry = Registry::new(platforms, &defaults).context("default_platforms cannot be used")?;
+    let registry = registry.tagged(tags).with_model_tags(own_tags);
     Ok(if defaults.is_empty() { registry.without_defaults() } else { registry })
 }
 

@@ -403,13 +403,14 @@ fn report(line: &Line, phase: Phase) {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use providers::router::{BreakerOptions, PaceOptions, Phase, Target};
     use providers::{Capabilities, Failure, FailureKind};
 
     use super::{LineHealth, Traffic};
-    use crate::limits::Limits;
+    use crate::limits::{Limits, PlatformLimits};
 
     fn target() -> Target {
         Target {
@@ -435,7 +436,7 @@ mod tests {
         call(&traffic, Ok(())).await;
         watch.changed().await.unwrap();
         let mut under_way = traffic.permit(&target(), 10).unwrap();
-        under_way.turn().await;
+        under_way.turn(Duration::from_secs(60)).await;
         let [line] = &traffic.lines()[..] else { panic!("{:?}", traffic.lines()) };
         assert_eq!((line.platform.as_str(), line.model.as_str()), ("openai", "large"));
         assert_eq!((line.phase, line.in_flight, line.calls, line.failed), (Phase::Closed, 1, 1, 0));
@@ -453,5 +454,40 @@ mod tests {
             (line.failures[0].ago, line.failures[0].message.as_str()),
             (Duration::from_secs(1), "no, for the 6. time")
         );
+    }
+
+    fn limited(limits: PlatformLimits) -> Traffic {
+        let limits = Limits { platforms: BTreeMap::from([("openai".to_owned(), limits)]), shared: None };
+        Traffic::new(BreakerOptions::default(), PaceOptions::default(), limits)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_would_have_to_wait_for_long_rests_and_what_waits_gets_its_turn() {
+        let traffic = limited(PlatformLimits { requests_per_minute: Some(6), ..PlatformLimits::default() });
+        assert!(traffic.resting(&target(), 10).is_none());
+        call(&traffic, Ok(())).await;
+        let rest = traffic.resting(&target(), 10).unwrap();
+        assert!(!rest.barred && rest.pause > Duration::from_secs(9), "{rest:?}");
+        let other = Target { platform: "anthropic".to_owned(), ..target() };
+        assert!(traffic.resting(&other, 10).is_none());
+        // The clock of the test goes on by itself while everybody waits.
+        let before = tokio::time::Instant::now();
+        call(&traffic, Ok(())).await;
+        assert_eq!(before.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_at_once_are_counted_over_all_models_of_a_platform() {
+        let traffic = limited(PlatformLimits { at_once: Some(1), ..PlatformLimits::default() });
+        let small = Target { model: Some("small".to_owned()), ..target() };
+        let mut first = traffic.permit(&target(), 10).unwrap();
+        first.turn(Duration::from_secs(60)).await;
+        let mut second = traffic.permit(&small, 10).unwrap();
+        let waits = tokio::time::timeout(Duration::from_secs(600), second.turn(Duration::from_secs(60))).await;
+        assert!(waits.is_err(), "there is no room");
+        drop(first);
+        second.turn(Duration::from_secs(60)).await;
+        second.settle(Ok(None), Some(7));
+        call(&traffic, Ok(())).await;
     }
 }

@@ -116,7 +116,7 @@ impl Way {
         let tokens = needs.input_tokens.saturating_add(needs.output_tokens);
         // Two bytes a token are less than any language has on average.
         let bounds = (needs.input_tokens.saturating_mul(2).saturating_add(16), request.max_tokens.map(u64::from));
-        let targets = stops.iter().map(|stop| target(stop, platforms.tags(stop.key.as_str()))).collect();
+        let targets = stops.iter().map(|stop| target(stop, platforms)).collect();
         let route = Route::new(targets, needs, attempts, !profile.fallback_platforms.is_empty());
         Ok(Self { stops, route, request, tokens, bounds, is_short: false, is_forbidden: false })
     }
@@ -252,7 +252,7 @@ fn tried(task: &Task, error: Option<&AttemptError>) -> Vec<Tried> {
     task.attempts().iter().filter_map(one).collect()
 }
 
-fn target(stop: &Stop, tags: &[String]) -> Target {
+fn target(stop: &Stop, platforms: &Registry) -> Target {
     let unusable = match &stop.platform {
         Some(platform) => platform.unusable(),
         None => Some("it is not configured".to_owned()),
@@ -262,7 +262,7 @@ fn target(stop: &Stop, tags: &[String]) -> Target {
         platform: stop.key.as_str().to_owned(),
         model: stop.model.recorded.clone(),
         capabilities: known.map(|(platform, model)| platform.capabilities(model)).unwrap_or_default(),
-        tags: tags.to_vec(),
+        tags: platforms.tags_of(stop.key.as_str(), stop.model.recorded.as_deref()),
         unusable,
     }
 }

@@ -39,6 +39,8 @@ pub struct PlatformState {
     pub simulated: bool,
     /// What it is tagged with, such as regions.
     pub tags: Vec<String>,
+    /// What some of its models are tagged with instead.
+    pub model_tags: Vec<(String, Vec<String>)>,
     /// Why it cannot be used at all.
     pub unusable: Option<String>,
     /// The models that were called.
@@ -133,6 +135,8 @@ pub(crate) struct Platform {
     simulated: bool,
     /// What it is tagged with, such as `eu`: where data may only go with a tag, it goes nowhere else.
     tags: Vec<String>,
+    /// The models that are tagged with something else than their platform.
+    model_tags: Vec<ModelTags>,
     /// Why it cannot be used at all.
     unusable: Option<String>,
     /// The models that this node has called since it started.
@@ -142,6 +146,15 @@ pub(crate) struct Platform {
     probe: Option<PlatformProbe>,
     /// The node that says so; each has its own view.
     node: Uuid,
+}
+
+/// What a model is tagged with instead of what its platform is.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct ModelTags {
+    /// The model.
+    model: String,
+    /// Its tags; none of its platform's holds for it unless it is among these.
+    tags: Vec<String>,
 }
 
 /// What a probe of a platform has found.
@@ -225,6 +238,7 @@ impl Platform {
             order: state.order,
             simulated: state.simulated,
             tags: state.tags,
+            model_tags: state.model_tags.into_iter().map(|(model, tags)| ModelTags { model, tags }).collect(),
             unusable: state.unusable,
             lines: state.lines.into_iter().map(PlatformLine::from).collect(),
             probe: state.probe.map(|ProbeState { at, failure }| PlatformProbe {

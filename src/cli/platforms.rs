@@ -51,6 +51,7 @@ pub(crate) fn list(config: &Config, terminal: &mut Terminal, as_json: bool) -> R
                     "key": platform.key(), "kind": kind(config, platform.key()), "model": platform.default_model(),
                     "order": place(platform.key()), "simulated": platform.simulated(),
                     "tags": registry.tags(platform.key()), "unusable": platform.unusable(),
+                    "modelTags": registry.model_tags(platform.key()).collect::<BTreeMap<_, _>>(),
                 })
             })
             .collect();
@@ -69,6 +70,11 @@ pub(crate) fn list(config: &Config, terminal: &mut Terminal, as_json: bool) -> R
         let tags = tags.join(" ");
         let line = format!("{glyph} {order:>2}  {key:<16} {:<17} {model:<28} {tags:<16} {why}", kind(config, key));
         terminal.line(line.trim_end());
+        for (model, tags) in registry.model_tags(key) {
+            let tags: Vec<String> = tags.iter().map(|tag| format!("#{tag}")).collect();
+            let shown = if tags.is_empty() { "no tags".to_owned() } else { tags.join(" ") };
+            terminal.line(format!("      {:<16} {:<17} {:<28} {shown}", "", "", printable(model)));
+        }
     }
     terminal.line(terminal.paint(Style::Dim, "(the number is the order in which work goes that names no platform)"));
     Ok(())

@@ -249,7 +249,8 @@ fn check(config: &Config) -> Result<(), Error> {
         if let Some(fault) = platform.limits.as_ref().and_then(super::Limits::fault) {
             return Err(Error::Invalid(format!("platforms.{key}.limits.{fault}")));
         }
-        if let Some(tag) = platform.tags.iter().find(|tag| !is_tag(tag)) {
+        let mut tags = platform.tags.iter().chain(platform.model_tags.values().flatten());
+        if let Some(tag) = tags.find(|tag| !is_tag(tag)) {
             return Err(Error::Invalid(format!(
                 "platforms.{key}.tags: `{tag}` is no tag; one has 1 to 64 lower-case letters, digits, `-`, `_`, `.` and `:`"
             )));

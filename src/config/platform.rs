@@ -1,5 +1,6 @@
 //! One AI platform, and what kinds there are.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,9 @@ pub(crate) struct Platform {
     /// What it is tagged with, such as the region in which it processes data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) tags: Vec<String>,
+    /// What some of its models are tagged with instead.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) model_tags: BTreeMap<String, Vec<String>>,
     /// How much may go there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) limits: Option<Limits>,
@@ -150,6 +154,7 @@ impl Platform {
             certificates: None,
             stream: None,
             tags: Vec::new(),
+            model_tags: BTreeMap::new(),
             limits: None,
             path: None,
             command: None,
