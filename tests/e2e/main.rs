@@ -30,6 +30,7 @@ mod privacy;
 mod program;
 mod redis;
 mod refusals;
+mod shared_budget;
 mod subscribers;
 mod triggers;
 mod under_load;
