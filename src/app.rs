@@ -215,7 +215,7 @@ impl App {
         rooms.push(Room::open("webhooks", |stop| async move { Ok(telling.run(stop).await?) }));
         let node = members.me();
         let (engine, handle) = Engine::new(options, commands.clone(), registry.clone(), checkpoints, members);
-        let health = PlatformHealth::new(config, registry, handle.clone(), node);
+        let health = PlatformHealth::new(config, registry, handle.clone(), node)?;
         rooms.push(Room::open("engine", |stop| async move { Ok(engine.run(stop).await?) }));
 
         let parts = schema::Parts {

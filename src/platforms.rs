@@ -227,6 +227,7 @@ fn http(
     options.model = settings.model.clone().or_else(|| model.filter(|_| own).map(str::to_owned));
     options.proxy = settings.proxy.clone();
     options.stream = settings.stream.unwrap_or(true);
+    options.prompt_cache = settings.prompt_cache.unwrap_or(true);
     options.prices = Some(Arc::clone(prices));
     if let Some(path) = &settings.certificates {
         let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -192,7 +192,10 @@ impl Way {
         let known = model.and_then(|model| platform.capabilities(model).max_output).map(u64::from);
         let output = output.or(known).unwrap_or(LONGEST_ANSWER);
         let usage = Usage { input: Some(input), output: Some(output), ..Usage::default() };
-        let money = platform.cost(model.unwrap_or_default(), &usage).map(|cost| u64::try_from(cost).unwrap_or(0));
+        let cost = |usage: &Usage| platform.cost(model.unwrap_or_default(), usage);
+        let written = Usage { cache_write_5m: usage.input, ..usage };
+        let written = platform.writes_cache().then(|| cost(&written)).flatten();
+        let money = cost(&usage).map(|plain| u64::try_from(plain.max(written.unwrap_or(0))).unwrap_or(0));
         Most { tokens: input.saturating_add(output), money }
     }
 

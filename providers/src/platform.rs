@@ -47,6 +47,11 @@ pub trait Platform: Send + Sync {
     /// What a call costs, in billionths of a US dollar; `None` when the price is unknown, which is not free.
     fn cost(&self, model: &str, usage: &Usage) -> Option<i64>;
 
+    /// Whether what goes in may be charged for as what is written to the platform's cache, which costs more.
+    fn writes_cache(&self) -> bool {
+        false
+    }
+
     /// What is known about a model, so that nobody sends it what it cannot do; by default nothing is known. Answers at
     /// once, without asking the platform.
     fn capabilities(&self, _model: &str) -> Capabilities {

@@ -57,7 +57,7 @@ pub use choosing::{
 };
 pub use failure::{Caller, label, label_as};
 pub use mutation::Mutation;
-pub use platform::{Breaker, FailureState, LineState, PlatformState, Platforms, ProbeState};
+pub use platform::{Breaker, FailureState, LineState, ModelState, PlatformState, Platforms, PriceState, ProbeState};
 pub use progress::{Progress, Reached};
 pub use query::Query;
 pub use subscription::Subscription;

@@ -32,7 +32,7 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 34] = [
+const PARSED: [&str; 35] = [
     "readers",
     "patience_seconds",
     "drain_seconds",
@@ -48,6 +48,7 @@ const PARSED: [&str; 34] = [
     "enabled",
     "lock_days",
     "stream",
+    "prompt_cache",
     "every_events",
     "within_seconds",
     "insecure_http",

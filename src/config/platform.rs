@@ -95,6 +95,9 @@ pub(crate) struct Platform {
     /// Over HTTP: whether answers are asked for in pieces, so that they can be followed; they are when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stream: Option<bool>,
+    /// anthropic: whether instructions are kept in the platform's cache; they are when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) prompt_cache: Option<bool>,
     /// What it is tagged with, such as the region in which it processes data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) tags: Vec<String>,
@@ -153,6 +156,7 @@ impl Platform {
             proxy: None,
             certificates: None,
             stream: None,
+            prompt_cache: None,
             tags: Vec::new(),
             model_tags: BTreeMap::new(),
             limits: None,
@@ -182,6 +186,7 @@ impl Platform {
             .or_else(|| set(PlatformKind::Local, "path", self.path.is_some()))
             .or_else(|| set(PlatformKind::Command, "command", self.command.is_some()))
             .or_else(|| set(PlatformKind::Acp, "acp", self.acp.is_some()))
+            .or_else(|| set(PlatformKind::Anthropic, "prompt_cache", self.prompt_cache.is_some()))
             .or_else(|| set(PlatformKind::Cursor, "cursor", self.cursor.is_some()))
             // An agent belongs to the key that launched it, and speaks when it has ended.
             .or_else(|| (self.kind == PlatformKind::Cursor && !self.more_keys.is_empty()).then_some("more_keys"))

@@ -124,6 +124,15 @@ fn health_tells_what_the_running_server_has_found() {
         shown.all()
     );
     assert!(!shown.all().contains(KEY));
+    let ask = "{ platformModels(key: \"own\") { models { name } failure { kind } } modelPrices(named: \"openai/gpt-4o-mini\") {
+        prices { model tier input cached output } } }";
+    let told = program.ask(ask, json!({}));
+    assert_eq!(told["platformModels"], json!({ "models": [{ "name": "test-model" }], "failure": null }));
+    let price = &told["modelPrices"]["prices"][0];
+    assert_eq!(
+        (&price["input"], &price["cached"], &price["output"]),
+        (&json!(150_000_000), &json!(75_000_000), &json!(600_000_000))
+    );
     drop(program);
     let again = home.run(&["platforms", "health"]).expect(0);
     assert!(!again.all().contains("server's last probe"), "what it knew is gone with it: {}", again.all());

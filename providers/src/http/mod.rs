@@ -59,6 +59,11 @@ pub trait Protocol: Debug + Clone + Send + Sync + 'static {
     fn encode(&self, request: &Request, model: &str, answer_limit: Option<u32>, stream: bool)
     -> Result<Value, Failure>;
 
+    /// Whether a prompt may be charged for as one that is written to the platform's cache.
+    fn writes_cache(&self) -> bool {
+        false
+    }
+
     /// Reads a whole answer.
     ///
     /// # Errors

@@ -31,6 +31,8 @@ pub struct Options {
     /// Whether answers are asked for in pieces. Some servers that speak a known protocol cannot do that, or do not tell the
     /// usage when they do.
     pub stream: bool,
+    /// Whether a platform that has to be asked to is asked to keep instructions in its cache.
+    pub prompt_cache: bool,
     /// What calls cost where the platform does not say so itself.
     pub prices: Option<Arc<Prices>>,
 }
@@ -45,7 +47,8 @@ pub struct ApiKey {
 }
 
 impl Options {
-    /// A platform without key or default model that answers in pieces: connecting takes at most 10 s, an answer at most 16 MiB.
+    /// A platform without key or default model that answers in pieces: connecting takes at most 10 s, an answer at most 16 MiB, and instructions are kept in
+    /// the platform's cache.
     #[must_use]
     pub fn new(key: impl Into<String>, base_url: impl Into<String>) -> Self {
         Self {
@@ -59,6 +62,7 @@ impl Options {
             proxy: None,
             extra_certificates: None,
             stream: true,
+            prompt_cache: true,
             prices: None,
         }
     }

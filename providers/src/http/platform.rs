@@ -299,6 +299,10 @@ impl<P: Protocol> Platform for Http<P> {
         self.quote(model, usage).0
     }
 
+    fn writes_cache(&self) -> bool {
+        self.shared.protocol.writes_cache()
+    }
+
     fn capabilities(&self, model: &str) -> Capabilities {
         let Shared { protocol, options, host, .. } = &*self.shared;
         let known = options.prices.as_ref().zip(protocol.vendor(host));
