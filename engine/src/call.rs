@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use commands::live::{LiveOutputs, Speech};
 use domain::task::Consumed;
-use domain::{AttemptError, ErrorKind, FinishReason, MAX_VALUE_BYTES, NanoUsd, Reply, TaskId, Usage};
+use domain::{
+    Account, AttemptError, CostSource, ErrorKind, FinishReason, MAX_VALUE_BYTES, NanoUsd, Reply, TaskId, Usage,
+};
 use futures_util::{FutureExt, StreamExt};
 use providers::redaction::Vault;
 use providers::{Chunk, Failure, FailureKind, Finish, Platform, Request};
@@ -137,6 +139,16 @@ fn to_domain(reply: providers::Reply) -> Reply {
         duration: kept(reply.duration),
         first_piece: reply.first_piece.map(kept),
         simulated: reply.simulated,
+        account: Some(Account::new(source(reply.cost_source), reply.raw_usage)),
+    }
+}
+
+fn source(source: providers::CostSource) -> CostSource {
+    match source {
+        providers::CostSource::Unpriced => CostSource::Unpriced,
+        providers::CostSource::Reported => CostSource::Reported,
+        providers::CostSource::Listed { version } => CostSource::Listed(version),
+        providers::CostSource::Free => CostSource::Free,
     }
 }
 

@@ -19,7 +19,7 @@ use domain::{
     StreamId, Task, TaskCommand, TaskId, TemplateId, Usage,
 };
 use journal::{Checkpoints, Context, Filter, Journal, Members, MemoryCheckpoints, MemoryJournal, Position};
-use schema::{Caller, Limits, Parts, PlatformState, Schema};
+use schema::{Caller, FailureState, Limits, ModelState, Parts, PlatformState, PriceState, Schema};
 use serde_json::{Value, json};
 use testkit::Database;
 use tokio::sync::watch;
@@ -228,6 +228,7 @@ impl House {
             duration: Duration::from_millis(40),
             first_piece: Some(Duration::from_millis(15)),
             simulated: true,
+            account: None,
         };
         let task = TaskId::of_step(run, &name);
         self.on_task(task, TaskCommand::SucceedAttempt { attempt, reply, ending: Some(Ending::default()) }).await;

@@ -45,6 +45,7 @@ async fn every_platform_says_how_it_is_doing() {
     house.platforms.change(|platforms| platforms[0].lines = vec![failing()]);
     let told = house.data(&ask, json!({})).await["platforms"][0].take();
     assert_eq!((&told["health"], &told["tags"]), (&json!("RESTING"), &json!(["eu"])));
+    assert_eq!(told["modelTags"], json!([{ "model": "large", "tags": ["us"] }]));
     assert_eq!(told["probe"], json!({ "at": "2027-01-15T08:00:00Z", "up": false, "failure": "nobody is there" }));
     assert_eq!(
         told["lines"],

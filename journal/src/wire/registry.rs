@@ -131,13 +131,17 @@ registry! {
         1 => task::AttemptStartedV1<'_>, 2 => task::AttemptStartedV2<'_>, 3 => task::AttemptStartedV3<'_>
     }
     "task.postponed" { 1 => task::PostponedV1<'_> }
-    "task.attempt_succeeded" { 1 => task::AttemptSucceededV1<'_>, 2 => task::AttemptSucceededV2<'_> }
+    "task.attempt_succeeded" {
+        1 => task::AttemptSucceededV1<'_>, 2 => task::AttemptSucceededV2<'_>, 3 => task::AttemptSucceededV3<'_>
+    }
     "task.attempt_failed" {
         1 => task::AttemptFailedV1<'_>, 2 => task::AttemptFailedV2<'_>, 3 => task::AttemptFailedV3<'_>,
         4 => task::AttemptFailedV4<'_>
     }
     "task.attempt_lost" { 1 => task::AttemptLostV1 }
-    "task.attempt_late" { 1 => task::AttemptLateV1<'_>, 2 => task::AttemptLateV2<'_> }
+    "task.attempt_late" {
+        1 => task::AttemptLateV1<'_>, 2 => task::AttemptLateV2<'_>, 3 => task::AttemptLateV3<'_>
+    }
     "task.deferred" { 1 => task::DeferredV1 }
     "task.completed" { 1 => task::CompletedV1, 2 => task::CompletedV2<'_> }
     "task.failed" { 1 => task::FailedV1<'_>, 2 => task::FailedV2<'_>, 3 => task::FailedV3<'_>, 4 => task::FailedV4<'_> }

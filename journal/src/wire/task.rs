@@ -14,7 +14,7 @@ use super::budget::UnitV1;
 use super::failure::{AttemptErrorV3, AttemptErrorV4};
 use super::output::{OutputV1, QualityV1};
 use super::values::{
-    AttemptErrorV1, AttemptErrorV2, ErrorKindV2, Id, JsonV1, ReplyV1, ReplyV2, RetryPolicyV1, RetryPolicyV2,
+    AttemptErrorV1, AttemptErrorV2, ErrorKindV2, Id, JsonV1, ReplyV1, ReplyV2, ReplyV3, RetryPolicyV1, RetryPolicyV2,
     SlotsNeedV1, UsageV1, checked, micros, moment,
 };
 use super::{Encoded, Thaw, write};
@@ -190,6 +190,20 @@ pub(super) struct AttemptSucceededV2<'a> {
     reply: ReplyV2<'a>,
 }
 
+/// Says how its cost came about.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptSucceededV3<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    reply: ReplyV3<'a>,
+}
+
+impl<'a> From<AttemptSucceededV2<'a>> for AttemptSucceededV3<'a> {
+    fn from(old: AttemptSucceededV2<'a>) -> Self {
+        Self { attempt: old.attempt, reply: old.reply.into() }
+    }
+}
+
 impl<'a> From<AttemptSucceededV1<'a>> for AttemptSucceededV2<'a> {
     fn from(old: AttemptSucceededV1<'a>) -> Self {
         Self { attempt: old.attempt, reply: old.reply.into() }
@@ -260,6 +274,20 @@ pub(super) struct AttemptLateV2<'a> {
     attempt: u32,
     #[serde(borrow)]
     reply: ReplyV2<'a>,
+}
+
+/// Says how its cost came about.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptLateV3<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    reply: ReplyV3<'a>,
+}
+
+impl<'a> From<AttemptLateV2<'a>> for AttemptLateV3<'a> {
+    fn from(old: AttemptLateV2<'a>) -> Self {
+        Self { attempt: old.attempt, reply: old.reply.into() }
+    }
 }
 
 impl<'a> From<AttemptLateV1<'a>> for AttemptLateV2<'a> {
@@ -386,7 +414,7 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             write(&PostponedV1 { until_micros: until.as_micros(), passed_over: PassedOverV1::freeze(passed_over) })
         }
         TaskEvent::AttemptSucceeded { attempt, reply } => {
-            write(&AttemptSucceededV2 { attempt: *attempt, reply: ReplyV2::freeze(reply)? })
+            write(&AttemptSucceededV3 { attempt: *attempt, reply: ReplyV3::freeze(reply)? })
         }
         TaskEvent::AttemptFailed { attempt, error, retry_at, consumed } => write(&AttemptFailedV4 {
             attempt: *attempt,
@@ -401,7 +429,7 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             write(&AttemptLostV1 { attempt: *attempt, retry_at_micros: retry_at.map(Timestamp::as_micros) })
         }
         TaskEvent::AttemptLate { attempt, reply } => {
-            write(&AttemptLateV2 { attempt: *attempt, reply: ReplyV2::freeze(reply)? })
+            write(&AttemptLateV3 { attempt: *attempt, reply: ReplyV3::freeze(reply)? })
         }
         TaskEvent::Deferred { retry_at, start_by } => write(&DeferredV1 {
             retry_at_micros: retry_at.map(Timestamp::as_micros),
@@ -520,9 +548,9 @@ impl Thaw for PostponedV1<'_> {
     }
 }
 
-impl Thaw for AttemptSucceededV2<'_> {
+impl Thaw for AttemptSucceededV3<'_> {
     fn thaw(self) -> Result<Event, String> {
-        Ok(TaskEvent::AttemptSucceeded { attempt: self.attempt, reply: Box::new(self.reply.thaw()) }.into())
+        Ok(TaskEvent::AttemptSucceeded { attempt: self.attempt, reply: Box::new(self.reply.thaw()?) }.into())
     }
 }
 
@@ -564,9 +592,9 @@ impl Thaw for AttemptLostV1 {
     }
 }
 
-impl Thaw for AttemptLateV2<'_> {
+impl Thaw for AttemptLateV3<'_> {
     fn thaw(self) -> Result<Event, String> {
-        Ok(TaskEvent::AttemptLate { attempt: self.attempt, reply: Box::new(self.reply.thaw()) }.into())
+        Ok(TaskEvent::AttemptLate { attempt: self.attempt, reply: Box::new(self.reply.thaw()?) }.into())
     }
 }
 

@@ -525,6 +525,7 @@ impl History {
             // By the clock, so that what is drawn stays as it is.
             first_piece: (self.clock % 3 == 0).then(|| Duration::from_millis(self.clock.unsigned_abs() % 1000)),
             simulated: self.below(5) == 0,
+            account: None,
         }
     }
 

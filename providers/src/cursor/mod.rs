@@ -92,6 +92,18 @@ impl Cursor {
         Ok(Self { options: Arc::new(options), api, sessions: Arc::default() })
     }
 
+    /// Lets a session work by itself; whoever waits hears of its end.
+    fn begin(&self, session: Session) -> oneshot::Receiver<Result<Reply, Failure>> {
+        let (ended, end) = oneshot::channel();
+        let mut sessions = self.sessions.lock();
+        while sessions.try_join_next().is_some() {}
+        sessions.spawn(async move {
+            // Nobody may be left to hear it.
+            let _ = ended.send(session.run().await);
+        });
+        end
+    }
+
     fn session(&self, request: &Request) -> Result<Session, Failure> {
         let Options { http, .. } = &*self.options;
         // The pictures go beside the text.
@@ -141,14 +153,7 @@ impl Platform for Cursor {
         let gone = Failure::new(FailureKind::PlatformFailure, format!("{}: its session was ended", self.key()));
         // Whoever drops the call gives up; the session then has the time to tell Cursor so.
         let _waiting = session.given_up.clone().drop_guard();
-        let (ended, end) = oneshot::channel();
-        let mut sessions = self.sessions.lock();
-        while sessions.try_join_next().is_some() {}
-        sessions.spawn(async move {
-            // Nobody may be left to hear it.
-            let _ = ended.send(session.run().await);
-        });
-        drop(sessions);
+        let end = self.begin(session);
         end.await.unwrap_or(Err(gone))
     }
 

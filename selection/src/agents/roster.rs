@@ -226,6 +226,7 @@ mod tests {
             duration: Duration::from_secs(seconds),
             first_piece: None,
             simulated,
+            account: None,
         });
         (task(number), TaskEvent::AttemptSucceeded { attempt: 1, reply }.into())
     }

@@ -25,9 +25,9 @@ use domain::task::{
 };
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
-    Actor, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, ErrorKind, Event, Expression,
-    FinishReason, HoldEvent, LimitEvent, NanoUsd, PurseEvent, PurseId, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId,
-    TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage, WorkflowEvent,
+    Account, Actor, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, CostSource, ErrorKind,
+    Event, Expression, FinishReason, HoldEvent, LimitEvent, NanoUsd, PurseEvent, PurseId, Reply, RetryPolicy, RunId,
+    SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage, WorkflowEvent,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -78,8 +78,11 @@ pub(super) fn all() -> Vec<(String, Event)> {
         cases.push((kind.name().to_owned(), failed.into()));
     }
     let reasons = [FinishReason::Stop, FinishReason::Length, FinishReason::ContentFilter];
-    for (name, finish) in ["stop", "length", "content_filter"].into_iter().zip(reasons) {
-        let reply = Box::new(Reply { finish, ..bare_reply() });
+    let sources = [CostSource::Unpriced, CostSource::Reported, CostSource::Free];
+    let named = ["stop", "length", "content_filter"].into_iter().zip(reasons).zip(sources);
+    for ((name, finish), source) in named {
+        let account = Some(Account::new(source, None));
+        let reply = Box::new(Reply { finish, account, ..bare_reply() });
         cases.push((name.to_owned(), TaskEvent::AttemptSucceeded { attempt: 1, reply }.into()));
     }
     cases
@@ -425,6 +428,10 @@ fn reply() -> Reply {
         duration: Duration::from_micros(1_234_567),
         first_piece: Some(Duration::from_micros(234_567)),
         simulated: true,
+        account: Some(Account::new(
+            CostSource::Listed("2026-11-25".to_owned()),
+            Some(json!({ "input_tokens": 200, "cache_read_input_tokens": 1000, "output_tokens": 90 })),
+        )),
     }
 }
 
@@ -438,6 +445,7 @@ fn bare_reply() -> Reply {
         duration: Duration::ZERO,
         first_piece: None,
         simulated: false,
+        account: None,
     }
 }
 

@@ -25,9 +25,9 @@ use domain::task::{
 };
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
-    Actor, ActorKind, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, ErrorKind, Event,
-    Expression, FinishReason, HoldEvent, Key, LimitEvent, NanoUsd, PurseEvent, PurseId, Reply, RetryPolicy, RunId,
-    SlotsEvent, SlotsId, StepName, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage,
+    Account, Actor, ActorKind, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, CostSource,
+    ErrorKind, Event, Expression, FinishReason, HoldEvent, Key, LimitEvent, NanoUsd, PurseEvent, PurseId, Reply,
+    RetryPolicy, RunId, SlotsEvent, SlotsId, StepName, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -412,8 +412,16 @@ fn reply() -> BoxedStrategy<Reply> {
         Just(FinishReason::ContentFilter),
         text().prop_map(FinishReason::Other),
     ];
-    (text(), finish, text(), usage(), option::of(any::<i64>()), duration(), option::of(duration()), any::<bool>())
-        .prop_map(|(text, finish, model, usage, cost, duration, first_piece, simulated)| Reply {
+    let source = prop_oneof![
+        Just(CostSource::Unpriced),
+        Just(CostSource::Reported),
+        text().prop_map(CostSource::Listed),
+        Just(CostSource::Free),
+    ];
+    let account = (source, option::of(json())).prop_map(|(source, usage)| Account::new(source, usage));
+    let times = (duration(), option::of(duration()));
+    (text(), finish, text(), usage(), option::of(any::<i64>()), times, any::<bool>(), option::of(account))
+        .prop_map(|(text, finish, model, usage, cost, (duration, first_piece), simulated, account)| Reply {
             text,
             finish,
             model,
@@ -422,6 +430,7 @@ fn reply() -> BoxedStrategy<Reply> {
             duration,
             first_piece,
             simulated,
+            account,
         })
         .boxed()
 }
