@@ -100,6 +100,11 @@ impl Traffic {
         Self(Arc::new(Shared { state: Mutex::new(state), ended: Notify::new(), changed, limits }))
     }
 
+    /// Remembers until when nodes together have sent enough to a platform.
+    fn shared_until(&self, platform: &str, until: Instant) {
+        self.0.state.lock().buckets.entry(platform.to_owned()).or_default().shared_until(until);
+    }
+
     fn limits(&self, platform: &str) -> Option<&PlatformLimits> {
         self.0.limits.platforms.get(platform)
     }
@@ -266,9 +271,7 @@ impl Permit {
                 }
                 SharedTurn::Away => return,
                 SharedTurn::After(wait) => {
-                    let mut state = self.traffic.0.state.lock();
-                    state.buckets.entry(platform.clone()).or_default().shared_until(now() + wait);
-                    drop(state);
+                    self.traffic.shared_until(platform, now() + wait);
                     tokio::time::sleep(wait).await;
                 }
             }

@@ -62,7 +62,7 @@ async fn an_agent_is_launched_followed_and_its_work_collected() {
     let reply = cursor.execute(request).await.unwrap();
     let links = "Branch cursor/add-readme-a1b2 of github.com/your-org/your-repo, pull request https://github.com/your-org/your-repo/pull/123";
     assert_eq!(reply.text, format!("{RESULT}\n\n{links}"));
-    assert_eq!((reply.finish, reply.model.as_str(), reply.simulated), (Finish::Stop, "composer-2", false));
+    assert_eq!((&reply.finish, reply.model.as_str(), reply.simulated), (&Finish::Stop, "composer-2", false));
     assert_used(&reply);
     let kept = reply.raw_usage.unwrap();
     assert_eq!(kept["git"]["branches"][0]["prUrl"], json!("https://github.com/your-org/your-repo/pull/123"));
