@@ -144,7 +144,9 @@ fn as_known(known: &Value) -> Vec<String> {
         told.push(format!("server's last probe at {}: {found}", text(probe, "at").unwrap_or_default()));
     }
     let lines = known.get("lines").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    for line in lines.iter().filter(|line| text(line, "breaker").is_some_and(|breaker| breaker != "CLOSED")) {
+    for line in
+        lines.iter().filter(|line| text(line, "breaker").is_some_and(|breaker| !breaker.eq_ignore_ascii_case("closed")))
+    {
         let model = text(line, "model").unwrap_or_else(|| "the default model".to_owned());
         let until = text(line, "restingUntil").map(|until| format!(" until {until}")).unwrap_or_default();
         let barred = line.get("barred").and_then(Value::as_bool).unwrap_or(false);
