@@ -102,7 +102,9 @@ async fn what_was_lost_is_asked_for_by_the_same_token_and_nothing_else_is() {
         Simulator::builder().script(script).build()
     };
     let mut world = World::with(platform(Behaviour::Hang)).await;
-    let run = world.start(workflow(vec![step("a", &[], "'x'")]), json!({})).await;
+    let mut only = step("a", &[], "'x'");
+    edit(&mut only, |task| task.retry.max_attempts = 5);
+    let run = world.start(workflow(vec![only]), json!({})).await;
     let asked = |count: usize| {
         let tokens = Arc::clone(&tokens);
         async move {
