@@ -110,6 +110,7 @@ fn health_tells_what_the_running_server_has_found() {
     let alone = home.run(&["platforms", "health", "--json"]).expect(0).json();
     assert_eq!(alone["platforms"][0]["server"], json!(null), "no server runs");
     let program = home.serve(&[]);
+    home.run(&["catalog", "load"]).expect(0);
     home.run(&["run", "welcome", "--input", "file=@README.md", "--watch"]).expect(1);
     let found = until("a probe", || {
         let health = home.run(&["platforms", "health", "--json"]).expect(0).json();

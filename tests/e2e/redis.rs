@@ -72,6 +72,9 @@ fn two_programs_keep_to_one_limit() {
     };
     let homes = [Home::new(), Home::new()];
     let programs = homes.each_ref().map(start);
+    for home in &homes {
+        home.run(&["catalog", "load"]).expect(0);
+    }
     let begin = |home: &Home| {
         let begun = home.run(&["run", "welcome", "--input", "file=@README.md", "--json"]).expect(0).json();
         begun["runId"].as_str().unwrap().to_owned()
