@@ -18,7 +18,7 @@ const RUN: &str = "query($run: UUID!, $position: Position) { run(id: $run, minPo
                    quality { score source parts { source score count spread } } review { rounds gain versions { \
                    attempt checks own counts } } failedJudgement { reason } \
                    assignment { agentKey agentVersion named choice { reason capability candidates { agentKey score \
-                   excluded } } } attempts { number \
+                   excluded } } } attempts { number purpose \
                    platform model answeredBy status simulated durationMs firstPieceMs cost kept { at saved } \
                    usage { inputTokens outputTokens } error { kind message } } } } } }";
 const EXPLAIN: &str = "query($run: UUID!) { run(id: $run) { explain { runId status node next { ...cause inner { ...cause } } steps { \
@@ -134,8 +134,13 @@ fn show_step(terminal: &mut Terminal, step: &Value) {
     for attempt in step.pointer("/task/attempts").and_then(Value::as_array).into_iter().flatten() {
         let model = at(attempt, "answeredBy").as_str().or(at(attempt, "model").as_str()).unwrap_or("default model");
         let error = attempt.pointer("/error/message").and_then(Value::as_str).map(printable).unwrap_or_default();
+        let purpose = match text(attempt, "purpose") {
+            "FORM" => ", for its form",
+            "REVISION" => ", a revision",
+            _ => "",
+        };
         let line = format!(
-            "               attempt {}  {}  {}/{}  {}{}  {}",
+            "               attempt {}{purpose}  {}  {}/{}  {}{}  {}",
             at(attempt, "number"),
             text(attempt, "status").to_lowercase(),
             text(attempt, "platform"),

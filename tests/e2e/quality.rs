@@ -108,7 +108,7 @@ fn an_answer_is_revised_judged_and_rated_and_the_judge_is_measured() {
     assert_eq!(home.run(&["rate", task, "11"]).0.status.code(), Some(2));
     let told = String::from_utf8(home.run(&["show", &run]).0.stdout).unwrap();
     assert!(told.contains("quality 6.0 (checks 10.0 of 3, judge 8.0 of 3, people 6.0 of 1)"), "{told}");
-    assert!(told.contains("1 revision (gain +3.0)"), "{told}");
+    assert!(told.contains("1 revision (gain +3.0)") && told.contains("attempt 2, a revision"), "{told}");
 
     let calibrated = until("the read model", || {
         let answer = home.run(&["quality", "calibration", "--json"]);

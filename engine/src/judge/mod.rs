@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use commands::{Commands, Error, StartJudging};
 use domain::task::{FailedJudgement, Judgement, Score};
-use domain::{Agent, AgentId, EventId, Key, Reply, Run, RunId, Task, TaskId, Template};
+use domain::{Agent, AgentId, Event, EventId, Key, Reply, Run, RunEvent, RunId, Task, TaskId, Template};
 use journal::{AppendError, Checkpoint, Checkpoints, Filter, ReadError, RecordedEvent};
 use tokio_util::sync::CancellationToken;
 
@@ -201,10 +201,15 @@ impl Service {
         Ok(rubric::judge_for(&judges, author).cloned())
     }
 
+    /// Whether a run was started for a judge, by its first event: most runs were not, and need not be read for that.
     async fn is_of_a_judge(&self, run: Option<RunId>) -> Result<bool, Error> {
         let Some(run) = run else { return Ok(false) };
-        let run = self.commands.executor().load_cached::<Run>(run.into()).await?.state;
-        Ok(run.by() == Some(&Commands::judge()))
+        let first = self.commands.executor().journal().read_stream(run.into(), 0, 1).await?;
+        let started = first.first().and_then(|recorded| match recorded.event() {
+            Ok(Event::Run(RunEvent::Started(start))) => Some(start.by == Commands::judge()),
+            _ => None,
+        });
+        Ok(started.unwrap_or_default())
     }
 
     /// Records what came of asking a judge, when a run that did so has ended.
