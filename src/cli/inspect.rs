@@ -134,9 +134,9 @@ fn show_step(terminal: &mut Terminal, step: &Value) {
     for attempt in step.pointer("/task/attempts").and_then(Value::as_array).into_iter().flatten() {
         let model = at(attempt, "answeredBy").as_str().or(at(attempt, "model").as_str()).unwrap_or("default model");
         let error = attempt.pointer("/error/message").and_then(Value::as_str).map(printable).unwrap_or_default();
-        let purpose = match text(attempt, "purpose") {
-            "FORM" => ", for its form",
-            "REVISION" => ", a revision",
+        let purpose = match text(attempt, "purpose").to_lowercase().as_str() {
+            "form" => ", for its form",
+            "revision" => ", a revision",
             _ => "",
         };
         let line = format!(
