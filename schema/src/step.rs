@@ -1,7 +1,8 @@
 //! Steps of runs, and what each consists of.
 
+use std::sync::Arc;
+
 use async_graphql::{ComplexObject, Context, Result, SimpleObject, Union};
-use domain::Bilingual;
 use projections::{ItemRow, StepRow};
 use uuid::Uuid;
 
@@ -25,7 +26,7 @@ pub(crate) struct Step {
     /// Its name, unique in its run.
     pub(crate) name: String,
     #[graphql(skip)]
-    title: Bilingual,
+    definition: Arc<domain::Step>,
     /// Its place in the workflow's definition, from 0.
     ordinal: i32,
     /// What happens in it.
@@ -40,8 +41,6 @@ pub(crate) struct Step {
     template_key: Option<String>,
     /// The steps that must have completed, or been skipped, first.
     needs: Vec<String>,
-    /// The step as its author wrote it.
-    definition: StepDefinition,
     /// Its output, once completed.
     output: Option<Json>,
     /// Whether its outcome was simulated: no model was asked for it.
@@ -99,7 +98,7 @@ impl Step {
         Ok(Self {
             run_id: row.run_id,
             name: row.name,
-            title: row.definition.title.clone(),
+            definition: row.definition,
             ordinal: row.ordinal,
             kind: StepKind::of(&row.kind)?,
             status: StepStatus::of(&row.status)?,
@@ -107,7 +106,6 @@ impl Step {
             agent_key: row.agent_key,
             template_key: row.template_key,
             needs: row.needs,
-            definition: row.definition.into(),
             output: row.output.map(async_graphql::Json),
             simulated: row.simulated,
             error: Failure::of(row.error_kind, row.error_message)?,
@@ -132,7 +130,12 @@ impl Step {
 impl Step {
     /// The title that people read.
     async fn title(&self, #[graphql(default)] language: Language) -> String {
-        language.of(&self.title)
+        language.of(&self.definition.title)
+    }
+
+    /// The step as its author wrote it.
+    async fn definition(&self) -> StepDefinition {
+        StepDefinition::from(domain::Step::clone(&self.definition))
     }
 
     /// Its task, once started, when it is a single one.

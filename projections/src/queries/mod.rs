@@ -9,6 +9,7 @@ mod flow;
 mod moments;
 mod order;
 mod page;
+mod plans;
 mod quality;
 mod relatives;
 mod runs;
@@ -50,6 +51,7 @@ pub use webhooks::DeliveryFilter;
 pub struct Queries {
     pool: PgPool,
     progress: Arc<[Arc<Progress>]>,
+    plans: plans::Plans,
 }
 
 impl Queries {
@@ -58,11 +60,11 @@ impl Queries {
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         let progress = crate::projectors().into_iter().map(|projector| Arc::new(Progress::new(&*projector)));
-        Self { pool, progress: progress.collect() }
+        Self::with_progress(pool, progress.collect())
     }
 
     pub(crate) fn with_progress(pool: PgPool, progress: Arc<[Arc<Progress>]>) -> Self {
-        Self { pool, progress }
+        Self { pool, progress, plans: plans::Plans::default() }
     }
 
     /// The position that all read models reflect at least, save those that answer for themselves. Ask before reading
