@@ -6,6 +6,7 @@
 mod agents;
 mod cache;
 mod command;
+mod judge;
 mod load;
 mod redaction;
 mod residency;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use agents::Agents;
 pub(crate) use cache::Cache;
 pub(crate) use command::{AcpLine, CommandLine};
+pub(crate) use judge::Judge;
 pub(crate) use load::{Flags, SERVICES, load};
 pub(crate) use redaction::Redaction;
 pub(crate) use residency::{Residency, is_tag};
@@ -66,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) engine: Engine,
     /// How agents are chosen.
     pub(crate) agents: Agents,
+    /// Who judges answers.
+    pub(crate) judge: Judge,
     /// The REST API.
     pub(crate) rest: Rest,
     /// The private PostgreSQL.
@@ -99,6 +103,7 @@ impl Default for Config {
             residency: Residency::default(),
             engine: Engine::default(),
             agents: Agents::default(),
+            judge: Judge::default(),
             rest: Rest::default(),
             postgres: Postgres::default(),
             catalog: Catalog::default(),

@@ -28,6 +28,7 @@ mod output;
 mod platforms;
 mod privacy;
 mod program;
+mod quality;
 mod redis;
 mod refusals;
 mod subscribers;
