@@ -206,6 +206,10 @@ impl App {
             }));
         }
         rooms.push(Room::open("triggers", |stop| async move { Ok(triggers.run(stop).await?) }));
+        if let Some(options) = config.judge.options() {
+            let judge = engine::judge::Service::new(options, commands.clone(), Arc::clone(&checkpoints) as _);
+            rooms.push(Room::open("judge", |stop| async move { Ok(judge.run(stop).await?) }));
+        }
         let (telling, _) = integrations::webhooks::Service::new(
             webhooks::options(config),
             commands.clone(),

@@ -9,7 +9,7 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use crate::problem::{nowhere, only};
-use crate::{PREFIX, approvals, catalogue, output, report, run, start, steer, webhooks};
+use crate::{PREFIX, approvals, catalogue, output, rating, report, run, start, steer, webhooks};
 
 /// What the document is called, below the prefix.
 const FILE: &str = "/openapi.json";
@@ -28,7 +28,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     ),
     paths(
         run::list, start::start, run::show, run::events, run::explain, report::document, start::upload, start::task,
-        output::output,
+        output::output, rating::show, rating::rate,
         steer::pause, steer::resume, steer::cancel, steer::signal, steer::retry, steer::rerun, steer::fork,
         approvals::list, approvals::approve, approvals::reject,
         catalogue::export, catalogue::list, catalogue::show, catalogue::write,

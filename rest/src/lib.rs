@@ -18,6 +18,7 @@ mod limiter;
 mod output;
 mod page;
 mod problem;
+mod rating;
 mod report;
 mod run;
 mod start;
@@ -55,6 +56,7 @@ pub fn configure(api: Api) -> impl FnOnce(&mut ServiceConfig) {
             .configure(run::routes)
             .configure(report::routes)
             .configure(output::routes)
+            .configure(rating::routes)
             .configure(steer::routes)
             .configure(approvals::routes)
             .configure(catalogue::routes)

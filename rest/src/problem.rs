@@ -188,6 +188,7 @@ fn status_of(code: &str) -> StatusCode {
         | "RUN_NOT_PAUSED"
         | "RUN_NOT_RETRYABLE"
         | "SIGNALS_FULL"
+        | "TASK_NOT_COMPLETED"
         | "WEBHOOKS_TOO_MANY"
         | "WEBHOOK_KEY_UNKNOWN"
         | "WEBHOOK_NOT_ACTIVE"

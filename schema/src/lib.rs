@@ -10,6 +10,7 @@ mod as_of;
 mod assignment;
 mod batch;
 mod budget;
+mod calibration;
 mod choosing;
 mod comparison;
 mod compatibility;

@@ -63,6 +63,9 @@ pub(crate) struct Step {
     run_id: Uuid,
     #[graphql(skip)]
     parts: Parts,
+    /// Its task, when it was read along.
+    #[graphql(skip)]
+    read: Option<Arc<Task>>,
 }
 
 /// What the read model knows of what a step consists of.
@@ -122,7 +125,13 @@ impl Step {
                 abandoned: row.abandoned,
                 items,
             },
+            read: None,
         })
+    }
+
+    /// With its task, read along.
+    pub(crate) fn with(self, task: Option<Task>) -> Self {
+        Self { read: task.map(Arc::new), ..self }
     }
 }
 
@@ -139,10 +148,11 @@ impl Step {
     }
 
     /// Its task, once started, when it is a single one.
-    async fn task(&self, context: &Context<'_>) -> Result<Option<Task>> {
-        match self.task_id {
-            Some(id) => Loaders::of(context)?.task(id).await,
-            None => Ok(None),
+    async fn task(&self, context: &Context<'_>) -> Result<Option<Arc<Task>>> {
+        match (&self.read, self.task_id) {
+            (Some(task), _) => Ok(Some(Arc::clone(task))),
+            (None, Some(id)) => Ok(Loaders::of(context)?.task(id).await?.map(Arc::new)),
+            (None, None) => Ok(None),
         }
     }
 

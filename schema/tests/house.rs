@@ -12,7 +12,7 @@ use commands::Commands;
 use commands::webhooks::{Keys, Reach, WebhookSetup};
 use domain::run::TaskEnd;
 use domain::task::{
-    AgentChoice, AgentExclusion, AgentFactors, AgentReason, Choice, ConsideredAgent, Ending, Pacing, Share,
+    AgentChoice, AgentExclusion, AgentFactors, AgentReason, Choice, ConsideredAgent, Ending, Pacing, Purpose, Share,
 };
 use domain::{
     Actor, AgentId, CommandId, FinishReason, NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunId, StepName,
@@ -194,6 +194,7 @@ impl House {
         self.on_task(
             task,
             TaskCommand::StartAttempt {
+                purpose: Purpose::Answer,
                 platform,
                 model: None,
                 request_hash: [7; 32],

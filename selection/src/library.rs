@@ -132,7 +132,7 @@ impl Library {
     pub fn new<'a>(templates: impl IntoIterator<Item = &'a TemplateBody>, asks: &Asks, weights: Weights) -> Self {
         let analyser = Analyser::new();
         let (mut entries, mut texts) = (Vec::new(), Vec::new());
-        for template in templates.into_iter().filter(|body| body.key.as_str() != TemplateBody::FREE_REQUEST) {
+        for template in templates.into_iter().filter(|body| !TemplateBody::UNFOUND.contains(&body.key.as_str())) {
             let asks = asks.get(&template.key).cloned().unwrap_or_default();
             let mut analysed: Vec<Vec<Analysed>> = fields(template)
                 .into_iter()

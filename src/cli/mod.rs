@@ -25,6 +25,7 @@ mod output;
 mod platforms;
 mod prices;
 mod privacy;
+mod quality;
 mod run;
 mod searches;
 mod signals;
@@ -133,6 +134,16 @@ enum Command {
         #[command(flatten)]
         server: ServerFlag,
     },
+    /// Rate the answer of a completed task, 1 to 10; your last rating counts
+    Rate {
+        #[command(flatten)]
+        rate: quality::Rate,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Ask how good answers are, and who says so
+    #[command(subcommand)]
+    Quality(quality::Quality),
     /// Say why a run stands where it stands
     Explain {
         /// The run's id
@@ -512,6 +523,14 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::Output { ask, server } => {
             let client = run::running_server(&config, server.url.as_deref()).await?;
             output::output(&client, terminal, json, ask).await
+        }
+        Command::Rate { rate, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            quality::rate(&client, terminal, json, rate).await
+        }
+        Command::Quality(asked) => {
+            let client = run::running_server(&config, None).await?;
+            quality::quality(&client, terminal, json, asked).await
         }
         Command::Explain { run, server } => {
             let client = run::running_server(&config, server.url.as_deref()).await?;

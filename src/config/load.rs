@@ -32,7 +32,10 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 35] = [
+const PARSED: [&str; 38] = [
+    "agents",
+    "samples",
+    "share",
     "readers",
     "patience_seconds",
     "drain_seconds",
@@ -291,6 +294,9 @@ fn check(config: &Config) -> Result<(), Error> {
         if let Some(fault) = hook.fault() {
             return Err(Error::Invalid(format!("hooks.{key}: {fault}")));
         }
+    }
+    if let Some(fault) = config.judge.fault() {
+        return Err(Error::Invalid(fault));
     }
     if let Some(fault) = config.agents.fault() {
         return Err(Error::Invalid(fault));

@@ -6,6 +6,7 @@
 mod agents;
 mod cache;
 mod command;
+mod judge;
 mod limits;
 mod load;
 mod platform;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use agents::Agents;
 pub(crate) use cache::Cache;
 pub(crate) use command::CursorWork;
+pub(crate) use judge::Judge;
 pub(crate) use limits::Limits;
 pub(crate) use load::{Flags, SERVICES, load};
 pub(crate) use platform::{Platform, PlatformKind};
@@ -70,6 +72,8 @@ pub(crate) struct Config {
     pub(crate) engine: Engine,
     /// How agents are chosen.
     pub(crate) agents: Agents,
+    /// Who judges answers.
+    pub(crate) judge: Judge,
     /// The REST API.
     pub(crate) rest: Rest,
     /// The private PostgreSQL.
@@ -103,6 +107,7 @@ impl Default for Config {
             residency: Residency::default(),
             engine: Engine::default(),
             agents: Agents::default(),
+            judge: Judge::default(),
             rest: Rest::default(),
             postgres: Postgres::default(),
             catalog: Catalog::default(),

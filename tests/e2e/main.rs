@@ -21,6 +21,8 @@ mod kurrent;
 mod kurrent_shared;
 mod library;
 mod life;
+#[cfg(feature = "local-model")]
+mod local_model;
 mod nodes;
 mod observability;
 mod openai;
@@ -28,6 +30,7 @@ mod output;
 mod platforms;
 mod privacy;
 mod program;
+mod quality;
 mod redis;
 mod refusals;
 mod shared_budget;

@@ -61,6 +61,12 @@ impl TemplateBody {
     /// taken by name and never found: it would fit everything a little.
     pub const FREE_REQUEST: &'static str = "free-request";
 
+    /// The key of the template with which judges are asked about answers. It is taken by name and never found.
+    pub const JUDGEMENT: &'static str = "quality-judgement";
+
+    /// The keys of templates that are never found.
+    pub const UNFOUND: [&'static str; 2] = [Self::FREE_REQUEST, Self::JUDGEMENT];
+
     /// A template with no more than a template needs.
     #[must_use]
     pub fn new(key: Key, title: impl Into<Bilingual>, parameters: Value, instructions: impl Into<String>) -> Self {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::run::{
     Activity, Firing, Lineage, LineageKind, Overrides, Parent, Pause, PauseClock, Place, RunStatus, Start, TaskEnd,
 };
-use domain::task::{Choice, Consumed, Ending, Kept, Pacing, TaskStatus};
+use domain::task::{Choice, Consumed, Ending, Judgement, Kept, Pacing, PersonRating, Purpose, Score, TaskStatus};
 use domain::{
     Actor, Agent, AgentCommand, AgentId, AttemptError, CommandId, Decide, Definition, ErrorKind, Event, FinishReason,
     NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunEvent, RunId, StepName, StreamId, Task, TaskCommand,
@@ -493,6 +493,9 @@ impl History {
         draft.add(id.into(), decide(task, command));
         let end = match task.status() {
             TaskStatus::Completed => {
+                for command in verdicts(id, Timestamp::from_micros(self.clock)) {
+                    draft.add(id.into(), decide(task, command));
+                }
                 let reply = task.reply().unwrap();
                 let (result, simulated) = (json!({ "text": reply.text, "json": null }), reply.simulated);
                 TaskEnd::Completed { result, simulated }
@@ -567,6 +570,7 @@ impl History {
         let cost = (self.clock % 3 > 0).then_some(NanoUsd(1_000));
         let kept = Kept { at: Timestamp::from_micros(self.clock - 5_000_000), usage: Usage::default(), cost };
         TaskCommand::StartAttempt {
+            purpose: Purpose::Answer,
             platform: "simulator".parse().unwrap(),
             model: Some("m".to_owned()),
             request_hash: [7; 32],
@@ -591,4 +595,34 @@ fn fail(attempt: u32, kind: ErrorKind, pacing: Pacing) -> TaskCommand {
 
 fn error(kind: ErrorKind) -> AttemptError {
     AttemptError { kind, message: format!("{}: \0 it said", kind.name()), retry_after: None }
+}
+
+/// What people and a judge say about some answers; it follows from the task's id.
+fn verdicts(task: TaskId, at: Timestamp) -> Vec<TaskCommand> {
+    let number = u16::try_from(task.as_uuid().as_u128() % 900).unwrap();
+    let mark = |hundredths: u16| Score::of_hundredths(100 + hundredths % 901).unwrap();
+    let rate = |person: &str, hundredths| TaskCommand::Rate {
+        rating: PersonRating { by: Actor::person(person), mark: mark(hundredths), comment: "a\0b".to_owned(), at },
+        completed_at: at,
+    };
+    let judge = || TaskCommand::Judge {
+        judgement: Box::new(Judgement {
+            run: RunId::of_judging(task),
+            agent: AgentId::from_key(&"judge".parse().unwrap()),
+            model: format!("model-\0-{}", number % 2),
+            author: "author".to_owned(),
+            asked: 3,
+            marks: vec![mark(number), mark(number / 2), mark(number / 3)],
+            at,
+        }),
+        reason: "so".to_owned(),
+        completed_at: at,
+    };
+    match number % 5 {
+        0 => vec![rate("ada", number)],
+        1 => vec![judge()],
+        // Ada thinks again.
+        2 => vec![rate("ada", number), judge(), rate("bob", number / 2), rate("ada", number / 3)],
+        _ => vec![],
+    }
 }

@@ -3,10 +3,11 @@
 use async_graphql::{Context, Object, Result};
 
 use super::{fresh, queries, reach};
+use crate::calibration::{Calibration, CalibrationReport};
 use crate::failure;
 use crate::order::UsageOrder;
 use crate::page::limit;
-use crate::scalar::Position;
+use crate::scalar::{DateTime, Position};
 use crate::search::{SearchHit, SearchKind, SearchResult};
 use crate::usage::{UsageDimension, UsageFilter, UsageGroup, UsageReport, groups};
 
@@ -49,6 +50,25 @@ impl Insight {
             groups: rows.into_iter().map(UsageGroup::of).collect::<Result<_>>()?,
             has_more,
             total: total.into_iter().next().map(UsageGroup::of).transpose()?,
+            position: position.into(),
+        })
+    }
+
+    /// How judges agree with people, over the tasks that both have said something about.
+    #[graphql(complexity = "50 * child_complexity")]
+    async fn judge_calibration(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only what was judged at this moment or later.")] since: Option<DateTime>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<CalibrationReport> {
+        let position = reach(context, "quality", min_position).await?;
+        let rows = queries(context)?.calibration(since.map(|since| since.0.as_micros())).await;
+        let rows = rows.map_err(|error| failure::query(context, &error))?;
+        let (all, models): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.model.is_none());
+        Ok(CalibrationReport {
+            all: all.into_iter().next().map(Calibration::from),
+            models: models.into_iter().map(Calibration::from).collect(),
             position: position.into(),
         })
     }

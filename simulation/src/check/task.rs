@@ -94,6 +94,14 @@ impl TaskView {
 
     fn apply(&mut self, event: &TaskEvent, revision: u64) -> Result<(), String> {
         let late = matches!(event, TaskEvent::AttemptLate { .. });
+        let said =
+            matches!(event, TaskEvent::Rated { .. } | TaskEvent::Judged { .. } | TaskEvent::JudgingFailed { .. });
+        if said {
+            return match self.ending {
+                Some(Ending::Completed(_)) => Ok(()),
+                _ => Err(format!("`{}` without an answer", event.name())),
+            };
+        }
         if self.ending.is_some() && !late {
             return Err(format!("`{}` after its end", event.name()));
         }
@@ -159,7 +167,11 @@ impl TaskView {
                 Some(open) => Err(format!("it waits for platforms while attempt {open} is open")),
                 None => Ok(()),
             },
-            TaskEvent::Assigned { .. } | TaskEvent::Deferred { .. } => Ok(()),
+            TaskEvent::Assigned { .. }
+            | TaskEvent::Deferred { .. }
+            | TaskEvent::Rated { .. }
+            | TaskEvent::Judged { .. }
+            | TaskEvent::JudgingFailed { .. } => Ok(()),
         }
     }
 }

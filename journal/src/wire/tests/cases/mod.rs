@@ -7,6 +7,7 @@ mod run;
 mod seal;
 mod search;
 mod trigger;
+mod verdict;
 mod webhook;
 mod workflow;
 
@@ -20,8 +21,8 @@ use domain::purse::Payer;
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
 use domain::task::{
-    ActionItem, Checked, Choice, Consumed, Kept, Masked, Output, PassedOver, Priority, Quality, Rating, RatingPart,
-    Reserved, Score, Why,
+    ActionItem, Checked, Choice, Consumed, Kept, Masked, Output, PassedOver, Priority, Purpose, Quality, Rating,
+    RatingPart, Reserved, Score, Why,
 };
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
@@ -46,6 +47,9 @@ pub(super) fn all() -> Vec<(String, Event)> {
     cases.extend(named("full", trigger::full()));
     cases.extend(named("bare", trigger::bare()));
     cases.extend(trigger::variants());
+    cases.extend(named("full", verdict::full()));
+    cases.extend(named("bare", verdict::bare()));
+    cases.extend(verdict::variants());
     cases.extend(named("full", seal::full()));
     cases.extend(named("full", denial::full()));
     cases.extend(named("full", denial::subject()));
@@ -119,6 +123,7 @@ fn full() -> Vec<Event> {
         TaskEvent::Queued { slots: slots() }.into(),
         TaskEvent::AttemptStarted {
             attempt: 2,
+            purpose: Purpose::Revision,
             platform: "openai".parse().unwrap(),
             model: Some("gpt-x".to_owned()),
             request_hash: std::array::from_fn(|place| u8::try_from(place).unwrap()),
@@ -162,8 +167,13 @@ fn full() -> Vec<Event> {
         TaskEvent::AttemptLost { attempt: 2, retry_at: Some(Timestamp::from_micros(-1)) }.into(),
         TaskEvent::AttemptLate { attempt: 2, reply: Box::new(reply()) }.into(),
         TaskEvent::Deferred { retry_at: Some(moment(9)), start_by: Some(moment(10)) }.into(),
-        TaskEvent::Completed { attempt: 2, output: Some(Box::new(output())), quality: Some(Box::new(quality())) }
-            .into(),
+        TaskEvent::Completed {
+            attempt: 2,
+            output: Some(Box::new(output())),
+            quality: Some(Box::new(quality())),
+            review: Some(Box::new(verdict::review())),
+        }
+        .into(),
         TaskEvent::Failed { error: error() }.into(),
         TaskEvent::Cancelled { reason: reason() }.into(),
         AgentEvent::Registered { profile: Box::new(profile()) }.into(),
@@ -215,7 +225,7 @@ fn bare() -> Vec<Event> {
         presence_penalty_milli: None,
         timeout: Duration::ZERO,
         cost_limit: None,
-        self_review: false,
+        review_rounds: 0,
         context_window: 0,
         languages: vec![],
         department: String::new(),
@@ -266,6 +276,7 @@ fn bare() -> Vec<Event> {
         .into(),
         TaskEvent::AttemptStarted {
             attempt: 1,
+            purpose: Purpose::Answer,
             platform: "p".parse().unwrap(),
             model: None,
             request_hash: [0; 32],
@@ -296,7 +307,7 @@ fn bare() -> Vec<Event> {
         TaskEvent::AttemptFailed { attempt: 1, error: error(), retry_at: None, consumed: None }.into(),
         TaskEvent::AttemptSucceeded { attempt: 1, reply: Box::new(bare_reply()) }.into(),
         TaskEvent::AttemptLost { attempt: 1, retry_at: None }.into(),
-        TaskEvent::Completed { attempt: 1, output: None, quality: None }.into(),
+        TaskEvent::Completed { attempt: 1, output: None, quality: None, review: None }.into(),
         TaskEvent::Queued { slots: vec![] }.into(),
         TaskEvent::Deferred { retry_at: None, start_by: None }.into(),
         AgentEvent::Registered { profile: Box::new(profile) }.into(),
@@ -467,7 +478,7 @@ fn profile() -> Profile {
         presence_penalty_milli: Some(2000),
         timeout: Duration::from_secs(120),
         cost_limit: Some(NanoUsd(250_000_001)),
-        self_review: true,
+        review_rounds: 2,
         context_window: 128_000,
         languages: vec!["en".to_owned(), "de-CH".to_owned()],
         department: "editorial".to_owned(),

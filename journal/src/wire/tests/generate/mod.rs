@@ -6,6 +6,7 @@ mod run;
 mod seal;
 mod search;
 mod trigger;
+mod verdict;
 mod webhook;
 mod workflow;
 
@@ -20,8 +21,8 @@ use domain::purse::Payer;
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
 use domain::task::{
-    ActionItem, Checked, Choice, Consumed, Kept, Masked, Output, PassedOver, Priority, Quality, Rating, RatingPart,
-    Reserved, Score, Why,
+    ActionItem, Checked, Choice, Consumed, Kept, Masked, Output, PassedOver, Priority, Purpose, Quality, Rating,
+    RatingPart, Reserved, Score, Why,
 };
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
@@ -88,7 +89,7 @@ fn task_event() -> BoxedStrategy<Event> {
             }
         ),
         (
-            any::<u32>(),
+            (any::<u32>(), prop::sample::select(Purpose::ALL.as_slice())),
             key(),
             option::of(text()),
             any::<[u8; 32]>(),
@@ -97,8 +98,18 @@ fn task_event() -> BoxedStrategy<Event> {
             masked(),
             option::of(kept())
         )
-            .prop_map(|(attempt, platform, model, request_hash, choice, reserved, masked, kept)| {
-                TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved, masked, kept }
+            .prop_map(|((attempt, purpose), platform, model, request_hash, choice, reserved, masked, kept)| {
+                TaskEvent::AttemptStarted {
+                    attempt,
+                    purpose,
+                    platform,
+                    model,
+                    request_hash,
+                    choice,
+                    reserved,
+                    masked,
+                    kept,
+                }
             }),
         (timestamp(), passed_over()).prop_map(|(until, passed_over)| TaskEvent::Postponed { until, passed_over }),
         (any::<u32>(), reply())
@@ -109,9 +120,15 @@ fn task_event() -> BoxedStrategy<Event> {
         (any::<u32>(), option::of(timestamp()))
             .prop_map(|(attempt, retry_at)| TaskEvent::AttemptLost { attempt, retry_at }),
         (any::<u32>(), reply()).prop_map(|(attempt, reply)| TaskEvent::AttemptLate { attempt, reply: Box::new(reply) }),
-        (any::<u32>(), option::of(output()), option::of(quality())).prop_map(|(attempt, output, quality)| {
-            TaskEvent::Completed { attempt, output: output.map(Box::new), quality: quality.map(Box::new) }
-        }),
+        (any::<u32>(), option::of(output()), option::of(quality()), option::of(verdict::review())).prop_map(
+            |(attempt, output, quality, review)| TaskEvent::Completed {
+                attempt,
+                output: output.map(Box::new),
+                quality: quality.map(Box::new),
+                review: review.map(Box::new),
+            }
+        ),
+        verdict::events(),
         error().prop_map(|error| TaskEvent::Failed { error }),
         text().prop_map(|reason| TaskEvent::Cancelled { reason }),
     ]
@@ -309,9 +326,9 @@ fn profile() -> BoxedStrategy<Profile> {
         option::of(any::<i16>()),
         option::of(any::<i16>()),
     );
-    let rules = (vec(bilingual(), 0..3), option::of(any::<i64>()), any::<bool>());
+    let rules = (vec(bilingual(), 0..3), option::of(any::<i64>()), any::<u8>());
     (words, platform, sampling, duration(), any::<u32>(), rules)
-        .prop_map(|(words, platform, sampling, timeout, context_window, (constraints, cost_limit, self_review))| {
+        .prop_map(|(words, platform, sampling, timeout, context_window, (constraints, cost_limit, review_rounds))| {
             let (key, name, description, capabilities, system_prompt, department, languages, tags) = words;
             let (platform, fallback_platforms, model) = platform;
             let (temperature_milli, max_tokens, top_p_milli, frequency_penalty_milli, presence_penalty_milli) =
@@ -333,7 +350,7 @@ fn profile() -> BoxedStrategy<Profile> {
                 presence_penalty_milli,
                 timeout,
                 cost_limit: cost_limit.map(NanoUsd),
-                self_review,
+                review_rounds,
                 context_window,
                 languages,
                 department,
