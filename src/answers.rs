@@ -18,7 +18,7 @@ use crate::config::DatabaseUrl;
 /// What the names of keys begin with.
 const PREFIX: &str = "hishamos:answer:1:";
 /// How long Redis may take.
-const PATIENCE: Duration = Duration::from_millis(250);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(250);
 /// Larger answers are not kept there, in bytes.
 const LARGEST: usize = 1 << 20;
 
@@ -36,14 +36,7 @@ impl RedisAnswers {
     /// # Errors
     /// When the URL is none of Redis.
     pub(crate) fn new(url: &DatabaseUrl) -> anyhow::Result<Self> {
-        let shown = url.masked();
-        let client = client(url).with_context(|| format!("cache.redis_url {shown} cannot be used"))?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE))
-            .set_number_of_retries(1);
-        let manager = client.get_connection_manager_lazy(config).context("Redis cannot be used")?;
-        Ok(Self { manager, shown, works: AtomicBool::new(true) })
+        Ok(Self { manager: manager(url)?, shown: url.masked(), works: AtomicBool::new(true) })
     }
 
     /// Does something with it, in time; nothing when that fails.
@@ -71,6 +64,19 @@ impl RedisAnswers {
 /// When it is not, in words without the URL.
 pub(crate) fn check(url: &DatabaseUrl) -> Result<(), String> {
     client(url).map(drop).map_err(|error| error.to_string().replace(url.reveal(), &url.masked()))
+}
+
+/// A connection that is made when it is first needed, and again whenever it has to; within a runtime.
+///
+/// # Errors
+/// When the URL is none of Redis.
+pub(crate) fn manager(url: &DatabaseUrl) -> anyhow::Result<ConnectionManager> {
+    let client = client(url).with_context(|| format!("cache.redis_url {} cannot be used", url.masked()))?;
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE))
+        .set_number_of_retries(1);
+    client.get_connection_manager_lazy(config).context("Redis cannot be used")
 }
 
 fn client(url: &DatabaseUrl) -> anyhow::Result<Client> {

@@ -183,6 +183,7 @@ impl App {
             redaction,
             cache,
             residency,
+            limits: config.limits(&registry)?,
             ..engine::Options::default()
         };
         let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
@@ -205,6 +206,10 @@ impl App {
             }));
         }
         rooms.push(Room::open("triggers", |stop| async move { Ok(triggers.run(stop).await?) }));
+        if let Some(options) = config.judge.options() {
+            let judge = engine::judge::Service::new(options, commands.clone(), Arc::clone(&checkpoints) as _);
+            rooms.push(Room::open("judge", |stop| async move { Ok(judge.run(stop).await?) }));
+        }
         let (telling, _) = integrations::webhooks::Service::new(
             webhooks::options(config),
             commands.clone(),
@@ -214,7 +219,7 @@ impl App {
         rooms.push(Room::open("webhooks", |stop| async move { Ok(telling.run(stop).await?) }));
         let node = members.me();
         let (engine, handle) = Engine::new(options, commands.clone(), registry.clone(), checkpoints, members);
-        let health = PlatformHealth::new(config, registry, handle.clone(), node);
+        let health = PlatformHealth::new(config, registry, handle.clone(), node)?;
         rooms.push(Room::open("engine", |stop| async move { Ok(engine.run(stop).await?) }));
 
         let parts = schema::Parts {

@@ -11,6 +11,7 @@ mod choosing;
 mod cli;
 mod config;
 mod keys;
+mod limits;
 mod meaning;
 mod platform_health;
 mod platforms;

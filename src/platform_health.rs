@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::{NodeId, Timestamp};
 use engine::{Handle, LineHealth};
 use futures_util::stream::{self, BoxStream};
-use providers::Registry;
+use providers::prices::{Prices, Rates, Valid};
 use providers::router::Phase;
-use schema::{Breaker, FailureState, LineState, PlatformState, Platforms, ProbeState};
+use providers::{Failure, FailureKind, Model, Platform, Registry, Usage};
+use schema::{Breaker, FailureState, LineState, ModelState, PlatformState, Platforms, PriceState, ProbeState};
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -17,19 +19,26 @@ use crate::platforms;
 /// Changes within this time are told as one.
 const TOGETHER: Duration = Duration::from_millis(250);
 
+/// A platform that takes longer to say which models it offers has not said it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The platforms of this node.
 pub(crate) struct PlatformHealth {
     registry: Registry,
     kinds: BTreeMap<String, &'static str>,
+    prices: Prices,
     engine: Handle,
     node: NodeId,
 }
 
 impl PlatformHealth {
-    pub(crate) fn new(config: &Config, registry: Registry, engine: Handle, node: NodeId) -> Self {
+    /// # Errors
+    /// When an imported list of prices is none.
+    pub(crate) fn new(config: &Config, registry: Registry, engine: Handle, node: NodeId) -> anyhow::Result<Self> {
         let kind = |key: &str| (key.to_owned(), platforms::kind_of(config, key).name());
         let kinds = registry.iter().map(|platform| kind(platform.key())).collect();
-        Self { registry, kinds, engine, node }
+        let prices = platforms::prices(&config.data_dir)?;
+        Ok(Self { registry, kinds, prices, engine, node })
     }
 }
 
@@ -64,6 +73,7 @@ fn before(now: Timestamp, ago: Duration) -> Timestamp {
     Timestamp::from_micros(now.as_micros().saturating_sub(micros))
 }
 
+#[async_trait]
 impl Platforms for PlatformHealth {
     fn all(&self) -> Vec<PlatformState> {
         let now = commands::now();
@@ -90,6 +100,11 @@ impl Platforms for PlatformHealth {
                     order: place,
                     simulated: platform.simulated(),
                     tags: self.registry.tags(key).to_vec(),
+                    model_tags: self
+                        .registry
+                        .model_tags(key)
+                        .map(|(model, tags)| (model.to_owned(), tags.to_vec()))
+                        .collect(),
                     unusable: platform.unusable(),
                     lines: lines.remove(key).unwrap_or_default(),
                     probe: probes.remove(key),
@@ -111,6 +126,64 @@ impl Platforms for PlatformHealth {
 
     fn node(&self) -> Uuid {
         self.node.as_uuid()
+    }
+
+    async fn offered(&self, key: &str) -> Option<Result<Vec<ModelState>, FailureState>> {
+        let platform = self.registry.get(key)?;
+        let late = |_| Err(Failure::new(FailureKind::Timeout, format!("{key} did not answer within {PATIENCE:?}")));
+        let asked = tokio::time::timeout(PATIENCE, platform.models()).await.unwrap_or_else(late);
+        let told = |model: Model| {
+            let tags = self.registry.tags_of(key, Some(&model.name));
+            offered(&**platform, model, tags)
+        };
+        Some(match asked {
+            Ok(models) => Ok(models.into_iter().map(told).collect()),
+            Err(Failure { kind, message, .. }) => {
+                Err(FailureState { at: commands::now(), kind: kind.name().to_owned(), message })
+            }
+        })
+    }
+
+    fn prices(&self, named: &str) -> (Vec<String>, Vec<PriceState>) {
+        let is_meant = |valid: &Valid<'_>| format!("{}/{}", valid.model.vendor, valid.model.model).contains(named);
+        let valid = self.prices.all(jiff::Timestamp::now()).filter(is_meant);
+        let all = valid.flat_map(|valid| valid.model.rates.iter().map(move |rates| price(&valid, rates)));
+        (self.prices.versions().to_vec(), all.collect())
+    }
+}
+
+/// A model with what it is known to do and to cost.
+fn offered(platform: &dyn Platform, model: Model, tags: Vec<String>) -> ModelState {
+    let (told, known) = (model.capabilities, platform.capabilities(&model.name));
+    // A million tokens in and none out, and the other way round: what people compare.
+    let million = |input, output| Usage { input: Some(input), output: Some(output), ..Usage::default() };
+    ModelState {
+        tools: told.tools.or(known.tools),
+        schema: told.schema.or(known.schema),
+        images: told.images.or(known.images),
+        max_input: told.max_input.or(known.max_input),
+        max_output: told.max_output.or(known.max_output),
+        input_price: platform.cost(&model.name, &million(1_000_000, 0)),
+        output_price: platform.cost(&model.name, &million(0, 1_000_000)),
+        name: model.name,
+        tags,
+    }
+}
+
+/// Pico-dollars a token are micro-dollars a million.
+fn price(valid: &Valid<'_>, rates: &Rates) -> PriceState {
+    let million = |rate: u64| rate.saturating_mul(1000);
+    PriceState {
+        vendor: valid.model.vendor.clone(),
+        model: valid.model.model.clone(),
+        list: valid.version.to_owned(),
+        valid_from: valid.from.to_string(),
+        tier: rates.tier.map(|_| rates.tier().name().to_owned()),
+        above: rates.above,
+        input: million(rates.input),
+        cached: rates.cached.map(million),
+        written: rates.write.map(million),
+        output: million(rates.output),
     }
 }
 

@@ -13,8 +13,8 @@ use providers::acp::Permissions;
 use providers::http::{ApiKey, Options};
 use providers::prices::{PriceList, Prices};
 use providers::{
-    AcpAgent, Anthropic, CommandAgent, Gemini, OpenAi, OpenAiResponses, OpenRouter, Platform, Registry, Secret,
-    Simulator, anthropic, gemini, openai, openrouter,
+    AcpAgent, Anthropic, CommandAgent, Cursor, Gemini, OpenAi, OpenAiResponses, OpenRouter, Platform, Registry, Secret,
+    Simulator, anthropic, cursor, gemini, openai, openrouter,
 };
 
 use crate::config::{Config, Masked, Platform as Settings, PlatformKind, SERVICES};
@@ -38,7 +38,9 @@ no AI platform is configured, so no agent can work. Choose one:
 /// When a platform's settings cannot work.
 pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
     let mut settings = with_keys(config)?;
-    let has_models = settings.values().any(|platform| platform.kind != PlatformKind::Simulator);
+    // Agents that work by themselves are for those who name them, and stand in for no model.
+    let is_model = |kind: PlatformKind| kind != PlatformKind::Simulator && !kind.is_agent();
+    let has_models = settings.values().any(|platform| is_model(platform.kind));
     if !has_models && cfg!(feature = "local-model") && find_model(&config.data_dir).is_some() {
         settings.entry("local".to_owned()).or_insert_with(|| Settings::of(PlatformKind::Local));
     }
@@ -51,12 +53,15 @@ pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
             one(key, platform, &config.data_dir, &prices).with_context(|| format!("platform `{key}` cannot be used"))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    // A program works only for those who name it.
-    let models = settings.iter().zip(&platforms).filter(|((_, settings), _)| !settings.kind.is_program());
+    // An agent works only for those who name it.
+    let models = settings.iter().zip(&platforms).filter(|((_, settings), _)| !settings.kind.is_agent());
     let models: Vec<_> = models.map(|(_, platform)| Arc::clone(platform)).collect();
     let defaults = if config.default_platforms.is_empty() { order(&models) } else { config.default_platforms.clone() };
     let tags = settings.iter().map(|(key, settings)| (key.clone(), settings.tags.clone())).collect();
-    Ok(Registry::new(platforms, &defaults).context("default_platforms cannot be used")?.tagged(tags))
+    let own_tags = settings.iter().map(|(key, settings)| (key.clone(), settings.model_tags.clone())).collect();
+    let registry = Registry::new(platforms, &defaults).context("default_platforms cannot be used")?;
+    let registry = registry.tagged(tags).with_model_tags(own_tags);
+    Ok(if defaults.is_empty() { registry.without_defaults() } else { registry })
 }
 
 /// The configured platforms with the stored keys that they use, and those that are there because a key is stored under the
@@ -167,6 +172,10 @@ fn one(key: &str, settings: &Settings, data_dir: &Path, prices: &Arc<Prices>) ->
         }
         PlatformKind::Command => command(key, settings)?,
         PlatformKind::Acp => acp(key, settings)?,
+        PlatformKind::Cursor => {
+            let repository = settings.cursor.as_ref().map(Into::into);
+            Arc::new(Cursor::new(cursor::Options { repository, ..cursor::Options::new(at(cursor::HOME, None)?) })?)
+        }
         PlatformKind::Local => local(key, settings, data_dir)?,
     })
 }
@@ -218,6 +227,7 @@ fn http(
     options.model = settings.model.clone().or_else(|| model.filter(|_| own).map(str::to_owned));
     options.proxy = settings.proxy.clone();
     options.stream = settings.stream.unwrap_or(true);
+    options.prompt_cache = settings.prompt_cache.unwrap_or(true);
     options.prices = Some(Arc::clone(prices));
     if let Some(path) = &settings.certificates {
         let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -277,6 +287,21 @@ mod tests {
         assert_eq!(registry.defaults().map(|platform| platform.key()).collect::<Vec<_>>(), ["openai"]);
         assert!(registry.get("a-simulator").is_some(), "who names it gets it");
         assert_eq!(default_of(&config(&[("sim", PlatformKind::Simulator)])), Some("sim".to_owned()));
+    }
+
+    #[test]
+    fn an_agent_by_itself_works_only_for_those_who_name_it() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let alone = config(&[("cursor", PlatformKind::Cursor)]);
+        let registry = build(&alone).unwrap();
+        assert!(registry.default().is_none() && registry.defaults().next().is_none());
+        assert!(registry.get("cursor").unwrap().unusable().unwrap().contains("CURSOR_API_KEY"));
+        assert_eq!(
+            default_of(&config(&[("cursor", PlatformKind::Cursor), ("o", PlatformKind::Ollama)])),
+            Some("o".to_owned())
+        );
+        let wanted = Config { default_platforms: vec!["cursor".to_owned()], ..alone };
+        assert_eq!(build(&wanted).unwrap().defaults().next().unwrap().key(), "cursor");
     }
 
     #[test]

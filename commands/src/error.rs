@@ -253,6 +253,20 @@ pub enum Refused {
         /// The run.
         run: RunId,
     },
+    /// A rating that is none.
+    #[error("{mark} is no rating; it must be a whole number from 1 to 10")]
+    RatingInvalid {
+        /// What was given.
+        mark: i64,
+    },
+    /// A comment on a rating that is too long.
+    #[error("the comment has {length} bytes; a comment on a rating has at most {max}")]
+    RatingCommentTooLong {
+        /// How long it is.
+        length: usize,
+        /// The longest.
+        max: usize,
+    },
     /// What is to be recorded is larger than the journal takes.
     #[error("the request cannot be recorded: {0}")]
     TooLarge(String),
@@ -305,6 +319,7 @@ impl Refusal for Refused {
             Self::TemplateVersionNotFound { .. } => "TEMPLATE_VERSION_UNKNOWN",
             Self::ActionNotFound(_) => "ACTION_NOT_FOUND",
             Self::ActionNotYet { .. } => "ACTION_NOT_TRACKED",
+            Self::RatingInvalid { .. } | Self::RatingCommentTooLong { .. } => "TASK_RATING_INVALID",
             Self::TooLarge(_) => "TOO_LARGE",
         }
     }

@@ -10,6 +10,7 @@ impl Commands {
     /// # Errors
     /// When the journal cannot be read.
     pub async fn ended_task(&self, task: TaskId) -> Result<std::sync::Arc<Task>, Error> {
-        Ok(self.executor.load_cached::<Task>(task.into()).await?.state)
+        // Other nodes may have recorded what became of it since, and people may have rated it.
+        Ok(self.executor.load::<Task>(task.into()).await?.state)
     }
 }

@@ -196,7 +196,7 @@ impl Commands {
 
 /// The id of a workflow that is nowhere registered: it follows from all of the definition, so that one id and version
 /// never mean two definitions.
-fn id_of(definition: &Definition) -> Result<WorkflowId, Error> {
+pub(crate) fn id_of(definition: &Definition) -> Result<WorkflowId, Error> {
     let bytes = serde_json::to_vec(definition).map_err(|error| Error::Unavailable(Box::new(error)))?;
     let mut hasher = blake3::Hasher::new_derive_key("hishamos 2026 id of a workflow for one task");
     hasher.update(&bytes);

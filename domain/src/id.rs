@@ -173,6 +173,12 @@ impl RunId {
         Self(hashed("hishamos 2026 id of a trigger's run", &[trigger.as_uuid().as_bytes(), cause.as_bytes()]))
     }
 
+    /// The run in which a judge is asked about the answer of a task.
+    #[must_use]
+    pub fn of_judging(task: TaskId) -> Self {
+        Self(hashed("hishamos 2026 id of a judge's run", &[task.as_uuid().as_bytes()]))
+    }
+
     /// The run that belongs to a caller's idempotency key.
     #[must_use]
     pub fn of_idempotency_key(tenant: &str, key: &str) -> Self {

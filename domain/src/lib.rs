@@ -57,7 +57,7 @@ pub use id::{
 pub use key::{InvalidKey, Key, StepName};
 pub use limit::{Limit, LimitCommand, LimitEvent, LimitRefusal};
 pub use purse::{Purse, PurseCommand, PurseEvent, PurseRefusal};
-pub use reply::{AttemptError, ErrorKind, FinishReason, NanoUsd, Reply, Usage};
+pub use reply::{Account, AttemptError, CostSource, ErrorKind, FinishReason, NanoUsd, Reply, Usage};
 pub use retry::RetryPolicy;
 pub use run::{Run, RunCommand, RunEvent, RunRefusal};
 pub use seal::{SealCommand, SealEvent, SealRefusal, Seals};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Money in billionths of a US dollar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -54,6 +55,55 @@ pub struct Reply {
     pub first_piece: Option<Duration>,
     /// Whether no model was asked at all; whoever shows the text must show this too.
     pub simulated: bool,
+    /// How its cost came about; `None` of what was recorded before that was kept.
+    #[serde(default)]
+    pub account: Option<Account>,
+}
+
+/// How what an attempt cost came about, as evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Where the cost comes from.
+    pub source: CostSource,
+    /// The platform's own account of the usage, word for word; `None` when there was none, or it was larger than
+    /// [`Account::MAX_BYTES`].
+    pub usage: Option<Value>,
+}
+
+impl Account {
+    /// A larger account of the usage is not kept; those of all known platforms have a few hundred bytes.
+    pub const MAX_BYTES: usize = 16 * 1024;
+    /// Nor one of more levels of lists and objects.
+    const MAX_DEPTH: u8 = 32;
+
+    /// An account whose usage is left out when it is larger than anybody's should be.
+    #[must_use]
+    pub fn new(source: CostSource, usage: Option<Value>) -> Self {
+        let fits = |usage: &Value| is_flat(usage, Self::MAX_DEPTH) && usage.to_string().len() <= Self::MAX_BYTES;
+        Self { source, usage: usage.filter(fits) }
+    }
+}
+
+fn is_flat(value: &Value, depth: u8) -> bool {
+    match value {
+        Value::Array(values) => depth > 0 && values.iter().all(|value| is_flat(value, depth - 1)),
+        Value::Object(values) => depth > 0 && values.values().all(|value| is_flat(value, depth - 1)),
+        _ => true,
+    }
+}
+
+/// Where a cost comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CostSource {
+    /// Nobody knows it.
+    Unpriced,
+    /// The platform said what it charged.
+    Reported,
+    /// It was computed from the list of prices of this name.
+    Listed(String),
+    /// Nobody is paid.
+    Free,
 }
 
 /// How an attempt can fail.
@@ -189,4 +239,21 @@ pub struct AttemptError {
     pub message: String,
     /// How long the platform asks to wait.
     pub retry_after: Option<Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Account, CostSource};
+
+    #[test]
+    fn an_account_is_kept_unless_it_is_larger_than_any() {
+        let kept = |usage: Value| Account::new(CostSource::Reported, Some(usage)).usage.is_some();
+        assert!(kept(json!({ "input_tokens": 7, "details": { "cached": [1, 2] } })));
+        assert!(kept(json!("x".repeat(Account::MAX_BYTES - 2))));
+        assert!(!kept(json!("x".repeat(Account::MAX_BYTES - 1))));
+        let deep = |levels: u8| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        assert!(kept(deep(32)) && !kept(deep(33)));
+    }
 }

@@ -210,7 +210,7 @@ pub(crate) fn served(reply: Reply, kept: Kept) -> (Reply, Kept) {
         reasoning_tokens: none(reply.usage.reasoning_tokens),
     };
     metrics::counter!("hishamos_kept_answers_served_total").increment(1);
-    (Reply { usage, cost: Some(NanoUsd(0)), duration: Duration::ZERO, first_piece: None, ..reply }, kept)
+    (Reply { usage, cost: Some(NanoUsd(0)), duration: Duration::ZERO, first_piece: None, account: None, ..reply }, kept)
 }
 
 #[cfg(test)]
@@ -227,6 +227,7 @@ mod tests {
             duration: Duration::ZERO,
             first_piece: None,
             simulated: false,
+            account: None,
         };
         Answer { reply, at: Timestamp::from_micros(1) }
     }

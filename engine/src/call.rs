@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use commands::live::{LiveOutputs, Speech};
 use domain::task::Consumed;
-use domain::{AttemptError, ErrorKind, FinishReason, MAX_VALUE_BYTES, NanoUsd, Reply, TaskId, Usage};
+use domain::{
+    Account, AttemptError, CostSource, ErrorKind, FinishReason, MAX_VALUE_BYTES, NanoUsd, Reply, TaskId, Usage,
+};
 use futures_util::{FutureExt, StreamExt};
 use providers::redaction::Vault;
 use providers::{Chunk, Failure, FailureKind, Finish, Platform, Request};
@@ -58,13 +60,17 @@ impl Call {
         if let Some(reply) = served {
             return Settled { task, attempt, outcome: Ok(reply), consumed: None };
         }
-        permit.turn().await;
+        permit.turn(timeout).await;
         let answered =
             tokio::time::timeout(timeout, answer(&*platform, request, speech, &vault)).await.unwrap_or_else(|_| {
                 let message = format!("platform `{}` did not answer within {timeout:?}", platform.key());
                 Err(Failure::new(FailureKind::Timeout, message))
             });
-        permit.settle(answered.as_ref().map(|reply| reply.limits));
+        let used = match &answered {
+            Ok(reply) => reply.usage.total(),
+            Err(failure) => failure.consumed.as_ref().and_then(|consumed| consumed.usage.total()),
+        };
+        permit.settle(answered.as_ref().map(|reply| reply.limits), used);
         let answered = answered.map(|reply| providers::Reply { text: guard::unmask(&vault, reply.text), ..reply });
         let (outcome, consumed) = match answered {
             Ok(reply) if reply.text.len() > MAX_VALUE_BYTES => {
@@ -133,6 +139,16 @@ fn to_domain(reply: providers::Reply) -> Reply {
         duration: kept(reply.duration),
         first_piece: reply.first_piece.map(kept),
         simulated: reply.simulated,
+        account: Some(Account::new(source(reply.cost_source), reply.raw_usage)),
+    }
+}
+
+fn source(source: providers::CostSource) -> CostSource {
+    match source {
+        providers::CostSource::Unpriced => CostSource::Unpriced,
+        providers::CostSource::Reported => CostSource::Reported,
+        providers::CostSource::Listed { version } => CostSource::Listed(version),
+        providers::CostSource::Free => CostSource::Free,
     }
 }
 

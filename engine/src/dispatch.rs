@@ -29,7 +29,7 @@ use crate::way::Way;
 /// Under which name its checkpoint is kept.
 const CHECKPOINT: &str = "engine.agents";
 /// The first byte of a saved copy; one with another is not read.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// After how many events it is saved.
 const SAVE_EVERY: usize = 20_000;
 /// How many events are read at a time.

@@ -7,16 +7,16 @@ use std::time::Duration;
 use commands::{SchemaCache, TENANT};
 use domain::agent::Profile;
 use domain::run::{Activity, Place};
-use domain::task::{Choice, Ending, Kept, Masked, Order, PassedOver, Prompt, Reserved};
+use domain::task::{Attempt, AttemptStatus, Choice, Kept, Masked, Order, PassedOver, Prompt, Purpose, Reserved};
 use domain::template::TemplateBody;
 use domain::workflow::{Assignee, TaskWork};
 use domain::{
-    Agent, AgentId, AttemptError, ErrorKind, Key, Reply, Run, RunId, Task, TaskCommand, TaskId, Template, TemplateId,
+    Agent, AgentId, AttemptError, ErrorKind, Key, Run, RunId, Task, TaskCommand, TaskId, Template, TemplateId,
     Timestamp,
 };
 use journal::{Executor, ReadError};
 use providers::redaction::Vault;
-use providers::{Message, OutputSchema, Registry, Request};
+use providers::{OutputSchema, Registry, Request};
 use serde_json::Value;
 
 use crate::cache::Cache;
@@ -66,6 +66,7 @@ pub(crate) struct PlannedAttempt {
 
 /// What is recorded when it starts.
 pub(crate) struct Start {
+    pub(crate) purpose: Purpose,
     pub(crate) platform: Key,
     pub(crate) model: Option<String>,
     pub(crate) request_hash: [u8; 32],
@@ -77,8 +78,8 @@ pub(crate) struct Start {
 impl Start {
     /// The command that records it, with what is set aside for it.
     pub(crate) fn command(self, reserved: Vec<Reserved>) -> TaskCommand {
-        let Self { platform, model, request_hash, choice, masked, kept } = self;
-        TaskCommand::StartAttempt { platform, model, request_hash, choice, reserved, masked, kept }
+        let Self { purpose, platform, model, request_hash, choice, masked, kept } = self;
+        TaskCommand::StartAttempt { purpose, platform, model, request_hash, choice, reserved, masked, kept }
     }
 }
 
@@ -98,6 +99,19 @@ impl From<ReadError> for Unplannable {
 
 fn rejected(kind: ErrorKind, message: impl Into<String>) -> Unplannable {
     Unplannable::Rejected(AttemptError { kind, message: message.into(), retry_after: None })
+}
+
+/// What names the next attempt of a task at a platform. Attempts of which nobody knows what became share theirs with the one that
+/// comes after them, which so can take up what they have begun.
+fn token(id: TaskId, task: &Task, platform: &Key) -> [u8; 16] {
+    let attempts = task.attempts();
+    let lost = |attempt: &&Attempt| attempt.status == AttemptStatus::Lost && attempt.platform == *platform;
+    let first = attempts.len() - attempts.iter().rev().take_while(lost).count();
+    let mut hasher = blake3::Hasher::new_derive_key("hishamos 2026 token of an attempt");
+    hasher.update(id.as_uuid().as_bytes()).update(&u64::try_from(first).unwrap_or(u64::MAX).to_le_bytes());
+    let mut token = [0; 16];
+    hasher.finalize_xof().fill(&mut token);
+    token
 }
 
 impl Planner {
@@ -203,14 +217,16 @@ impl Planner {
     /// Platforms that budgets do not let it go to are left out, with the reasons.
     pub(crate) async fn attempt(
         &self,
+        id: TaskId,
         task: &Task,
         run: &Run,
         place: &Place,
+        purpose: Purpose,
         unaffordable: &[(Key, String)],
         now: Timestamp,
     ) -> Result<Planned, Unplannable> {
         let parts = run.asks_for_parts(place);
-        let (mut way, agent, timeout, holds) = self.way(task, run, parts).await?;
+        let (mut way, agent, timeout, holds) = self.way(task, run, parts, purpose).await?;
         way.leave_out(unaffordable);
         loop {
             let chosen = match way.next(&self.traffic, task) {
@@ -221,6 +237,7 @@ impl Planner {
             let Chosen { key, platform, model, choice, permit, most } = chosen;
             let request = way.request();
             request.model = model.asked;
+            request.token = Some(token(id, task, &key));
             let named = model.recorded.as_deref().unwrap_or_default();
             let schema = (holds && platform.capabilities(named).schema == Some(true)).then(output::schema);
             request.output = schema.map(|schema| OutputSchema { name: "output".to_owned(), schema });
@@ -252,7 +269,7 @@ impl Planner {
             // What does not leave was not masked, and costs nothing.
             let masked = if kept.is_some() { Vec::new() } else { guard::counts(&vault) };
             let most = if kept.is_some() { Most { tokens: 0, money: Some(0) } } else { most };
-            let start = Start { platform: key, model: model.recorded, request_hash, choice, masked, kept };
+            let start = Start { purpose, platform: key, model: model.recorded, request_hash, choice, masked, kept };
             let call = Call { platform, request: way.into_request(), timeout, permit, vault, keeping, served };
             return Ok(Planned::Attempt(Box::new(PlannedAttempt { start, call, agent, most })));
         }
@@ -269,13 +286,20 @@ impl Planner {
         if !error.kind.may_pass_elsewhere() {
             return Ok(false);
         }
-        let (way, ..) = self.way(task, run, run.asks_for_parts(place)).await?;
+        let purpose = task.running_attempt().map(|attempt| attempt.purpose).unwrap_or_default();
+        let (way, ..) = self.way(task, run, run.asks_for_parts(place), purpose).await?;
         Ok(way.has_fallback(&self.traffic, task, error))
     }
 
     /// Where the attempts of a task can go, whose it is, how long an attempt may take, and whether a platform that holds
     /// models to a schema is to do so.
-    async fn way(&self, task: &Task, run: &Run, parts: bool) -> Result<(Way, Key, Duration, bool), Unplannable> {
+    async fn way(
+        &self,
+        task: &Task,
+        run: &Run,
+        parts: bool,
+        purpose: Purpose,
+    ) -> Result<(Way, Key, Duration, bool), Unplannable> {
         let (Some(order), Some((agent_id, agent_version))) = (task.order(), task.agent()) else {
             return Err(rejected(ErrorKind::InvalidInput, "the task has no agent"));
         };
@@ -283,11 +307,6 @@ impl Planner {
         let request = parts.then(|| output::request(&body));
         let prompt = Prompt::assemble(&profile, &body, &order.parameters, request.as_deref())
             .map_err(|error| rejected(ErrorKind::InvalidInput, error.to_string()))?;
-        // What was said since, when an answer was not in the form that was asked for.
-        let said = |reply: &Reply| {
-            let said = Message::Assistant { text: reply.text.clone(), tool_calls: Vec::new(), opaque: None };
-            vec![said, Message::user(output::repair())]
-        };
         let asked = run.model().map(str::to_owned);
         let request = Request {
             system: Some(prompt.system),
@@ -298,7 +317,7 @@ impl Planner {
             frequency_penalty_milli: profile.frequency_penalty_milli,
             presence_penalty_milli: profile.presence_penalty_milli,
             timeout: order.attempt_timeout,
-            turns: task.answer().map(|(_, reply)| said(reply)).unwrap_or_default(),
+            turns: self.said(task, &body, order, parts, purpose),
             ..Request::new(prompt.user)
         };
         let demanded = self.residency.of(run, &profile.key, &body.key);
@@ -308,35 +327,21 @@ impl Planner {
         Ok((way.map_err(Unplannable::Rejected)?, profile.key.clone(), order.attempt_timeout, holds))
     }
 
-    /// What a task ends with when this is its answer, and whether the answer is good enough for it.
-    pub(crate) async fn ending(&self, task: &Task, reply: &Reply, parts: bool) -> Result<(Ending, bool), ReadError> {
-        let Some(order) = task.order() else { return Ok((Ending::default(), true)) };
-        let reading = parts.then(|| output::read(&reply.text));
-        let is_enough = reading.as_ref().is_none_or(|reading| reading.is_structured);
-        let output = reading.map(|reading| reading.output);
-        let template = self.template(order).await?;
-        let Some(body) = template.body_at(order.template_version) else {
-            return Ok((Ending { output, quality: None }, is_enough));
-        };
-        let (text, data) = match &output {
-            Some(output) => (output.results.as_str(), output.data.clone()),
-            None => (reply.text.as_str(), commands::task_result(&reply.text).get("json").cloned()),
-        };
-        let fits = body.output_schema.as_ref().map(|schema| {
-            let data = data.filter(|data| !data.is_null());
-            data.is_some_and(|mut data| self.schemas.complete_and_check(schema, &mut data).is_ok())
-        });
-        let answer = output::Answer { text, finish: &reply.finish, parameters: &order.parameters, fits };
-        let quality = output::quality(body, answer);
-        Ok((Ending { output, quality }, is_enough))
-    }
-
-    async fn template(&self, order: &Order) -> Result<Arc<Template>, ReadError> {
+    pub(crate) async fn template(&self, order: &Order) -> Result<Arc<Template>, ReadError> {
         let template = self.executor.load_cached::<Template>(order.template.into()).await?.state;
         if template.body_at(order.template_version).is_some() {
             return Ok(template);
         }
         Ok(self.executor.load::<Template>(order.template.into()).await?.state)
+    }
+
+    /// An agent that has this version, should there be one.
+    pub(crate) async fn agent(&self, id: AgentId, version: u32) -> Result<Arc<Agent>, ReadError> {
+        let agent = self.executor.load_cached::<Agent>(id.into()).await?.state;
+        if agent.profile_at(version).is_some() {
+            return Ok(agent);
+        }
+        Ok(self.executor.load::<Agent>(id.into()).await?.state)
     }
 
     async fn at_versions(
@@ -345,10 +350,7 @@ impl Planner {
         agent_id: AgentId,
         agent_version: u32,
     ) -> Result<(Arc<Profile>, Arc<TemplateBody>), Unplannable> {
-        let mut agent = self.executor.load_cached::<Agent>(agent_id.into()).await?.state;
-        if agent.profile_at(agent_version).is_none() {
-            agent = self.executor.load::<Agent>(agent_id.into()).await?.state;
-        }
+        let agent = self.agent(agent_id, agent_version).await?;
         let template = self.template(order).await?;
         match (agent.profile_at(agent_version), template.body_at(order.template_version)) {
             (Some(profile), Some(body)) => Ok((Arc::clone(profile), Arc::clone(body))),

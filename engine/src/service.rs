@@ -22,6 +22,7 @@ use crate::guard::Redaction;
 use crate::health::{LineHealth, ProbeHealth};
 use crate::known::Known;
 use crate::launch::{Launching, Launchpad};
+use crate::limits::Limits;
 use crate::plan::Planner;
 use crate::probes;
 use crate::residency::Residency;
@@ -53,12 +54,14 @@ pub struct Options {
     pub cache: Cache,
     /// Where data may go.
     pub residency: Residency,
+    /// How much may go to platforms.
+    pub limits: Limits,
 }
 
 impl Default for Options {
     /// 2 s of drain, a checkpoint every 5,000 events, runs put aside when they wait for more than 10 s, others' runs
     /// taken after 3 s, what the router takes for platforms and the choice for agents, no probes, nothing masked, no answer
-    /// kept and no tag demanded.
+    /// kept, no tag demanded and no limit of a platform.
     fn default() -> Self {
         Self {
             drain: Duration::from_secs(2),
@@ -72,6 +75,7 @@ impl Default for Options {
             redaction: Redaction::default(),
             cache: Cache::default(),
             residency: Residency::default(),
+            limits: Limits::default(),
         }
     }
 }
@@ -176,7 +180,7 @@ impl Engine {
         members: Members,
     ) -> (Self, Handle) {
         let (status, handle) = watch::channel(Status::default());
-        let traffic = Traffic::new(options.breakers, options.pace);
+        let traffic = Traffic::new(options.breakers, options.pace, options.limits.clone());
         let residency = Arc::new(options.residency.clone());
         let dispatch = Dispatch::new(options.choice.clone(), platforms.clone(), residency, traffic.clone());
         let handle = Handle { status: handle, traffic: traffic.clone(), dispatch: dispatch.clone() };

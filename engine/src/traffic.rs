@@ -15,6 +15,7 @@ use providers::{Failure, FailureKind};
 use tokio::sync::{Notify, watch};
 
 use crate::health::{LineHealth, ProbeHealth, SeenFailure};
+use crate::limits::{Buckets, Limits, PlatformLimits, SharedCall, SharedTurn};
 
 /// A call waits within its attempt for its turn no longer than this; who has to wait longer rests.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -31,6 +32,7 @@ struct Shared {
     ended: Notify,
     /// Counts whatever changes what [`Traffic::lines`] tells.
     changed: watch::Sender<u64>,
+    limits: Limits,
 }
 
 struct State {
@@ -40,6 +42,17 @@ struct State {
     seen: HashMap<Line, Seen>,
     /// When each platform was probed last, and what was wrong.
     probes: BTreeMap<String, (Instant, Option<String>)>,
+    /// What is left of the limits of platforms.
+    buckets: BTreeMap<String, Buckets>,
+}
+
+impl State {
+    /// Whether one more call may be under way at a platform.
+    fn has_room(&self, platform: &str, limits: Option<&PlatformLimits>) -> bool {
+        let Some(at_once) = limits.and_then(|limits| limits.at_once) else { return true };
+        let lines = self.paces.iter().filter(|(line, _)| line.platform == platform);
+        lines.map(|(_, pace)| pace.in_flight()).sum::<u32>() < at_once.max(1)
+    }
 }
 
 /// What came of the calls of one line.
@@ -80,11 +93,20 @@ fn now() -> Instant {
 }
 
 impl Traffic {
-    pub(crate) fn new(breakers: BreakerOptions, pace: PaceOptions) -> Self {
-        let (paces, seen, probes) = (HashMap::new(), HashMap::new(), BTreeMap::new());
-        let state = State { breakers: Breakers::new(breakers), paces, pace, seen, probes };
+    pub(crate) fn new(breakers: BreakerOptions, pace: PaceOptions, limits: Limits) -> Self {
+        let (paces, seen, probes, buckets) = (HashMap::new(), HashMap::new(), BTreeMap::new(), BTreeMap::new());
+        let state = State { breakers: Breakers::new(breakers), paces, pace, seen, probes, buckets };
         let changed = watch::Sender::new(0);
-        Self(Arc::new(Shared { state: Mutex::new(state), ended: Notify::new(), changed }))
+        Self(Arc::new(Shared { state: Mutex::new(state), ended: Notify::new(), changed, limits }))
+    }
+
+    /// Remembers until when nodes together have sent enough to a platform.
+    fn shared_until(&self, platform: &str, until: Instant) {
+        self.0.state.lock().buckets.entry(platform.to_owned()).or_default().shared_until(until);
+    }
+
+    fn limits(&self, platform: &str) -> Option<&PlatformLimits> {
+        self.0.limits.platforms.get(platform)
     }
 
     /// How everything that was called is doing, by platform and model.
@@ -174,7 +196,10 @@ impl Traffic {
             let pause = if probing { rest.pause.min(LOOK_AGAIN) } else { rest.pause };
             return Some(Rest { pause, ..rest });
         }
-        let pause = state.paces.get(&line)?.resting(tokens, now).filter(|pause| *pause > PATIENCE)?;
+        let paced = state.paces.get(&line).and_then(|pace| pace.resting(tokens, now));
+        let limited = self.limits(&line.platform).zip(state.buckets.get(&line.platform));
+        let limited = limited.and_then(|(limits, buckets)| buckets.wait(limits, tokens, now));
+        let pause = paced.into_iter().chain(limited).max().filter(|pause| *pause > PATIENCE)?;
         Some(Rest { pause, barred: false })
     }
 
@@ -191,7 +216,7 @@ impl Traffic {
             report(&line, Phase::Probing);
         }
         drop(state);
-        Some(Permit { traffic: self.clone(), line, admission, tokens, under_way: false, settled: false })
+        Some(Permit { traffic: self.clone(), line, admission, tokens, under_way: false, shared: None, settled: false })
     }
 }
 
@@ -203,12 +228,67 @@ pub(crate) struct Permit {
     tokens: u64,
     /// Whether its turn has come.
     under_way: bool,
+    /// How it is counted where nodes share limits.
+    shared: Option<SharedCall>,
     settled: bool,
 }
 
 impl Permit {
-    /// Waits until one more call may be under way.
-    pub(crate) async fn turn(&mut self) {
+    /// Waits until one more call may be under way, which takes no longer than `longest`.
+    pub(crate) async fn turn(&mut self, longest: Duration) {
+        self.in_limits().await;
+        self.in_pace().await;
+        self.in_shared_limits(longest).await;
+    }
+
+    /// Waits for what this node may send in a minute.
+    async fn in_limits(&self) {
+        let platform = &self.line.platform;
+        let Some(limits) = self.traffic.limits(platform) else { return };
+        loop {
+            let taken = {
+                let mut state = self.traffic.0.state.lock();
+                state.buckets.entry(platform.clone()).or_default().take(limits, self.tokens, now())
+            };
+            match taken {
+                Ok(()) => return,
+                Err(wait) => tokio::time::sleep(wait).await,
+            }
+        }
+    }
+
+    /// Waits for what all nodes together may send; not at all where they share nothing, or nobody knows.
+    async fn in_shared_limits(&mut self, longest: Duration) {
+        let platform = &self.line.platform;
+        let (Some(limits), Some(shared)) = (self.traffic.limits(platform), &self.traffic.0.limits.shared) else {
+            return;
+        };
+        loop {
+            match shared.admit(limits, self.tokens, longest).await {
+                SharedTurn::Go(call) => {
+                    self.shared = Some(call);
+                    return;
+                }
+                SharedTurn::Away => return,
+                SharedTurn::After(wait) => {
+                    self.traffic.shared_until(platform, now() + wait);
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// Tells where nodes share limits that the call is over.
+    fn release(&mut self, used: Option<u64>, pause: Option<Duration>) {
+        let (Some(call), Some(shared)) = (self.shared.take(), &self.traffic.0.limits.shared) else { return };
+        if let Some(pause) = pause {
+            shared.hold(&call.account, pause);
+        }
+        shared.release(call, used);
+    }
+
+    /// Waits for the pace of its line.
+    async fn in_pace(&mut self) {
         loop {
             let ended = self.traffic.0.ended.notified();
             tokio::pin!(ended);
@@ -217,8 +297,12 @@ impl Permit {
             let turn = {
                 let mut state = self.traffic.0.state.lock();
                 let options = state.pace;
-                let pace = state.paces.entry(self.line.clone()).or_insert_with(|| Pace::new(options));
-                pace.admit(self.tokens, now())
+                if state.has_room(&self.line.platform, self.traffic.limits(&self.line.platform)) {
+                    let pace = state.paces.entry(self.line.clone()).or_insert_with(|| Pace::new(options));
+                    pace.admit(self.tokens, now())
+                } else {
+                    Turn::WhenOneEnds
+                }
             };
             match turn {
                 Turn::Now => {
@@ -232,13 +316,22 @@ impl Permit {
         }
     }
 
-    /// Tells what became of the call, and what the platform said about its limits.
-    pub(crate) fn settle(mut self, outcome: Result<Option<RateLimits>, &Failure>) {
+    /// Tells what became of the call, what the platform said about its limits, and how many tokens were used.
+    pub(crate) fn settle(mut self, outcome: Result<Option<RateLimits>, &Failure>, used: Option<u64>) {
         self.settled = true;
+        let limited = |failure: &&&Failure| failure.kind == FailureKind::RateLimited;
+        let pause = outcome.as_ref().err().filter(limited).and_then(|failure| failure.retry_after);
+        self.release(used, pause);
         let now = now();
         let mut state = self.traffic.0.state.lock();
         let (before, verdict) = (state.breakers.phase(&self.line), outcome.map_or_else(Verdict::of, |_| Verdict::Well));
         state.breakers.settle(&self.line, verdict, now);
+        let limits = self.traffic.limits(&self.line.platform);
+        if let (true, Some(limits), Some(used)) = (self.under_way, limits, used)
+            && let Some(buckets) = state.buckets.get_mut(&self.line.platform)
+        {
+            buckets.correct(limits, self.tokens, used, now);
+        }
         state.seen.entry(self.line.clone()).or_default().take(outcome.as_ref().err().copied(), now);
         let after = state.breakers.phase(&self.line);
         let rest = state.breakers.resting(&self.line, now);
@@ -273,6 +366,7 @@ impl Drop for Permit {
         if self.settled {
             return;
         }
+        self.release(None, None);
         let mut state = self.traffic.0.state.lock();
         state.breakers.abandon(&self.line, self.admission, now());
         let phase = state.breakers.phase(&self.line);
@@ -312,12 +406,14 @@ fn report(line: &Line, phase: Phase) {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use providers::router::{BreakerOptions, PaceOptions, Phase, Target};
     use providers::{Capabilities, Failure, FailureKind};
 
     use super::{LineHealth, Traffic};
+    use crate::limits::{Limits, PlatformLimits};
 
     fn target() -> Target {
         Target {
@@ -331,19 +427,19 @@ mod tests {
 
     async fn call(traffic: &Traffic, outcome: Result<(), Failure>) {
         let mut permit = traffic.permit(&target(), 10).unwrap();
-        permit.turn().await;
-        permit.settle(outcome.as_ref().map(|()| None));
+        permit.turn(Duration::from_secs(60)).await;
+        permit.settle(outcome.as_ref().map(|()| None), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_called_says_how_it_is_doing() {
-        let traffic = Traffic::new(BreakerOptions::default(), PaceOptions::default());
+        let traffic = Traffic::new(BreakerOptions::default(), PaceOptions::default(), Limits::default());
         let mut watch = traffic.watch();
         assert!(traffic.lines().is_empty() && !watch.has_changed().unwrap());
         call(&traffic, Ok(())).await;
         watch.changed().await.unwrap();
         let mut under_way = traffic.permit(&target(), 10).unwrap();
-        under_way.turn().await;
+        under_way.turn(Duration::from_secs(60)).await;
         let [line] = &traffic.lines()[..] else { panic!("{:?}", traffic.lines()) };
         assert_eq!((line.platform.as_str(), line.model.as_str()), ("openai", "large"));
         assert_eq!((line.phase, line.in_flight, line.calls, line.failed), (Phase::Closed, 1, 1, 0));
@@ -361,5 +457,40 @@ mod tests {
             (line.failures[0].ago, line.failures[0].message.as_str()),
             (Duration::from_secs(1), "no, for the 6. time")
         );
+    }
+
+    fn limited(limits: PlatformLimits) -> Traffic {
+        let limits = Limits { platforms: BTreeMap::from([("openai".to_owned(), limits)]), shared: None };
+        Traffic::new(BreakerOptions::default(), PaceOptions::default(), limits)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_would_have_to_wait_for_long_rests_and_what_waits_gets_its_turn() {
+        let traffic = limited(PlatformLimits { requests_per_minute: Some(6), ..PlatformLimits::default() });
+        assert!(traffic.resting(&target(), 10).is_none());
+        call(&traffic, Ok(())).await;
+        let rest = traffic.resting(&target(), 10).unwrap();
+        assert!(!rest.barred && rest.pause > Duration::from_secs(9), "{rest:?}");
+        let other = Target { platform: "anthropic".to_owned(), ..target() };
+        assert!(traffic.resting(&other, 10).is_none());
+        // The clock of the test goes on by itself while everybody waits.
+        let before = tokio::time::Instant::now();
+        call(&traffic, Ok(())).await;
+        assert_eq!(before.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_at_once_are_counted_over_all_models_of_a_platform() {
+        let traffic = limited(PlatformLimits { at_once: Some(1), ..PlatformLimits::default() });
+        let small = Target { model: Some("small".to_owned()), ..target() };
+        let mut first = traffic.permit(&target(), 10).unwrap();
+        first.turn(Duration::from_secs(60)).await;
+        let mut second = traffic.permit(&small, 10).unwrap();
+        let waits = tokio::time::timeout(Duration::from_secs(600), second.turn(Duration::from_secs(60))).await;
+        assert!(waits.is_err(), "there is no room");
+        drop(first);
+        second.turn(Duration::from_secs(60)).await;
+        second.settle(Ok(None), Some(7));
+        call(&traffic, Ok(())).await;
     }
 }

@@ -116,7 +116,7 @@ impl Way {
         let tokens = needs.input_tokens.saturating_add(needs.output_tokens);
         // Two bytes a token are less than any language has on average.
         let bounds = (needs.input_tokens.saturating_mul(2).saturating_add(16), request.max_tokens.map(u64::from));
-        let targets = stops.iter().map(|stop| target(stop, platforms.tags(stop.key.as_str()))).collect();
+        let targets = stops.iter().map(|stop| target(stop, platforms)).collect();
         let route = Route::new(targets, needs, attempts, !profile.fallback_platforms.is_empty());
         Ok(Self { stops, route, request, tokens, bounds, is_short: false, is_forbidden: false })
     }
@@ -192,7 +192,10 @@ impl Way {
         let known = model.and_then(|model| platform.capabilities(model).max_output).map(u64::from);
         let output = output.or(known).unwrap_or(LONGEST_ANSWER);
         let usage = Usage { input: Some(input), output: Some(output), ..Usage::default() };
-        let money = platform.cost(model.unwrap_or_default(), &usage).map(|cost| u64::try_from(cost).unwrap_or(0));
+        let cost = |usage: &Usage| platform.cost(model.unwrap_or_default(), usage);
+        let written = Usage { cache_write_5m: usage.input, ..usage };
+        let written = platform.writes_cache().then(|| cost(&written)).flatten();
+        let money = cost(&usage).map(|plain| u64::try_from(plain.max(written.unwrap_or(0))).unwrap_or(0));
         Most { tokens: input.saturating_add(output), money }
     }
 
@@ -252,7 +255,7 @@ fn tried(task: &Task, error: Option<&AttemptError>) -> Vec<Tried> {
     task.attempts().iter().filter_map(one).collect()
 }
 
-fn target(stop: &Stop, tags: &[String]) -> Target {
+fn target(stop: &Stop, platforms: &Registry) -> Target {
     let unusable = match &stop.platform {
         Some(platform) => platform.unusable(),
         None => Some("it is not configured".to_owned()),
@@ -262,7 +265,7 @@ fn target(stop: &Stop, tags: &[String]) -> Target {
         platform: stop.key.as_str().to_owned(),
         model: stop.model.recorded.clone(),
         capabilities: known.map(|(platform, model)| platform.capabilities(model)).unwrap_or_default(),
-        tags: tags.to_vec(),
+        tags: platforms.tags_of(stop.key.as_str(), stop.model.recorded.as_deref()),
         unusable,
     }
 }
@@ -293,7 +296,8 @@ fn no_default(platforms: &Registry) -> AttemptError {
     let why = |platform: &Arc<dyn Platform>| Some(format!("`{}`: {}", platform.key(), platform.unusable()?));
     let reasons: Vec<String> = platforms.defaults().filter_map(why).collect();
     let message = if reasons.is_empty() {
-        "no AI platform is configured; configure one, or ask for simulated answers with --simulate".to_owned()
+        "no AI platform is configured for work that names none; configure one, or ask for simulated answers with --simulate"
+            .to_owned()
     } else {
         format!("no configured AI platform can be used: {}", reasons.join("; "))
     };

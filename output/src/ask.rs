@@ -1,5 +1,6 @@
 //! How models are asked for every part of an output.
 
+use domain::task::Output;
 use domain::template::TemplateBody;
 use serde_json::{Value, json};
 
@@ -50,6 +51,45 @@ pub const fn repair() -> &'static str {
     "That answer did not have the parts that were asked for. Write it again in the form that was asked for: Summary, \
      Results, Suggested improvements, Critique, Alternatives, Action items, Quality. Keep what you found; change its form \
      only, and leave nothing out of Results."
+}
+
+/// What is asked when an answer could be better: it is held against the template's checklist, with what a program has found
+/// missing and what its author would improve.
+#[must_use]
+pub fn revise(template: &TemplateBody, failing: &[&str], answer: Option<&Output>) -> String {
+    let mut text = String::from(
+        "Review that answer as its critic, then write a better one. A good answer meets every item of this checklist:\n",
+    );
+    for item in &template.checklist {
+        list(&mut text, &item.text.en);
+    }
+    if let Some(result) = &template.result {
+        text.push_str("\nA good result contains: ");
+        text.push_str(result.en.trim());
+        text.push('\n');
+    }
+    if !failing.is_empty() {
+        text.push_str("\nA program has checked the answer and found that these do not hold:\n");
+        failing.iter().for_each(|item| list(&mut text, item));
+    }
+    let own = answer.and_then(|answer| answer.improvements.as_ref()).filter(|own| !own.is_empty());
+    if let Some(own) = own {
+        text.push_str("\nYou named these improvements yourself:\n");
+        own.iter().for_each(|item| list(&mut text, item));
+    }
+    text.push_str(
+        "\nWrite the whole answer again, complete, in the form that was asked for at first: Summary, Results, Suggested \
+         improvements, Critique, Alternatives, Action items, Quality. Improve what you can with what you were given; \
+         invent nothing to meet an item. Keep what was right. Under Suggested improvements and Critique, say only what \
+         still holds of the new answer, and rate that one honestly.",
+    );
+    text
+}
+
+fn list(text: &mut String, item: &str) {
+    text.push_str("- ");
+    text.push_str(item.trim());
+    text.push('\n');
 }
 
 /// The form as a JSON Schema, for platforms that hold a model to one.

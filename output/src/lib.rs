@@ -21,7 +21,7 @@ mod report;
 mod score;
 mod words;
 
-pub use ask::{repair, request, schema};
+pub use ask::{repair, request, revise, schema};
 pub use compile::{Compiled, Outcome, Point, Said, Todo};
 pub use direction::Direction;
 pub use read::{Reading, read};

@@ -13,6 +13,7 @@ mod moments;
 mod past;
 mod progress;
 mod projector;
+mod quality;
 mod queries;
 mod rebuild;
 mod report;
@@ -31,10 +32,10 @@ pub use compare::{Comparison, TableComparison};
 pub use error::Error;
 pub use past::Past;
 pub use queries::{
-    ActionFilter, ActionKey, ApprovalFilter, ApprovalKey, AttemptFilter, AttemptKey, CatalogFilter, CatalogKey,
-    DefinitionDiff, DeliveryFilter, DeliveryKey, Effort, FieldDiff, FoundRow, HoldFilter, LimitFilter, MetricsKey,
-    MetricsOf, Page, Place, Queries, RunComparison, RunFilter, RunKey, RunSide, SortKey, StepChange, StepComparison,
-    StepDiff, StepSide, TaskFilter, TaskKey, UsageFilter, UsageGroups, UsageKey, UsageRow, Window,
+    ActionFilter, ActionKey, ApprovalFilter, ApprovalKey, AttemptFilter, AttemptKey, Calibration, CatalogFilter,
+    CatalogKey, DefinitionDiff, DeliveryFilter, DeliveryKey, Effort, FieldDiff, FoundRow, HoldFilter, LimitFilter,
+    MetricsKey, MetricsOf, Page, Place, Queries, RunComparison, RunFilter, RunKey, RunSide, SortKey, StepChange,
+    StepComparison, StepDiff, StepSide, TaskFilter, TaskKey, UsageFilter, UsageGroups, UsageKey, UsageRow, Window,
 };
 pub use rebuild::Rebuilding;
 pub use report::{outcome, report};
@@ -53,6 +54,7 @@ fn projectors() -> Vec<Arc<dyn projector::Projector>> {
         Arc::new(catalog::Catalog),
         Arc::new(flow::Flow),
         Arc::new(moments::Moments),
+        Arc::new(quality::Quality),
         Arc::new(runs::Runs),
         Arc::new(search::Search),
         Arc::new(usage::UsageModel),

@@ -41,7 +41,7 @@ pub fn report(run: RunRow, steps: Vec<StepRow>, workflow: Option<WorkflowRow>) -
 fn part(row: StepRow) -> Part {
     Part {
         step: row.name,
-        title: row.definition.title,
+        title: row.definition.title.clone(),
         status: row.status,
         agent: row.agent_key,
         template: row.template_key,

@@ -10,6 +10,7 @@
 pub mod acp;
 pub mod anthropic;
 pub mod command;
+pub mod cursor;
 mod failure;
 pub mod gemini;
 pub mod http;
@@ -35,6 +36,7 @@ pub mod wire;
 pub use acp::AcpAgent;
 pub use anthropic::Anthropic;
 pub use command::CommandAgent;
+pub use cursor::Cursor;
 pub use failure::{Consumed, Failure, FailureKind};
 pub use gemini::Gemini;
 #[cfg(feature = "local-model")]

@@ -18,6 +18,12 @@ pub trait Platform: Send + Sync {
     /// the way. Answers at once, without asking the platform.
     fn unusable(&self) -> Option<String>;
 
+    /// Names whom the platform counts our calls for, without telling any key: the same in whatever process uses the same address and
+    /// keys, and for nobody else's.
+    fn account(&self) -> String {
+        self.key().to_owned()
+    }
+
     /// Whether an answer is better asked for in pieces, because somebody may want to see it grow. It is not where the whole
     /// answer is there at once.
     fn speaks(&self) -> bool {
@@ -40,6 +46,11 @@ pub trait Platform: Send + Sync {
 
     /// What a call costs, in billionths of a US dollar; `None` when the price is unknown, which is not free.
     fn cost(&self, model: &str, usage: &Usage) -> Option<i64>;
+
+    /// Whether what goes in may be charged for as what is written to the platform's cache, which costs more.
+    fn writes_cache(&self) -> bool {
+        false
+    }
 
     /// What is known about a model, so that nobody sends it what it cannot do; by default nothing is known. Answers at
     /// once, without asking the platform.

@@ -136,7 +136,8 @@ pub(crate) fn called(asked: Option<&str>, program: &Path) -> String {
 
 /// The prompt as such a program takes it, which knows no roles.
 pub(crate) fn as_one_text(key: &str, request: &Request) -> Result<String, Failure> {
-    let cannot = |what: &str| Failure::new(FailureKind::InvalidRequest, format!("{key}: a program takes no {what}"));
+    let cannot =
+        |what: &str| Failure::new(FailureKind::InvalidRequest, format!("{key}: such an agent takes no {what}"));
     if !request.tools.is_empty() {
         return Err(cannot("tools of ours"));
     }

@@ -9,6 +9,8 @@ pub struct Registry {
     platforms: Arc<[Arc<dyn Platform>]>,
     order: Arc<[usize]>,
     tags: Arc<BTreeMap<String, Vec<String>>>,
+    /// Of models that have others than their platform, by platform and model.
+    model_tags: Arc<BTreeMap<String, BTreeMap<String, Vec<String>>>>,
 }
 
 /// Why platforms make no registry.
@@ -54,7 +56,13 @@ impl Registry {
                 })
                 .collect::<Result<Vec<_>, _>>()?
         };
-        Ok(Self { platforms: platforms.into(), order: order.into(), tags: Arc::default() })
+        Ok(Self { platforms: platforms.into(), order: order.into(), tags: Arc::default(), model_tags: Arc::default() })
+    }
+
+    /// The same where work that names no platform goes nowhere: there is nobody but those who must be named.
+    #[must_use]
+    pub fn without_defaults(self) -> Self {
+        Self { order: Arc::default(), ..self }
     }
 
     /// The same with tags of platforms by their keys, such as the regions in which they process data.
@@ -63,10 +71,35 @@ impl Registry {
         Self { tags: Arc::new(tags), ..self }
     }
 
-    /// The tags of a platform.
+    /// The same with tags that some models have instead of those of their platform, by platform and model.
+    #[must_use]
+    pub fn with_model_tags(self, tags: BTreeMap<String, BTreeMap<String, Vec<String>>>) -> Self {
+        Self { model_tags: Arc::new(tags), ..self }
+    }
+
+    /// The tags of a platform, which are those of its models that have none of their own.
     #[must_use]
     pub fn tags(&self, key: &str) -> &[String] {
         self.tags.get(key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The models of a platform that have tags of their own.
+    pub fn model_tags(&self, key: &str) -> impl Iterator<Item = (&str, &[String])> {
+        let own = self.model_tags.get(key).into_iter().flatten();
+        own.map(|(model, tags)| (model.as_str(), tags.as_slice()))
+    }
+
+    /// The tags of a model of a platform. Where nobody knows which model it will be, only what all of them have holds.
+    #[must_use]
+    pub fn tags_of(&self, key: &str, model: Option<&str>) -> Vec<String> {
+        let own = |name: &str| self.model_tags(key).find(|(model, _)| *model == name).map(|(_, tags)| tags.to_vec());
+        match model {
+            Some(model) => own(model).unwrap_or_else(|| self.tags(key).to_vec()),
+            None => {
+                let everywhere = |tag: &&String| self.model_tags(key).all(|(_, tags)| tags.contains(tag));
+                self.tags(key).iter().filter(everywhere).cloned().collect()
+            }
+        }
     }
 
     /// The platform of that key.

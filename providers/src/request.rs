@@ -38,6 +38,10 @@ pub struct Request {
     /// How long the whole call may take, waiting in a queue included. Not part of the [`hash`](Self::hash): it does
     /// not change what is asked.
     pub timeout: Duration,
+    /// Names this asking among all others. Who asks once more with the same token wants what the first asking has begun, if
+    /// the platform still has it, and not the work done twice. Most platforms know nothing of it. Not part of the
+    /// [`hash`](Self::hash).
+    pub token: Option<[u8; 16]>,
 }
 
 impl Request {
@@ -60,6 +64,7 @@ impl Request {
             frequency_penalty_milli: None,
             presence_penalty_milli: None,
             timeout: Duration::from_secs(120),
+            token: None,
         }
     }
 
@@ -168,7 +173,7 @@ mod tests {
     use crate::{Family, Image, Message, Opaque, OutputSchema, Tool, ToolCall, ToolChoice};
 
     #[test]
-    fn every_field_but_the_timeout_changes_the_hash() {
+    fn every_field_but_timeout_and_token_changes_the_hash() {
         let base = Request::new("ab");
         let variants = [
             base.clone(),
@@ -200,7 +205,7 @@ mod tests {
         ];
         let hashes: HashSet<_> = variants.iter().map(Request::hash).collect();
         assert_eq!(hashes.len(), variants.len());
-        assert_eq!(Request { timeout: Duration::ZERO, ..base.clone() }.hash(), base.hash());
+        assert_eq!(Request { timeout: Duration::ZERO, token: Some([1; 16]), ..base.clone() }.hash(), base.hash());
     }
 
     fn picture(data: &'static [u8]) -> Image {

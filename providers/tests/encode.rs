@@ -143,8 +143,8 @@ fn anthropic() {
         "output_config": { "format": { "type": "json_schema", "schema": schema() } },
         "stream": true
     });
-    assert_eq!(anthropic::encode(&everything(), "claude", 4096, true), expected);
-    let body = anthropic::encode(&Request::new("x"), "claude", 4096, false);
+    assert_eq!(anthropic::encode(&everything(), "claude", 4096, true, false), expected);
+    let body = anthropic::encode(&Request::new("x"), "claude", 4096, false, true);
     assert_eq!(body["max_tokens"], json!(4096));
 }
 
@@ -198,7 +198,7 @@ fn thoughts_go_back_where_they_came_from() {
         let chat = openai_chat::encode(&request, "m", Dialect::COMMON, false);
         assert_eq!(signed(chat.clone()), family == Family::OpenAiChat);
         assert_eq!(signed(openai_responses::encode(&request, "m", false).unwrap()), family == Family::OpenAiResponses);
-        let body = anthropic::encode(&request, "m", 1, false);
+        let body = anthropic::encode(&request, "m", 1, false, false);
         assert_eq!(signed(body.clone()), family == Family::Anthropic);
         assert_eq!(signed(gemini::encode(&request)), family == Family::Gemini);
         if family == Family::Anthropic {
@@ -220,7 +220,7 @@ fn whether_tools_are_called_is_said_in_every_format() {
         let request = Request { tool_choice: choice, stop: Vec::new(), ..everything() };
         assert_eq!(openai_chat::encode(&request, "m", Dialect::COMMON, false)["tool_choice"], json!(chat));
         assert_eq!(openai_responses::encode(&request, "m", false).unwrap()["tool_choice"], json!(responses));
-        assert_eq!(anthropic::encode(&request, "m", 1, false)["tool_choice"], json!({ "type": anthropic_word }));
+        assert_eq!(anthropic::encode(&request, "m", 1, false, false)["tool_choice"], json!({ "type": anthropic_word }));
         let config = &gemini::encode(&request)["toolConfig"]["functionCallingConfig"];
         assert_eq!(*config, json!({ "mode": gemini_word }));
     }

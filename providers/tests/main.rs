@@ -11,6 +11,7 @@
 
 mod acp;
 mod command;
+mod cursor;
 mod encode;
 mod failures;
 mod golden;

@@ -75,6 +75,24 @@ async fn anthropic() {
 }
 
 #[tokio::test]
+async fn anthropic_keeps_instructions_in_its_cache_unless_told_not_to() {
+    let instructed = || Request { system: Some("You are terse.".into()), ..Request::new("Hello") };
+    for (prompt_cache, system) in [
+        (true, json!([{ "type": "text", "text": "You are terse.", "cache_control": { "type": "ephemeral" } }])),
+        (false, json!("You are terse.")),
+    ] {
+        let answer = Behaviour::respond(200, "application/json", &golden("anthropic/cache.json"));
+        let server = OpenAiServer::start([answer]).await.unwrap();
+        let platform = Anthropic::new(Options { prompt_cache, ..options(&server, "anthropic") }).unwrap();
+        platform.execute(instructed()).await.unwrap();
+        assert_eq!(server.received()[0].json["system"], system);
+        assert_eq!(platform.writes_cache(), prompt_cache);
+    }
+    let server = OpenAiServer::start([]).await.unwrap();
+    assert!(!OpenAi::new(options(&server, "openai-chat")).unwrap().writes_cache(), "it does so by itself, for nothing");
+}
+
+#[tokio::test]
 async fn gemini() {
     let (replies, received) = both("gemini", "thinking").await;
     for reply in replies {
@@ -260,7 +278,7 @@ fn lists_of_models_are_read() {
     assert_eq!(models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>(), ["gemini-2.5-pro"]);
     assert_eq!(models[0].capabilities.max_input, Some(1_048_576));
     let list = json!({ "data": [{ "id": "a" }, { "id": "b" }] });
-    assert_eq!(providers::anthropic::Messages.models(&list).len(), 2);
+    assert_eq!(providers::anthropic::Messages::default().models(&list).len(), 2);
 }
 
 #[test]

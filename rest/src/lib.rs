@@ -21,6 +21,7 @@ mod metrics;
 mod output;
 mod page;
 mod problem;
+mod rating;
 mod report;
 mod run;
 mod start;
@@ -58,6 +59,7 @@ pub fn configure(api: Api) -> impl FnOnce(&mut ServiceConfig) {
             .configure(run::routes)
             .configure(report::routes)
             .configure(output::routes)
+            .configure(rating::routes)
             .configure(steer::routes)
             .configure(approvals::routes)
             .configure(actions::routes)

@@ -189,6 +189,7 @@ fn status_of(code: &str) -> StatusCode {
         | "RUN_NOT_PAUSED"
         | "RUN_NOT_RETRYABLE"
         | "SIGNALS_FULL"
+        | "TASK_NOT_COMPLETED"
         | "TASK_NOT_ENDED"
         | "WEBHOOKS_TOO_MANY"
         | "WEBHOOK_KEY_UNKNOWN"

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use commands::Commands;
 use domain::run::TaskEnd;
-use domain::task::{ActionItem, Choice, Ending, Output};
+use domain::task::{ActionItem, Choice, Ending, Output, Purpose};
 use domain::{
     Actor, AgentId, CommandId, FinishReason, NodeId, Reply, RetryPolicy, Run, RunCommand, RunId, Task, TaskCommand,
     TaskId, TemplateId, Usage,
@@ -56,6 +56,7 @@ async fn carry_out(house: &House, run: RunId) -> TaskId {
     let agent = AgentId::from_key(&"writer".parse().unwrap());
     on_task(TaskCommand::Assign { agent, agent_version: 1, reason: "named".to_owned(), choice: None }).await;
     on_task(TaskCommand::StartAttempt {
+        purpose: Purpose::Answer,
         platform: "simulator".parse().unwrap(),
         model: None,
         request_hash: [7; 32],
@@ -82,8 +83,9 @@ async fn carry_out(house: &House, run: RunId) -> TaskId {
         duration: Duration::from_millis(40),
         first_piece: None,
         simulated: true,
+        account: None,
     };
-    let ending = Some(Ending { output: Some(output), quality: None });
+    let ending = Some(Ending { output: Some(output), ..Ending::default() });
     on_task(TaskCommand::SucceedAttempt { attempt: 1, reply, ending }).await;
     let end = TaskEnd::Completed { result: json!({ "text": "Dear Sir", "json": null }), simulated: true };
     on_run(RunCommand::SettleTask { task, end, now: commands::now() }).await;

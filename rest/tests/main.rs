@@ -13,5 +13,6 @@ mod document;
 mod fuzz;
 mod house;
 mod manners;
+mod ratings;
 mod runs;
 mod webhooks;

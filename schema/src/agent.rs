@@ -118,6 +118,8 @@ pub(crate) struct AgentProfile {
     cost_limit: Option<NanoUsd>,
     /// Whether its results are reviewed and revised before they count.
     self_review: bool,
+    /// How many revisions its results may get, 0 to 3; 0 is no self-review.
+    review_rounds: u8,
     /// The model's context, in tokens.
     context_window: u32,
     /// Languages that it answers in, as BCP 47 tags.
@@ -165,7 +167,8 @@ impl From<Profile> for AgentProfile {
             presence_penalty: profile.presence_penalty_milli.map(|value| milli(value.into())),
             timeout_ms: milliseconds(profile.timeout),
             cost_limit: profile.cost_limit.map(|limit| NanoUsd(limit.0)),
-            self_review: profile.self_review,
+            self_review: profile.review_rounds > 0,
+            review_rounds: profile.review_rounds,
             context_window: profile.context_window,
             languages: profile.languages,
             department: profile.department,

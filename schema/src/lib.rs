@@ -11,6 +11,7 @@ mod as_of;
 mod assignment;
 mod batch;
 mod budget;
+mod calibration;
 mod choosing;
 mod comparison;
 mod compatibility;
@@ -59,7 +60,7 @@ pub use choosing::{
 };
 pub use failure::{Caller, label, label_as};
 pub use mutation::Mutation;
-pub use platform::{Breaker, FailureState, LineState, PlatformState, Platforms, ProbeState};
+pub use platform::{Breaker, FailureState, LineState, ModelState, PlatformState, Platforms, PriceState, ProbeState};
 pub use progress::{Progress, Reached};
 pub use query::Query;
 pub use subscription::Subscription;

@@ -127,6 +127,27 @@ many!(VersionsOfAgent => AgentVersionRow, agent_versions by agent_id);
 many!(VersionsOfTemplate => TemplateVersionRow, template_versions by template_id);
 many!(VersionsOfWorkflow => WorkflowVersionRow, workflow_versions by workflow_id);
 
+/// The steps of a run together with their tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct StepsAndTasksOfRun(Uuid);
+
+impl Read<StepsAndTasksOfRun> for Reader {
+    type Value = Arc<Vec<(StepRow, Option<TaskRow>)>>;
+    type Failed = Failed;
+
+    async fn read(
+        &self,
+        keys: Vec<StepsAndTasksOfRun>,
+    ) -> Result<HashMap<StepsAndTasksOfRun, Self::Value>, Self::Failed> {
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+        let mut groups: HashMap<StepsAndTasksOfRun, Vec<_>> = HashMap::new();
+        for row in read!(self.steps_and_tasks_of_runs(&ids))? {
+            groups.entry(StepsAndTasksOfRun(row.0.run_id)).or_default().push(row);
+        }
+        Ok(groups.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect())
+    }
+}
+
 /// What a run costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct CostOfRun(Uuid);
@@ -317,6 +338,12 @@ impl Loaders {
 
     pub(crate) async fn steps(&self, run: Uuid) -> Result<Vec<Step>> {
         rows(self.one(StepsOfRun(run)).await?).map(Step::of).collect()
+    }
+
+    /// The steps with the tasks that they are known to have, so that nobody has to ask for these one by one.
+    pub(crate) async fn steps_and_tasks(&self, run: Uuid) -> Result<Vec<Step>> {
+        let of = |(step, task): (StepRow, Option<TaskRow>)| Ok(Step::of(step)?.with(task.map(Task::of).transpose()?));
+        rows(self.one(StepsAndTasksOfRun(run)).await?).map(of).collect()
     }
 
     pub(crate) async fn items(&self, run: Uuid, step: String, from: u32, limit: u32) -> Result<Vec<Item>> {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, Enum, Result, SimpleObject};
+use async_trait::async_trait;
 use domain::Timestamp;
 use futures_util::stream::BoxStream;
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 use crate::scalar::{Count, DateTime};
 
 /// What there is to know of platforms on this node.
+#[async_trait]
 pub trait Platforms: Send + Sync + 'static {
     /// Every platform as it is now, by key.
     fn all(&self) -> Vec<PlatformState>;
@@ -22,6 +24,60 @@ pub trait Platforms: Send + Sync + 'static {
 
     /// Which node this is.
     fn node(&self) -> Uuid;
+
+    /// Asks a platform which models it offers, which costs nothing; `None` when there is no such platform.
+    async fn offered(&self, key: &str) -> Option<Result<Vec<ModelState>, FailureState>>;
+
+    /// What models cost today whose name, `VENDOR/MODEL`, holds these words; and the lists of prices that there are.
+    fn prices(&self, named: &str) -> (Vec<String>, Vec<PriceState>);
+}
+
+/// A model that a platform offers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ModelState {
+    /// What requests call it.
+    pub name: String,
+    /// Whether it calls tools; `None` when nobody knows, here and below.
+    pub tools: Option<bool>,
+    /// Whether it keeps to a JSON Schema.
+    pub schema: Option<bool>,
+    /// Whether it understands pictures.
+    pub images: Option<bool>,
+    /// How many tokens fit in.
+    pub max_input: Option<u32>,
+    /// How many tokens an answer can have.
+    pub max_output: Option<u32>,
+    /// What a million tokens in cost, in billionths of a US dollar; `None` when it is unpriced, which is not free.
+    pub input_price: Option<i64>,
+    /// The same of a million tokens out.
+    pub output_price: Option<i64>,
+    /// What it is tagged with, such as regions.
+    pub tags: Vec<String>,
+}
+
+/// What one model costs at one tier.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PriceState {
+    /// Who sells it.
+    pub vendor: String,
+    /// The model.
+    pub model: String,
+    /// The list that says so.
+    pub list: String,
+    /// From which day it is valid, such as `2026-11-25`.
+    pub valid_from: String,
+    /// The service tier; `None` for the standard one.
+    pub tier: Option<String>,
+    /// For requests with more input tokens than this.
+    pub above: Option<u64>,
+    /// A million tokens in, in billionths of a US dollar, here and below.
+    pub input: u64,
+    /// Those that are read from the platform's cache.
+    pub cached: Option<u64>,
+    /// Those that are written to it.
+    pub written: Option<u64>,
+    /// A million tokens out.
+    pub output: u64,
 }
 
 /// A platform as it is now.
@@ -39,6 +95,8 @@ pub struct PlatformState {
     pub simulated: bool,
     /// What it is tagged with, such as regions.
     pub tags: Vec<String>,
+    /// What some of its models are tagged with instead.
+    pub model_tags: Vec<(String, Vec<String>)>,
     /// Why it cannot be used at all.
     pub unusable: Option<String>,
     /// The models that were called.
@@ -133,6 +191,8 @@ pub(crate) struct Platform {
     simulated: bool,
     /// What it is tagged with, such as `eu`: where data may only go with a tag, it goes nowhere else.
     tags: Vec<String>,
+    /// The models that are tagged with something else than their platform.
+    model_tags: Vec<ModelTags>,
     /// Why it cannot be used at all.
     unusable: Option<String>,
     /// The models that this node has called since it started.
@@ -142,6 +202,15 @@ pub(crate) struct Platform {
     probe: Option<PlatformProbe>,
     /// The node that says so; each has its own view.
     node: Uuid,
+}
+
+/// What a model is tagged with instead of what its platform is.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct ModelTags {
+    /// The model.
+    model: String,
+    /// Its tags; none of its platform's holds for it unless it is among these.
+    tags: Vec<String>,
 }
 
 /// What a probe of a platform has found.
@@ -189,6 +258,116 @@ pub(crate) struct PlatformFailure {
     message: String,
 }
 
+/// A model that a platform offers, with what is known of it.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct PlatformModel {
+    /// What requests call it.
+    name: String,
+    /// Whether it calls tools; null when nobody knows, here and below.
+    tools: Option<bool>,
+    /// Whether it keeps to a JSON Schema.
+    schema: Option<bool>,
+    /// Whether it understands pictures.
+    images: Option<bool>,
+    /// How many tokens fit in.
+    max_input: Option<Count>,
+    /// How many tokens an answer can have.
+    max_output: Option<Count>,
+    /// What a million tokens in cost, in billionths of a US dollar; null when it is unpriced, which is not free.
+    nano_usd_per_million_input: Option<Count>,
+    /// What a million tokens out cost, in billionths of a US dollar.
+    nano_usd_per_million_output: Option<Count>,
+    /// What it is tagged with, such as `eu`.
+    tags: Vec<String>,
+}
+
+/// What a platform offers.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct PlatformOffer {
+    /// Its models, as it lists them; none when it could not be asked.
+    models: Vec<PlatformModel>,
+    /// Why it could not be asked.
+    failure: Option<PlatformFailure>,
+}
+
+/// What models cost.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct ModelPrices {
+    /// The lists of prices that there are, in the order in which they were added.
+    lists: Vec<String>,
+    /// What is valid today.
+    prices: Vec<ModelPrice>,
+}
+
+/// What one model costs at one tier, in billionths of a US dollar for a million tokens.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct ModelPrice {
+    /// Who sells it, such as `anthropic`.
+    vendor: String,
+    /// The model, as its vendor names it.
+    model: String,
+    /// The list that says so.
+    list: String,
+    /// From which day it is valid, such as `2026-11-25`.
+    valid_from: String,
+    /// The service tier; null for the standard one.
+    tier: Option<String>,
+    /// For requests with more input tokens than this, which are billed so as a whole; null for those of any length.
+    above: Option<Count>,
+    /// Tokens in.
+    input: Count,
+    /// Tokens in that are read from the platform's cache; null when they cost the same.
+    cached: Option<Count>,
+    /// Tokens in that are written to it for five minutes; null when that is unpriced.
+    written: Option<Count>,
+    /// Tokens out.
+    output: Count,
+}
+
+impl PlatformOffer {
+    pub(crate) fn of(asked: Result<Vec<ModelState>, FailureState>) -> Self {
+        match asked {
+            Ok(models) => Self { models: models.into_iter().map(PlatformModel::from).collect(), failure: None },
+            Err(failure) => Self { models: Vec::new(), failure: Some(failure.into()) },
+        }
+    }
+}
+
+impl From<ModelState> for PlatformModel {
+    fn from(state: ModelState) -> Self {
+        let price = |price: Option<i64>| price.and_then(|price| u64::try_from(price).ok()).map(Count);
+        Self {
+            name: state.name,
+            tools: state.tools,
+            schema: state.schema,
+            images: state.images,
+            max_input: state.max_input.map(|count| Count(count.into())),
+            max_output: state.max_output.map(|count| Count(count.into())),
+            nano_usd_per_million_input: price(state.input_price),
+            nano_usd_per_million_output: price(state.output_price),
+            tags: state.tags,
+        }
+    }
+}
+
+/// What models cost whose name holds these words.
+pub(crate) fn prices(platforms: &dyn Platforms, named: &str) -> ModelPrices {
+    let (lists, prices) = platforms.prices(named);
+    let price = |state: PriceState| ModelPrice {
+        vendor: state.vendor,
+        model: state.model,
+        list: state.list,
+        valid_from: state.valid_from,
+        tier: state.tier,
+        above: state.above.map(Count),
+        input: Count(state.input),
+        cached: state.cached.map(Count),
+        written: state.written.map(Count),
+        output: Count(state.output),
+    };
+    ModelPrices { lists, prices: prices.into_iter().map(price).collect() }
+}
+
 /// How all platforms are doing.
 #[derive(Debug, Clone, SimpleObject)]
 pub(crate) struct PlatformHealthUpdate {
@@ -225,6 +404,7 @@ impl Platform {
             order: state.order,
             simulated: state.simulated,
             tags: state.tags,
+            model_tags: state.model_tags.into_iter().map(|(model, tags)| ModelTags { model, tags }).collect(),
             unusable: state.unusable,
             lines: state.lines.into_iter().map(PlatformLine::from).collect(),
             probe: state.probe.map(|ProbeState { at, failure }| PlatformProbe {
@@ -265,13 +445,14 @@ impl Platform {
     }
 }
 
+impl From<FailureState> for PlatformFailure {
+    fn from(failure: FailureState) -> Self {
+        Self { at: failure.at.into(), kind: failure.kind, message: failure.message }
+    }
+}
+
 impl From<LineState> for PlatformLine {
     fn from(state: LineState) -> Self {
-        let failure = |failure: FailureState| PlatformFailure {
-            at: failure.at.into(),
-            kind: failure.kind,
-            message: failure.message,
-        };
         Self {
             model: state.model,
             breaker: state.breaker,
@@ -281,7 +462,7 @@ impl From<LineState> for PlatformLine {
             at_once: state.at_once,
             calls: Count(state.calls),
             failed: Count(state.failed),
-            failures: state.failures.into_iter().map(failure).collect(),
+            failures: state.failures.into_iter().map(PlatformFailure::from).collect(),
         }
     }
 }

@@ -140,7 +140,12 @@ impl Run {
     /// Every step, in the order of the workflow's definition; those whose turn has not come are `PENDING`.
     #[graphql(complexity = "10 * child_complexity")]
     async fn steps(&self, context: &Context<'_>) -> Result<Vec<Step>> {
-        Loaders::of(context)?.steps(self.run_id).await
+        let loaders = Loaders::of(context)?;
+        if context.look_ahead().field("task").exists() {
+            loaders.steps_and_tasks(self.run_id).await
+        } else {
+            loaders.steps(self.run_id).await
+        }
     }
 
     /// The run that started it as one of its steps.

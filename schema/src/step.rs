@@ -1,7 +1,8 @@
 //! Steps of runs, and what each consists of.
 
+use std::sync::Arc;
+
 use async_graphql::{ComplexObject, Context, Result, SimpleObject, Union};
-use domain::Bilingual;
 use projections::{ItemRow, StepRow};
 use uuid::Uuid;
 
@@ -25,7 +26,7 @@ pub(crate) struct Step {
     /// Its name, unique in its run.
     pub(crate) name: String,
     #[graphql(skip)]
-    title: Bilingual,
+    definition: Arc<domain::Step>,
     /// Its place in the workflow's definition, from 0.
     ordinal: i32,
     /// What happens in it.
@@ -40,8 +41,6 @@ pub(crate) struct Step {
     template_key: Option<String>,
     /// The steps that must have completed, or been skipped, first.
     needs: Vec<String>,
-    /// The step as its author wrote it.
-    definition: StepDefinition,
     /// Its output, once completed.
     output: Option<Json>,
     /// Whether its outcome was simulated: no model was asked for it.
@@ -64,6 +63,9 @@ pub(crate) struct Step {
     run_id: Uuid,
     #[graphql(skip)]
     parts: Parts,
+    /// Its task, when it was read along.
+    #[graphql(skip)]
+    read: Option<Arc<Task>>,
 }
 
 /// What the read model knows of what a step consists of.
@@ -99,7 +101,7 @@ impl Step {
         Ok(Self {
             run_id: row.run_id,
             name: row.name,
-            title: row.definition.title.clone(),
+            definition: row.definition,
             ordinal: row.ordinal,
             kind: StepKind::of(&row.kind)?,
             status: StepStatus::of(&row.status)?,
@@ -107,7 +109,6 @@ impl Step {
             agent_key: row.agent_key,
             template_key: row.template_key,
             needs: row.needs,
-            definition: row.definition.into(),
             output: row.output.map(async_graphql::Json),
             simulated: row.simulated,
             error: Failure::of(row.error_kind, row.error_message)?,
@@ -124,7 +125,13 @@ impl Step {
                 abandoned: row.abandoned,
                 items,
             },
+            read: None,
         })
+    }
+
+    /// With its task, read along.
+    pub(crate) fn with(self, task: Option<Task>) -> Self {
+        Self { read: task.map(Arc::new), ..self }
     }
 }
 
@@ -132,14 +139,20 @@ impl Step {
 impl Step {
     /// The title that people read.
     async fn title(&self, #[graphql(default)] language: Language) -> String {
-        language.of(&self.title)
+        language.of(&self.definition.title)
+    }
+
+    /// The step as its author wrote it.
+    async fn definition(&self) -> StepDefinition {
+        StepDefinition::from(domain::Step::clone(&self.definition))
     }
 
     /// Its task, once started, when it is a single one.
-    async fn task(&self, context: &Context<'_>) -> Result<Option<Task>> {
-        match self.task_id {
-            Some(id) => Loaders::of(context)?.task(id).await,
-            None => Ok(None),
+    async fn task(&self, context: &Context<'_>) -> Result<Option<Arc<Task>>> {
+        match (&self.read, self.task_id) {
+            (Some(task), _) => Ok(Some(Arc::clone(task))),
+            (None, Some(id)) => Ok(Loaders::of(context)?.task(id).await?.map(Arc::new)),
+            (None, None) => Ok(None),
         }
     }
 

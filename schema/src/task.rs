@@ -14,7 +14,7 @@ use crate::failure;
 use crate::flow::Seat;
 use crate::loader::Loaders;
 use crate::mutation::commands;
-use crate::outcome::{OutputParts, Quality};
+use crate::outcome::{AttemptPurpose, FailedJudgement, Judgement, OutputParts, Quality, Review, TaskRating};
 use crate::run::{Failure, Run, between, global_id, moment, position};
 use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
 use crate::status::{AttemptStatus, TaskStatus};
@@ -163,11 +163,47 @@ impl Task {
         Ok(self.ended(context).await?.output().map(|output| OutputParts::from(&**output)))
     }
 
-    /// How good its answer is by what a program can decide, straight from the journal; null when the template's checklist has
-    /// nothing of that kind, and while the task has not completed.
+    /// How good its answer is by everybody who has said so, straight from the journal; null when nobody has, and while the
+    /// task has not completed.
     #[graphql(complexity = "5 + child_complexity")]
     async fn quality(&self, context: &Context<'_>) -> Result<Option<Quality>> {
-        Ok(self.ended(context).await?.quality().map(|quality| Quality::from(&**quality)))
+        Ok(Quality::of(&*self.ended(context).await?))
+    }
+
+    /// What people give its answer, straight from the journal: the last rating of each.
+    #[graphql(complexity = "5 + child_complexity")]
+    async fn ratings(&self, context: &Context<'_>) -> Result<Vec<TaskRating>> {
+        Ok(self.ended(context).await?.ratings().iter().map(TaskRating::from).collect())
+    }
+
+    /// The average of what people give its answer, 1 to 10; null when nobody has rated it.
+    #[graphql(complexity = 5)]
+    async fn average_rating(&self, context: &Context<'_>) -> Result<Option<f64>> {
+        let task = self.ended(context).await?;
+        let (mut sum, mut count) = (0.0, 0.0);
+        for rating in task.ratings() {
+            sum += f64::from(rating.mark.hundredths()) / 100.0;
+            count += 1.0;
+        }
+        Ok((count > 0.0).then(|| sum / count))
+    }
+
+    /// What a judge gives its answer, straight from the journal; null when none has judged it.
+    #[graphql(complexity = "5 + child_complexity")]
+    async fn judgement(&self, context: &Context<'_>) -> Result<Option<Judgement>> {
+        Ok(Judgement::of(&*self.ended(context).await?))
+    }
+
+    /// Why a judge that was to judge its answer brought no mark, straight from the journal.
+    #[graphql(complexity = "5 + child_complexity")]
+    async fn failed_judgement(&self, context: &Context<'_>) -> Result<Option<FailedJudgement>> {
+        Ok(self.ended(context).await?.failed_judgement().map(|failed| FailedJudgement::from(&**failed)))
+    }
+
+    /// What became of reviewing its answer before it counted, straight from the journal; null when it was not reviewed.
+    #[graphql(complexity = "5 + child_complexity")]
+    async fn review(&self, context: &Context<'_>) -> Result<Option<Review>> {
+        Ok(self.ended(context).await?.review().map(|review| Review::from(&**review)))
     }
 
     /// Every attempt, oldest first.
@@ -278,6 +314,14 @@ impl Attempt {
 
 #[ComplexObject]
 impl Attempt {
+    /// What it is for, straight from the journal.
+    #[graphql(complexity = 3)]
+    async fn purpose(&self, context: &Context<'_>) -> Result<Option<AttemptPurpose>> {
+        let Ok(number) = u32::try_from(self.number) else { return Ok(None) };
+        let purpose = commands(context)?.attempt_purpose(TaskId::from_uuid(self.task_id), number).await;
+        Ok(purpose.map_err(|error| failure::command(context, error))?.map(AttemptPurpose::from))
+    }
+
     /// Its task.
     async fn task(&self, context: &Context<'_>) -> Result<Option<Task>> {
         Loaders::of(context)?.task(self.task_id).await

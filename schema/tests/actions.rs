@@ -21,7 +21,7 @@ fn ending(actions: &[(&str, Option<&str>, Option<&str>, Option<Priority>)]) -> E
     };
     let actions = Some(actions.iter().map(item).collect());
     let output = Output { results: "Done.".to_owned(), actions, ..Output::default() };
-    Ending { output: Some(output), quality: None }
+    Ending { output: Some(output), ..Ending::default() }
 }
 
 /// A run of two steps that both ask for the same thing, and for others; up to the last step.

@@ -12,14 +12,14 @@ use commands::Commands;
 use commands::webhooks::{Keys, Reach, WebhookSetup};
 use domain::run::TaskEnd;
 use domain::task::{
-    AgentChoice, AgentExclusion, AgentFactors, AgentReason, Choice, ConsideredAgent, Ending, Pacing, Share,
+    AgentChoice, AgentExclusion, AgentFactors, AgentReason, Choice, ConsideredAgent, Ending, Pacing, Purpose, Share,
 };
 use domain::{
     Actor, AgentId, CommandId, FinishReason, NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunId, StepName,
     StreamId, Task, TaskCommand, TaskId, TemplateId, Usage,
 };
 use journal::{Checkpoints, Context, Filter, Journal, Members, MemoryCheckpoints, MemoryJournal, Position};
-use schema::{Caller, Limits, Parts, PlatformState, Schema};
+use schema::{Caller, FailureState, Limits, ModelState, Parts, PlatformState, PriceState, Schema};
 use serde_json::{Value, json};
 use testkit::Database;
 use tokio::sync::watch;
@@ -194,6 +194,7 @@ impl House {
         self.on_task(
             task,
             TaskCommand::StartAttempt {
+                purpose: Purpose::Answer,
                 platform,
                 model: None,
                 request_hash: [7; 32],
@@ -232,6 +233,7 @@ impl House {
             duration: Duration::from_millis(40),
             first_piece: Some(Duration::from_millis(15)),
             simulated: true,
+            account: None,
         };
         let task = TaskId::of_step(run, &name);
         self.on_task(task, TaskCommand::SucceedAttempt { attempt, reply, ending: Some(ending) }).await;
@@ -283,6 +285,7 @@ impl Shown {
     }
 }
 
+#[async_trait]
 impl schema::Platforms for Shown {
     fn all(&self) -> Vec<PlatformState> {
         self.state.lock().unwrap().clone()
@@ -298,6 +301,39 @@ impl schema::Platforms for Shown {
 
     fn node(&self) -> Uuid {
         Uuid::from_u128(7)
+    }
+
+    /// One model, as long as the platform can be used.
+    async fn offered(&self, key: &str) -> Option<Result<Vec<ModelState>, FailureState>> {
+        let state = self.state.lock().unwrap().iter().find(|state| state.key == key)?.clone();
+        let large = ModelState {
+            name: "large".to_owned(),
+            tools: Some(true),
+            max_input: Some(8192),
+            input_price: Some(2_500_000_000),
+            tags: state.tags,
+            ..ModelState::default()
+        };
+        Some(match state.unusable {
+            None => Ok(vec![large]),
+            Some(message) => {
+                let at = domain::Timestamp::from_micros(1_800_000_000_000_000);
+                Err(FailureState { at, kind: "unauthorized".to_owned(), message })
+            }
+        })
+    }
+
+    fn prices(&self, named: &str) -> (Vec<String>, Vec<PriceState>) {
+        let price = PriceState {
+            vendor: "openai".to_owned(),
+            model: "large".to_owned(),
+            list: "2026-11-25".to_owned(),
+            valid_from: "2026-11-25".to_owned(),
+            input: 2_500_000_000,
+            output: 10_000_000_000,
+            ..PriceState::default()
+        };
+        (vec!["2026-11-25".to_owned()], vec![price].into_iter().filter(|price| price.model.contains(named)).collect())
     }
 }
 

@@ -18,6 +18,7 @@ mod limits;
 mod live;
 mod order;
 mod platforms;
+mod quality;
 mod runs;
 mod sdl;
 mod searches;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::house::House;
 
-const FIELDS: &str = "key kind model order simulated tags unusable health probe { at up failure } lines { model breaker restingUntil barred inFlight
+const FIELDS: &str = "key kind model order simulated tags modelTags { model tags } unusable health probe { at up failure } lines { model breaker restingUntil barred inFlight
     atOnce calls failed failures { at kind message } }";
 
 fn failing() -> LineState {
@@ -39,11 +39,13 @@ async fn every_platform_says_how_it_is_doing() {
     let at = Timestamp::from_micros(1_800_000_000_000_000);
     house.platforms.change(|platforms| {
         platforms[0].tags = vec!["eu".to_owned()];
+        platforms[0].model_tags = vec![("large".to_owned(), vec!["us".to_owned()])];
         platforms[0].probe = Some(ProbeState { at, failure: Some("nobody is there".to_owned()) });
     });
     house.platforms.change(|platforms| platforms[0].lines = vec![failing()]);
     let told = house.data(&ask, json!({})).await["platforms"][0].take();
     assert_eq!((&told["health"], &told["tags"]), (&json!("RESTING"), &json!(["eu"])));
+    assert_eq!(told["modelTags"], json!([{ "model": "large", "tags": ["us"] }]));
     assert_eq!(told["probe"], json!({ "at": "2027-01-15T08:00:00Z", "up": false, "failure": "nobody is there" }));
     assert_eq!(
         told["lines"],
@@ -60,6 +62,30 @@ async fn every_platform_says_how_it_is_doing() {
     assert_eq!(house.data(&ask, json!({})).await["platforms"][0]["health"], "WELL");
     house.platforms.change(|platforms| platforms[0].unusable = Some("no key".to_owned()));
     assert_eq!(house.data(&ask, json!({})).await["platforms"][0]["health"], "UNUSABLE");
+}
+
+#[tokio::test]
+async fn what_platforms_offer_and_what_models_cost_is_told() {
+    let house = House::new().await;
+    let ask = "{ platformModels(key: \"openai\") { models { name tools schema maxInput nanoUsdPerMillionInput nanoUsdPerMillionOutput tags }
+        failure { kind message } } none: platformModels(key: \"nobody\") { models { name } }
+        modelPrices(named: \"lar\") { lists prices { vendor model list validFrom tier above input cached written output } }
+        nothing: modelPrices(named: \"gone\") { prices { model } } }";
+    let told = house.data(ask, json!({})).await;
+    let model = json!({ "name": "large", "tools": true, "schema": null, "maxInput": 8192,
+        "nanoUsdPerMillionInput": 2_500_000_000_u64, "nanoUsdPerMillionOutput": null, "tags": [] });
+    assert_eq!(told["platformModels"], json!({ "models": [model], "failure": null }));
+    assert_eq!(told["none"], Value::Null);
+    let price = json!({ "vendor": "openai", "model": "large", "list": "2026-11-25", "validFrom": "2026-11-25", "tier": null,
+        "above": null, "input": 2_500_000_000_u64, "cached": null, "written": null, "output": 10_000_000_000_u64 });
+    assert_eq!(told["modelPrices"], json!({ "lists": ["2026-11-25"], "prices": [price] }));
+    assert_eq!(told["nothing"]["prices"], json!([]));
+    house.platforms.change(|platforms| platforms[0].unusable = Some("no key".to_owned()));
+    let told = house.data(ask, json!({})).await;
+    assert_eq!(
+        told["platformModels"],
+        json!({ "models": [], "failure": { "kind": "unauthorized", "message": "no key" } })
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 //! In each world random workflows of every kind of step run under random faults: processes die between any two awaits
 //! and at every append, freeze and wake up, are cut off from the journal, are told late or wrongly who else is alive;
 //! the journal answers late, fails, or cannot say what it did; subscriptions lag and break; platforms fail, hang and
-//! panic; people pause, cancel, signal, approve, branch and limit runs, and repeat their commands. Then nothing goes
+//! panic; people pause, cancel, signal, approve, branch and limit runs, and repeat their commands; some worlds have budgets. Then nothing goes
 //! wrong any more, people do what is asked of them, and everything must come to its end. [`check`] says what is
 //! compared with what.
 //!
@@ -12,6 +12,7 @@
 //! ports of the journal and of platforms allow to fail, and nothing else. The same seed gives the same journal, byte
 //! for byte.
 
+mod budgets;
 mod catalog;
 mod check;
 mod condition;
@@ -29,6 +30,7 @@ use std::num::NonZeroUsize;
 
 use parking_lot::Mutex;
 
+pub use budgets::BUDGETED;
 pub use nodes::Tally;
 pub use trace::{Line, Telling};
 pub use world::{Report, simulate};

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use parking_lot::Mutex;
-use simulation::{Report, Telling, simulate, simulate_all};
+use simulation::{BUDGETED, Report, Telling, simulate, simulate_all};
 
 /// Runs the engine in simulated worlds, each made from a seed, and says whether everything held.
 #[derive(Debug, Parser)]
@@ -17,6 +17,9 @@ struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
+    /// Worlds with budgets, which have seeds of their own.
+    #[arg(long)]
+    budgets: bool,
     /// Only this seed, with everything that happens in it.
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     replay: Option<u64>,
@@ -49,7 +52,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let threads = arguments.threads.unwrap_or(std::thread::available_parallelism()?);
     let began = Instant::now();
     let sum = Mutex::new(Sum::default());
-    let seeds = arguments.from..arguments.from.saturating_add(arguments.seeds);
+    let from = arguments.from.saturating_add(if arguments.budgets { BUDGETED } else { 0 });
+    let seeds = from..from.saturating_add(arguments.seeds);
     simulate_all(seeds, threads, |mut report| {
         if arguments.twice && report.violations.is_empty() {
             compare(&mut report);

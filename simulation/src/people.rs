@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::budgets;
 use crate::catalog::{self, AGENTS, Blueprint, PEOPLE, ROLE, SIGNALS, name};
 use crate::dice::Dice;
 use crate::nodes::Door;
@@ -41,6 +42,10 @@ impl Person {
                 return;
             }
             tokio::time::sleep(pause).await;
+            if self.store.budgeted && self.dice.permille(80) {
+                self.budget().await;
+                continue;
+            }
             match self.dice.below(40) {
                 0..=9 => self.start().await,
                 10..=14 => self.signal().await,
@@ -243,6 +248,22 @@ impl Person {
             commands.remove_limit(request, &key, "not needed".to_owned()).await
         })
         .await;
+    }
+
+    /// Sets a budget, changes one, or takes one away.
+    async fn budget(&self) {
+        if self.dice.permille(250) {
+            let key = budgets::any_key(&self.dice);
+            self.ask("dora", &format!("takes {key} away"), async |commands, request| {
+                commands.remove_budget(request, key.clone(), "not needed".to_owned()).await
+            })
+            .await;
+            return;
+        }
+        let settings = budgets::any(&self.dice, &self.blueprints);
+        let what =
+            format!("gives {} {} for {}", settings.scope, settings.unit.show(settings.limit), settings.window.name());
+        self.ask("dora", &what, async |commands, request| commands.set_budget(request, settings.clone()).await).await;
     }
 
     async fn decide_something(&self) {

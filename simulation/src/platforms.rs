@@ -11,6 +11,7 @@ use providers::{
 };
 use tokio::time::Instant;
 
+use crate::budgets;
 use crate::condition::Condition;
 use crate::store::Store;
 
@@ -101,13 +102,15 @@ impl Platform for Dicey {
             note("fails for good");
             return Err(Failure::new(FailureKind::ContentRefused, "as the dice said"));
         }
+        let plain = Usage { input: Some(1), output: Some(1), ..Usage::default() };
+        let (usage, cost) = if self.store.budgeted { budgets::used(dice) } else { (plain, Some(0)) };
         Ok(Reply {
             text: answer(&request.user),
             finish: Finish::Stop,
             model: request.model.unwrap_or_else(|| "model".to_owned()),
-            usage: Usage { input: Some(1), output: Some(1), ..Usage::default() },
-            cost: Some(0),
-            cost_source: CostSource::Free,
+            usage,
+            cost,
+            cost_source: if self.store.budgeted { CostSource::Reported } else { CostSource::Free },
             first_piece: None,
             tool_calls: Vec::new(),
             opaque: None,
@@ -125,7 +128,7 @@ impl Platform for Dicey {
     }
 
     fn cost(&self, _model: &str, _usage: &Usage) -> Option<i64> {
-        Some(0)
+        Some(if self.store.budgeted { budgets::most() } else { 0 })
     }
 
     async fn health(&self) -> Health {

@@ -46,6 +46,8 @@ pub(crate) struct Store {
     pub(crate) clock: SeededSurroundings,
     pub(crate) dice: Dice,
     pub(crate) orders: mpsc::UnboundedSender<Order>,
+    /// Whether calls cost something, and there are budgets.
+    pub(crate) budgeted: bool,
 }
 
 impl Store {
@@ -54,6 +56,7 @@ impl Store {
         trace: Trace,
         clock: SeededSurroundings,
         dice: Dice,
+        budgeted: bool,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Order>) {
         let (orders, received) = mpsc::unbounded_channel();
         let store = Self {
@@ -66,6 +69,7 @@ impl Store {
             clock,
             dice,
             orders,
+            budgeted,
         };
         (Arc::new(store), received)
     }

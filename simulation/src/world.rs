@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use journal::{Filter, Journal, Position};
 use tokio::time::Instant;
 
+use crate::budgets;
 use crate::catalog::{self, Blueprint};
 use crate::check::Checker;
 use crate::dice::Dice;
@@ -88,9 +89,15 @@ async fn live(seed: u64, telling: Telling) -> Report {
     let dice = Dice::new(seed);
     let blueprints: Arc<[Arc<Blueprint>]> = catalog::workflows(&dice.fork()).into();
     let clock = SeededSurroundings::new(origin, 0);
-    let (store, orders) = Store::new(Checker::new(&blueprints), Trace::new(origin, telling), clock, dice.fork());
+    let budgeted = budgets::has(seed);
+    let (store, orders) =
+        Store::new(Checker::new(&blueprints), Trace::new(origin, telling), clock, dice.fork(), budgeted);
     let outside = outside(&store, origin, dice.next());
-    if let Err(error) = found(&outside, &blueprints).await {
+    let founded = async {
+        found(&outside, &blueprints).await?;
+        if budgeted { endow(&outside, &dice.fork(), &blueprints).await } else { Ok(()) }
+    };
+    if let Err(error) = founded.await {
         store.checker.lock().blame(format!("the world cannot begin: {error}"));
     }
     let (mut nodes, doors) = Nodes::new(Arc::clone(&store), orders, dice.fork(), origin);
@@ -131,6 +138,15 @@ async fn found(commands: &Commands, blueprints: &[Arc<Blueprint>]) -> Result<(),
     for blueprint in blueprints {
         commands.draft_workflow(founder(), blueprint.definition.clone()).await?;
         commands.activate_workflow(founder(), &blueprint.definition.key, None).await?;
+    }
+    Ok(())
+}
+
+/// Gives a world what it has to spend.
+async fn endow(commands: &Commands, dice: &Dice, blueprints: &[Arc<Blueprint>]) -> Result<(), commands::Error> {
+    for _ in 0..dice.between(1, 4) {
+        let budget = budgets::any(dice, blueprints);
+        commands.set_budget(Request::by(Actor::person("founder")), budget).await?;
     }
     Ok(())
 }

@@ -5,15 +5,18 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use parking_lot::Mutex;
-use simulation::{Telling, simulate, simulate_all};
+use simulation::{BUDGETED, Telling, simulate, simulate_all};
 
 /// As many as `./dev test` has time for; `./dev simulate` takes others.
 const SEEDS: u64 = 240;
 
+/// So many of them are of worlds with budgets.
+const WITH_BUDGETS: u64 = 80;
+
 /// Seeds beyond those that showed a defect when it was found; docs/reliability.md says which.
 const FOUND: [u64; 16] = [485, 540, 594, 595, 637, 690, 695, 1011, 1051, 1122, 1289, 1531, 1699, 1925, 2178, 6979];
 
-/// Everything that happens to runs, tasks, slots, limits and holds. Not `run.stalled`, which never must. Nor
+/// Everything that happens to runs, tasks, slots, limits, holds, budgets and purses. Not `run.stalled`, which never must. Nor
 /// `task.attempt_late`: the engine cuts the calls of tasks that end, and a node that was replaced drops their answers.
 const KINDS: &str = "run.started run.claimed run.queued run.admitted run.step_started run.items_planned \
     run.item_started run.item_completed run.item_failed run.approval_requested run.approval_decided \
@@ -23,7 +26,7 @@ const KINDS: &str = "run.started run.claimed run.queued run.admitted run.step_st
     run.completed run.failed run.cancelled task.created task.assigned task.queued task.attempt_started \
     task.attempt_succeeded task.attempt_failed task.attempt_lost task.postponed task.deferred task.completed \
     task.failed task.cancelled slots.requested slots.granted slots.released limit.set limit.removed hold.placed \
-    hold.lifted";
+    hold.lifted budget.set budget.removed purse.reserved purse.settled purse.warned";
 
 /// Everything that can go wrong with nodes.
 const FAULTS: [&str; 8] =
@@ -34,7 +37,8 @@ fn everything_happens_and_everything_holds() {
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let (runs, failed) = (Mutex::new(0), Mutex::new(Vec::new()));
     let (kinds, faults) = (Mutex::new(BTreeSet::new()), Mutex::new(BTreeSet::new()));
-    simulate_all((0..SEEDS).chain(FOUND), threads, |report| {
+    let seeds = (0..SEEDS - WITH_BUDGETS).chain(BUDGETED..BUDGETED + WITH_BUDGETS).chain(FOUND);
+    simulate_all(seeds, threads, |report| {
         *runs.lock() += report.runs;
         kinds.lock().extend(report.kinds.into_keys());
         faults.lock().extend(report.faults.into_keys());
@@ -55,7 +59,7 @@ fn everything_happens_and_everything_holds() {
 
 #[test]
 fn the_same_seed_gives_the_same_journal() {
-    for seed in 1000..1012 {
+    for seed in (1000..1012).chain(BUDGETED + 1000..BUDGETED + 1004) {
         let first = simulate(seed, Telling::Nothing).unwrap();
         let second = simulate(seed, Telling::Nothing).unwrap();
         assert_eq!((first.digest, first.events), (second.digest, second.events), "seed {seed}");

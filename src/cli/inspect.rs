@@ -16,8 +16,10 @@ const RUN: &str = "query($run: UUID!, $position: Position) { run(id: $run, minPo
                    againOf { taskId runId } \
                    cancelReason error { kind message } steps { name title status agentKey templateKey needs simulated \
                    startedAt endedAt durationMs output error { kind message } task { taskId status assignReason repetitions { runId } \
+                   quality { score source parts { source score count spread } } review { rounds gain versions { \
+                   attempt checks own counts } } failedJudgement { reason } \
                    assignment { agentKey agentVersion named choice { reason capability candidates { agentKey score \
-                   excluded } } } attempts { number \
+                   excluded } } } attempts { number purpose \
                    platform model answeredBy status simulated durationMs firstPieceMs cost kept { at saved } \
                    usage { inputTokens outputTokens } error { kind message } } } } } }";
 const EXPLAIN: &str = "query($run: UUID!) { run(id: $run) { explain { runId status node next { ...cause inner { ...cause } } steps { \
@@ -140,11 +142,17 @@ fn show_step(terminal: &mut Terminal, step: &Value) {
         terminal.line(line);
         show_candidates(terminal, at(at(step, "task"), "assignment"), 4);
     }
+    show_quality(terminal, at(step, "task"));
     for attempt in step.pointer("/task/attempts").and_then(Value::as_array).into_iter().flatten() {
         let model = at(attempt, "answeredBy").as_str().or(at(attempt, "model").as_str()).unwrap_or("default model");
         let error = attempt.pointer("/error/message").and_then(Value::as_str).map(printable).unwrap_or_default();
+        let purpose = match text(attempt, "purpose").to_lowercase().as_str() {
+            "form" => ", for its form",
+            "revision" => ", a revision",
+            _ => "",
+        };
         let line = format!(
-            "               attempt {}  {}  {}/{}  {}{}  {}",
+            "               attempt {}{purpose}  {}  {}/{}  {}{}  {}",
             at(attempt, "number"),
             text(attempt, "status").to_lowercase(),
             text(attempt, "platform"),
@@ -156,6 +164,38 @@ fn show_step(terminal: &mut Terminal, step: &Value) {
         let line = terminal.paint(Style::Dim, line.trim_end());
         terminal.line(line);
     }
+}
+
+/// How good a task's answer is, by whom, and what reviewing it has gained.
+fn show_quality(terminal: &mut Terminal, task: &Value) {
+    if !task.is_object() {
+        return;
+    }
+    let mut line = format!("               task {}", text(task, "taskId"));
+    let quality = at(task, "quality");
+    if quality.is_object() {
+        let parts = at(quality, "parts").as_array().into_iter().flatten().map(|part| {
+            format!("{} {:.1} of {}", text(part, "source").to_lowercase(), mark(part, "score"), number(part, "count"))
+        });
+        let parts: Vec<String> = parts.collect();
+        line.push_str(&format!("  quality {:.1} ({})", mark(quality, "score"), parts.join(", ")));
+    }
+    let review = at(task, "review");
+    if review.is_object() {
+        let rounds = number(review, "rounds");
+        let gain = at(review, "gain").as_f64();
+        let gain = gain.map_or_else(|| "nothing to check".to_owned(), |gain| format!("gain {gain:+.1}"));
+        line.push_str(&format!("  {rounds} revision{} ({gain})", if rounds == "1" { "" } else { "s" }));
+    }
+    if let Some(reason) = task.pointer("/failedJudgement/reason").and_then(Value::as_str) {
+        line.push_str(&format!("  not judged: {}", cut(&printable(reason), 80)));
+    }
+    let line = terminal.paint(Style::Dim, &line);
+    terminal.line(line);
+}
+
+fn mark(value: &Value, name: &str) -> f64 {
+    at(value, name).as_f64().unwrap_or_default()
 }
 
 /// How soon an attempt's answer began, or that it was a kept one.

@@ -28,6 +28,7 @@ mod output;
 mod platforms;
 mod prices;
 mod privacy;
+mod quality;
 mod reading;
 mod run;
 mod searches;
@@ -137,6 +138,16 @@ enum Command {
         #[command(flatten)]
         server: ServerFlag,
     },
+    /// Rate the answer of a completed task, 1 to 10; your last rating counts
+    Rate {
+        #[command(flatten)]
+        rate: quality::Rate,
+        #[command(flatten)]
+        server: ServerFlag,
+    },
+    /// Ask how good answers are, and who says so
+    #[command(subcommand)]
+    Quality(quality::Quality),
     /// Say why a run stands where it stands
     Explain {
         /// The run's id
@@ -328,7 +339,7 @@ enum Command {
     Find(find::Find),
     /// See, check and try the AI platforms of the configuration
     #[command(subcommand)]
-    Platforms(Platforms),
+    Platforms(platforms::Platforms),
     /// Keep the keys of AI platforms encrypted
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -337,27 +348,6 @@ enum Command {
     Prices(Prices),
     /// Show the configuration that is in force, secrets masked
     Config,
-}
-
-#[derive(Debug, Subcommand)]
-enum Platforms {
-    /// List the platforms in the order in which they are asked
-    List,
-    /// Ask each platform whether it would answer; costs nothing
-    Health,
-    /// List the models of a platform, with what they can do and cost
-    Models {
-        /// The key of the platform
-        key: String,
-    },
-    /// Make one short call, which the platform charges for, and show all about it
-    Test {
-        /// The key of the platform
-        key: String,
-        /// The model (default: that of the platform)
-        #[arg(long)]
-        model: Option<String>,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -523,6 +513,14 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
             let client = run::running_server(&config, server.url.as_deref()).await?;
             output::output(&client, terminal, json, ask).await
         }
+        Command::Rate { rate, server } => {
+            let client = run::running_server(&config, server.url.as_deref()).await?;
+            quality::rate(&client, terminal, json, rate).await
+        }
+        Command::Quality(asked) => {
+            let client = run::running_server(&config, None).await?;
+            quality::quality(&client, terminal, json, asked).await
+        }
         Command::Explain { run, server } => {
             let client = run::running_server(&config, server.url.as_deref()).await?;
             inspect::explain(&client, terminal, json, run).await
@@ -625,12 +623,7 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::Trigger(command) => triggers::trigger(&config, terminal, json, command).await,
         Command::Catalog(command) => catalog(command, &config, terminal, json).await,
         Command::Find(asked) => find::find(&config, terminal, json, &asked),
-        Command::Platforms(Platforms::List) => platforms::list(&config, terminal, json),
-        Command::Platforms(Platforms::Health) => platforms::health(&config, terminal, json).await,
-        Command::Platforms(Platforms::Models { key }) => platforms::models(&config, terminal, json, &key).await,
-        Command::Platforms(Platforms::Test { key, model }) => {
-            platforms::test(&config, terminal, json, &key, model).await
-        }
+        Command::Platforms(asked) => platforms::platforms(&config, terminal, json, asked).await,
         Command::Keys(asked) => keys::keys(&config, terminal, json, &asked),
         Command::Prices(Prices::List { model }) => prices::list(&config, terminal, json, model.as_deref()),
         Command::Prices(Prices::Diff { source }) => prices::diff(&config, terminal, json, &source),

@@ -1,6 +1,7 @@
 //! Commands about AI platforms: `platforms list`, `health`, `models` and `test`. They need no database and no running
-//! server: they ask the platforms of the configuration themselves.
+//! server: they ask the platforms of the configuration themselves. Where a server runs, `health` tells what that one knows as well.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,43 @@ use super::failure::Failure;
 use super::terminal::{Style, Terminal, cut, printable, seconds};
 use crate::config::Config;
 use crate::platforms;
+
+/// What is done with the platforms of the configuration.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Platforms {
+    /// List the platforms in the order in which they are asked
+    List,
+    /// Ask each platform whether it would answer, and the running server what it knows of them; costs nothing
+    Health,
+    /// List the models of a platform, with what they can do and cost
+    Models {
+        /// The key of the platform
+        key: String,
+    },
+    /// Make one short call, which the platform charges for, and show all about it
+    Test {
+        /// The key of the platform
+        key: String,
+        /// The model (default: that of the platform)
+        #[arg(long)]
+        model: Option<String>,
+    },
+}
+
+/// `hishamos platforms`.
+pub(crate) async fn platforms(
+    config: &Config,
+    terminal: &mut Terminal,
+    json: bool,
+    asked: Platforms,
+) -> Result<(), Failure> {
+    match asked {
+        Platforms::List => list(config, terminal, json),
+        Platforms::Health => health(config, terminal, json).await,
+        Platforms::Models { key } => models(config, terminal, json, &key).await,
+        Platforms::Test { key, model } => test(config, terminal, json, &key, model).await,
+    }
+}
 
 /// What `test` asks.
 const QUESTION: &str = "Reply with the word: ready";
@@ -50,6 +88,7 @@ pub(crate) fn list(config: &Config, terminal: &mut Terminal, as_json: bool) -> R
                     "key": platform.key(), "kind": kind(config, platform.key()), "model": platform.default_model(),
                     "order": place(platform.key()), "simulated": platform.simulated(),
                     "tags": registry.tags(platform.key()), "unusable": platform.unusable(),
+                    "modelTags": registry.model_tags(platform.key()).collect::<BTreeMap<_, _>>(),
                 })
             })
             .collect();
@@ -68,23 +107,35 @@ pub(crate) fn list(config: &Config, terminal: &mut Terminal, as_json: bool) -> R
         let tags = tags.join(" ");
         let line = format!("{glyph} {order:>2}  {key:<16} {:<17} {model:<28} {tags:<16} {why}", kind(config, key));
         terminal.line(line.trim_end());
+        for (model, tags) in registry.model_tags(key) {
+            let tags: Vec<String> = tags.iter().map(|tag| format!("#{tag}")).collect();
+            let shown = if tags.is_empty() { "no tags".to_owned() } else { tags.join(" ") };
+            terminal.line(format!("      {:<16} {:<17} {:<28} {shown}", "", "", printable(model)));
+        }
     }
     terminal.line(terminal.paint(Style::Dim, "(the number is the order in which work goes that names no platform)"));
     Ok(())
 }
 
-/// `hishamos platforms health`: asks every platform at once, and spends nothing.
+/// What the server that runs knows of each platform.
+const KNOWN: &str = "{ platforms { key health probe { at up failure } lines { model breaker restingUntil barred } } }";
+
+/// `hishamos platforms health`: asks every platform at once, and spends nothing; then the server that runs on the data directory, if
+/// there is one, what it knows of them.
 pub(crate) async fn health(config: &Config, terminal: &mut Terminal, as_json: bool) -> Result<(), Failure> {
     let registry = registry(config)?;
     let asked = registry.iter().map(async |platform| {
         let begun = Instant::now();
         (platform.key(), platform.health().await, begun.elapsed())
     });
-    let answers = join_all(asked).await;
+    let (answers, known) = tokio::join!(join_all(asked), known(config));
     let ready = answers.iter().any(|(_, health, _)| health.state == State::Ready);
     if as_json {
         let all = answers.iter().map(|(key, health, took)| {
-            json!({ "key": key, "state": health.state.name(), "detail": health.detail, "ms": milliseconds(*took) })
+            json!({
+                "key": key, "state": health.state.name(), "detail": health.detail, "ms": milliseconds(*took),
+                "server": known.as_ref().ok().and_then(|known| known.get(*key)),
+            })
         });
         terminal.json(&json!({ "platforms": all.collect::<Vec<_>>() }));
     } else {
@@ -96,9 +147,50 @@ pub(crate) async fn health(config: &Config, terminal: &mut Terminal, as_json: bo
             };
             let state = terminal.paint(style, &format!("{:<8}", health.state.name()));
             terminal.line(format!("{state}  {key:<16} {:>8}  {}", seconds(*took), printable(&health.detail)));
+            let told = known.as_ref().ok().and_then(|known| known.get(*key)).map(as_known).unwrap_or_default();
+            for line in told {
+                terminal.line(terminal.paint(Style::Dim, &format!("          {}", printable(&line))));
+            }
         }
     }
+    // What the platforms say stands by itself.
+    if let Err(failure) = &known {
+        tracing::warn!(%failure, "the running server did not say what it knows of platforms");
+    }
     if ready { Ok(()) } else { Err(Failure::Run) }
+}
+
+/// What the server that runs on the data directory knows, by platform; nothing where none runs.
+async fn known(config: &Config) -> Result<BTreeMap<String, Value>, Failure> {
+    let Some(server) = super::run::find_server(config, None).await? else { return Ok(BTreeMap::new()) };
+    let mut data = server.ask(KNOWN, json!({})).await?;
+    let all = data.get_mut("platforms").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+    let named = |mut one: Value| {
+        let key = one.as_object_mut()?.remove("key")?;
+        Some((key.as_str()?.to_owned(), one))
+    };
+    Ok(all.into_iter().filter_map(named).collect())
+}
+
+/// What a server knows of a platform, a line each: what the last probe has found, and which models rest.
+fn as_known(known: &Value) -> Vec<String> {
+    let text = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).map(str::to_owned);
+    let mut told = Vec::new();
+    if let Some(probe) = known.get("probe").filter(|probe| !probe.is_null()) {
+        let found = text(probe, "failure").map_or_else(|| "up".to_owned(), |failure| format!("down: {failure}"));
+        told.push(format!("server's last probe at {}: {found}", text(probe, "at").unwrap_or_default()));
+    }
+    let lines = known.get("lines").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for line in
+        lines.iter().filter(|line| text(line, "breaker").is_some_and(|breaker| !breaker.eq_ignore_ascii_case("closed")))
+    {
+        let model = text(line, "model").unwrap_or_else(|| "the default model".to_owned());
+        let until = text(line, "restingUntil").map(|until| format!(" until {until}")).unwrap_or_default();
+        let barred = line.get("barred").and_then(Value::as_bool).unwrap_or(false);
+        let why = if barred { "its key was refused or its account is empty" } else { "after failures" };
+        told.push(format!("server lets {model} rest{until}: {why}"));
+    }
+    told
 }
 
 /// `hishamos platforms models KEY`: what the platform itself lists, with what is known of each model.
@@ -256,7 +348,9 @@ pub(crate) fn usd(nano: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::usd;
+    use serde_json::json;
+
+    use super::{as_known, usd};
 
     #[test]
     fn dollars_have_the_digits_that_they_need() {
@@ -272,5 +366,27 @@ mod tests {
         for (nano, shown) in cases {
             assert_eq!(usd(nano), shown);
         }
+    }
+
+    #[test]
+    fn what_a_server_knows_is_told_where_there_is_something() {
+        let fine = json!({ "health": "WELL", "probe": null, "lines": [{ "model": "m", "breaker": "CLOSED" }] });
+        assert_eq!(as_known(&fine), Vec::<String>::new());
+        let probe = json!({ "at": "2026-11-26T09:00:00Z", "up": false, "failure": "own: cannot connect" });
+        let lines = json!([
+            { "model": "m", "breaker": "OPEN", "restingUntil": "2026-11-26T09:01:00Z", "barred": false },
+            { "model": null, "breaker": "PROBING", "restingUntil": null, "barred": true },
+        ]);
+        let told = as_known(&json!({ "health": "TROUBLED", "probe": probe, "lines": lines }));
+        assert_eq!(
+            told,
+            [
+                "server's last probe at 2026-11-26T09:00:00Z: down: own: cannot connect",
+                "server lets m rest until 2026-11-26T09:01:00Z: after failures",
+                "server lets the default model rest: its key was refused or its account is empty",
+            ]
+        );
+        let up = json!({ "probe": { "at": "2026-11-26T09:00:00Z", "up": true, "failure": null } });
+        assert_eq!(as_known(&up), ["server's last probe at 2026-11-26T09:00:00Z: up"]);
     }
 }

@@ -108,14 +108,14 @@ async fn start_app(config: &Config) -> Result<App, Failure> {
     Ok(App::start(&config, None).await?)
 }
 
-/// Refuses to begin work that no platform could do.
+/// Refuses to begin work that no platform could do. One that works only for those who name it may be named by somebody.
 pub(crate) fn demand_platform(config: &Config) -> Result<(), Failure> {
     let registry = platforms::build(config)?;
-    if registry.default().is_some() {
+    if registry.default().is_some() || registry.iter().any(|platform| platform.unusable().is_none()) {
         return Ok(());
     }
     let reasons: Vec<String> = registry
-        .defaults()
+        .iter()
         .filter_map(|platform| Some(format!("platform `{}`: {}", platform.key(), platform.unusable()?)))
         .collect();
     let message = if reasons.is_empty() { platforms::NONE.to_owned() } else { reasons.join("\n") };
@@ -163,7 +163,8 @@ pub(crate) async fn running_server(config: &Config, url: Option<&str>) -> Result
     })
 }
 
-async fn find_server(config: &Config, url: Option<&str>) -> Result<Option<Client>, Failure> {
+/// The same, where one runs.
+pub(crate) async fn find_server(config: &Config, url: Option<&str>) -> Result<Option<Client>, Failure> {
     if let Some(url) = url {
         return Client::new(url, &config.person).map(Some);
     }

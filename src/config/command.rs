@@ -1,4 +1,5 @@
-//! Programs on this machine that work as agents: what an administrator allows to be started, and to be done.
+//! Agents that are programs on this machine or work in somebody's cloud: what an administrator allows to be started, and to be
+//! done.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -86,6 +87,45 @@ pub(crate) struct AcpLine {
     /// The kinds of actions that it is allowed when it asks; everything else is denied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) allow: Vec<String>,
+}
+
+/// What Cursor's cloud agents work on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CursorWork {
+    /// The repository's URL, as its provider shows it.
+    pub(crate) repository: String,
+    /// The branch or commit that they begin with; the usual branch when not given.
+    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub(crate) starting_ref: Option<String>,
+    /// Whether a pull request is opened when one has ended.
+    #[serde(default)]
+    pub(crate) pull_request: bool,
+    /// Whether they push to `ref` itself instead of to a branch of their own.
+    #[serde(default)]
+    pub(crate) same_branch: bool,
+}
+
+impl CursorWork {
+    /// What is wrong with it.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        let host = self.repository.strip_prefix("https://").or_else(|| self.repository.strip_prefix("http://"));
+        let wrong = host.is_none_or(|rest| rest.split('/').next().unwrap_or_default().contains('@'));
+        match (wrong, self.same_branch, &self.starting_ref) {
+            (true, ..) => {
+                Some("repository is no URL such as https://github.com/COMPANY/REPOSITORY, without a password")
+            }
+            (_, true, None) => Some("same_branch needs a ref: the branch that is pushed to"),
+            _ => None,
+        }
+    }
+}
+
+impl From<&CursorWork> for providers::cursor::Repository {
+    fn from(work: &CursorWork) -> Self {
+        let CursorWork { repository, starting_ref, pull_request, same_branch } = work.clone();
+        Self { url: repository, starting_ref, pull_request, same_branch }
+    }
 }
 
 fn environment(inherit: &[String], own: &BTreeMap<String, Masked>) -> BTreeMap<String, String> {

@@ -17,11 +17,12 @@ const FOREIGN: [&str; 2] = ["DATABASE_URL", "REDIS_URL"];
 
 /// The services whose usual variables make a platform: what the variables begin with, what the platform is called, and
 /// the kinds that the key fits, the one to make first.
-pub(crate) const SERVICES: [(&str, &str, &[PlatformKind]); 4] = [
+pub(crate) const SERVICES: [(&str, &str, &[PlatformKind]); 5] = [
     ("OPENAI", "openai", &[PlatformKind::Openai, PlatformKind::OpenaiResponses]),
     ("ANTHROPIC", "anthropic", &[PlatformKind::Anthropic]),
     ("GEMINI", "gemini", &[PlatformKind::Gemini]),
     ("OPENROUTER", "openrouter", &[PlatformKind::Openrouter]),
+    ("CURSOR", "cursor", &[PlatformKind::Cursor]),
 ];
 
 /// What the names of a service's variables end with.
@@ -31,13 +32,18 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
 /// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 32] = [
+const PARSED: [&str; 38] = [
+    "agents",
+    "samples",
+    "share",
     "readers",
     "patience_seconds",
     "drain_seconds",
     "takeover_seconds",
     "probe_seconds",
     "requests_per_minute",
+    "tokens_per_minute",
+    "at_once",
     "max_connections",
     "latency_ms",
     "default_platforms",
@@ -45,6 +51,7 @@ const PARSED: [&str; 32] = [
     "enabled",
     "lock_days",
     "stream",
+    "prompt_cache",
     "every_events",
     "within_seconds",
     "insecure_http",
@@ -240,7 +247,14 @@ fn check(config: &Config) -> Result<(), Error> {
         if platform.kind == PlatformKind::Acp && platform.acp.is_none() {
             return Err(Error::Invalid(format!("platforms.{key} is of kind acp, so it needs [platforms.{key}.acp]")));
         }
-        if let Some(tag) = platform.tags.iter().find(|tag| !is_tag(tag)) {
+        if let Some(fault) = platform.cursor.as_ref().and_then(super::CursorWork::fault) {
+            return Err(Error::Invalid(format!("platforms.{key}.cursor: {fault}")));
+        }
+        if let Some(fault) = platform.limits.as_ref().and_then(super::Limits::fault) {
+            return Err(Error::Invalid(format!("platforms.{key}.limits.{fault}")));
+        }
+        let mut tags = platform.tags.iter().chain(platform.model_tags.values().flatten());
+        if let Some(tag) = tags.find(|tag| !is_tag(tag)) {
             return Err(Error::Invalid(format!(
                 "platforms.{key}.tags: `{tag}` is no tag; one has 1 to 64 lower-case letters, digits, `-`, `_`, `.` and `:`"
             )));
@@ -280,6 +294,9 @@ fn check(config: &Config) -> Result<(), Error> {
         if let Some(fault) = hook.fault() {
             return Err(Error::Invalid(format!("hooks.{key}: {fault}")));
         }
+    }
+    if let Some(fault) = config.judge.fault() {
+        return Err(Error::Invalid(fault));
     }
     if let Some(fault) = config.agents.fault() {
         return Err(Error::Invalid(fault));
@@ -436,6 +453,42 @@ mod tests {
         assert!(error.contains("journal.readers is 0"), "{error}");
         let flags = Flags { config: Some("/nowhere.toml".into()), ..Flags::default() };
         assert!(with(&flags, "", &[]).unwrap_err().contains("/nowhere.toml"));
+    }
+
+    #[test]
+    fn what_cursor_works_on_is_checked() {
+        let platform = |rest: &str| {
+            let file = format!("[platforms.cursor]\nkind = \"cursor\"\napi_key = \"k\"\n{rest}");
+            with(&Flags::default(), &file, &[])
+        };
+        let fine =
+            "[platforms.cursor.cursor]\nrepository = \"https://github.com/a/b\"\nref = \"main\"\npull_request = true\n";
+        let work = platform(fine).unwrap().platforms["cursor"].cursor.clone().unwrap();
+        assert_eq!((work.starting_ref.as_deref(), work.pull_request, work.same_branch), (Some("main"), true, false));
+        assert!(platform("").unwrap().platforms["cursor"].cursor.is_none());
+        for (wrong, said) in [
+            ("cursor = { repository = \"a/b\" }\n", "platforms.cursor.cursor: repository"),
+            ("cursor = { repository = \"https://u:p@x/b\" }\n", "platforms.cursor.cursor: repository"),
+            ("cursor = { repository = \"https://x/b\", same_branch = true }\n", "same_branch"),
+            ("more_keys = [{ key = \"x\" }]\n", "platforms.cursor.more_keys"),
+            ("stream = true\n", "platforms.cursor.stream"),
+        ] {
+            let error = platform(wrong).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn limits_of_platforms_have_their_ranges() {
+        let platform = |limits: &str| {
+            let file = format!("[platforms.x]\nkind = \"openai\"\n[platforms.x.limits]\n{limits}\n");
+            with(&Flags::default(), &file, &[("HISHAMOS_PLATFORMS__X__LIMITS__AT_ONCE", "3")])
+        };
+        let limits = platform("requests_per_minute = 60").unwrap().platforms["x"].limits.unwrap();
+        assert_eq!((limits.requests_per_minute, limits.tokens_per_minute, limits.at_once), (Some(60), None, Some(3)));
+        let error = platform("tokens_per_minute = 99").unwrap_err();
+        assert!(error.contains("platforms.x.limits.tokens_per_minute is 99, but must be 100 to"), "{error}");
+        assert!(platform("requests = 60").unwrap_err().contains("requests_per_minute"));
     }
 
     #[test]

@@ -40,6 +40,16 @@ const FIGURES: &[(&str, Kind, &str)] = &[
         Kind::Counter,
         "Probes of platforms that are left alone after failures, by platform and outcome.",
     ),
+    (
+        "hishamos_shared_limits_total",
+        Kind::Counter,
+        "Questions whether a call fits the limits that nodes share, by outcome: go, wait or away.",
+    ),
+    (
+        "hishamos_shared_limits_up",
+        Kind::Gauge,
+        "1 while the place where nodes share limits answers, 0 while each keeps to them by itself.",
+    ),
     ("hishamos_breaker_state", Kind::Gauge, "Per platform and model: 0 lets calls through, 1 rests, 2 is tried again."),
     ("hishamos_runs_live", Kind::Gauge, "Runs that this node drives."),
     ("hishamos_runs_unreadable_total", Kind::Counter, "Runs that could not be read from the journal."),

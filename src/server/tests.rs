@@ -57,6 +57,7 @@ fn options(port: u16) -> Options {
 /// A node without any platform.
 struct NoPlatforms;
 
+#[async_trait::async_trait]
 impl schema::Platforms for NoPlatforms {
     fn all(&self) -> Vec<schema::PlatformState> {
         vec![]
@@ -68,6 +69,14 @@ impl schema::Platforms for NoPlatforms {
 
     fn node(&self) -> uuid::Uuid {
         uuid::Uuid::nil()
+    }
+
+    async fn offered(&self, _: &str) -> Option<Result<Vec<schema::ModelState>, schema::FailureState>> {
+        None
+    }
+
+    fn prices(&self, _: &str) -> (Vec<String>, Vec<schema::PriceState>) {
+        (vec![], vec![])
     }
 }
 

@@ -3,13 +3,16 @@
 //! Everything here panics when it cannot do its job: a test without its database has failed.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test without its fixture has failed")]
 
+pub mod cursor;
 mod database;
 pub mod kurrent;
 pub mod openai;
 mod peers;
+mod redis;
 mod server;
 pub mod webhooks;
 
 pub use database::Database;
 pub use peers::{Peer, node_with, python_with};
+pub use redis::RedisServer;
 pub use server::PostgresServer;

@@ -456,7 +456,7 @@ async fn stream(
     Ok(())
 }
 
-async fn respond(
+pub(crate) async fn respond(
     socket: &mut TcpStream,
     status: u16,
     content_type: &str,
@@ -506,7 +506,7 @@ fn chunk(data: &str) -> Vec<u8> {
 }
 
 /// Reads one request; `None` when the client closed before it was whole.
-async fn read_request(socket: &mut TcpStream) -> io::Result<Option<Received>> {
+pub(crate) async fn read_request(socket: &mut TcpStream) -> io::Result<Option<Received>> {
     let mut buffer = Vec::new();
     let (head, rest) = loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {

@@ -153,7 +153,11 @@ fn a_model_reads_what_rules_cannot_and_nothing_that_is_not_said() {
     let house = House::open();
     let House { home, platform, .. } = &house;
     let wish = "does the third clause on escrow of source code hold";
-    let done = house.json(&["do", wish]);
+    let answer = home.run(&["do", wish, "--json"]);
+    let told = answer.all();
+    let asked = || platform.received().iter().map(|request| request.json.to_string()).collect::<Vec<_>>();
+    assert!(answer.code() == 0, "{told}\n{:#?}", asked());
+    let done = answer.expect(0).json();
     assert_eq!((&done["run"]["status"], &done["template"]), (&json!("COMPLETED"), &json!("opinion")));
     let read = json!([{ "name": "what", "value": "third clause", "quote": "the third clause", "by": "model" }]);
     assert_eq!((&done["read"], &done["fallback"], &done["missing"]), (&read, &json!(false), &json!([])));

@@ -1,9 +1,10 @@
 //! The commands about platforms and prices.
 
 use serde_json::json;
+use testkit::cursor::{CursorServer, RESULT};
 use testkit::openai::{Behaviour, OpenAiServer};
 
-use crate::program::Home;
+use crate::program::{Home, until};
 
 const KEY: &str = "sk-e2e-77aa11-never-shown";
 
@@ -90,4 +91,83 @@ fn a_program_may_be_the_one_that_works() {
     home.write("hishamos.toml", "[platforms.x]\nkind = \"command\"\n");
     let refused = home.run(&["platforms", "list"]).expect(2);
     assert!(refused.err().contains("[platforms.x.command]"), "{}", refused.all());
+}
+
+#[test]
+fn health_tells_what_the_running_server_has_found() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = runtime.block_on(OpenAiServer::start([])).unwrap();
+    server.set_default(Behaviour::unauthorized(KEY));
+    let home = Home::new();
+    home.write(
+        "hishamos.toml",
+        format!(
+            "[platforms.own]\nkind = \"openai\"\nbase_url = \"{}\"\nmodel = \"m\"\napi_key = \"{KEY}\"\n\
+             [engine]\nprobe_seconds = 1\n",
+            server.base_url()
+        ),
+    );
+    let alone = home.run(&["platforms", "health", "--json"]).expect(0).json();
+    assert_eq!(alone["platforms"][0]["server"], json!(null), "no server runs");
+    let program = home.serve(&[]);
+    home.run(&["catalog", "load"]).expect(0);
+    home.run(&["run", "welcome", "--input", "file=@README.md", "--watch"]).expect(1);
+    let found = until("a probe", || {
+        let health = home.run(&["platforms", "health", "--json"]).expect(0).json();
+        let known = health["platforms"][0]["server"].clone();
+        known["probe"].is_object().then_some(known)
+    });
+    assert_eq!((&found["probe"]["up"], &found["lines"][0]["barred"]), (&json!(true), &json!(true)), "{found}");
+    let shown = home.run(&["platforms", "health"]).expect(0);
+    assert!(
+        shown.out().contains("server's last probe at ") && shown.out().contains("server lets m rest"),
+        "{}",
+        shown.all()
+    );
+    assert!(!shown.all().contains(KEY));
+    let ask = "{ platformModels(key: \"own\") { models { name } failure { kind } } modelPrices(named: \"openai/gpt-4o-mini\") {
+        prices { model tier input cached output } } }";
+    let told = program.ask(ask, json!({}));
+    assert_eq!(told["platformModels"], json!({ "models": [{ "name": "test-model" }], "failure": null }));
+    let price = &told["modelPrices"]["prices"][0];
+    assert_eq!(
+        (&price["input"], &price["cached"], &price["output"]),
+        (&json!(150_000_000), &json!(75_000_000), &json!(600_000_000))
+    );
+    drop(program);
+    let again = home.run(&["platforms", "health"]).expect(0);
+    assert!(!again.all().contains("server's last probe"), "what it knew is gone with it: {}", again.all());
+}
+
+#[test]
+fn an_agent_in_cursors_cloud_may_be_the_one_that_works() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = runtime.block_on(CursorServer::start(KEY)).unwrap();
+    let home = Home::new();
+    home.write(
+        "hishamos.toml",
+        format!(
+            "default_platforms = [\"cursor\"]\n[platforms.cursor]\nkind = \"cursor\"\nbase_url = \"{}\"\n\
+             [platforms.cursor.cursor]\nrepository = \"https://github.com/your-org/your-repo\"\npull_request = true\n",
+            server.base_url()
+        ),
+    );
+    let run = |arguments: &[&str]| {
+        let answer = home.command(arguments).env("CURSOR_API_KEY", KEY).output().unwrap();
+        (
+            answer.status.code(),
+            format!("{}{}", String::from_utf8_lossy(&answer.stdout), String::from_utf8_lossy(&answer.stderr)),
+        )
+    };
+    let (code, health) = run(&["platforms", "health"]);
+    assert!(code == Some(0) && health.contains("it answers to the key `For tests`"), "{health}");
+    let (code, watched) = run(&["run", "welcome", "--input", "file=@README.md", "--watch"]);
+    assert!(code == Some(0) && watched.contains(RESULT) && watched.contains("/pull/123"), "{watched}");
+    assert!(!watched.contains(KEY) && !server.agents().is_empty());
+    let succeeded = home.run(&["audit", "log", "--type", "task.attempt_succeeded", "--json"]).expect(0).out();
+    let first: serde_json::Value = serde_json::from_str(succeeded.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&first["data"]["reply"]["cost"], &first["data"]["reply"]["usage"]["output_tokens"]),
+        (&json!(null), &json!(1660))
+    );
 }

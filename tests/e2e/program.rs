@@ -46,7 +46,7 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hishamos"));
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if ["HISHAMOS_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "OPENROUTER_"]
+            if ["HISHAMOS_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "OPENROUTER_", "CURSOR_"]
                 .iter()
                 .any(|ours| name.starts_with(ours))
                 || name == "DATABASE_URL"

@@ -1,50 +1,10 @@
-//! Kept answers in a real Redis, which two programs share.
+//! Kept answers and limits in a real Redis, which two programs share.
 
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
-
-use serde_json::Value;
+use serde_json::{Value, json};
+use testkit::RedisServer;
 use testkit::openai::{Behaviour, OpenAiServer};
 
 use crate::program::{Home, until};
-
-/// A Redis of the test's own; it ends with the test.
-struct Redis {
-    child: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Redis {
-    /// Nothing where it is not installed.
-    fn start() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        // Debian's `redis-tools` has the server under another name, by which it does something else.
-        let child = ["redis-server", "redis-check-rdb"].into_iter().find_map(|program| {
-            Command::new(program)
-                .arg0("redis-server")
-                .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-                .args(["--requirepass", "s3cret-redis"])
-                .current_dir(folder.path())
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .ok()
-        })?;
-        until("Redis", || TcpStream::connect(("127.0.0.1", port)).ok());
-        Some(Self { child, port, _folder: folder })
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn run(home: &Home, redis: &str) -> String {
     let mut command = home.command(&["run", "welcome", "--input", "file=@README.md", "--watch"]);
@@ -56,7 +16,7 @@ fn run(home: &Home, redis: &str) -> String {
 
 #[test]
 fn two_programs_share_what_is_kept() {
-    let Some(mut redis) = Redis::start() else {
+    let Some(mut redis) = RedisServer::start() else {
         eprintln!("skipped: there is no redis-server; `./dev test` installs it");
         return;
     };
@@ -73,7 +33,7 @@ fn two_programs_share_what_is_kept() {
             ),
         );
     }
-    let url = format!("redis://:s3cret-redis@127.0.0.1:{}/0", redis.port);
+    let url = redis.url();
     let first = run(&homes[0], &url);
     let calls = server.received().len();
     assert!(calls > 0);
@@ -85,12 +45,72 @@ fn two_programs_share_what_is_kept() {
     assert_eq!(first_one["data"]["kept"]["usage"]["input_tokens"], 7, "{first_one}");
 
     // Without Redis the work goes on.
-    redis.child.kill().unwrap();
-    redis.child.wait().unwrap();
+    redis.kill();
     let third = run(&homes[1], &url);
     assert!(server.received().len() > calls && third.contains("Redis does not answer"), "{third}");
     assert!(![first, second, third].iter().any(|said| said.contains("s3cret-redis")));
     let shown = homes[0].command(&["config"]).env("REDIS_URL", &url).output().unwrap();
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("cache.redis_url") && !shown.contains("s3cret-redis"), "{shown}");
+}
+
+#[test]
+fn two_programs_keep_to_one_limit() {
+    let Some(mut redis) = RedisServer::start() else {
+        eprintln!("skipped: there is no redis-server; `./dev test` installs it");
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = runtime.block_on(OpenAiServer::start([Behaviour::Hang])).unwrap();
+    server.set_default(Behaviour::reply("Everybody packs by noon."));
+    let start = |home: &Home| {
+        let platform = format!("kind = \"openai\"\nbase_url = \"{}\"\nmodel = \"m\"\n", server.base_url());
+        home.write("hishamos.toml", format!("[platforms.own]\n{platform}limits = {{ at_once = 1 }}\n"));
+        let mut command = home.command(&["serve", "--port", "0", "--json"]);
+        command.env("REDIS_URL", redis.url());
+        home.serve_by(command)
+    };
+    let homes = [Home::new(), Home::new()];
+    let programs = homes.each_ref().map(start);
+    for home in &homes {
+        home.run(&["catalog", "load"]).expect(0);
+    }
+    let begin = |home: &Home| {
+        let begun = home.run(&["run", "welcome", "--input", "file=@README.md", "--json"]).expect(0).json();
+        begun["runId"].as_str().unwrap().to_owned()
+    };
+    let status = |program: usize, run: &str| {
+        let run = programs[program].ask("query($id: UUID!) { run(id: $id) { status } }", json!({ "id": run }));
+        run["run"]["status"].as_str().map(str::to_owned)
+    };
+    let first = begin(&homes[0]);
+    runtime.block_on(server.wait_received(1));
+    let second = begin(&homes[1]);
+    until("the other program to be told to wait", || {
+        let metrics = metrics(&programs[1].url);
+        metrics.contains("hishamos_shared_limits_total{outcome=\"wait\"}").then_some(())
+    });
+    assert_eq!(server.received().len(), 1, "one call is under way, wherever it was made");
+    homes[0].run(&["cancel", &first, "--reason", "it hangs"]).expect(0);
+    until("the other program's run", || (status(1, &second)? == "COMPLETED").then_some(()));
+
+    // Without Redis each keeps to the limit by itself, and the work goes on.
+    redis.kill();
+    let third = begin(&homes[1]);
+    until("a run without Redis", || (status(1, &third)? == "COMPLETED").then_some(()));
+    let [_, other] = programs;
+    let (_, log) = other.end("-TERM");
+    assert!(
+        log.contains("each node keeps to the limits of platforms by itself") && !log.contains(RedisServer::PASSWORD),
+        "{log}"
+    );
+}
+
+fn metrics(url: &str) -> String {
+    crate::program::install_crypto();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        client.get(format!("{url}/metrics")).send().await.unwrap().text().await.unwrap()
+    })
 }

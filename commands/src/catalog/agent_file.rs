@@ -1,10 +1,12 @@
 //! The file of an agent, and its conversion to the domain and back.
 
+use std::fmt;
 use std::time::Duration;
 
 use domain::agent::Profile;
 use domain::{Bilingual, Capability, Key, NanoUsd};
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::scalar::{Dollars, Human, Thousandths};
 use super::text::{Text, prose};
@@ -22,13 +24,66 @@ fn default_languages() -> Vec<String> {
     vec!["en".to_owned()]
 }
 
-fn yes() -> bool {
-    true
+/// `true` for one round, `false` for none, or a map that says how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SelfReview {
+    rounds: u8,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
-fn is_yes(value: &bool) -> bool {
-    *value
+impl Default for SelfReview {
+    fn default() -> Self {
+        Self { rounds: 1 }
+    }
+}
+
+impl SelfReview {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Serialize for SelfReview {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.rounds {
+            0 => serializer.serialize_bool(false),
+            1 => serializer.serialize_bool(true),
+            rounds => serializer.collect_map([("rounds", rounds)]),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SelfReview {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = SelfReview;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false or { rounds: 0 to 3 }")
+            }
+
+            fn visit_bool<E>(self, on: bool) -> Result<SelfReview, E> {
+                Ok(SelfReview { rounds: u8::from(on) })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SelfReview, A::Error> {
+                let mut rounds = None;
+                while let Some(name) = map.next_key::<String>()? {
+                    if name != "rounds" {
+                        return Err(A::Error::unknown_field(&name, &["rounds"]));
+                    }
+                    if rounds.replace(map.next_value::<u8>()?).is_some() {
+                        return Err(A::Error::duplicate_field("rounds"));
+                    }
+                }
+                Ok(SelfReview { rounds: rounds.ok_or_else(|| A::Error::missing_field("rounds"))? })
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
 }
 
 /// An agent as its author writes it; docs/use/catalogue.md describes the fields.
@@ -67,8 +122,8 @@ pub(super) struct AgentFile {
     timeout: Human,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cost_limit_usd: Option<Dollars>,
-    #[serde(default = "yes", skip_serializing_if = "is_yes")]
-    self_review: bool,
+    #[serde(default, skip_serializing_if = "SelfReview::is_usual")]
+    self_review: SelfReview,
     #[serde(default = "default_context")]
     context_window: u32,
     #[serde(default = "default_languages")]
@@ -94,7 +149,7 @@ impl From<AgentFile> for Profile {
             presence_penalty_milli: file.presence_penalty.map(|value| value.fit(i16::MAX)),
             timeout: file.timeout.0,
             cost_limit: file.cost_limit_usd.map(|limit| NanoUsd(limit.0)),
-            self_review: file.self_review,
+            review_rounds: file.self_review.rounds,
             context_window: file.context_window,
             languages: file.languages,
             department: file.department,
@@ -126,7 +181,7 @@ impl From<&Profile> for AgentFile {
             presence_penalty: profile.presence_penalty_milli.map(decimal),
             timeout: Human(profile.timeout),
             cost_limit_usd: profile.cost_limit.map(|limit| Dollars(limit.0)),
-            self_review: profile.self_review,
+            self_review: SelfReview { rounds: profile.review_rounds },
             context_window: profile.context_window,
             languages: profile.languages.clone(),
         }

@@ -235,12 +235,24 @@ fn agents_have_rules_and_limits() {
     const AGENT: &str = "key: clerk\nname: Clerk\ndescription: Files.\nsystem_prompt: You file.\n";
     let read = |more: &str| parse_agent("a.yaml", &format!("{AGENT}{more}"));
     let clerk = read("").unwrap();
-    assert_eq!((clerk.self_review, clerk.cost_limit, clerk.constraints.len()), (true, None, 0));
+    assert_eq!((clerk.review_rounds, clerk.cost_limit, clerk.constraints.len()), (1, None, 0));
     let clerk = read("constraints:\n  - { en: Never shreds., ar: لا يتلف. }\ncost_limit_usd: 1.5\nself_review: false\n")
         .unwrap();
     assert_eq!(clerk.cost_limit, Some(domain::NanoUsd(1_500_000_000)));
     assert_eq!(parse_agent("a.yaml", &agent_to_yaml(&clerk).unwrap()), Ok(clerk));
+    let rounds = |more: &str| read(&format!("self_review: {more}\n")).unwrap();
+    for (written, wanted) in [("true", 1), ("false", 0), ("{ rounds: 3 }", 3)] {
+        let clerk = rounds(written);
+        assert_eq!(clerk.review_rounds, wanted, "{written}");
+        assert_eq!(parse_agent("a.yaml", &agent_to_yaml(&clerk).unwrap()), Ok(clerk));
+    }
     let error = |more: &str| read(more).unwrap_err().to_string();
+    assert!(
+        error("self_review: { rounds: 4 }\n")
+            .ends_with("self_review must be true, false or a number of rounds from 0 to 3")
+    );
+    assert!(error("self_review: often\n").contains("true, false or { rounds: 0 to 3 }"));
+    assert!(error("self_review: { times: 1 }\n").contains("unknown field `times`"));
     assert_eq!(
         error("cost_limit_usd: 0\n"),
         "a.yaml:5:1: cost_limit_usd: the agent's profile is not valid: cost_limit_usd must be more than zero"

@@ -237,7 +237,7 @@ fn every_number_of_an_agent_is_read_and_written() {
     assert_eq!(profile.frequency_penalty_milli, Some(-1500));
     assert_eq!(profile.presence_penalty_milli, Some(2000));
     assert_eq!(profile.timeout, Duration::from_millis(5_415_250));
-    assert_eq!((profile.cost_limit, profile.self_review), (Some(domain::NanoUsd(1)), false));
+    assert_eq!((profile.cost_limit, profile.review_rounds), (Some(domain::NanoUsd(1)), 0));
     assert_eq!(parse_agent("a", &agent_to_yaml(&profile).unwrap()), Ok(profile));
 }
 

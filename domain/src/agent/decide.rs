@@ -60,6 +60,10 @@ fn check(profile: &Profile) -> Result<(), AgentRefusal> {
         (in_range(profile.presence_penalty_milli), "presence_penalty must be -2 to 2"),
         (!profile.constraints.iter().any(Bilingual::is_blank), "constraints must not hold an empty text"),
         (profile.cost_limit.is_none_or(|limit| limit.0 > 0), "cost_limit_usd must be more than zero"),
+        (
+            profile.review_rounds <= Profile::MAX_REVIEW_ROUNDS,
+            "self_review must be true, false or a number of rounds from 0 to 3",
+        ),
         (profile.max_tokens != Some(0), "max_tokens must be at least 1"),
         (profile.context_window > 0, "context_window must be at least 1"),
         (

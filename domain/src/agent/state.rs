@@ -40,8 +40,8 @@ pub struct Profile {
     pub timeout: Duration,
     /// The most that one task of it may cost; `None` sets no limit.
     pub cost_limit: Option<NanoUsd>,
-    /// Whether its results are reviewed and revised before they count.
-    pub self_review: bool,
+    /// How many revisions its results may get before they count, 0 to 3; 0 is no self-review.
+    pub review_rounds: u8,
     /// The model's context, in tokens.
     pub context_window: u32,
     /// Languages that it answers in, as BCP 47 tags.
@@ -53,6 +53,9 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// The most revisions that an agent's results may get.
+    pub const MAX_REVIEW_ROUNDS: u8 = 3;
+
     /// An agent with no more than an agent needs, and the defaults of catalogue files for the rest.
     #[must_use]
     pub fn new(key: Key, name: impl Into<Bilingual>, system_prompt: impl Into<String>) -> Self {
@@ -73,7 +76,7 @@ impl Profile {
             presence_penalty_milli: None,
             timeout: Duration::from_secs(300),
             cost_limit: None,
-            self_review: true,
+            review_rounds: 1,
             context_window: 8192,
             languages: Vec::new(),
             department: String::new(),

@@ -20,6 +20,34 @@ impl Choice {
     }
 }
 
+/// What an attempt is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// The answer.
+    #[default]
+    Answer,
+    /// The same answer in the form that was asked for.
+    Form,
+    /// A better answer, after the first was held against the checklist.
+    Revision,
+}
+
+impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Self; 3] = [Self::Answer, Self::Form, Self::Revision];
+
+    /// The stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Form => "form",
+            Self::Revision => "revision",
+        }
+    }
+}
+
 /// What made a platform the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

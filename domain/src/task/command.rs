@@ -4,8 +4,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::agent_choice::AgentChoice;
-use super::choice::{Choice, Consumed, Kept, Masked, PassedOver, Reserved};
+use super::choice::{Choice, Consumed, Kept, Masked, PassedOver, Purpose, Reserved};
 use super::output::{Output, Quality};
+use super::verdict::{FailedJudgement, Judgement, PersonRating, Review};
 use crate::run::SlotsNeed;
 use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
 
@@ -25,6 +26,10 @@ pub struct Ending {
     pub output: Option<Output>,
     /// How good the answer is by what a program can decide.
     pub quality: Option<Quality>,
+    /// What became of reviewing it, when it was reviewed.
+    pub review: Option<Review>,
+    /// The attempt whose answer counts, when that is another one than the command is about.
+    pub counts: Option<u32>,
 }
 
 /// What may be asked of a task.
@@ -69,6 +74,8 @@ pub enum TaskCommand {
     },
     /// An attempt is about to call the platform.
     StartAttempt {
+        /// What for.
+        purpose: Purpose,
         /// Which platform.
         platform: Key,
         /// Which model; `None` is the platform's default.
@@ -145,5 +152,26 @@ pub enum TaskCommand {
     Cancel {
         /// Why.
         reason: String,
+    },
+    /// Somebody rates the answer; instead of what they gave before, should they have.
+    Rate {
+        /// What they give.
+        rating: PersonRating,
+        /// When the task completed.
+        completed_at: Timestamp,
+    },
+    /// A judge has judged the answer. It is judged once.
+    Judge {
+        /// What the judge gives.
+        judgement: Box<Judgement>,
+        /// Why, in the words of the sample that is nearest to the median.
+        reason: String,
+        /// When the task completed.
+        completed_at: Timestamp,
+    },
+    /// A judge was to judge the answer and brought no mark. Nobody asks again.
+    FailJudging {
+        /// Why.
+        failed: FailedJudgement,
     },
 }

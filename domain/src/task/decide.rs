@@ -2,6 +2,7 @@ use super::choice::PassedOver;
 use super::command::Ending;
 use super::failures::Failures;
 use super::state::TaskStatus;
+use super::verdict::{FailedJudgement, PersonRating, Shift, Standing};
 use crate::{AttemptError, ErrorKind, Refusal, Task, TaskCommand, TaskEvent, Timestamp};
 
 /// Why a task refuses.
@@ -24,6 +25,17 @@ pub enum TaskRefusal {
         /// Which attempt.
         attempt: u32,
     },
+    /// There is no such task.
+    #[error("the task does not exist")]
+    NotFound,
+    /// There is no answer to say anything about.
+    #[error("the task is {}; only the answer of a completed task can be {wish}", .status.name())]
+    NotCompleted {
+        /// Where it stands.
+        status: TaskStatus,
+        /// What was wanted.
+        wish: &'static str,
+    },
 }
 
 impl Refusal for TaskRefusal {
@@ -32,6 +44,8 @@ impl Refusal for TaskRefusal {
             Self::AlreadyCreated => "TASK_EXISTS",
             Self::WrongStatus { .. } => "TASK_WRONG_STATUS",
             Self::NoSuchAttempt { .. } => "ATTEMPT_UNKNOWN",
+            Self::NotFound => "TASK_NOT_FOUND",
+            Self::NotCompleted { .. } => "TASK_NOT_COMPLETED",
         }
     }
 }
@@ -90,29 +104,38 @@ pub(super) fn decide(state: &Task, command: TaskCommand) -> Result<Vec<TaskEvent
             let later = |at: Option<Timestamp>| at.map(|at| at.plus(by));
             Ok(vec![TaskEvent::Deferred { retry_at: later(retry_at), start_by: later(start_by) }])
         }
-        TaskCommand::StartAttempt { platform, model, request_hash, choice, reserved, masked, kept } => match status {
-            TaskStatus::Assigned | TaskStatus::Waiting => {
-                let attempt = attempts(state) + 1;
-                let choice = Some(choice);
-                Ok(vec![TaskEvent::AttemptStarted {
-                    attempt,
-                    platform,
-                    model,
-                    request_hash,
-                    choice,
-                    reserved,
-                    masked,
-                    kept,
-                }])
+        TaskCommand::StartAttempt { purpose, platform, model, request_hash, choice, reserved, masked, kept } => {
+            match status {
+                TaskStatus::Assigned | TaskStatus::Waiting => {
+                    let attempt = attempts(state) + 1;
+                    let choice = Some(choice);
+                    Ok(vec![TaskEvent::AttemptStarted {
+                        attempt,
+                        purpose,
+                        platform,
+                        model,
+                        request_hash,
+                        choice,
+                        reserved,
+                        masked,
+                        kept,
+                    }])
+                }
+                _ => wrong("attempted"),
             }
-            _ => wrong("attempted"),
-        },
+        }
         TaskCommand::Postpone { until, passed_over, error } => match status {
             TaskStatus::Assigned | TaskStatus::Waiting => Ok(postpone(state, until, passed_over, error)),
             _ => wrong("postponed"),
         },
         TaskCommand::SucceedAttempt { attempt, reply, ending } => {
             let reply = Box::new(reply);
+            if let Some(counts) = ending.as_ref().and_then(|ending| ending.counts)
+                && counts != attempt
+                && !state.has_succeeded(counts)
+            {
+                return Err(TaskRefusal::NoSuchAttempt { attempt: counts });
+            }
             if is_running(state, attempt)? {
                 let succeeded = TaskEvent::AttemptSucceeded { attempt, reply };
                 Ok(std::iter::once(succeeded).chain(ending.map(|ending| completed(attempt, ending))).collect())
@@ -161,11 +184,61 @@ pub(super) fn decide(state: &Task, command: TaskCommand) -> Result<Vec<TaskEvent
             status if status.is_terminal() => Ok(vec![]),
             _ => Ok(vec![TaskEvent::Cancelled { reason }]),
         },
+        TaskCommand::Rate { rating, completed_at } => {
+            has_completed(state, "rated")?;
+            let same = |known: &PersonRating| {
+                known.by == rating.by && known.mark == rating.mark && known.comment == rating.comment
+            };
+            if state.ratings().iter().any(same) {
+                return Ok(vec![]);
+            }
+            let mut ratings: Vec<_> = state.ratings().iter().filter(|known| known.by != rating.by).cloned().collect();
+            ratings.push(rating.clone());
+            let checks = state.quality().map(AsRef::as_ref);
+            let after = Standing::of(checks, state.judgement().map(AsRef::as_ref), &ratings);
+            let shift = shift(state, after.as_ref(), completed_at);
+            let PersonRating { by, mark, comment, at } = rating;
+            Ok(vec![TaskEvent::Rated { by, mark, comment, at, shift }])
+        }
+        TaskCommand::Judge { judgement, reason, completed_at } => {
+            has_completed(state, "judged")?;
+            if state.was_judged() || judgement.marks.is_empty() {
+                return Ok(vec![]);
+            }
+            let after = Standing::of(state.quality().map(AsRef::as_ref), Some(&judgement), state.ratings());
+            let shift = shift(state, after.as_ref(), completed_at);
+            Ok(vec![TaskEvent::Judged { judgement, reason, shift }])
+        }
+        TaskCommand::FailJudging { failed } => {
+            has_completed(state, "judged")?;
+            let FailedJudgement { run, reason, at } = failed;
+            Ok(if state.was_judged() { vec![] } else { vec![TaskEvent::JudgingFailed { run, reason, at }] })
+        }
     }
 }
 
-fn completed(attempt: u32, Ending { output, quality }: Ending) -> TaskEvent {
-    TaskEvent::Completed { attempt, output: output.map(Box::new), quality: quality.map(Box::new) }
+fn has_completed(state: &Task, wish: &'static str) -> Result<(), TaskRefusal> {
+    match state.status() {
+        TaskStatus::Completed => Ok(()),
+        TaskStatus::Absent => Err(TaskRefusal::NotFound),
+        status => Err(TaskRefusal::NotCompleted { status, wish }),
+    }
+}
+
+/// What a verdict makes of the quality that the agent's task counts for. What was simulated says nothing about an agent.
+fn shift(state: &Task, after: Option<&Standing>, completed_at: Timestamp) -> Option<Shift> {
+    let (agent, _) = state.agent()?;
+    if state.reply()?.simulated {
+        return None;
+    }
+    let from = state.standing().and_then(|before| before.counting().map(|part| part.mark));
+    let to = after?.counting()?.mark;
+    (from != Some(to)).then_some(Shift { agent, completed_at, from, to })
+}
+
+fn completed(attempt: u32, Ending { output, quality, review, counts }: Ending) -> TaskEvent {
+    let (output, quality, review) = (output.map(Box::new), quality.map(Box::new), review.map(Box::new));
+    TaskEvent::Completed { attempt: counts.unwrap_or(attempt), output, quality, review }
 }
 
 fn attempts(state: &Task) -> u32 {

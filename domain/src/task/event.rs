@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::agent_choice::AgentChoice;
-use super::choice::{Choice, Consumed, Kept, Masked, PassedOver, Reserved};
-use super::output::{Output, Quality};
+use super::choice::{Choice, Consumed, Kept, Masked, PassedOver, Purpose, Reserved};
+use super::output::{Output, Quality, Score};
+use super::verdict::{Judgement, Review, Shift};
 use crate::run::SlotsNeed;
-use crate::{AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
+use crate::{Actor, AgentId, AttemptError, Key, Reply, RetryPolicy, RunId, StepName, TemplateId, Timestamp};
 
 /// What can happen to a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +56,8 @@ pub enum TaskEvent {
     AttemptStarted {
         /// Counts from 1.
         attempt: u32,
+        /// What for.
+        purpose: Purpose,
         /// Which platform.
         platform: Key,
         /// Which model; `None` is the platform's default.
@@ -124,6 +127,8 @@ pub enum TaskEvent {
         output: Option<Box<Output>>,
         /// How good it is by what a program can decide; `None` when there was nothing to decide.
         quality: Option<Box<Quality>>,
+        /// What became of reviewing it; `None` when it was not reviewed.
+        review: Option<Box<Review>>,
     },
     /// Failed for good.
     Failed {
@@ -134,6 +139,38 @@ pub enum TaskEvent {
     Cancelled {
         /// Why.
         reason: String,
+    },
+    /// Somebody has rated the answer.
+    Rated {
+        /// Who.
+        by: Actor,
+        /// What they give.
+        mark: Score,
+        /// In their words; empty when they say nothing.
+        comment: String,
+        /// When.
+        at: Timestamp,
+        /// What that makes of the quality that the task counts for; `None` when it counts for nobody.
+        shift: Option<Shift>,
+    },
+    /// A judge has judged the answer.
+    Judged {
+        /// What the judge gives.
+        judgement: Box<Judgement>,
+        /// Why, in the words of the sample that is nearest to the median.
+        reason: String,
+        /// What that makes of the quality that the task counts for; `None` when it counts for nobody, or people's word
+        /// counts.
+        shift: Option<Shift>,
+    },
+    /// A judge was to judge the answer and brought no mark.
+    JudgingFailed {
+        /// The run in which it was asked; `None` when it could not be asked at all.
+        run: Option<RunId>,
+        /// Why there is no mark.
+        reason: String,
+        /// When.
+        at: Timestamp,
     },
 }
 
@@ -155,6 +192,9 @@ impl TaskEvent {
             Self::Completed { .. } => "task.completed",
             Self::Failed { .. } => "task.failed",
             Self::Cancelled { .. } => "task.cancelled",
+            Self::Rated { .. } => "task.rated",
+            Self::Judged { .. } => "task.judged",
+            Self::JudgingFailed { .. } => "task.judging_failed",
         }
     }
 }

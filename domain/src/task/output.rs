@@ -120,6 +120,17 @@ impl Score {
         Self::of_hundredths(u16::try_from(part).ok()?.checked_add(100)?)
     }
 
+    /// The mark in the middle; between the two in the middle when they are even in number, rounded up. Nothing of nothing.
+    #[must_use]
+    pub fn median(marks: &[Self]) -> Option<Self> {
+        let mut marks: Vec<u16> = marks.iter().map(|mark| mark.0).collect();
+        marks.sort_unstable();
+        let upper = *marks.get(marks.len() / 2)?;
+        let lower = *marks.get(marks.len().saturating_sub(1) / 2)?;
+        // Both are at most 1000, so their sum fits.
+        Self::of_hundredths(upper.checked_add(lower)?.div_ceil(2))
+    }
+
     /// In hundredths, 100 to 1000.
     #[must_use]
     pub const fn hundredths(self) -> u16 {

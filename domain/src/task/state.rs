@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::agent_choice::AgentChoice;
-use super::choice::{Consumed, PassedOver, Reserved};
+use super::choice::{Consumed, PassedOver, Purpose, Reserved};
 use super::output::{Output, Quality};
+use super::verdict::{FailedJudgement, Judgement, PersonRating, Review, Standing};
 use crate::budget::Unit;
 use crate::run::SlotsNeed;
 use crate::{
@@ -79,6 +80,8 @@ pub enum AttemptStatus {
 pub struct Attempt {
     /// Counts from 1.
     pub number: u32,
+    /// What for.
+    pub purpose: Purpose,
     /// Which platform.
     pub platform: Key,
     /// Which model.
@@ -159,6 +162,9 @@ pub struct Task {
     passed_over: Vec<PassedOver>,
     error: Option<AttemptError>,
     done: Option<Done>,
+    ratings: Vec<PersonRating>,
+    judgement: Option<(Arc<Judgement>, String)>,
+    unjudged: Option<Arc<FailedJudgement>>,
 }
 
 /// What a task has completed with.
@@ -167,6 +173,7 @@ struct Done {
     attempt: u32,
     output: Option<Arc<Output>>,
     quality: Option<Arc<Quality>>,
+    review: Option<Arc<Review>>,
 }
 
 impl Task {
@@ -298,6 +305,48 @@ impl Task {
         self.done.as_ref()?.quality.as_ref()
     }
 
+    /// What became of reviewing its answer, once completed, when it was reviewed.
+    #[must_use]
+    pub fn review(&self) -> Option<&Arc<Review>> {
+        self.done.as_ref()?.review.as_ref()
+    }
+
+    /// What people give its answer: the last rating of each, in the order in which they came.
+    #[must_use]
+    pub fn ratings(&self) -> &[PersonRating] {
+        &self.ratings
+    }
+
+    /// What a judge gives its answer.
+    #[must_use]
+    pub fn judgement(&self) -> Option<&Arc<Judgement>> {
+        self.judgement.as_ref().map(|(judgement, _)| judgement)
+    }
+
+    /// Why a judge gives its answer that mark, in the judge's words.
+    #[must_use]
+    pub fn judge_reason(&self) -> Option<&str> {
+        self.judgement.as_ref().map(|(_, reason)| reason.as_str())
+    }
+
+    /// Why a judge that was to judge its answer brought no mark.
+    #[must_use]
+    pub fn failed_judgement(&self) -> Option<&Arc<FailedJudgement>> {
+        self.unjudged.as_ref()
+    }
+
+    /// Whether a judge was asked, whatever came of it.
+    #[must_use]
+    pub fn was_judged(&self) -> bool {
+        self.judgement.is_some() || self.unjudged.is_some()
+    }
+
+    /// How good its answer is by everybody who has said so.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        Standing::of(self.quality().map(AsRef::as_ref), self.judgement().map(AsRef::as_ref), &self.ratings)
+    }
+
     pub(super) fn fold(&mut self, event: TaskEvent) {
         match event {
             TaskEvent::Created {
@@ -331,10 +380,11 @@ impl Task {
                 self.passed_over = passed_over;
                 self.status = TaskStatus::Waiting;
             }
-            TaskEvent::AttemptStarted { attempt, platform, model, reserved, .. } => {
+            TaskEvent::AttemptStarted { attempt, purpose, platform, model, reserved, .. } => {
                 self.passed_over.clear();
                 self.attempts.push(Attempt {
                     number: attempt,
+                    purpose,
                     platform,
                     model,
                     status: AttemptStatus::Running,
@@ -354,8 +404,13 @@ impl Task {
             }
             TaskEvent::AttemptLost { retry_at, .. } => self.settle(AttemptStatus::Lost, retry_at),
             TaskEvent::AttemptLate { .. } => {}
-            TaskEvent::Completed { attempt, output, quality } => {
-                self.done = Some(Done { attempt, output: output.map(Arc::from), quality: quality.map(Arc::from) });
+            TaskEvent::Completed { attempt, output, quality, review } => {
+                self.done = Some(Done {
+                    attempt,
+                    output: output.map(Arc::from),
+                    quality: quality.map(Arc::from),
+                    review: review.map(Arc::from),
+                });
                 self.status = TaskStatus::Completed;
                 self.passed_over.clear();
                 self.retry_at = None;
@@ -379,7 +434,17 @@ impl Task {
                 self.start_by = None;
                 self.want(vec![]);
             }
+            TaskEvent::Rated { by, mark, comment, at, shift: _ } => self.rate(PersonRating { by, mark, comment, at }),
+            TaskEvent::Judged { judgement, reason, shift: _ } => self.judgement = Some((Arc::from(judgement), reason)),
+            TaskEvent::JudgingFailed { run, reason, at } => {
+                self.unjudged = Some(Arc::new(FailedJudgement { run, reason, at }));
+            }
         }
+    }
+
+    fn rate(&mut self, rating: PersonRating) {
+        self.ratings.retain(|known| known.by != rating.by);
+        self.ratings.push(rating);
     }
 
     fn want(&mut self, slots: Vec<SlotsNeed>) {

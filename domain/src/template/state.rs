@@ -65,10 +65,16 @@ impl TemplateBody {
     /// either.
     pub const READ_PARAMETERS: &'static str = "read-parameters";
 
+    /// The key of the template with which judges are asked about answers. It is taken by name and never found.
+    pub const JUDGEMENT: &'static str = "quality-judgement";
+
+    /// The keys of templates that are never found.
+    pub const UNFOUND: [&'static str; 3] = [Self::FREE_REQUEST, Self::JUDGEMENT, Self::READ_PARAMETERS];
+
     /// Whether it is taken by its name only and never found.
     #[must_use]
     pub fn is_by_name_only(&self) -> bool {
-        [Self::FREE_REQUEST, Self::READ_PARAMETERS].contains(&self.key.as_str())
+        Self::UNFOUND.contains(&self.key.as_str())
     }
 
     /// A template with no more than a template needs.

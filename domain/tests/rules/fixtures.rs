@@ -157,6 +157,7 @@ pub(crate) fn reply(text: &str) -> Reply {
         duration: Duration::from_millis(5),
         first_piece: None,
         simulated: false,
+        account: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::task::{AttemptStatus, Choice, Ending, Pacing, TaskStatus};
+use domain::task::{AttemptStatus, Choice, Ending, Pacing, Purpose, TaskStatus};
 use domain::{AgentId, AttemptError, ErrorKind, RetryPolicy, Task, TaskCommand, TaskEvent, TemplateId, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -48,6 +48,7 @@ fn command() -> impl Strategy<Value = TaskCommand> {
             choice: None
         }),
         8 => prop::sample::select(vec!["p", "q"]).prop_map(|platform| TaskCommand::StartAttempt {
+            purpose: Purpose::Answer,
             platform: platform.parse().unwrap(),
             model: None,
             request_hash: [0; 32],

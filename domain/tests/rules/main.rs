@@ -40,5 +40,6 @@ mod task_failover;
 mod task_waits;
 mod template;
 mod trigger;
+mod verdict;
 mod webhook;
 mod workflow;

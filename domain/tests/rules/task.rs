@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_es::test::TestFramework;
-use domain::task::{AttemptStatus, Choice, Ending, Pacing, TaskStatus};
+use domain::task::{AttemptStatus, Choice, Ending, Pacing, Purpose, TaskStatus};
 use domain::{
     AgentId, AttemptError, ErrorKind, Refusal, RetryPolicy, RunId, Task, TaskCommand, TaskEvent, TaskRefusal,
     TemplateId, Timestamp,
@@ -73,6 +73,7 @@ pub(crate) fn start() -> TaskCommand {
 
 pub(crate) fn start_at(platform: &str) -> TaskCommand {
     TaskCommand::StartAttempt {
+        purpose: Purpose::Answer,
         platform: platform.parse().unwrap(),
         model: Some("m".to_owned()),
         request_hash: [7; 32],
@@ -86,6 +87,7 @@ pub(crate) fn start_at(platform: &str) -> TaskCommand {
 pub(crate) fn started(attempt: u32) -> TaskEvent {
     TaskEvent::AttemptStarted {
         attempt,
+        purpose: Purpose::Answer,
         platform: "p".parse().unwrap(),
         model: Some("m".to_owned()),
         request_hash: [7; 32],
@@ -103,7 +105,7 @@ fn succeed(attempt: u32) -> TaskCommand {
 fn succeeded(attempt: u32) -> Vec<TaskEvent> {
     vec![
         TaskEvent::AttemptSucceeded { attempt, reply: Box::new(reply("done")) },
-        TaskEvent::Completed { attempt, output: None, quality: None },
+        TaskEvent::Completed { attempt, output: None, quality: None, review: None },
     ]
 }
 
@@ -421,7 +423,7 @@ fn a_task_with_an_answer_does_not_fail() {
     )]);
     let lost = TaskEvent::AttemptLost { attempt: 2, retry_at: None };
     given(second()).when(TaskCommand::LoseAttempt { attempt: 2, pacing: PACING }).then_expect_events(vec![lost]);
-    let ended = TaskEvent::Completed { attempt: 1, output: None, quality: None };
+    let ended = TaskEvent::Completed { attempt: 1, output: None, quality: None, review: None };
     given([second(), vec![given_up]].concat()).when(make_do(1)).then_expect_events(vec![ended]);
 }
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use domain::run::{Place, TaskEnd};
-use domain::task::{Attempt, Pacing, PassedOver, TaskStatus};
+use domain::task::{Attempt, Ending, Pacing, PassedOver, Purpose, TaskStatus};
 use domain::{AttemptError, ErrorKind, Key, RunCommand, Task, TaskCommand, TaskId, Timestamp};
 use journal::Loaded;
 
 use super::{Driver, Stop, late};
 use crate::call::Settled;
 use crate::plan::{Planned, PlannedAttempt, Unplannable};
+use crate::review::Next;
 use crate::stage::{Begun, Slot, Stage};
 use crate::way;
 
@@ -50,9 +51,15 @@ impl Driver {
             };
             let command = match &settled.outcome {
                 Ok(reply) => {
-                    let parts = stage.run().asks_for_parts(&slot.place);
-                    let (ending, is_enough) = self.shared.planner.ending(&slot.task.state, reply, parts).await?;
-                    TaskCommand::SucceedAttempt { attempt, reply: reply.clone(), ending: is_enough.then_some(ending) }
+                    let (task, run) = (&slot.task.state, stage.run());
+                    let newest = Some((attempt, reply));
+                    let next = self.shared.planner.follows(task, newest, run, &slot.place, now).await?;
+                    let ending = match next {
+                        Some(Next::Enough(counts, ending)) => Some(Ending { counts: Some(counts), ..*ending }),
+                        Some(Next::More(_)) => None,
+                        None => Some(Ending::default()),
+                    };
+                    TaskCommand::SucceedAttempt { attempt, reply: reply.clone(), ending }
                 }
                 Err(error) => {
                     let (task, run) = (&slot.task.state, stage.run());
@@ -174,11 +181,14 @@ impl Driver {
         let mut unaffordable: Vec<(Key, String)> = Vec::new();
         loop {
             let task = stage.task(id).unwrap_or(&slot.task.state).clone();
-            if task.answer().is_some() && !may_better(&task) {
-                return self.make_do(stage, id, slot, now).await;
-            }
             let planner = &self.shared.planner;
-            let planned = match planner.attempt(&task, stage.run(), &slot.place, &unaffordable, now).await {
+            let purpose = match planner.follows(&task, None, stage.run(), &slot.place, now).await? {
+                None => Purpose::Answer,
+                Some(Next::More(purpose)) if may_better(&task) => purpose,
+                Some(_) => return self.make_do(stage, id, slot, now).await,
+            };
+            let planned = planner.attempt(id, &task, stage.run(), &slot.place, purpose, &unaffordable, now).await;
+            let planned = match planned {
                 Ok(Planned::Attempt(planned)) => *planned,
                 // A better answer is not worth waiting for, nor does the task fail without it.
                 Ok(Planned::Rest { .. }) | Err(Unplannable::Rejected(_)) if task.answer().is_some() => {
@@ -220,7 +230,7 @@ impl Driver {
         }
     }
 
-    /// Ends a task with the first answer that it has: nothing better is to be had.
+    /// Ends a task with the best answer that it has: nothing better is to be had.
     async fn make_do(
         &self,
         stage: &mut Stage,
@@ -229,10 +239,10 @@ impl Driver {
         now: Timestamp,
     ) -> Result<Option<RunCommand>, Stop> {
         let task = stage.task(id).unwrap_or(&slot.task.state).clone();
-        let Some((attempt, reply)) = task.answer() else { return Ok(None) };
-        let parts = stage.run().asks_for_parts(&slot.place);
-        let (ending, _) = self.shared.planner.ending(&task, reply, parts).await?;
-        let complete = TaskCommand::Complete { attempt: attempt.number, ending };
+        let Some((attempt, ending)) = self.shared.planner.best(&task, stage.run(), &slot.place).await? else {
+            return Ok(None);
+        };
+        let complete = TaskCommand::Complete { attempt, ending };
         let task = late(stage.decide_task(id, || slot.clone(), complete));
         Ok(task.and_then(end_of).map(|end| RunCommand::SettleTask { task: id, end, now }))
     }
@@ -307,11 +317,11 @@ impl Driver {
     }
 }
 
-/// Whether a task that has an answer may ask for a better one: once, right after the first.
+/// Whether a task that has an answer may ask for a better one: right after an answer. What fails is not tried again.
 fn may_better(task: &Task) -> bool {
     let interrupted = |attempt: &&Attempt| !attempt.was_interrupted();
     let last = task.attempts().iter().rev().find(interrupted).map(|attempt| attempt.number);
-    task.answers().count() == 1 && task.answer().map(|(attempt, _)| attempt.number) == last
+    last.is_some_and(|last| task.has_succeeded(last))
 }
 
 /// Whoever could be asked rests. Without any attempt it fails with that, should it be too late then.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use domain::run::RunStatus;
 use domain::{ErrorKind, Event, RunId, TaskEvent};
-use engine::Residency;
-use providers::{Behaviour, Failure, FailureKind, Platform, Simulator};
+use engine::{Options, Residency};
+use providers::{Behaviour, Failure, FailureKind, Platform, Registry, Simulator};
 use serde_json::json;
 
 use crate::world::{World, step, workflow};
@@ -100,4 +100,23 @@ async fn where_nobody_has_the_tag_nothing_is_sent() {
     assert_eq!(world.finished(run).await.status(), RunStatus::Failed);
     assert!(asked(&world).await.iter().all(|platform| platform == "c"));
     assert_eq!(a.calls() + b.calls(), 0);
+}
+
+#[tokio::test]
+async fn the_tags_of_a_model_hold_instead_of_its_platforms() {
+    let platforms = [well("a"), well("b"), well("c")].map(|one| Arc::new(one) as Arc<dyn Platform>).to_vec();
+    let names = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>();
+    let of_platforms = BTreeMap::from([("a".to_owned(), names(&["eu"])), ("b".to_owned(), names(&["eu"]))]);
+    // The model of every simulator; of one it takes a tag, to another it gives it.
+    let of_models = |tags: &[&str]| BTreeMap::from([("simulated".to_owned(), names(tags))]);
+    let own = BTreeMap::from([("a".to_owned(), of_models(&["us"])), ("c".to_owned(), of_models(&["house", "eu"]))]);
+    let registry = Registry::new(platforms, &[]).unwrap().tagged(of_platforms).with_model_tags(own);
+    for (demanded, expected) in [(["eu"], "b"), (["us"], "a"), (["house"], "c")] {
+        let mut world = World::without_engine().await;
+        let residency = Residency { everywhere: tags(&demanded), ..Residency::default() };
+        world.start_engine_watched(registry.clone(), Options { residency, ..Options::default() });
+        let run = run(&world).await;
+        assert_eq!(world.finished(run).await.status(), RunStatus::Completed);
+        assert_eq!(asked(&world).await, [expected], "{demanded:?}");
+    }
 }

@@ -1,8 +1,8 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use domain::run::RunStatus;
 use domain::{Event, NodeId, Run, RunCommand, TaskEvent};
-use providers::{Behaviour, Simulator};
+use providers::{Behaviour, Failure, FailureKind, Simulator};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -84,4 +84,48 @@ async fn a_replaced_owner_is_refused() {
     let state = world.run(run).await;
     assert_eq!(state.status(), RunStatus::Cancelling);
     assert_eq!(state.lease().unwrap().node, other);
+}
+
+#[tokio::test]
+async fn what_was_lost_is_asked_for_by_the_same_token_and_nothing_else_is() {
+    type Tokens = Arc<Mutex<Vec<Option<[u8; 16]>>>>;
+    let tokens = Tokens::default();
+    let platform = |then: Behaviour| {
+        let (tokens, failed) = (Arc::clone(&tokens), Mutex::new(false));
+        let script = move |request: &providers::Request, _| {
+            tokens.lock().unwrap().push(request.token);
+            // A failure comes once, and then an answer.
+            let mut failed = failed.lock().unwrap();
+            let again = std::mem::replace(&mut *failed, matches!(then, Behaviour::Fail(_)));
+            if again { Behaviour::Answer } else { then.clone() }
+        };
+        Simulator::builder().script(script).build()
+    };
+    let mut world = World::with(platform(Behaviour::Hang)).await;
+    let mut only = step("a", &[], "'x'");
+    edit(&mut only, |task| task.retry.max_attempts = 5);
+    let run = world.start(workflow(vec![only]), json!({})).await;
+    let asked = |count: usize| {
+        let tokens = Arc::clone(&tokens);
+        async move {
+            while tokens.lock().unwrap().len() < count {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    asked(1).await;
+    world.kill_engine().await;
+    world.start_engine(Arc::new(platform(Behaviour::Hang)));
+    asked(2).await;
+    world.kill_engine().await;
+    let failure = Failure::new(FailureKind::PlatformFailure, "it broke");
+    world.start_engine(Arc::new(platform(Behaviour::Fail(failure))));
+    assert_eq!(world.finished(run).await.status(), RunStatus::Completed);
+    assert_eq!(world.count("task.attempt_lost").await, 2);
+    let other = world.start_again(&"flow".parse().unwrap(), json!({})).await;
+    assert_eq!(world.finished(other).await.status(), RunStatus::Completed);
+    let tokens = tokens.lock().unwrap().clone();
+    assert_eq!(tokens.len(), 5, "{tokens:?}");
+    assert!(tokens[0].is_some() && tokens[0] == tokens[1] && tokens[1] == tokens[2], "{tokens:?}");
+    assert!(tokens[3] != tokens[2] && tokens[4] != tokens[2] && tokens[3] != tokens[4], "{tokens:?}");
 }

@@ -151,6 +151,94 @@ impl<'a> From<RevisedV1<'a>> for RevisedV2<'a> {
     }
 }
 
+/// Since self-review is done: how many revisions it may ask for, where it was only a wish.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct ProfileV3<'a> {
+    key: &'a str,
+    #[serde(borrow)]
+    name: BilingualV1<'a>,
+    #[serde(borrow)]
+    description: BilingualV1<'a>,
+    capabilities: Vec<CapabilityV1>,
+    system_prompt: &'a str,
+    #[serde(borrow)]
+    constraints: Vec<BilingualV1<'a>>,
+    #[serde(borrow)]
+    platform: Option<&'a str>,
+    #[serde(borrow)]
+    fallback_platforms: Vec<&'a str>,
+    #[serde(borrow)]
+    model: Option<&'a str>,
+    temperature_milli: Option<u16>,
+    max_tokens: Option<u32>,
+    top_p_milli: Option<u16>,
+    frequency_penalty_milli: Option<i16>,
+    presence_penalty_milli: Option<i16>,
+    timeout_micros: u64,
+    cost_limit_nano_usd: Option<i64>,
+    review_rounds: u8,
+    context_window: u32,
+    #[serde(borrow)]
+    languages: Vec<&'a str>,
+    department: &'a str,
+    #[serde(borrow)]
+    tags: Vec<&'a str>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct RegisteredV3<'a> {
+    #[serde(borrow)]
+    profile: ProfileV3<'a>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct RevisedV3<'a> {
+    version: u32,
+    #[serde(borrow)]
+    profile: ProfileV3<'a>,
+}
+
+impl<'a> From<ProfileV2<'a>> for ProfileV3<'a> {
+    /// Self-review was a wish that nothing acted upon; whoever registered an agent then has never agreed to what it costs.
+    fn from(old: ProfileV2<'a>) -> Self {
+        Self {
+            key: old.key,
+            name: old.name,
+            description: old.description,
+            capabilities: old.capabilities,
+            system_prompt: old.system_prompt,
+            constraints: old.constraints,
+            platform: old.platform,
+            fallback_platforms: old.fallback_platforms,
+            model: old.model,
+            temperature_milli: old.temperature_milli,
+            max_tokens: old.max_tokens,
+            top_p_milli: old.top_p_milli,
+            frequency_penalty_milli: old.frequency_penalty_milli,
+            presence_penalty_milli: old.presence_penalty_milli,
+            timeout_micros: old.timeout_micros,
+            cost_limit_nano_usd: old.cost_limit_nano_usd,
+            review_rounds: 0,
+            context_window: old.context_window,
+            languages: old.languages,
+            department: old.department,
+            tags: old.tags,
+        }
+    }
+}
+
+impl<'a> From<RegisteredV2<'a>> for RegisteredV3<'a> {
+    fn from(old: RegisteredV2<'a>) -> Self {
+        Self { profile: old.profile.into() }
+    }
+}
+
+impl<'a> From<RevisedV2<'a>> for RevisedV3<'a> {
+    fn from(old: RevisedV2<'a>) -> Self {
+        Self { version: old.version, profile: old.profile.into() }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct EnabledV1 {}
 
@@ -161,16 +249,16 @@ pub(super) struct DisabledV1<'a> {
 
 pub(super) fn freeze(event: &AgentEvent) -> Result<Encoded, String> {
     match event {
-        AgentEvent::Registered { profile } => write(&RegisteredV2 { profile: ProfileV2::freeze(profile)? }),
+        AgentEvent::Registered { profile } => write(&RegisteredV3 { profile: ProfileV3::freeze(profile)? }),
         AgentEvent::Revised { version, profile } => {
-            write(&RevisedV2 { version: *version, profile: ProfileV2::freeze(profile)? })
+            write(&RevisedV3 { version: *version, profile: ProfileV3::freeze(profile)? })
         }
         AgentEvent::Enabled => write(&EnabledV1 {}),
         AgentEvent::Disabled { reason } => write(&DisabledV1 { reason }),
     }
 }
 
-impl<'a> ProfileV2<'a> {
+impl<'a> ProfileV3<'a> {
     fn freeze(profile: &'a Profile) -> Result<Self, String> {
         let Profile {
             key,
@@ -189,7 +277,7 @@ impl<'a> ProfileV2<'a> {
             presence_penalty_milli,
             timeout,
             cost_limit,
-            self_review,
+            review_rounds,
             context_window,
             languages,
             department,
@@ -212,7 +300,7 @@ impl<'a> ProfileV2<'a> {
             presence_penalty_milli: *presence_penalty_milli,
             timeout_micros: micros(*timeout)?,
             cost_limit_nano_usd: cost_limit.map(|limit| limit.0),
-            self_review: *self_review,
+            review_rounds: *review_rounds,
             context_window: *context_window,
             languages: borrowed(languages),
             department,
@@ -238,7 +326,7 @@ impl<'a> ProfileV2<'a> {
             presence_penalty_milli: self.presence_penalty_milli,
             timeout: Duration::from_micros(self.timeout_micros),
             cost_limit: self.cost_limit_nano_usd.map(NanoUsd),
-            self_review: self.self_review,
+            review_rounds: self.review_rounds,
             context_window: self.context_window,
             languages: owned(self.languages),
             department: self.department.to_owned(),
@@ -247,13 +335,13 @@ impl<'a> ProfileV2<'a> {
     }
 }
 
-impl Thaw for RegisteredV2<'_> {
+impl Thaw for RegisteredV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(AgentEvent::Registered { profile: self.profile.thaw()? }.into())
     }
 }
 
-impl Thaw for RevisedV2<'_> {
+impl Thaw for RevisedV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(AgentEvent::Revised { version: self.version, profile: self.profile.thaw()? }.into())
     }

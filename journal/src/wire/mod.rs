@@ -32,6 +32,7 @@ mod template;
 mod tests;
 mod trigger;
 mod values;
+mod verdict;
 mod webhook;
 mod words;
 mod workflow;

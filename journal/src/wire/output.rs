@@ -181,6 +181,6 @@ impl<'a> QualityV1<'a> {
     }
 }
 
-fn score(hundredths: u16) -> Result<Score, String> {
+pub(super) fn score(hundredths: u16) -> Result<Score, String> {
     Score::of_hundredths(hundredths).ok_or_else(|| format!("{hundredths} hundredths are no mark from 1 to 10"))
 }

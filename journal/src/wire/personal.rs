@@ -41,6 +41,9 @@ pub const PERSONAL: &[(&str, &[&str])] = &[
     ("task.completed", &["output"]),
     ("task.failed", &["error"]),
     ("task.cancelled", &["reason"]),
+    ("task.rated", &["comment"]),
+    ("task.judged", &["reason"]),
+    ("task.judging_failed", &["reason"]),
     ("action.changed", &["owner", "due", "note"]),
 ];
 
@@ -79,6 +82,8 @@ pub const PLAIN: &[(&str, &[&str])] = &[
     ("task.postponed", &["passed_over"]),
     ("task.attempt_failed", &["consumed"]),
     ("task.completed", &["quality"]),
+    ("task.rated", &["by"]),
+    ("task.judged", &["model", "author"]),
     ("action.changed", &["by"]),
 ];
 
@@ -158,7 +163,11 @@ fn erase_task(event: &mut TaskEvent) -> bool {
         TaskEvent::AttemptStarted { request_hash, .. } => *request_hash = [0; 32],
         TaskEvent::AttemptSucceeded { reply, .. } | TaskEvent::AttemptLate { reply, .. } => text(&mut reply.text),
         TaskEvent::AttemptFailed { error: failure, .. } | TaskEvent::Failed { error: failure } => error(failure),
-        TaskEvent::Assigned { reason, .. } | TaskEvent::Cancelled { reason } => text(reason),
+        TaskEvent::Assigned { reason, .. }
+        | TaskEvent::Cancelled { reason }
+        | TaskEvent::Rated { comment: reason, .. }
+        | TaskEvent::Judged { reason, .. }
+        | TaskEvent::JudgingFailed { reason, .. } => text(reason),
         // That there is an output stays, because the rest of the run goes by it.
         TaskEvent::Completed { output, .. } => {
             if let Some(output) = output {

@@ -3,7 +3,7 @@
 use super::run::{control, start, steps, waits};
 use super::{
     action, agent, assigned, budget, delivery, denial, external, hold, limit, purse, seal, search, slots, subject,
-    task, template, trigger, webhook, workflow,
+    task, template, trigger, verdict, webhook, workflow,
 };
 
 /// Makes the list of types, the dispatch of decoding, and each struct's [`Frozen`](super::Frozen) from one table.
@@ -131,23 +131,31 @@ registry! {
     "task.assigned" { 1 => assigned::AssignedV1<'_>, 2 => assigned::AssignedV2<'_> }
     "task.queued" { 1 => task::QueuedV1<'_> }
     "task.attempt_started" {
-        1 => task::AttemptStartedV1<'_>, 2 => task::AttemptStartedV2<'_>, 3 => task::AttemptStartedV3<'_>
+        1 => task::AttemptStartedV1<'_>, 2 => task::AttemptStartedV2<'_>, 3 => task::AttemptStartedV3<'_>,
+        4 => task::AttemptStartedV4<'_>
     }
     "task.postponed" { 1 => task::PostponedV1<'_> }
-    "task.attempt_succeeded" { 1 => task::AttemptSucceededV1<'_>, 2 => task::AttemptSucceededV2<'_> }
+    "task.attempt_succeeded" {
+        1 => task::AttemptSucceededV1<'_>, 2 => task::AttemptSucceededV2<'_>, 3 => task::AttemptSucceededV3<'_>
+    }
     "task.attempt_failed" {
         1 => task::AttemptFailedV1<'_>, 2 => task::AttemptFailedV2<'_>, 3 => task::AttemptFailedV3<'_>,
         4 => task::AttemptFailedV4<'_>
     }
     "task.attempt_lost" { 1 => task::AttemptLostV1 }
-    "task.attempt_late" { 1 => task::AttemptLateV1<'_>, 2 => task::AttemptLateV2<'_> }
+    "task.attempt_late" {
+        1 => task::AttemptLateV1<'_>, 2 => task::AttemptLateV2<'_>, 3 => task::AttemptLateV3<'_>
+    }
     "task.deferred" { 1 => task::DeferredV1 }
-    "task.completed" { 1 => task::CompletedV1, 2 => task::CompletedV2<'_> }
+    "task.completed" { 1 => task::CompletedV1, 2 => task::CompletedV2<'_>, 3 => verdict::CompletedV3<'_> }
     "task.failed" { 1 => task::FailedV1<'_>, 2 => task::FailedV2<'_>, 3 => task::FailedV3<'_>, 4 => task::FailedV4<'_> }
     "task.cancelled" { 1 => task::CancelledV1<'_> }
+    "task.rated" { 1 => verdict::RatedV1<'_> }
+    "task.judged" { 1 => verdict::JudgedV1<'_> }
+    "task.judging_failed" { 1 => verdict::JudgingFailedV1<'_> }
 
-    "agent.registered" { 1 => agent::RegisteredV1<'_>, 2 => agent::RegisteredV2<'_> }
-    "agent.revised" { 1 => agent::RevisedV1<'_>, 2 => agent::RevisedV2<'_> }
+    "agent.registered" { 1 => agent::RegisteredV1<'_>, 2 => agent::RegisteredV2<'_>, 3 => agent::RegisteredV3<'_> }
+    "agent.revised" { 1 => agent::RevisedV1<'_>, 2 => agent::RevisedV2<'_>, 3 => agent::RevisedV3<'_> }
     "agent.enabled" { 1 => agent::EnabledV1 }
     "agent.disabled" { 1 => agent::DisabledV1<'_> }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::task::{Choice, Consumed, Kept, Masked, PassedOver, Reserved, Why};
+use domain::task::{Choice, Consumed, Kept, Masked, PassedOver, Purpose, Reserved, Why};
 use domain::{Event, NanoUsd, PurseId, RunId, StepName, TaskEvent, TemplateId, Timestamp};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,10 @@ use super::budget::UnitV1;
 use super::failure::{AttemptErrorV3, AttemptErrorV4};
 use super::output::{OutputV1, QualityV1};
 use super::values::{
-    AttemptErrorV1, AttemptErrorV2, ErrorKindV2, Id, JsonV1, ReplyV1, ReplyV2, RetryPolicyV1, RetryPolicyV2,
+    AttemptErrorV1, AttemptErrorV2, ErrorKindV2, Id, JsonV1, ReplyV1, ReplyV2, ReplyV3, RetryPolicyV1, RetryPolicyV2,
     SlotsNeedV1, UsageV1, checked, micros, moment,
 };
+use super::verdict::{self, CompletedV3, ReviewV1};
 use super::{Encoded, Thaw, write};
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
@@ -108,6 +109,57 @@ pub(super) struct AttemptStartedV3<'a> {
     kept: Option<KeptV1>,
 }
 
+/// Says what it is for.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptStartedV4<'a> {
+    attempt: u32,
+    purpose: PurposeV1,
+    platform: &'a str,
+    #[serde(borrow)]
+    model: Option<&'a str>,
+    request_hash: [u8; 32],
+    #[serde(borrow)]
+    choice: Option<ChoiceV1<'a>>,
+    reserved: Vec<ReservedV1>,
+    #[serde(borrow)]
+    masked: Vec<MaskedV1<'a>>,
+    kept: Option<KeptV1>,
+}
+
+impl<'a> From<AttemptStartedV3<'a>> for AttemptStartedV4<'a> {
+    /// What was asked for once more for its form did not say so.
+    fn from(old: AttemptStartedV3<'a>) -> Self {
+        let AttemptStartedV3 { attempt, platform, model, request_hash, choice, reserved, masked, kept } = old;
+        Self { attempt, purpose: PurposeV1::Answer, platform, model, request_hash, choice, reserved, masked, kept }
+    }
+}
+
+/// What an attempt is for.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, Schema)]
+enum PurposeV1 {
+    Answer,
+    Form,
+    Revision,
+}
+
+impl PurposeV1 {
+    fn freeze(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Answer => Self::Answer,
+            Purpose::Form => Self::Form,
+            Purpose::Revision => Self::Revision,
+        }
+    }
+
+    fn thaw(self) -> Purpose {
+        match self {
+            Self::Answer => Purpose::Answer,
+            Self::Form => Purpose::Form,
+            Self::Revision => Purpose::Revision,
+        }
+    }
+}
+
 /// An answer that was given before.
 #[derive(Debug, Serialize, Deserialize, Schema)]
 struct KeptV1 {
@@ -190,6 +242,20 @@ pub(super) struct AttemptSucceededV2<'a> {
     reply: ReplyV2<'a>,
 }
 
+/// Says how its cost came about.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptSucceededV3<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    reply: ReplyV3<'a>,
+}
+
+impl<'a> From<AttemptSucceededV2<'a>> for AttemptSucceededV3<'a> {
+    fn from(old: AttemptSucceededV2<'a>) -> Self {
+        Self { attempt: old.attempt, reply: old.reply.into() }
+    }
+}
+
 impl<'a> From<AttemptSucceededV1<'a>> for AttemptSucceededV2<'a> {
     fn from(old: AttemptSucceededV1<'a>) -> Self {
         Self { attempt: old.attempt, reply: old.reply.into() }
@@ -262,6 +328,20 @@ pub(super) struct AttemptLateV2<'a> {
     reply: ReplyV2<'a>,
 }
 
+/// Says how its cost came about.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct AttemptLateV3<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    reply: ReplyV3<'a>,
+}
+
+impl<'a> From<AttemptLateV2<'a>> for AttemptLateV3<'a> {
+    fn from(old: AttemptLateV2<'a>) -> Self {
+        Self { attempt: old.attempt, reply: old.reply.into() }
+    }
+}
+
 impl<'a> From<AttemptLateV1<'a>> for AttemptLateV2<'a> {
     fn from(old: AttemptLateV1<'a>) -> Self {
         Self { attempt: old.attempt, reply: old.reply.into() }
@@ -282,11 +362,11 @@ pub(super) struct CompletedV1 {
 /// Says what the output consists of, and how good it is.
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct CompletedV2<'a> {
-    attempt: u32,
+    pub(super) attempt: u32,
     #[serde(borrow)]
-    output: Option<OutputV1<'a>>,
+    pub(super) output: Option<OutputV1<'a>>,
     #[serde(borrow)]
-    quality: Option<QualityV1<'a>>,
+    pub(super) quality: Option<QualityV1<'a>>,
 }
 
 impl From<CompletedV1> for CompletedV2<'_> {
@@ -359,34 +439,43 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             write(&AssignedV2::freeze(*agent, *agent_version, reason, choice.as_deref()))
         }
         TaskEvent::Queued { slots } => write(&QueuedV1 { slots: SlotsNeedV1::freeze(slots) }),
-        TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved, masked, kept } => {
-            write(&AttemptStartedV3 {
-                attempt: *attempt,
-                platform: platform.as_str(),
-                model: model.as_deref(),
-                request_hash: *request_hash,
-                choice: choice.as_ref().map(ChoiceV1::freeze).transpose()?,
-                reserved: reserved
-                    .iter()
-                    .map(|Reserved { purse, unit, amount }| ReservedV1 {
-                        purse: purse.as_uuid().into_bytes(),
-                        unit: UnitV1::freeze(*unit),
-                        amount: *amount,
-                    })
-                    .collect(),
-                masked: masked.iter().map(|Masked { kind, count }| MaskedV1 { kind, count: *count }).collect(),
-                kept: kept.as_ref().map(|Kept { at, usage, cost }| KeptV1 {
-                    at_micros: at.as_micros(),
-                    usage: UsageV1::freeze(usage),
-                    cost_nano_usd: cost.map(|cost| cost.0),
-                }),
-            })
-        }
+        TaskEvent::AttemptStarted {
+            attempt,
+            purpose,
+            platform,
+            model,
+            request_hash,
+            choice,
+            reserved,
+            masked,
+            kept,
+        } => write(&AttemptStartedV4 {
+            attempt: *attempt,
+            purpose: PurposeV1::freeze(*purpose),
+            platform: platform.as_str(),
+            model: model.as_deref(),
+            request_hash: *request_hash,
+            choice: choice.as_ref().map(ChoiceV1::freeze).transpose()?,
+            reserved: reserved
+                .iter()
+                .map(|Reserved { purse, unit, amount }| ReservedV1 {
+                    purse: purse.as_uuid().into_bytes(),
+                    unit: UnitV1::freeze(*unit),
+                    amount: *amount,
+                })
+                .collect(),
+            masked: masked.iter().map(|Masked { kind, count }| MaskedV1 { kind, count: *count }).collect(),
+            kept: kept.as_ref().map(|Kept { at, usage, cost }| KeptV1 {
+                at_micros: at.as_micros(),
+                usage: UsageV1::freeze(usage),
+                cost_nano_usd: cost.map(|cost| cost.0),
+            }),
+        }),
         TaskEvent::Postponed { until, passed_over } => {
             write(&PostponedV1 { until_micros: until.as_micros(), passed_over: PassedOverV1::freeze(passed_over) })
         }
         TaskEvent::AttemptSucceeded { attempt, reply } => {
-            write(&AttemptSucceededV2 { attempt: *attempt, reply: ReplyV2::freeze(reply)? })
+            write(&AttemptSucceededV3 { attempt: *attempt, reply: ReplyV3::freeze(reply)? })
         }
         TaskEvent::AttemptFailed { attempt, error, retry_at, consumed } => write(&AttemptFailedV4 {
             attempt: *attempt,
@@ -401,19 +490,25 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
             write(&AttemptLostV1 { attempt: *attempt, retry_at_micros: retry_at.map(Timestamp::as_micros) })
         }
         TaskEvent::AttemptLate { attempt, reply } => {
-            write(&AttemptLateV2 { attempt: *attempt, reply: ReplyV2::freeze(reply)? })
+            write(&AttemptLateV3 { attempt: *attempt, reply: ReplyV3::freeze(reply)? })
         }
         TaskEvent::Deferred { retry_at, start_by } => write(&DeferredV1 {
             retry_at_micros: retry_at.map(Timestamp::as_micros),
             start_by_micros: start_by.map(Timestamp::as_micros),
         }),
-        TaskEvent::Completed { attempt, output, quality } => write(&CompletedV2 {
+        TaskEvent::Completed { attempt, output, quality, review } => write(&CompletedV3 {
             attempt: *attempt,
             output: output.as_deref().map(OutputV1::freeze).transpose()?,
             quality: quality.as_deref().map(QualityV1::freeze),
+            review: review.as_deref().map(ReviewV1::freeze),
         }),
         TaskEvent::Failed { error } => write(&FailedV4 { error: AttemptErrorV4::freeze(error)? }),
         TaskEvent::Cancelled { reason } => write(&CancelledV1 { reason }),
+        TaskEvent::Rated { by, mark, comment, at, shift } => {
+            verdict::freeze_rated(by, *mark, comment, *at, shift.as_ref())
+        }
+        TaskEvent::Judged { judgement, reason, shift } => verdict::freeze_judged(judgement, reason, shift.as_ref()),
+        TaskEvent::JudgingFailed { run, reason, at } => verdict::freeze_failed(*run, reason, *at),
     }
 }
 
@@ -481,10 +576,11 @@ impl<'a> PassedOverV1<'a> {
     }
 }
 
-impl Thaw for AttemptStartedV3<'_> {
+impl Thaw for AttemptStartedV4<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::AttemptStarted {
             attempt: self.attempt,
+            purpose: self.purpose.thaw(),
             platform: checked(self.platform)?,
             model: self.model.map(str::to_owned),
             request_hash: self.request_hash,
@@ -520,9 +616,9 @@ impl Thaw for PostponedV1<'_> {
     }
 }
 
-impl Thaw for AttemptSucceededV2<'_> {
+impl Thaw for AttemptSucceededV3<'_> {
     fn thaw(self) -> Result<Event, String> {
-        Ok(TaskEvent::AttemptSucceeded { attempt: self.attempt, reply: Box::new(self.reply.thaw()) }.into())
+        Ok(TaskEvent::AttemptSucceeded { attempt: self.attempt, reply: Box::new(self.reply.thaw()?) }.into())
     }
 }
 
@@ -564,9 +660,9 @@ impl Thaw for AttemptLostV1 {
     }
 }
 
-impl Thaw for AttemptLateV2<'_> {
+impl Thaw for AttemptLateV3<'_> {
     fn thaw(self) -> Result<Event, String> {
-        Ok(TaskEvent::AttemptLate { attempt: self.attempt, reply: Box::new(self.reply.thaw()) }.into())
+        Ok(TaskEvent::AttemptLate { attempt: self.attempt, reply: Box::new(self.reply.thaw()?) }.into())
     }
 }
 
@@ -574,17 +670,6 @@ impl Thaw for DeferredV1 {
     fn thaw(self) -> Result<Event, String> {
         let (retry_at, start_by) = (self.retry_at_micros.map(moment), self.start_by_micros.map(moment));
         Ok(TaskEvent::Deferred { retry_at, start_by }.into())
-    }
-}
-
-impl Thaw for CompletedV2<'_> {
-    fn thaw(self) -> Result<Event, String> {
-        Ok(TaskEvent::Completed {
-            attempt: self.attempt,
-            output: self.output.map(OutputV1::thaw).transpose()?.map(Box::new),
-            quality: self.quality.map(QualityV1::thaw).transpose()?.map(Box::new),
-        }
-        .into())
     }
 }
 

@@ -9,7 +9,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use domain::run::{PauseClock, SlotsNeed};
-use domain::{Actor, ActorKind, ErrorKind, FinishReason, Key, NanoUsd, Reply, RetryPolicy, SlotsId, Timestamp, Usage};
+use domain::{
+    Account, Actor, ActorKind, CostSource, ErrorKind, FinishReason, Key, NanoUsd, Reply, RetryPolicy, SlotsId,
+    Timestamp, Usage,
+};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -408,6 +411,64 @@ pub(super) struct ReplyV2<'a> {
     simulated: bool,
 }
 
+/// Says how its cost came about.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct ReplyV3<'a> {
+    text: &'a str,
+    #[serde(borrow)]
+    finish: FinishReasonV1<'a>,
+    model: &'a str,
+    usage: UsageV1,
+    cost_nano_usd: Option<i64>,
+    duration_micros: u64,
+    first_piece_micros: Option<u64>,
+    simulated: bool,
+    #[serde(borrow)]
+    account: Option<AccountV1<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+struct AccountV1<'a> {
+    #[serde(borrow)]
+    source: CostSourceV1<'a>,
+    #[serde(borrow)]
+    usage: Option<JsonV1<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+enum CostSourceV1<'a> {
+    Unpriced,
+    Reported,
+    Listed(&'a str),
+    Free,
+}
+
+impl<'a> AccountV1<'a> {
+    fn freeze(account: &'a Account) -> Result<Self, String> {
+        Ok(Self {
+            source: match &account.source {
+                CostSource::Unpriced => CostSourceV1::Unpriced,
+                CostSource::Reported => CostSourceV1::Reported,
+                CostSource::Listed(version) => CostSourceV1::Listed(version),
+                CostSource::Free => CostSourceV1::Free,
+            },
+            usage: account.usage.as_ref().map(JsonV1::freeze).transpose()?,
+        })
+    }
+
+    fn thaw(self) -> Result<Account, String> {
+        Ok(Account {
+            source: match self.source {
+                CostSourceV1::Unpriced => CostSource::Unpriced,
+                CostSourceV1::Reported => CostSource::Reported,
+                CostSourceV1::Listed(version) => CostSource::Listed(version.to_owned()),
+                CostSourceV1::Free => CostSource::Free,
+            },
+            usage: self.usage.as_ref().map(JsonV1::thaw).transpose()?,
+        })
+    }
+}
+
 impl UsageV1 {
     pub(super) fn freeze(usage: &Usage) -> Self {
         let Usage { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens } = *usage;
@@ -435,9 +496,25 @@ impl<'a> From<ReplyV1<'a>> for ReplyV2<'a> {
     }
 }
 
-impl<'a> ReplyV2<'a> {
+impl<'a> From<ReplyV2<'a>> for ReplyV3<'a> {
+    fn from(old: ReplyV2<'a>) -> Self {
+        Self {
+            text: old.text,
+            finish: old.finish,
+            model: old.model,
+            usage: old.usage,
+            cost_nano_usd: old.cost_nano_usd,
+            duration_micros: old.duration_micros,
+            first_piece_micros: old.first_piece_micros,
+            simulated: old.simulated,
+            account: None,
+        }
+    }
+}
+
+impl<'a> ReplyV3<'a> {
     pub(super) fn freeze(reply: &'a Reply) -> Result<Self, String> {
-        let Reply { text, finish, model, usage, cost, duration, first_piece, simulated } = reply;
+        let Reply { text, finish, model, usage, cost, duration, first_piece, simulated, account } = reply;
         Ok(Self {
             text,
             finish: match finish {
@@ -452,11 +529,12 @@ impl<'a> ReplyV2<'a> {
             duration_micros: micros(*duration)?,
             first_piece_micros: first_piece.map(micros).transpose()?,
             simulated: *simulated,
+            account: account.as_ref().map(AccountV1::freeze).transpose()?,
         })
     }
 
-    pub(super) fn thaw(self) -> Reply {
-        Reply {
+    pub(super) fn thaw(self) -> Result<Reply, String> {
+        Ok(Reply {
             text: self.text.to_owned(),
             finish: match self.finish {
                 FinishReasonV1::Stop => FinishReason::Stop,
@@ -470,7 +548,8 @@ impl<'a> ReplyV2<'a> {
             duration: Duration::from_micros(self.duration_micros),
             first_piece: self.first_piece_micros.map(Duration::from_micros),
             simulated: self.simulated,
-        }
+            account: self.account.map(AccountV1::thaw).transpose()?,
+        })
     }
 }
 

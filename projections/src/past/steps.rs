@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Past;
 use crate::runs::Story;
-use crate::{ApprovalRow, DecisionRow, Error, ItemRow, PauseRow, SignalRow, StallRow, StepRow};
+use crate::{ApprovalRow, DecisionRow, Error, ItemRow, PauseRow, SignalRow, StallRow, StepRow, TaskRow};
 
 impl Past {
     async fn of_runs<R>(&self, runs: &[Uuid], rows: impl Fn(&Story) -> Vec<R>) -> Result<Vec<R>, Error> {
@@ -18,6 +18,14 @@ impl Past {
     /// When database or journal fail.
     pub async fn steps_of_runs(&self, runs: &[Uuid]) -> Result<Vec<StepRow>, Error> {
         self.of_runs(runs, Story::steps).await
+    }
+
+    /// The same; their tasks are read by their ids.
+    ///
+    /// # Errors
+    /// When database or journal fail.
+    pub async fn steps_and_tasks_of_runs(&self, runs: &[Uuid]) -> Result<Vec<(StepRow, Option<TaskRow>)>, Error> {
+        Ok(self.steps_of_runs(runs).await?.into_iter().map(|step| (step, None)).collect())
     }
 
     /// The elements of steps over lists: of each step at most `limit`, from the element with the index `from` on.

@@ -11,6 +11,8 @@ mod metrics;
 mod moments;
 mod order;
 mod page;
+mod plans;
+mod quality;
 mod relatives;
 mod runs;
 mod search;
@@ -39,6 +41,7 @@ pub(crate) use moments::Shelf;
 pub(crate) use order::sorted;
 pub use order::{ActionKey, ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, Place, RunKey, SortKey, TaskKey};
 pub use page::{Page, Window};
+pub use quality::Calibration;
 pub use runs::RunFilter;
 pub use search::FoundRow;
 pub use steps::ApprovalFilter;
@@ -52,6 +55,7 @@ pub use webhooks::DeliveryFilter;
 pub struct Queries {
     pool: PgPool,
     progress: Arc<[Arc<Progress>]>,
+    plans: plans::Plans,
 }
 
 impl Queries {
@@ -60,11 +64,11 @@ impl Queries {
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         let progress = crate::projectors().into_iter().map(|projector| Arc::new(Progress::new(&*projector)));
-        Self { pool, progress: progress.collect() }
+        Self::with_progress(pool, progress.collect())
     }
 
     pub(crate) fn with_progress(pool: PgPool, progress: Arc<[Arc<Progress>]>) -> Self {
-        Self { pool, progress }
+        Self { pool, progress, plans: plans::Plans::default() }
     }
 
     /// The position that all read models reflect at least, save those that answer for themselves. Ask before reading

@@ -1,5 +1,7 @@
 //! Steps, and everything that happens in them.
 
+use std::collections::{BTreeMap, HashMap};
+
 use domain::Step;
 use domain::workflow::Work;
 use sqlx::types::Json;
@@ -122,70 +124,124 @@ impl Queries {
     /// # Errors
     /// When the database fails.
     pub async fn steps_of_runs(&self, runs: &[Uuid]) -> Result<Vec<StepRow>, Error> {
+        Ok(self.read_steps(runs, false).await?.into_iter().map(|(step, _)| step).collect())
+    }
+
+    /// The same, and the task of each step that has a single one; step and task are of the same moment.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn steps_and_tasks_of_runs(&self, runs: &[Uuid]) -> Result<Vec<(StepRow, Option<TaskRow>)>, Error> {
+        self.read_steps(runs, true).await
+    }
+
+    async fn read_steps(&self, runs: &[Uuid], tasks: bool) -> Result<Vec<(StepRow, Option<TaskRow>)>, Error> {
         let rows = sqlx::query!(
-            r#"SELECT r.id AS run_id, p.step AS name, p.ordinal, p.kind,
-                coalesce(s.status, 'pending') AS "status!", s.task_id AS "task_id?", p.agent_key, p.template_key,
-                p.needs, p.definition AS "definition: Json<Step>", s.output AS "output?",
-                coalesce(s.simulated, false) AS "simulated!", s.error_kind AS "error_kind?",
-                s.error_message AS "error_message?", s.skip_reason AS "skip_reason?", s.deadline AS "deadline?",
-                s.started_at AS "started_at?", s.ended_at AS "ended_at?", a.fires_at AS "fires_at?",
-                a.signal AS "signal?", a.child_id AS "child_id?", coalesce(a.abandoned, false) AS "abandoned!",
-                l.length AS "items?", coalesce(i.running, 0) AS "items_running!",
-                coalesce(i.completed, 0) AS "items_completed!", coalesce(i.failed, 0) AS "items_failed!",
-                o.task_id AS "undo_task_id?", o.status AS "undo_status?", o.error_kind AS "undo_error_kind?",
+            r#"SELECT r.id AS run_id, r.workflow_id, r.version, s.step AS "step?", s.status AS "status?",
+                s.task_id AS "task_id?", s.output AS "output?", s.simulated AS "simulated?",
+                s.error_kind AS "error_kind?", s.error_message AS "error_message?", s.skip_reason AS "skip_reason?",
+                s.deadline AS "deadline?", s.started_at AS "started_at?", s.ended_at AS "ended_at?",
+                a.fires_at AS "fires_at?", a.signal AS "signal?", a.child_id AS "child_id?",
+                a.abandoned AS "abandoned?", l.length AS "items?", i.running AS "items_running?",
+                i.completed AS "items_completed?", i.failed AS "items_failed?", o.task_id AS "undo_task_id?",
+                o.status AS "undo_status?", o.error_kind AS "undo_error_kind?",
                 o.error_message AS "undo_error_message?", o.started_at AS "undo_started_at?",
-                o.ended_at AS "undo_ended_at?", s.position AS "position?"
+                o.ended_at AS "undo_ended_at?", s.position AS "position?", t.id AS "id?", t.run_id AS "task_run_id?",
+                t.step AS "task_step?", t.template_id AS "template_id?", t.template_version AS "template_version?",
+                t.agent_id AS "agent_id?", t.agent_version AS "agent_version?", t.assign_reason AS "assign_reason?",
+                t.parameters AS "parameters?", t.status AS "task_status?", t.retry_at AS "retry_at?",
+                t.error_kind AS "task_error_kind?", t.error_message AS "task_error_message?",
+                t.cancel_reason AS "cancel_reason?", t.created_at AS "created_at?", t.start_by AS "start_by?",
+                t.ended_at AS "task_ended_at?", t.attempts AS "attempts?", t.position AS "task_position?"
             FROM read_runs.runs r
-            JOIN read_runs.plans p ON p.workflow_id = r.workflow_id AND p.version = r.version
-            LEFT JOIN read_runs.steps s ON s.run_id = r.id AND s.step = p.step
-            LEFT JOIN read_runs.activities a ON a.run_id = r.id AND a.step = p.step
-            LEFT JOIN read_runs.undos o ON o.run_id = r.id AND o.step = p.step
-            LEFT JOIN read_runs.lists l ON l.run_id = r.id AND l.step = p.step
+            LEFT JOIN read_runs.steps s ON s.run_id = r.id
+            LEFT JOIN read_runs.activities a ON a.run_id = s.run_id AND a.step = s.step
+            LEFT JOIN read_runs.undos o ON o.run_id = s.run_id AND o.step = s.step
+            LEFT JOIN read_runs.lists l ON l.run_id = s.run_id AND l.step = s.step
             LEFT JOIN LATERAL (
                 SELECT count(*) FILTER (WHERE i.status = 'running' AND s.status = 'running') AS running,
                     count(*) FILTER (WHERE i.status = 'completed') AS completed,
                     count(*) FILTER (WHERE i.status = 'failed') AS failed
                 FROM read_runs.items i WHERE i.run_id = l.run_id AND i.step = l.step
             ) AS i ON l.run_id IS NOT NULL
-            WHERE r.id = ANY($1) ORDER BY r.id, p.ordinal"#,
-            runs
+            LEFT JOIN read_runs.tasks t ON $2 AND t.id = s.task_id
+            WHERE r.id = ANY($1)"#,
+            runs,
+            tasks
         );
-        let rows = rows.fetch_all(&self.pool).await?.into_iter().map(|row| StepRow {
-            run_id: row.run_id,
-            name: row.name,
-            ordinal: row.ordinal,
-            kind: row.kind,
-            status: row.status,
-            task_id: row.task_id,
-            agent_key: row.agent_key,
-            template_key: row.template_key,
-            needs: row.needs,
-            definition: row.definition.0,
-            output: row.output,
-            simulated: row.simulated,
-            error_kind: row.error_kind,
-            error_message: row.error_message,
-            skip_reason: row.skip_reason,
-            deadline: row.deadline,
-            started_at: row.started_at,
-            ended_at: row.ended_at,
-            fires_at: row.fires_at,
-            signal: row.signal,
-            child_id: row.child_id,
-            abandoned: row.abandoned,
-            items: row.items,
-            items_running: row.items_running,
-            items_completed: row.items_completed,
-            items_failed: row.items_failed,
-            undo_task_id: row.undo_task_id,
-            undo_status: row.undo_status,
-            undo_error_kind: row.undo_error_kind,
-            undo_error_message: row.undo_error_message,
-            undo_started_at: row.undo_started_at,
-            undo_ended_at: row.undo_ended_at,
-            position: row.position,
-        });
-        Ok(rows.collect())
+        let mut versions = BTreeMap::new();
+        let mut reached: HashMap<(Uuid, String), _> = HashMap::new();
+        for mut row in rows.fetch_all(&self.pool).await? {
+            versions.insert(row.run_id, (row.workflow_id, row.version));
+            if let Some(step) = row.step.take() {
+                reached.insert((row.run_id, step), row);
+            }
+        }
+        let plans = self.plans(versions.values().copied()).await?;
+        let mut steps = Vec::new();
+        for (run_id, version) in versions {
+            for planned in plans.get(&version).into_iter().flat_map(|plan| plan.iter()) {
+                let pending = planned.pending(run_id);
+                let Some(row) = reached.remove(&(run_id, planned.step.clone())) else {
+                    steps.push((pending, None));
+                    continue;
+                };
+                // The single task of a step is for no element of a list, and undoes nothing.
+                let task = row.id.zip(row.template_id).map(|(id, template_id)| TaskRow {
+                    id,
+                    run_id: row.task_run_id,
+                    step: row.task_step,
+                    item: None,
+                    undoes: false,
+                    template_id,
+                    template_version: row.template_version.unwrap_or_default(),
+                    agent_id: row.agent_id,
+                    agent_version: row.agent_version,
+                    assign_reason: row.assign_reason,
+                    parameters: row.parameters.unwrap_or_default(),
+                    status: row.task_status.unwrap_or_default(),
+                    retry_at: row.retry_at,
+                    error_kind: row.task_error_kind,
+                    error_message: row.task_error_message,
+                    cancel_reason: row.cancel_reason,
+                    created_at: row.created_at.unwrap_or_default(),
+                    start_by: row.start_by,
+                    ended_at: row.task_ended_at,
+                    attempts: row.attempts.unwrap_or_default(),
+                    position: row.task_position.unwrap_or_default(),
+                });
+                let step = StepRow {
+                    status: row.status.unwrap_or(pending.status),
+                    task_id: row.task_id,
+                    output: row.output,
+                    simulated: row.simulated.unwrap_or(false),
+                    error_kind: row.error_kind,
+                    error_message: row.error_message,
+                    skip_reason: row.skip_reason,
+                    deadline: row.deadline,
+                    started_at: row.started_at,
+                    ended_at: row.ended_at,
+                    fires_at: row.fires_at,
+                    signal: row.signal,
+                    child_id: row.child_id,
+                    abandoned: row.abandoned.unwrap_or(false),
+                    items: row.items,
+                    items_running: row.items_running.unwrap_or(0),
+                    items_completed: row.items_completed.unwrap_or(0),
+                    items_failed: row.items_failed.unwrap_or(0),
+                    undo_task_id: row.undo_task_id,
+                    undo_status: row.undo_status,
+                    undo_error_kind: row.undo_error_kind,
+                    undo_error_message: row.undo_error_message,
+                    undo_started_at: row.undo_started_at,
+                    undo_ended_at: row.undo_ended_at,
+                    position: row.position,
+                    ..pending
+                };
+                steps.push((step, task));
+            }
+        }
+        Ok(steps)
     }
 
     /// Tasks by their ids, in no particular order; unknown ids are left out.

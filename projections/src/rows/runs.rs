@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use domain::Step;
 use serde_json::Value;
 use uuid::Uuid;
@@ -107,7 +109,7 @@ pub struct StepRow {
     /// The steps that must have completed, or been skipped, first.
     pub needs: Vec<String>,
     /// The step as its author wrote it.
-    pub definition: Step,
+    pub definition: Arc<Step>,
     /// Its output, once completed.
     pub output: Option<Value>,
     /// Whether its outcome was simulated.

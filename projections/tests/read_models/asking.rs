@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::task::{Checked, Choice, Quality, Score};
+use domain::task::{Checked, Choice, Purpose, Quality, Score};
 use domain::{
     AgentCommand, AgentId, Capability, FinishReason, NanoUsd, Reply, RetryPolicy, StreamId, TaskEvent, TaskId,
     TemplateId, Timestamp, Usage, WorkflowId,
@@ -233,6 +233,7 @@ fn task_on(day: i64, number: u128, agent: &str, mark: u16, millis: u64) -> (Stre
         duration: std::time::Duration::from_millis(millis),
         first_piece: None,
         simulated: false,
+        account: None,
     };
     let checks = vec![Checked { item: None, what: "it is bread".to_owned(), holds: true }];
     let quality = Quality { score: Score::of_hundredths(mark).unwrap(), checks };
@@ -256,6 +257,7 @@ fn task_on(day: i64, number: u128, agent: &str, mark: u16, millis: u64) -> (Stre
         },
         TaskEvent::AttemptStarted {
             attempt: 1,
+            purpose: Purpose::Answer,
             platform: "simulator".parse().unwrap(),
             model: None,
             request_hash: [7; 32],
@@ -265,7 +267,7 @@ fn task_on(day: i64, number: u128, agent: &str, mark: u16, millis: u64) -> (Stre
             kept: None,
         },
         TaskEvent::AttemptSucceeded { attempt: 1, reply: Box::new(reply) },
-        TaskEvent::Completed { attempt: 1, output: None, quality: Some(Box::new(quality)) },
+        TaskEvent::Completed { attempt: 1, output: None, quality: Some(Box::new(quality)), review: None },
     ];
     let stream = TaskId::from_uuid(Uuid::from_u128(number)).into();
     (stream, events.into_iter().map(Into::into).collect())

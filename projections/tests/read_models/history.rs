@@ -8,7 +8,8 @@ use domain::run::{
     Activity, Firing, Lineage, LineageKind, Overrides, Parent, Pause, PauseClock, Place, RunStatus, Start, TaskEnd,
 };
 use domain::task::{
-    ActionItem, Checked, Choice, Consumed, Ending, Form, Kept, Output, Pacing, Priority, Quality, Score, TaskStatus,
+    ActionItem, Checked, Choice, Consumed, Ending, Form, Judgement, Kept, Output, Pacing, PersonRating, Priority,
+    Purpose, Quality, Score, TaskStatus,
 };
 use domain::{
     Actor, Agent, AgentCommand, AgentId, AttemptError, CommandId, Decide, Definition, ErrorKind, Event, FinishReason,
@@ -500,6 +501,9 @@ impl History {
         draft.add(id.into(), decide(task, command));
         let end = match task.status() {
             TaskStatus::Completed => {
+                for command in verdicts(id, Timestamp::from_micros(self.clock)) {
+                    draft.add(id.into(), decide(task, command));
+                }
                 let reply = task.reply().unwrap();
                 let (result, simulated) = (json!({ "text": reply.text, "json": null }), reply.simulated);
                 TaskEnd::Completed { result, simulated }
@@ -531,7 +535,8 @@ impl History {
         let mark = u16::try_from(100 + pick % 900).unwrap();
         let checks = vec![Checked { item: None, what: "it is bread".to_owned(), holds: true }];
         let quality = Quality { score: Score::of_hundredths(mark).unwrap(), checks };
-        Ending { output: (form == Form::Every).then_some(output), quality: (pick % 3 > 0).then_some(quality) }
+        let (output, quality) = ((form == Form::Every).then_some(output), (pick % 3 > 0).then_some(quality));
+        Ending { output, quality, ..Ending::default() }
     }
 
     fn reply(&mut self) -> Reply {
@@ -555,6 +560,7 @@ impl History {
             // By the clock, so that what is drawn stays as it is.
             first_piece: (self.clock % 3 == 0).then(|| Duration::from_millis(self.clock.unsigned_abs() % 1000)),
             simulated: self.below(5) == 0,
+            account: None,
         }
     }
 
@@ -596,6 +602,7 @@ impl History {
         let cost = (self.clock % 3 > 0).then_some(NanoUsd(1_000));
         let kept = Kept { at: Timestamp::from_micros(self.clock - 5_000_000), usage: Usage::default(), cost };
         TaskCommand::StartAttempt {
+            purpose: Purpose::Answer,
             platform: "simulator".parse().unwrap(),
             model: Some("m".to_owned()),
             request_hash: [7; 32],
@@ -620,4 +627,34 @@ fn fail(attempt: u32, kind: ErrorKind, pacing: Pacing) -> TaskCommand {
 
 fn error(kind: ErrorKind) -> AttemptError {
     AttemptError { kind, message: format!("{}: \0 it said", kind.name()), retry_after: None }
+}
+
+/// What people and a judge say about some answers; it follows from the task's id.
+fn verdicts(task: TaskId, at: Timestamp) -> Vec<TaskCommand> {
+    let number = u16::try_from(task.as_uuid().as_u128() % 900).unwrap();
+    let mark = |hundredths: u16| Score::of_hundredths(100 + hundredths % 901).unwrap();
+    let rate = |person: &str, hundredths| TaskCommand::Rate {
+        rating: PersonRating { by: Actor::person(person), mark: mark(hundredths), comment: "a\0b".to_owned(), at },
+        completed_at: at,
+    };
+    let judge = || TaskCommand::Judge {
+        judgement: Box::new(Judgement {
+            run: RunId::of_judging(task),
+            agent: AgentId::from_key(&"judge".parse().unwrap()),
+            model: format!("model-\0-{}", number % 2),
+            author: "author".to_owned(),
+            asked: 3,
+            marks: vec![mark(number), mark(number / 2), mark(number / 3)],
+            at,
+        }),
+        reason: "so".to_owned(),
+        completed_at: at,
+    };
+    match number % 5 {
+        0 => vec![rate("ada", number)],
+        1 => vec![judge()],
+        // Ada thinks again.
+        2 => vec![rate("ada", number), judge(), rate("bob", number / 2), rate("ada", number / 3)],
+        _ => vec![],
+    }
 }

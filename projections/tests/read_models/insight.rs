@@ -141,6 +141,7 @@ async fn texts_are_found_in_both_languages_by_any_form_of_their_words() {
         duration: Duration::ZERO,
         first_piece: None,
         simulated: false,
+        account: None,
     };
     history.force(task.into(), vec![TaskEvent::AttemptSucceeded { attempt: 1, reply: Box::new(reply) }.into()]).await;
     running.queries().wait_for_one("search", history.position, PATIENCE).await.unwrap();

@@ -1,15 +1,19 @@
 use std::sync::Once;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use bytes::BytesMut;
 use reqwest::Response;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::{Error, Options, Protocol};
-use crate::Secret;
-use crate::wire::error;
+use crate::wire::{error, retry_after};
+use crate::{Failure, FailureKind, Secret};
+
+/// Error bodies are read no further than this.
+const ERROR_BODY_LIMIT: usize = 64 * 1024;
 
 /// The client of one platform.
-pub(super) fn client(options: &Options, tls: bool) -> Result<reqwest::Client, Error> {
+pub(crate) fn client(options: &Options, tls: bool) -> Result<reqwest::Client, Error> {
     static PROVIDER: Once = Once::new();
     // reqwest asks rustls for the process's crypto provider. When another part has installed one already, it serves
     // just as well, so the error means nothing.
@@ -64,10 +68,48 @@ fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error
     })
 }
 
-pub(super) fn innermost(error: &reqwest::Error) -> String {
+pub(crate) fn innermost(error: &reqwest::Error) -> String {
     error::excerpt(&chain(error).last().map(ToString::to_string).unwrap_or_default())
 }
 
-pub(super) fn is_tls(error: &reqwest::Error) -> bool {
+/// Why a server could not be asked; the message does not say whose failure it is.
+pub(crate) fn unreachable(error: &reqwest::Error, host: &str, connect_timeout: Duration) -> Failure {
+    let cause = innermost(error);
+    let what = if error.is_dns() {
+        format!("the name {host} cannot be resolved: {cause}")
+    } else if is_tls(error) {
+        format!("TLS with {host} failed: {cause}")
+    } else if error.is_connect() && error.is_timeout() {
+        format!("{host} accepted no connection within {connect_timeout:?}")
+    } else if error.is_connect() {
+        format!("cannot connect to {host}: {cause}")
+    } else {
+        format!("the connection to {host} broke before an answer: {cause}")
+    };
+    Failure::new(FailureKind::Unreachable, what)
+}
+
+/// What an answer means whose status is no success, and its body as far as it came.
+pub(crate) async fn refused(mut response: Response) -> (Failure, BytesMut) {
+    let status = response.status().as_u16();
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let pause = retry_after::parse(header(RETRY_AFTER.as_str()), header("retry-after-ms"), SystemTime::now());
+    let location = header("location").map(|location| location.chars().take(200).collect::<String>());
+    let mut body = BytesMut::new();
+    // The status already tells of the failure, so a body that breaks off is shown as far as it came.
+    while let Ok(Some(bytes)) = response.chunk().await {
+        body.extend_from_slice(&bytes);
+        if body.len() >= ERROR_BODY_LIMIT {
+            break;
+        }
+    }
+    let mut failure = error::of_status(status, pause, &body);
+    if let Some(location) = location.filter(|_| (300..400).contains(&status)) {
+        failure.message = format!("status {status}: it redirects to {location}; set base_url to where it lives");
+    }
+    (failure, body)
+}
+
+fn is_tls(error: &reqwest::Error) -> bool {
     chain(error).any(|error| error.is::<rustls::Error>())
 }

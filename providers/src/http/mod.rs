@@ -5,7 +5,7 @@
 //! differs among platforms is a [`Protocol`]: where to ask, how to show the key, what to say and how to read the
 //! answer. So a new platform of this kind is one file.
 
-mod client;
+pub(crate) mod client;
 mod incoming;
 mod options;
 mod platform;
@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::wire::{Answer, Decode};
 use crate::{Failure, Model, Request};
 
+pub(crate) use options::base_url;
 pub use options::{ApiKey, Error, Options};
 pub use platform::Http;
 
@@ -57,6 +58,11 @@ pub trait Protocol: Debug + Clone + Send + Sync + 'static {
     /// `InvalidRequest` for what the platform has no words for.
     fn encode(&self, request: &Request, model: &str, answer_limit: Option<u32>, stream: bool)
     -> Result<Value, Failure>;
+
+    /// Whether a prompt may be charged for as one that is written to the platform's cache.
+    fn writes_cache(&self) -> bool {
+        false
+    }
 
     /// Reads a whole answer.
     ///

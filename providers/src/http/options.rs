@@ -31,6 +31,8 @@ pub struct Options {
     /// Whether answers are asked for in pieces. Some servers that speak a known protocol cannot do that, or do not tell the
     /// usage when they do.
     pub stream: bool,
+    /// Whether a platform that has to be asked to is asked to keep instructions in its cache.
+    pub prompt_cache: bool,
     /// What calls cost where the platform does not say so itself.
     pub prices: Option<Arc<Prices>>,
 }
@@ -45,7 +47,8 @@ pub struct ApiKey {
 }
 
 impl Options {
-    /// A platform without key or default model that answers in pieces: connecting takes at most 10 s, an answer at most 16 MiB.
+    /// A platform without key or default model that answers in pieces: connecting takes at most 10 s, an answer at most 16 MiB, and instructions are kept in
+    /// the platform's cache.
     #[must_use]
     pub fn new(key: impl Into<String>, base_url: impl Into<String>) -> Self {
         Self {
@@ -59,8 +62,23 @@ impl Options {
             proxy: None,
             extra_certificates: None,
             stream: true,
+            prompt_cache: true,
             prices: None,
         }
+    }
+
+    /// Names whom the platform at this address counts calls for, with these keys; tells none of them.
+    pub(crate) fn account(&self) -> String {
+        let mut hasher = blake3::Hasher::new_derive_key("hishamos 2026 account at a platform");
+        let mut put = |text: &str| {
+            // A usize has at most 64 bits on every supported machine.
+            hasher.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_le_bytes()).update(text.as_bytes());
+        };
+        put(self.base_url.trim_end_matches('/'));
+        let mut keys: Vec<&str> = self.keys().map(|(secret, _)| secret.reveal()).collect();
+        keys.sort_unstable();
+        keys.into_iter().for_each(&mut put);
+        hasher.finalize().to_hex().chars().take(32).collect()
     }
 
     /// Every key with its weight.
@@ -98,7 +116,7 @@ pub enum Error {
 }
 
 /// Checks a base URL and adds the version where it is missing.
-pub(super) fn base_url(text: &str, version: &str) -> Result<Url, Error> {
+pub(crate) fn base_url(text: &str, version: &str) -> Result<Url, Error> {
     let mut url =
         Url::parse(text.trim()).map_err(|error| Error::BaseUrl { url: "…".to_owned(), why: error.to_string() })?;
     let secret = !url.username().is_empty() || url.password().is_some();
@@ -123,7 +141,26 @@ pub(super) fn base_url(text: &str, version: &str) -> Result<Url, Error> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
-    use super::base_url;
+    use super::{ApiKey, Options, base_url};
+    use crate::Secret;
+
+    #[test]
+    fn an_account_is_an_address_with_its_keys() {
+        let with = |url: &str, keys: &[&str]| {
+            let mut keys = keys.iter().map(|key| Secret::new(*key));
+            let api_key = keys.next();
+            let more_keys = keys.map(|secret| ApiKey { secret, weight: 1 }).collect();
+            Options { api_key, more_keys, ..Options::new("p", url) }.account()
+        };
+        let account = with("https://a/v1", &["k1", "k2"]);
+        assert_eq!(account.len(), 32);
+        assert_eq!(account, with("https://a/v1/", &["k2", "k1"]));
+        for other in
+            [with("https://b/v1", &["k1", "k2"]), with("https://a/v1", &["k1"]), with("https://a/v1", &["k1k2"])]
+        {
+            assert_ne!(other, account);
+        }
+    }
 
     #[test]
     fn the_version_is_added_once() {

@@ -4,23 +4,21 @@ use std::time::{Duration, Instant, SystemTime};
 use async_trait::async_trait;
 use bytes::BytesMut;
 use futures_util::{StreamExt, stream};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, Url};
 
-use super::client::{client, content_type, headers, innermost, is_tls};
+use super::client::{client, content_type, headers, innermost, refused, unreachable};
 use super::incoming::Incoming;
 use super::options::base_url;
 use super::{Error, Options, Protocol};
 use crate::router::KeyRing;
 use crate::wire::rate_limit::{self, RateLimits};
-use crate::wire::{Answer, error, retry_after};
+use crate::wire::{Answer, error};
 use crate::{
     Capabilities, Chunk, CostSource, Failure, FailureKind, Health, Model, Platform, Reply, ReplyStream, Request, State,
     Usage,
 };
 
-/// Error bodies are read no further than this.
-const ERROR_BODY_LIMIT: usize = 64 * 1024;
 /// Lists of models are read no further than this.
 const LIST_LIMIT: usize = 8 * 1024 * 1024;
 
@@ -194,41 +192,13 @@ impl<P: Protocol> Http<P> {
         }
     }
 
-    async fn refused(&self, mut response: Response) -> Failure {
-        let status = response.status().as_u16();
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let pause = retry_after::parse(header(RETRY_AFTER.as_str()), header("retry-after-ms"), SystemTime::now());
-        let location = header("location").map(|location| location.chars().take(200).collect::<String>());
-        let mut body = BytesMut::new();
-        // The status already tells of the failure, so a body that breaks off is shown as far as it came.
-        while let Ok(Some(bytes)) = response.chunk().await {
-            body.extend_from_slice(&bytes);
-            if body.len() >= ERROR_BODY_LIMIT {
-                break;
-            }
-        }
-        let mut failure = error::of_status(status, pause, &body);
-        if let Some(location) = location.filter(|_| (300..400).contains(&status)) {
-            failure.message = format!("status {status}: it redirects to {location}; set base_url to where it lives");
-        }
-        self.named(failure)
+    async fn refused(&self, response: Response) -> Failure {
+        self.named(refused(response).await.0)
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let cause = innermost(error);
         let Shared { host, options, .. } = &*self.shared;
-        let what = if error.is_dns() {
-            format!("the name {host} cannot be resolved: {cause}")
-        } else if is_tls(error) {
-            format!("TLS with {host} failed: {cause}")
-        } else if error.is_connect() && error.is_timeout() {
-            format!("{host} accepted no connection within {:?}", options.connect_timeout)
-        } else if error.is_connect() {
-            format!("cannot connect to {host}: {cause}")
-        } else {
-            format!("the connection to {host} broke before an answer: {cause}")
-        };
-        self.named(Failure::new(FailureKind::Unreachable, what))
+        self.named(unreachable(error, host, options.connect_timeout))
     }
 
     pub(super) fn broken(&self, error: &reqwest::Error, received: usize) -> Failure {
@@ -277,6 +247,10 @@ impl<P: Protocol> Platform for Http<P> {
         protocol.needs_key(host).filter(|_| options.keys().next().is_none()).map(str::to_owned)
     }
 
+    fn account(&self) -> String {
+        self.shared.options.account()
+    }
+
     fn speaks(&self) -> bool {
         self.shared.options.stream
     }
@@ -323,6 +297,10 @@ impl<P: Protocol> Platform for Http<P> {
 
     fn cost(&self, model: &str, usage: &Usage) -> Option<i64> {
         self.quote(model, usage).0
+    }
+
+    fn writes_cache(&self) -> bool {
+        self.shared.protocol.writes_cache()
     }
 
     fn capabilities(&self, model: &str) -> Capabilities {

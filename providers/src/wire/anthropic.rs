@@ -12,13 +12,19 @@ use super::{Answer, Draft, Fold, Progress, StreamDecoder, error, media};
 use crate::{Failure, Family, Finish, Image, Message, Opaque, Request, Tier, ToolChoice, Usage};
 
 /// The body of a request. The family insists on a limit, so `limit` stands in when the request has none. Penalties
-/// have no place in it and are left out.
+/// have no place in it and are left out. With `cached`, the platform keeps what comes before the conversation (tools and
+/// instructions) for a few minutes, and reads it for less when the same comes again.
 #[must_use]
-pub fn encode(request: &Request, model: &str, limit: u32, stream: bool) -> Value {
+pub fn encode(request: &Request, model: &str, limit: u32, stream: bool, cached: bool) -> Value {
     let mut body = Map::new();
     body.insert("model".into(), model.into());
     body.insert("max_tokens".into(), request.max_tokens.unwrap_or(limit).into());
-    put(&mut body, "system", request.system.as_deref().filter(|system| !system.is_empty()).map(Value::from));
+    let system = request.system.as_deref().filter(|system| !system.is_empty());
+    let system = system.map(|system| match cached {
+        true => json!([{ "type": "text", "text": system, "cache_control": { "type": "ephemeral" } }]),
+        false => Value::from(system),
+    });
+    put(&mut body, "system", system);
     body.insert("messages".into(), Value::Array(messages(request)));
     put(&mut body, "temperature", request.temperature_milli.map(thousandths));
     put(&mut body, "top_p", request.top_p_milli.map(thousandths));

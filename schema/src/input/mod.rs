@@ -78,6 +78,8 @@ pub(crate) struct RegisterAgentInput {
     /// Whether its results are reviewed and revised before they count.
     #[graphql(default = true)]
     self_review: bool,
+    /// How many revisions its results may get, 0 to 3; null is one with self-review and none without.
+    review_rounds: Option<u8>,
     /// The model's context, in tokens.
     #[graphql(default = 8192)]
     context_window: u32,
@@ -115,7 +117,7 @@ impl RegisterAgentInput {
             presence_penalty_milli: milli("presencePenalty", self.presence_penalty)?,
             timeout: Duration::from_millis(self.timeout_ms.0),
             cost_limit: self.cost_limit.map(|limit| domain::NanoUsd(limit.0)),
-            self_review: self.self_review,
+            review_rounds: self.review_rounds.unwrap_or(u8::from(self.self_review)),
             context_window: self.context_window,
             languages: self.languages,
             department: self.department,

@@ -5,6 +5,7 @@ mod budgets;
 mod bulk;
 mod catalog;
 mod flow;
+mod quality;
 mod runs;
 mod searches;
 mod triggers;
@@ -22,6 +23,7 @@ use crate::loader::Loaders;
 use crate::query::wait_for;
 use crate::run::Run;
 use crate::scalar::{Count, Position};
+use crate::task::Task;
 use crate::template::Template;
 use crate::workflow::Workflow;
 
@@ -38,6 +40,7 @@ pub struct Mutation(
     webhooks::WebhookCommands,
     searches::SearchCommands,
     actions::ActionCommands,
+    quality::QualityCommands,
 );
 
 pub(crate) fn commands<'a>(context: &Context<'a>) -> Result<&'a Commands> {
@@ -139,6 +142,16 @@ payload! {
     }
     /// The run with the command's effect; waits until the read model has it.
     run: Run = |payload| payload.run_id
+}
+
+payload! {
+    /// What a command on a task came to.
+    TaskPayload {
+        /// The task's id.
+        task_id: Uuid
+    }
+    /// The task with the command's effect; waits until the read model has it.
+    task: Task = |payload| payload.task_id
 }
 
 payload! {

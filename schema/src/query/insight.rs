@@ -3,11 +3,12 @@
 use async_graphql::{Context, Object, Result};
 
 use super::{fresh, queries, reach};
+use crate::calibration::{Calibration, CalibrationReport};
 use crate::failure;
 use crate::metrics::{MetricsEntry, MetricsOf, MetricsOrder, MetricsReport, MetricsWindow};
 use crate::order::UsageOrder;
 use crate::page::limit;
-use crate::scalar::Position;
+use crate::scalar::{DateTime, Position};
 use crate::search::{SearchHit, SearchKind, SearchResult};
 use crate::usage::{UsageDimension, UsageFilter, UsageGroup, UsageReport, groups};
 
@@ -76,6 +77,25 @@ impl Insight {
         rows.truncate(most);
         let entries = rows.into_iter().map(MetricsEntry::from).collect();
         Ok(MetricsReport { entries, has_more, position: position.into() })
+    }
+
+    /// How judges agree with people, over the tasks that both have said something about.
+    #[graphql(complexity = "50 * child_complexity")]
+    async fn judge_calibration(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only what was judged at this moment or later.")] since: Option<DateTime>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<CalibrationReport> {
+        let position = reach(context, "quality", min_position).await?;
+        let rows = queries(context)?.calibration(since.map(|since| since.0.as_micros())).await;
+        let rows = rows.map_err(|error| failure::query(context, &error))?;
+        let (all, models): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.model.is_none());
+        Ok(CalibrationReport {
+            all: all.into_iter().next().map(Calibration::from),
+            models: models.into_iter().map(Calibration::from).collect(),
+            position: position.into(),
+        })
     }
 
     /// Finds workflows, agents, templates, runs, tasks and their outputs by their words, in English and in Arabic; the

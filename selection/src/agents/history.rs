@@ -46,6 +46,16 @@ impl Average {
         }
     }
 
+    /// A value of a moment turns out to be another one; without an earlier one it is a new value. What is no number is left
+    /// out.
+    pub fn correct(&mut self, from: Option<f64>, to: f64, at: Timestamp) {
+        match from {
+            None => self.add(to, at),
+            Some(from) if (to - from).is_finite() => self.sum += (to - from) * fading(at, self.at),
+            Some(_) => {}
+        }
+    }
+
     /// How many values it still counts for.
     #[must_use]
     pub fn weight(&self, now: Timestamp) -> f64 {
@@ -74,7 +84,7 @@ fn fading(from: Timestamp, to: Timestamp) -> f64 {
 /// How an agent has done.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct History {
-    /// Quality of its results, 1 to 10.
+    /// Quality of its results, 1 to 10: what people say of each, or else a judge, or else the checks.
     pub quality: Average,
     /// What a task cost, in US dollars. What is not known is left out.
     pub cost_usd: Average,
@@ -114,6 +124,21 @@ mod tests {
         other.add(4.0, day(3));
         assert!((one.mean().expect("a mean") - other.mean().expect("a mean")).abs() < 1e-9);
         assert!((one.weight(day(9)) - other.weight(day(9))).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_value_that_is_corrected_counts_as_if_it_had_been_so_from_the_start() {
+        let (mut one, mut other) = (Average::default(), Average::default());
+        for (average, first) in [(&mut one, 2.0), (&mut other, 9.0)] {
+            average.add(first, day(1));
+            average.add(6.0, day(8));
+        }
+        one.correct(Some(2.0), 9.0, day(1));
+        assert!((one.mean().expect("a mean") - other.mean().expect("a mean")).abs() < 1e-9);
+        assert!((one.weight(day(9)) - other.weight(day(9))).abs() < 1e-9);
+        one.correct(None, 4.0, day(8));
+        other.add(4.0, day(8));
+        assert!((one.mean().expect("a mean") - other.mean().expect("a mean")).abs() < 1e-9);
     }
 
     #[test]

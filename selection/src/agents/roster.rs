@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::agent::Profile;
+use domain::task::Score;
 use domain::{AgentEvent, AgentId, ErrorKind, Event, Key, NanoUsd, StreamId, TaskEvent, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -40,13 +41,17 @@ struct Listed {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Open {
     agent: AgentId,
-    /// What its failed attempts cost; `None` when that is not known of one.
+    /// What its attempts cost; `None` when that is not known of one.
     spent: Option<NanoUsd>,
+    /// How long its answers took together.
+    took: Duration,
+    /// Whether one of them was simulated.
+    simulated: bool,
 }
 
 impl Roster {
     /// The types of event that say something about agents.
-    pub const TYPES: [&'static str; 9] = [
+    pub const TYPES: [&'static str; 12] = [
         "agent.registered",
         "agent.revised",
         "agent.enabled",
@@ -54,6 +59,9 @@ impl Roster {
         "task.assigned",
         "task.attempt_succeeded",
         "task.attempt_failed",
+        "task.completed",
+        "task.rated",
+        "task.judged",
         "task.failed",
         "task.cancelled",
     ];
@@ -86,7 +94,10 @@ impl Roster {
         match event {
             TaskEvent::Assigned { agent, .. } => {
                 self.expected.remove(&task);
-                self.open.insert(task, Open { agent: *agent, spent: Some(NanoUsd(0)) });
+                self.open.insert(
+                    task,
+                    Open { agent: *agent, spent: Some(NanoUsd(0)), took: Duration::ZERO, simulated: false },
+                );
             }
             TaskEvent::AttemptFailed { consumed: Some(consumed), .. } => {
                 if let Some(open) = self.open.get_mut(&task) {
@@ -94,16 +105,30 @@ impl Roster {
                 }
             }
             TaskEvent::AttemptSucceeded { reply, .. } => {
-                let Some(Open { agent, spent }) = self.open.remove(&task) else { return };
-                if reply.simulated {
+                if let Some(open) = self.open.get_mut(&task) {
+                    open.spent = added(open.spent, reply.cost);
+                    open.took = open.took.saturating_add(reply.duration);
+                    open.simulated |= reply.simulated;
+                }
+            }
+            TaskEvent::Completed { quality, .. } => {
+                let Some(Open { agent, spent, took, simulated }) = self.open.remove(&task) else { return };
+                if simulated {
                     return;
                 }
                 let history = self.histories.entry(agent).or_default();
                 history.failures.add(0.0, at);
-                history.seconds.add(reply.duration.as_secs_f64(), at);
-                if let Some(cost) = added(spent, reply.cost) {
+                history.seconds.add(took.as_secs_f64(), at);
+                if let Some(cost) = spent {
                     history.cost_usd.add(dollars(cost), at);
                 }
+                if let Some(quality) = quality {
+                    history.quality.add(mark(quality.score), at);
+                }
+            }
+            TaskEvent::Rated { shift: Some(shift), .. } | TaskEvent::Judged { shift: Some(shift), .. } => {
+                let history = self.histories.entry(shift.agent).or_default();
+                history.quality.correct(shift.from.map(mark), mark(shift.to), shift.completed_at);
             }
             TaskEvent::Failed { error } => {
                 let Some(Open { agent, .. }) = self.open.remove(&task) else { return };
@@ -162,6 +187,11 @@ impl Roster {
     }
 }
 
+/// As a number from 1 to 10.
+fn mark(score: Score) -> f64 {
+    f64::from(score.hundredths()) / 100.0
+}
+
 fn added(one: Option<NanoUsd>, other: Option<NanoUsd>) -> Option<NanoUsd> {
     Some(NanoUsd(one?.0.saturating_add(other?.0)))
 }
@@ -191,8 +221,8 @@ fn is_its_own(kind: ErrorKind) -> bool {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
-    use domain::task::Consumed;
-    use domain::{AttemptError, Category, FinishReason, Reply, Usage};
+    use domain::task::{Consumed, Quality, Shift};
+    use domain::{Actor, AttemptError, Category, FinishReason, Reply, Usage};
     use uuid::Uuid;
 
     use super::*;
@@ -226,8 +256,16 @@ mod tests {
             duration: Duration::from_secs(seconds),
             first_piece: None,
             simulated,
+            account: None,
         });
         (task(number), TaskEvent::AttemptSucceeded { attempt: 1, reply }.into())
+    }
+
+    fn completed(number: u128, marked: Option<u16>) -> (StreamId, Event) {
+        let quality = marked.map(|hundredths| {
+            Box::new(Quality { score: Score::of_hundredths(hundredths).unwrap(), checks: Vec::new() })
+        });
+        (task(number), TaskEvent::Completed { attempt: 1, output: None, quality, review: None }.into())
     }
 
     fn error(kind: ErrorKind) -> AttemptError {
@@ -252,13 +290,40 @@ mod tests {
 
     #[test]
     fn what_an_agent_has_done_is_its_history_and_what_it_does_is_counted() {
-        let events = [registered("a"), assigned(1, "a"), assigned(2, "a"), succeeded(1, Some(500_000_000), 7, false)];
+        let events = [
+            registered("a"),
+            assigned(1, "a"),
+            assigned(2, "a"),
+            succeeded(1, Some(500_000_000), 7, false),
+            completed(1, None),
+        ];
         let agent = only(&roster(events), at(10));
         assert_eq!(agent.running, 1);
         assert!((agent.history.cost_usd.mean().unwrap() - 0.5).abs() < 1e-9);
         assert!((agent.history.seconds.mean().unwrap() - 7.0).abs() < 1e-9);
         assert_eq!(agent.history.failures.mean(), Some(0.0));
         assert_eq!(agent.history.quality.mean(), None);
+    }
+
+    #[test]
+    fn what_is_said_of_an_answer_later_counts_as_of_its_completion() {
+        let score = |hundredths| Score::of_hundredths(hundredths).unwrap();
+        let agent = AgentId::from_key(&"a".parse().unwrap());
+        let shift =
+            |from: Option<u16>, to| Some(Shift { agent, completed_at: at(3), from: from.map(score), to: score(to) });
+        let rated = |mark, shift| {
+            let (by, comment) = (Actor::person("ada"), String::new());
+            (task(1), Event::from(TaskEvent::Rated { by, mark: score(mark), comment, at: at(9), shift }))
+        };
+        let mut roster =
+            roster([registered("a"), assigned(1, "a"), succeeded(1, None, 1, false), completed(1, Some(400))]);
+        let quality = |roster: &Roster| only(roster, at(10)).history.quality;
+        assert!((quality(&roster).mean().unwrap() - 4.0).abs() < 1e-9);
+        for (event, mean) in [(rated(900, shift(Some(400), 900)), 9.0), (rated(200, shift(Some(900), 550)), 5.5)] {
+            roster.take_in(event.0, &event.1, at(1_000_000));
+            assert!((quality(&roster).mean().unwrap() - mean).abs() < 1e-9);
+            assert!((quality(&roster).weight(at(3)) - 1.0).abs() < 1e-9, "it is still one task");
+        }
     }
 
     #[test]
@@ -269,8 +334,8 @@ mod tests {
             (task(1), TaskEvent::AttemptFailed { attempt: 1, error, retry_at: None, consumed }.into())
         };
         let with = |nano| {
-            let events =
-                [registered("a"), assigned(1, "a"), attempt(nano), succeeded(1, Some(1_000_000_000), 1, false)];
+            let answer = succeeded(1, Some(1_000_000_000), 1, false);
+            let events = [registered("a"), assigned(1, "a"), attempt(nano), answer, completed(1, None)];
             only(&roster(events), at(5)).history.cost_usd.mean()
         };
         assert!((with(Some(250_000_000)).unwrap() - 1.25).abs() < 1e-9);
@@ -283,6 +348,7 @@ mod tests {
             registered("a"),
             assigned(1, "a"),
             succeeded(1, Some(0), 0, true),
+            completed(1, Some(900)),
             assigned(2, "a"),
             failed(2, ErrorKind::BudgetExhausted),
             assigned(3, "a"),

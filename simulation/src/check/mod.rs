@@ -1,10 +1,11 @@
 //! Looks at everything that is recorded, the moment it is, and says what must never happen.
 //!
-//! It keeps its own idea of runs, tasks and slots, made from events by rules written down a second time, so that a
+//! It keeps its own idea of runs, tasks, slots and purses, made from events by rules written down a second time, so that a
 //! mistake of the engine's rules is no mistake here. What steps give is computed from the workflow's blueprint and
 //! from what platforms, people and time brought, and compared with what was recorded.
 
 mod model;
+mod purses;
 mod run;
 mod slots;
 mod task;
@@ -12,7 +13,7 @@ mod task;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use domain::{ActorKind, CommandId, Event, Key, NodeId, RunId, SlotsId, TaskId, Timestamp};
+use domain::{ActorKind, CommandId, Event, Key, NodeId, PurseId, RunId, SlotsId, TaskId, Timestamp};
 use journal::RecordedEvent;
 
 use crate::catalog::Blueprint;
@@ -27,6 +28,8 @@ pub(crate) struct Checker {
     tasks: BTreeMap<TaskId, TaskView>,
     slots: BTreeMap<SlotsId, SlotsView>,
     limits: slots::Limits,
+    purses: BTreeMap<PurseId, purses::PurseView>,
+    budgets: purses::Budgets,
     /// Commands that have been recorded.
     commands: HashMap<CommandId, u64>,
     /// For each request, how often an attempt with it was recorded, and how often a platform was called with it.
@@ -54,6 +57,8 @@ impl Checker {
             tasks: BTreeMap::new(),
             slots: BTreeMap::new(),
             limits: slots::Limits::default(),
+            purses: BTreeMap::new(),
+            budgets: purses::Budgets::default(),
             commands: HashMap::new(),
             calls: HashMap::new(),
             violations: Vec::new(),
@@ -136,6 +141,9 @@ impl Checker {
         }
         self.check_owner(node, events, &touched);
         self.check_holders(&heard);
+        if !self.purses.is_empty() {
+            self.check_payers();
+        }
         self.violations.get(before..).unwrap_or_default().to_vec()
     }
 
@@ -164,15 +172,18 @@ impl Checker {
                 heard.insert(slots);
             }
             Event::Limit(event) => self.limits.take(event),
-            // Triggers, budgets, seals and webhooks are not in this world.
+            Event::Budget(event) => self.budgets.take(event),
+            Event::Purse(event) => {
+                let purse = PurseId::from_uuid(seen.recorded.stream.id);
+                self.take_purse(purse, seen, event);
+            }
+            // Triggers, seals and webhooks are not in this world.
             Event::Hold(_)
             | Event::Agent(_)
             | Event::Template(_)
             | Event::Workflow(_)
             | Event::Trigger(_)
             | Event::External(_)
-            | Event::Budget(_)
-            | Event::Purse(_)
             | Event::Seal(_)
             | Event::Webhook(_)
             | Event::Delivery(_)
@@ -224,6 +235,7 @@ impl Checker {
         for (id, slots) in &self.slots {
             found.extend(slots.everybody().map(|holder| format!("at the end {holder} is still at slots {id}")));
         }
+        self.finish_purses(&mut found);
         self.violations.extend(found);
     }
 }

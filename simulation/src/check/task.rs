@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use domain::{AttemptError, RunId, StepName, TaskEvent, TaskId};
+use domain::task::Reserved;
+use domain::{AttemptError, PurseId, RunId, StepName, TaskEvent, TaskId};
 use serde_json::Value;
 
 use super::{Checker, Seen};
@@ -33,6 +34,8 @@ pub(super) struct TaskView {
     pub(super) parameters: Value,
     attempts: BTreeMap<u32, Attempt>,
     text: Option<String>,
+    /// What was set aside for the last attempt.
+    shares: Vec<Reserved>,
     /// Whether another attempt was promised.
     promised: bool,
     /// Whether it may hold slots or wait for them.
@@ -74,12 +77,31 @@ impl TaskView {
         Ok(())
     }
 
+    /// Whether an attempt is under way, and pays so much from a purse.
+    pub(super) fn pays(&self, attempt: u32, purse: PurseId, amount: u64) -> bool {
+        self.open() == Some(attempt) && self.shares.iter().any(|share| (share.purse, share.amount) == (purse, amount))
+    }
+
+    /// What is set aside for the attempt that is under way.
+    pub(super) fn shares(&self) -> impl Iterator<Item = (u32, &Reserved)> {
+        let open = self.open();
+        self.shares.iter().filter_map(move |share| Some((open?, share)))
+    }
+
     fn open(&self) -> Option<u32> {
         self.attempts.iter().find(|(_, attempt)| **attempt == Attempt::Open).map(|(number, _)| *number)
     }
 
     fn apply(&mut self, event: &TaskEvent, revision: u64) -> Result<(), String> {
         let late = matches!(event, TaskEvent::AttemptLate { .. });
+        let said =
+            matches!(event, TaskEvent::Rated { .. } | TaskEvent::Judged { .. } | TaskEvent::JudgingFailed { .. });
+        if said {
+            return match self.ending {
+                Some(Ending::Completed(_)) => Ok(()),
+                _ => Err(format!("`{}` without an answer", event.name())),
+            };
+        }
         if self.ending.is_some() && !late {
             return Err(format!("`{}` after its end", event.name()));
         }
@@ -93,7 +115,8 @@ impl TaskView {
                 self.parameters = Value::clone(parameters);
                 Ok(())
             }
-            TaskEvent::AttemptStarted { attempt, .. } => {
+            TaskEvent::AttemptStarted { attempt, reserved, .. } => {
+                self.shares.clone_from(reserved);
                 if let Some(open) = self.open() {
                     return Err(format!("attempt {attempt} starts while attempt {open} is open"));
                 }
@@ -144,7 +167,11 @@ impl TaskView {
                 Some(open) => Err(format!("it waits for platforms while attempt {open} is open")),
                 None => Ok(()),
             },
-            TaskEvent::Assigned { .. } | TaskEvent::Deferred { .. } => Ok(()),
+            TaskEvent::Assigned { .. }
+            | TaskEvent::Deferred { .. }
+            | TaskEvent::Rated { .. }
+            | TaskEvent::Judged { .. }
+            | TaskEvent::JudgingFailed { .. } => Ok(()),
         }
     }
 }

@@ -46,8 +46,11 @@ impl<'a> Fold<'a> {
                 change.agent_version = Some(counter(*agent_version)?);
                 change.assign_reason = Some(storable(reason));
             }
-            // The limits' own events tell who waits for them.
-            TaskEvent::Queued { .. } => {}
+            // The limits' own events tell who waits for them, and what an answer is worth is the business of the quality.
+            TaskEvent::Queued { .. }
+            | TaskEvent::Rated { .. }
+            | TaskEvent::Judged { .. }
+            | TaskEvent::JudgingFailed { .. } => {}
             TaskEvent::Deferred { retry_at, start_by } => {
                 change.retry_moved = Some(retry_at.map(Timestamp::as_micros));
                 change.start_moved = Some(start_by.map(Timestamp::as_micros));

@@ -1,5 +1,7 @@
 //! The rows of a run, as the queries over the tables give them.
 
+use std::sync::Arc;
+
 use domain::Step;
 use domain::workflow::Work;
 use serde_json::Value;
@@ -55,7 +57,7 @@ impl Story {
             agent_key: task.map(|task| task.agent.as_str().to_owned()),
             template_key: task.map(|task| task.template.as_str().to_owned()),
             needs: step.needs.iter().map(|need| need.as_str().to_owned()).collect(),
-            definition: step.clone(),
+            definition: Arc::new(step.clone()),
             output: cells.output,
             simulated: cells.simulated,
             error_kind: cells.error.kind,

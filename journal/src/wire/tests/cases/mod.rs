@@ -8,6 +8,7 @@ mod run;
 mod seal;
 mod search;
 mod trigger;
+mod verdict;
 mod webhook;
 mod workflow;
 
@@ -21,14 +22,14 @@ use domain::purse::Payer;
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
 use domain::task::{
-    ActionItem, Checked, Choice, Consumed, Kept, Masked, Output, PassedOver, Priority, Quality, Rating, RatingPart,
-    Reserved, Score, Why,
+    ActionItem, Checked, Choice, Consumed, Kept, Masked, Output, PassedOver, Priority, Purpose, Quality, Rating,
+    RatingPart, Reserved, Score, Why,
 };
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
-    Actor, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, ErrorKind, Event, Expression,
-    FinishReason, HoldEvent, LimitEvent, NanoUsd, PurseEvent, PurseId, Reply, RetryPolicy, RunId, SlotsEvent, SlotsId,
-    TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage, WorkflowEvent,
+    Account, Actor, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, CostSource, ErrorKind,
+    Event, Expression, FinishReason, HoldEvent, LimitEvent, NanoUsd, PurseEvent, PurseId, Reply, RetryPolicy, RunId,
+    SlotsEvent, SlotsId, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage, WorkflowEvent,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -47,6 +48,9 @@ pub(super) fn all() -> Vec<(String, Event)> {
     cases.extend(named("full", trigger::full()));
     cases.extend(named("bare", trigger::bare()));
     cases.extend(trigger::variants());
+    cases.extend(named("full", verdict::full()));
+    cases.extend(named("bare", verdict::bare()));
+    cases.extend(verdict::variants());
     cases.extend(named("full", seal::full()));
     cases.extend(named("full", action::full()));
     cases.extend(named("bare", action::bare()));
@@ -82,8 +86,11 @@ pub(super) fn all() -> Vec<(String, Event)> {
         cases.push((kind.name().to_owned(), failed.into()));
     }
     let reasons = [FinishReason::Stop, FinishReason::Length, FinishReason::ContentFilter];
-    for (name, finish) in ["stop", "length", "content_filter"].into_iter().zip(reasons) {
-        let reply = Box::new(Reply { finish, ..bare_reply() });
+    let sources = [CostSource::Unpriced, CostSource::Reported, CostSource::Free];
+    let named = ["stop", "length", "content_filter"].into_iter().zip(reasons).zip(sources);
+    for ((name, finish), source) in named {
+        let account = Some(Account::new(source, None));
+        let reply = Box::new(Reply { finish, account, ..bare_reply() });
         cases.push((name.to_owned(), TaskEvent::AttemptSucceeded { attempt: 1, reply }.into()));
     }
     cases
@@ -120,6 +127,7 @@ fn full() -> Vec<Event> {
         TaskEvent::Queued { slots: slots() }.into(),
         TaskEvent::AttemptStarted {
             attempt: 2,
+            purpose: Purpose::Revision,
             platform: "openai".parse().unwrap(),
             model: Some("gpt-x".to_owned()),
             request_hash: std::array::from_fn(|place| u8::try_from(place).unwrap()),
@@ -163,8 +171,13 @@ fn full() -> Vec<Event> {
         TaskEvent::AttemptLost { attempt: 2, retry_at: Some(Timestamp::from_micros(-1)) }.into(),
         TaskEvent::AttemptLate { attempt: 2, reply: Box::new(reply()) }.into(),
         TaskEvent::Deferred { retry_at: Some(moment(9)), start_by: Some(moment(10)) }.into(),
-        TaskEvent::Completed { attempt: 2, output: Some(Box::new(output())), quality: Some(Box::new(quality())) }
-            .into(),
+        TaskEvent::Completed {
+            attempt: 2,
+            output: Some(Box::new(output())),
+            quality: Some(Box::new(quality())),
+            review: Some(Box::new(verdict::review())),
+        }
+        .into(),
         TaskEvent::Failed { error: error() }.into(),
         TaskEvent::Cancelled { reason: reason() }.into(),
         AgentEvent::Registered { profile: Box::new(profile()) }.into(),
@@ -216,7 +229,7 @@ fn bare() -> Vec<Event> {
         presence_penalty_milli: None,
         timeout: Duration::ZERO,
         cost_limit: None,
-        self_review: false,
+        review_rounds: 0,
         context_window: 0,
         languages: vec![],
         department: String::new(),
@@ -267,6 +280,7 @@ fn bare() -> Vec<Event> {
         .into(),
         TaskEvent::AttemptStarted {
             attempt: 1,
+            purpose: Purpose::Answer,
             platform: "p".parse().unwrap(),
             model: None,
             request_hash: [0; 32],
@@ -297,7 +311,7 @@ fn bare() -> Vec<Event> {
         TaskEvent::AttemptFailed { attempt: 1, error: error(), retry_at: None, consumed: None }.into(),
         TaskEvent::AttemptSucceeded { attempt: 1, reply: Box::new(bare_reply()) }.into(),
         TaskEvent::AttemptLost { attempt: 1, retry_at: None }.into(),
-        TaskEvent::Completed { attempt: 1, output: None, quality: None }.into(),
+        TaskEvent::Completed { attempt: 1, output: None, quality: None, review: None }.into(),
         TaskEvent::Queued { slots: vec![] }.into(),
         TaskEvent::Deferred { retry_at: None, start_by: None }.into(),
         AgentEvent::Registered { profile: Box::new(profile) }.into(),
@@ -429,6 +443,10 @@ fn reply() -> Reply {
         duration: Duration::from_micros(1_234_567),
         first_piece: Some(Duration::from_micros(234_567)),
         simulated: true,
+        account: Some(Account::new(
+            CostSource::Listed("2026-11-25".to_owned()),
+            Some(json!({ "input_tokens": 200, "cache_read_input_tokens": 1000, "output_tokens": 90 })),
+        )),
     }
 }
 
@@ -442,6 +460,7 @@ fn bare_reply() -> Reply {
         duration: Duration::ZERO,
         first_piece: None,
         simulated: false,
+        account: None,
     }
 }
 
@@ -463,7 +482,7 @@ fn profile() -> Profile {
         presence_penalty_milli: Some(2000),
         timeout: Duration::from_secs(120),
         cost_limit: Some(NanoUsd(250_000_001)),
-        self_review: true,
+        review_rounds: 2,
         context_window: 128_000,
         languages: vec!["en".to_owned(), "de-CH".to_owned()],
         department: "editorial".to_owned(),

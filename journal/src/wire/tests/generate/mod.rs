@@ -7,6 +7,7 @@ mod run;
 mod seal;
 mod search;
 mod trigger;
+mod verdict;
 mod webhook;
 mod workflow;
 
@@ -21,14 +22,14 @@ use domain::purse::Payer;
 use domain::run::{PauseClock, SlotsNeed};
 use domain::slots::{Capacity, Holder, Rate};
 use domain::task::{
-    ActionItem, Checked, Choice, Consumed, Kept, Masked, Output, PassedOver, Priority, Quality, Rating, RatingPart,
-    Reserved, Score, Why,
+    ActionItem, Checked, Choice, Consumed, Kept, Masked, Output, PassedOver, Priority, Purpose, Quality, Rating,
+    RatingPart, Reserved, Score, Why,
 };
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
-    Actor, ActorKind, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, ErrorKind, Event,
-    Expression, FinishReason, HoldEvent, Key, LimitEvent, NanoUsd, PurseEvent, PurseId, Reply, RetryPolicy, RunId,
-    SlotsEvent, SlotsId, StepName, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage,
+    Account, Actor, ActorKind, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, CostSource,
+    ErrorKind, Event, Expression, FinishReason, HoldEvent, Key, LimitEvent, NanoUsd, PurseEvent, PurseId, Reply,
+    RetryPolicy, RunId, SlotsEvent, SlotsId, StepName, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -90,7 +91,7 @@ fn task_event() -> BoxedStrategy<Event> {
             }
         ),
         (
-            any::<u32>(),
+            (any::<u32>(), prop::sample::select(Purpose::ALL.as_slice())),
             key(),
             option::of(text()),
             any::<[u8; 32]>(),
@@ -99,8 +100,18 @@ fn task_event() -> BoxedStrategy<Event> {
             masked(),
             option::of(kept())
         )
-            .prop_map(|(attempt, platform, model, request_hash, choice, reserved, masked, kept)| {
-                TaskEvent::AttemptStarted { attempt, platform, model, request_hash, choice, reserved, masked, kept }
+            .prop_map(|((attempt, purpose), platform, model, request_hash, choice, reserved, masked, kept)| {
+                TaskEvent::AttemptStarted {
+                    attempt,
+                    purpose,
+                    platform,
+                    model,
+                    request_hash,
+                    choice,
+                    reserved,
+                    masked,
+                    kept,
+                }
             }),
         (timestamp(), passed_over()).prop_map(|(until, passed_over)| TaskEvent::Postponed { until, passed_over }),
         (any::<u32>(), reply())
@@ -111,9 +122,15 @@ fn task_event() -> BoxedStrategy<Event> {
         (any::<u32>(), option::of(timestamp()))
             .prop_map(|(attempt, retry_at)| TaskEvent::AttemptLost { attempt, retry_at }),
         (any::<u32>(), reply()).prop_map(|(attempt, reply)| TaskEvent::AttemptLate { attempt, reply: Box::new(reply) }),
-        (any::<u32>(), option::of(output()), option::of(quality())).prop_map(|(attempt, output, quality)| {
-            TaskEvent::Completed { attempt, output: output.map(Box::new), quality: quality.map(Box::new) }
-        }),
+        (any::<u32>(), option::of(output()), option::of(quality()), option::of(verdict::review())).prop_map(
+            |(attempt, output, quality, review)| TaskEvent::Completed {
+                attempt,
+                output: output.map(Box::new),
+                quality: quality.map(Box::new),
+                review: review.map(Box::new),
+            }
+        ),
+        verdict::events(),
         error().prop_map(|error| TaskEvent::Failed { error }),
         text().prop_map(|reason| TaskEvent::Cancelled { reason }),
     ]
@@ -311,9 +328,9 @@ fn profile() -> BoxedStrategy<Profile> {
         option::of(any::<i16>()),
         option::of(any::<i16>()),
     );
-    let rules = (vec(bilingual(), 0..3), option::of(any::<i64>()), any::<bool>());
+    let rules = (vec(bilingual(), 0..3), option::of(any::<i64>()), any::<u8>());
     (words, platform, sampling, duration(), any::<u32>(), rules)
-        .prop_map(|(words, platform, sampling, timeout, context_window, (constraints, cost_limit, self_review))| {
+        .prop_map(|(words, platform, sampling, timeout, context_window, (constraints, cost_limit, review_rounds))| {
             let (key, name, description, capabilities, system_prompt, department, languages, tags) = words;
             let (platform, fallback_platforms, model) = platform;
             let (temperature_milli, max_tokens, top_p_milli, frequency_penalty_milli, presence_penalty_milli) =
@@ -335,7 +352,7 @@ fn profile() -> BoxedStrategy<Profile> {
                 presence_penalty_milli,
                 timeout,
                 cost_limit: cost_limit.map(NanoUsd),
-                self_review,
+                review_rounds,
                 context_window,
                 languages,
                 department,
@@ -414,8 +431,16 @@ fn reply() -> BoxedStrategy<Reply> {
         Just(FinishReason::ContentFilter),
         text().prop_map(FinishReason::Other),
     ];
-    (text(), finish, text(), usage(), option::of(any::<i64>()), duration(), option::of(duration()), any::<bool>())
-        .prop_map(|(text, finish, model, usage, cost, duration, first_piece, simulated)| Reply {
+    let source = prop_oneof![
+        Just(CostSource::Unpriced),
+        Just(CostSource::Reported),
+        text().prop_map(CostSource::Listed),
+        Just(CostSource::Free),
+    ];
+    let account = (source, option::of(json())).prop_map(|(source, usage)| Account::new(source, usage));
+    let times = (duration(), option::of(duration()));
+    (text(), finish, text(), usage(), option::of(any::<i64>()), times, any::<bool>(), option::of(account))
+        .prop_map(|(text, finish, model, usage, cost, (duration, first_piece), simulated, account)| Reply {
             text,
             finish,
             model,
@@ -424,6 +449,7 @@ fn reply() -> BoxedStrategy<Reply> {
             duration,
             first_piece,
             simulated,
+            account,
         })
         .boxed()
 }

@@ -1,0 +1,49 @@
+//! Writes the changes of a batch. Columns are bound `as _` for the reason given in the projector of runs.
+
+use sqlx::PgConnection;
+
+use super::fold::Fold;
+use crate::projector::ApplyError;
+
+macro_rules! column {
+    ($rows:expr, $row:pat => $value:expr) => {
+        &$rows.iter().map(|$row| $value).collect::<Vec<_>>()
+    };
+}
+
+pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    let judged = &fold.judged;
+    if !judged.is_empty() {
+        sqlx::query!(
+            "INSERT INTO judged_tasks (task_id, agent_id, model, author, mark, spread, samples, asked, judged_at)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::integer[], $6::integer[],
+                $7::integer[], $8::bigint[], $9::bigint[])",
+            column!(judged, (id, _) => *id) as _,
+            column!(judged, (_, row) => row.agent) as _,
+            column!(judged, (_, row) => &*row.model) as _,
+            column!(judged, (_, row) => &*row.author) as _,
+            column!(judged, (_, row) => row.mark) as _,
+            column!(judged, (_, row) => row.spread) as _,
+            column!(judged, (_, row) => row.samples) as _,
+            column!(judged, (_, row) => row.asked) as _,
+            column!(judged, (_, row) => row.at) as _
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
+    let rated = &fold.rated;
+    if !rated.is_empty() {
+        sqlx::query!(
+            "INSERT INTO rated_tasks (task_id, person, mark, rated_at)
+            SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::bigint[])
+            ON CONFLICT (task_id, person) DO UPDATE SET mark = excluded.mark, rated_at = excluded.rated_at",
+            column!(rated, ((task, _), _) => *task) as _,
+            column!(rated, ((_, person), _) => person.as_str()) as _,
+            column!(rated, (_, row) => row.mark) as _,
+            column!(rated, (_, row) => row.at) as _
+        )
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}
