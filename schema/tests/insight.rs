@@ -88,7 +88,7 @@ async fn versions_runs_and_read_models_tell_their_history() {
     assert_eq!(data["run"]["start"]["hasMore"], true);
     assert_eq!(data["run"]["rest"]["entries"].as_array().unwrap().len(), entries.len() - 1);
     let projectors = data["projectors"].as_array().unwrap();
-    assert_eq!(projectors.len(), 8);
+    assert_eq!(projectors.len(), 9);
     assert!(projectors.iter().all(|projector| projector["lag"].is_u64()), "{projectors:?}");
 }
 
