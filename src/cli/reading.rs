@@ -99,7 +99,8 @@ pub(crate) async fn ask(
         say(&format!("{why} (run {id}), so only the rules have read the request"));
         return Ok(Answer { read: Vec::new(), told: told(Some(why)) });
     }
-    let form = run.pointer("/output/json").cloned().unwrap_or_default();
+    let said = run.pointer("/output/text").and_then(Value::as_str).unwrap_or_default();
+    let form = commands::task_result(said).get("json").cloned().unwrap_or_default();
     let Ok(Form { values }) = serde_json::from_value(form) else {
         let why = "the model kept to no form";
         say(&format!("{why} (run {id}), so only the rules have read the request"));
