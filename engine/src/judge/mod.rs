@@ -11,7 +11,7 @@ mod rubric;
 use std::sync::Arc;
 use std::time::Duration;
 
-use commands::{Commands, Error, StartJudging};
+use commands::{Commands, StartJudging};
 use domain::task::{FailedJudgement, Judgement, Score};
 use domain::{Agent, AgentId, Event, EventId, Key, Reply, Run, RunEvent, RunId, Task, TaskId, Template};
 use journal::{AppendError, Checkpoint, Checkpoints, Filter, ReadError, RecordedEvent};
@@ -42,7 +42,7 @@ impl Options {
 
 /// The reactor failed and ends.
 #[derive(Debug, thiserror::Error)]
-pub enum JudgeError {
+pub enum Error {
     /// The journal could not be read.
     #[error("the judge cannot read the journal")]
     Read(#[from] ReadError),
@@ -51,7 +51,7 @@ pub enum JudgeError {
     Checkpoint(#[source] AppendError),
     /// The template with which judges are asked could not be registered.
     #[error("the template with which judges are asked cannot be registered")]
-    Template(#[source] Error),
+    Template(#[source] commands::Error),
     /// The rubric's own key is none, which is a fault of the program.
     #[error("the template with which judges are asked has no good key")]
     Key(#[from] domain::InvalidKey),
@@ -80,14 +80,14 @@ impl Service {
     ///
     /// # Errors
     /// When the journal cannot be read at start, or how far it has come cannot be saved at the end.
-    pub async fn run(self, shutdown: CancellationToken) -> Result<(), JudgeError> {
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let journal = self.commands.executor().journal();
         let mut position = match self.checkpoints.load(Self::CHECKPOINT).await? {
             Some(saved) => saved.position,
             None => journal.head().await?,
         };
         self.save(position).await?;
-        self.commands.register_rubric(rubric::template()?).await.map_err(JudgeError::Template)?;
+        self.commands.register_rubric(rubric::template()?).await.map_err(Error::Template)?;
         let filter = Filter { types: TYPES.map(str::to_owned).to_vec(), ..Filter::default() };
         let mut subscription = journal.subscribe(position, filter).quiet();
         let mut unsaved = 0;
@@ -128,9 +128,9 @@ impl Service {
         self.save(position).await
     }
 
-    async fn save(&self, position: journal::Position) -> Result<(), JudgeError> {
+    async fn save(&self, position: journal::Position) -> Result<(), Error> {
         let checkpoint = Checkpoint { position, state: Vec::new() };
-        self.checkpoints.save(Self::CHECKPOINT, checkpoint).await.map_err(JudgeError::Checkpoint)
+        self.checkpoints.save(Self::CHECKPOINT, checkpoint).await.map_err(Error::Checkpoint)
     }
 
     /// Does what follows from an event, as often as the journal needs; `false` when the program stops before.
@@ -159,7 +159,7 @@ impl Service {
     }
 
     /// Asks a judge about an answer, when it is to be judged.
-    async fn have_judged(&self, id: TaskId, cause: EventId) -> Result<(), Error> {
+    async fn have_judged(&self, id: TaskId, cause: EventId) -> Result<(), commands::Error> {
         if !is_in_share(id, self.options.share_milli) {
             return Ok(());
         }
@@ -176,7 +176,7 @@ impl Service {
             Some(agent) => {
                 let template = rubric::TEMPLATE
                     .parse()
-                    .map_err(|error: domain::InvalidKey| Error::Unavailable(Box::new(error)))?;
+                    .map_err(|error: domain::InvalidKey| commands::Error::Unavailable(Box::new(error)))?;
                 let (task, samples) = (id, self.options.samples);
                 let start = StartJudging { task, agent, template, parameters, samples };
                 self.commands.start_judging(Some(cause), start).await.map(drop)
@@ -184,13 +184,13 @@ impl Service {
             None => return self.fail(id, None, cause, "none of the agents that judge exists and is enabled").await,
         };
         match asked {
-            Err(Error::Refused(refusal)) => self.fail(id, None, cause, &refusal.to_string()).await,
+            Err(commands::Error::Refused(refusal)) => self.fail(id, None, cause, &refusal.to_string()).await,
             other => other,
         }
     }
 
     /// The judge for an answer of a model.
-    async fn judge_of(&self, author: &str) -> Result<Option<Key>, Error> {
+    async fn judge_of(&self, author: &str) -> Result<Option<Key>, commands::Error> {
         let mut judges = Vec::new();
         for key in &self.options.agents {
             let agent = self.commands.executor().load::<Agent>(AgentId::from_key(key).into()).await?.state;
@@ -202,7 +202,7 @@ impl Service {
     }
 
     /// Whether a run was started for a judge, by its first event: most runs were not, and need not be read for that.
-    async fn is_of_a_judge(&self, run: Option<RunId>) -> Result<bool, Error> {
+    async fn is_of_a_judge(&self, run: Option<RunId>) -> Result<bool, commands::Error> {
         let Some(run) = run else { return Ok(false) };
         let first = self.commands.executor().journal().read_stream(run.into(), 0, 1).await?;
         let started = first.first().and_then(|recorded| match recorded.event() {
@@ -213,7 +213,7 @@ impl Service {
     }
 
     /// Records what came of asking a judge, when a run that did so has ended.
-    async fn conclude(&self, id: RunId, cause: EventId) -> Result<(), Error> {
+    async fn conclude(&self, id: RunId, cause: EventId) -> Result<(), commands::Error> {
         if !self.is_of_a_judge(Some(id)).await? {
             return Ok(());
         }
@@ -250,7 +250,7 @@ impl Service {
         self.commands.record_judgement(Some(cause), judged, judgement, reason).await.map(drop)
     }
 
-    async fn fail(&self, task: TaskId, run: Option<RunId>, cause: EventId, why: &str) -> Result<(), Error> {
+    async fn fail(&self, task: TaskId, run: Option<RunId>, cause: EventId, why: &str) -> Result<(), commands::Error> {
         let failed = FailedJudgement { run, reason: why.to_owned(), at: self.commands.surroundings().now() };
         tracing::warn!(task.id = %task, why, "an answer could not be judged");
         self.commands.record_failed_judgement(Some(cause), task, failed).await.map(drop)
