@@ -3,7 +3,8 @@
 //!
 //! Invariants: nothing is decided upon it that the journal does not check, because every append names the revision that it is based
 //! on; when one append fails, those that were based on it meet a conflict, and nothing ahead is believed any more. That there is
-//! not enough is never decided upon it, but upon what is recorded.
+//! not enough is never decided upon it, but upon what is recorded. It is used by a node that is alone, and by no other: a revision
+//! says how many events a purse has, and not which, so that another node's event may stand where ours was expected.
 
 use std::collections::HashMap;
 use std::sync::Arc;

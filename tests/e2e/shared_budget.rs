@@ -97,7 +97,7 @@ fn of_the_calls_of_two_programs_exactly_as_many_go_as_the_budget_has_money_for()
         until("everybody to be admitted or refused", || {
             let failed = events(&["run.failed"]).len();
             assert!(failed <= refused, "{failed} were refused, of {asked} against {there}");
-            eprintln!("{failed} of {refused}, {} of {calls}", platform.received().len());
+
             (failed == refused && platform.received().len() >= calls).then_some(())
         });
         assert_eq!(platform.received().len(), calls, "{asked} against {there}");

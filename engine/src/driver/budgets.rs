@@ -126,7 +126,8 @@ impl Driver {
             stage.keep(Arc::clone(&self.shared.slots).lock_owned().await);
         }
         if stage.purse(id).is_none() {
-            let known = match self.shared.ahead.purse(id) {
+            let ahead = self.shared.is_alone().then(|| self.shared.ahead.purse(id)).flatten();
+            let known = match ahead {
                 Some(ahead) => ahead,
                 None => self.executor().load_cached::<Purse>(id.into()).await?,
             };
