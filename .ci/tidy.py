@@ -32,8 +32,8 @@ NO_CODES = {
     "APPROVAL", "ATTEMPT", "CHILD", "ENGINE", "FAILED", "ITEMS", "LIMIT", "NEEDS", "NOT_REACHED", "PAUSED", "RESTING", "RETRY",
     "RUNNING", "SIGNAL", "SKIPPED", "TIMER", "UNCLAIMED", "UNDO",
     # values of GraphQL, and what stands for values in the help of the command line
-    "AGENT", "CURSOR", "DOLLARS", "EXPRESSION", "FILE", "FROZEN", "GRACE", "HEX", "ID", "JSON", "KEY", "MOMENT", "N", "NAME", "ORDER", "PERCENT", "PLATFORM", "POSITION",
-    "REVISION", "RUN", "TYPE", "WORKFLOW",
+    "AGENT", "CURSOR", "DATE", "DOLLARS", "EXPRESSION", "FILE", "FROZEN", "GRACE", "HEX", "ID", "JSON", "KEY", "MOMENT", "N", "NAME", "ORDER", "PERCENT", "PLATFORM", "POSITION",
+    "REVISION", "RUN", "TEXT", "TYPE", "VERSION", "WORDS", "WORKFLOW",
 }
 ERRORS = "docs/errors/"
 RELIABILITY = "docs/reliability.md"

@@ -164,6 +164,8 @@ fn shown(found: Found) -> FoundTemplate {
         score: found.score.into(),
         words: found.words.into(),
         meaning: found.meaning.map(f64::from),
+        coverage: found.coverage.into(),
+        fits: found.fits(),
         matches: found.matches.into_iter().map(|matched| matched.word).collect(),
     }
 }
@@ -174,6 +176,7 @@ fn told(read: ReadParameter) -> schema::ReadParameter {
         ReadBy::Choice => schema::ReadBy::Choice,
         ReadBy::Number => schema::ReadBy::Number,
         ReadBy::Language => schema::ReadBy::Language,
+        ReadBy::Model => schema::ReadBy::Model,
     };
     schema::ReadParameter { name: read.name, value: async_graphql::Json(read.value), quote: read.quote, by }
 }

@@ -159,6 +159,7 @@ impl Commands {
             parent: run.parent().cloned(),
             lineage: None,
             trigger: None,
+            again: None,
             subject: None,
             form: run.form(),
         })));

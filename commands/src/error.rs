@@ -1,4 +1,5 @@
-use domain::{ExpressionError, Key, Refusal, RunId, StepName, ValueTooLarge};
+use domain::task::TaskStatus;
+use domain::{ActionId, ExpressionError, Key, Refusal, RunId, StepName, TaskId, ValueTooLarge};
 use journal::{AppendError, ExecuteError, ReadError};
 
 use crate::SchemaError;
@@ -218,6 +219,40 @@ pub enum Refused {
         /// One of them.
         first: RunId,
     },
+    /// There is no such task.
+    #[error("there is no task {0}")]
+    TaskNotFound(TaskId),
+    /// It goes on.
+    #[error("task {task} is {}, so it cannot be done again yet; wait for its end, or cancel its run", .status.name())]
+    TaskNotEnded {
+        /// Which task.
+        task: TaskId,
+        /// Where it stands.
+        status: TaskStatus,
+    },
+    /// The template has no such version.
+    #[error("the template of task {task} has no version {version}; its newest is {newest}")]
+    TemplateVersionNotFound {
+        /// Which task.
+        task: TaskId,
+        /// The version that was wanted.
+        version: u32,
+        /// The newest.
+        newest: u32,
+    },
+    /// There is no such action item.
+    #[error(
+        "there is no action item {0}; `hishamos actions` shows which there are. What several tasks of a run ask for is one"
+    )]
+    ActionNotFound(ActionId),
+    /// Its run goes on.
+    #[error("action item {id} is tracked once run {run} has ended")]
+    ActionNotYet {
+        /// Which one.
+        id: ActionId,
+        /// The run.
+        run: RunId,
+    },
     /// A rating that is none.
     #[error("{mark} is no rating; it must be a whole number from 1 to 10")]
     RatingInvalid {
@@ -279,6 +314,11 @@ impl Refusal for Refused {
             Self::SubjectsOff => "SUBJECTS_OFF",
             Self::SubjectNotFound(_) => "SUBJECT_NOT_FOUND",
             Self::SubjectHasLiveRuns { .. } => "SUBJECT_HAS_LIVE_RUNS",
+            Self::TaskNotFound(_) => "TASK_NOT_FOUND",
+            Self::TaskNotEnded { .. } => "TASK_NOT_ENDED",
+            Self::TemplateVersionNotFound { .. } => "TEMPLATE_VERSION_UNKNOWN",
+            Self::ActionNotFound(_) => "ACTION_NOT_FOUND",
+            Self::ActionNotYet { .. } => "ACTION_NOT_TRACKED",
             Self::RatingInvalid { .. } | Self::RatingCommentTooLong { .. } => "TASK_RATING_INVALID",
             Self::TooLarge(_) => "TOO_LARGE",
         }

@@ -34,11 +34,11 @@ pub struct FollowedRun {
 }
 
 /// What a run's stream says when following begins.
-struct Known {
-    tasks: HashMap<StreamId, String>,
+pub(crate) struct Known {
+    pub(crate) tasks: HashMap<StreamId, String>,
     /// Where its first event stands. Tasks that start with the run stand before its start.
     first: Position,
-    ended: Option<Position>,
+    pub(crate) ended: Option<Position>,
 }
 
 impl FollowedRun {
@@ -110,7 +110,7 @@ impl FollowedRun {
 }
 
 /// Reads what is known of a run.
-async fn known(journal: &dyn Journal, run: RunId) -> Result<Option<Known>, ReadError> {
+pub(crate) async fn known(journal: &dyn Journal, run: RunId) -> Result<Option<Known>, ReadError> {
     let stream = StreamId::from(run);
     let (mut found, mut start, mut at_once, mut next) = (None::<Known>, None, Vec::new(), 0);
     loop {
@@ -146,7 +146,7 @@ async fn known(journal: &dyn Journal, run: RunId) -> Result<Option<Known>, ReadE
     Ok(found)
 }
 
-fn decoded(recorded: &RecordedEvent) -> Result<&Event, ReadError> {
+pub(crate) fn decoded(recorded: &RecordedEvent) -> Result<&Event, ReadError> {
     recorded.event().map_err(|error| ReadError::Damaged { position: recorded.position, what: error.to_string() })
 }
 

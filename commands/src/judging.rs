@@ -104,6 +104,7 @@ impl Commands {
             parent: None,
             lineage: None,
             trigger: None,
+            again: None,
             subject: judged.subject(),
             form: Form::Text,
         });

@@ -5,6 +5,8 @@
 //!
 //! Nothing here reads a read model: what is decided upon is folded from the journal.
 
+mod actions;
+mod again;
 mod agents;
 mod approvals;
 mod budgets;
@@ -43,6 +45,8 @@ use std::sync::Arc;
 
 use journal::{Executor, Journal, Snapshots};
 
+pub use actions::ChangeAction;
+pub use again::RunTaskAgain;
 pub use approvals::DecideApproval;
 pub use budgets::{BudgetStanding, PurseStanding};
 pub use compat::{Compatibility, Difference};

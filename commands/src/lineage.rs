@@ -98,6 +98,7 @@ impl Commands {
             parent: None,
             lineage: Some(lineage),
             trigger: None,
+            again: base.state.again().cloned(),
             subject: base.state.subject(),
             form: base.state.form(),
         });

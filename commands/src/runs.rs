@@ -164,6 +164,7 @@ impl Commands {
             trigger,
             subject,
             form,
+            again: None,
         }))
     }
 

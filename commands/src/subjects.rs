@@ -136,7 +136,7 @@ impl Commands {
     }
 
     async fn about(&self, subject: SubjectId, with_events: bool) -> Result<About, Error> {
-        let filter = Filter::categories([Category::Run, Category::Task]);
+        let filter = Filter::categories([Category::Run, Category::Task, Category::Action]);
         let (mut about, mut position) = (About::default(), Position::START);
         loop {
             let page = self.executor.journal().read_all(position, &filter, PAGE).await?;

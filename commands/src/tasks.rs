@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use domain::run::Start;
 use domain::task::Form;
+use domain::template::TemplateBody;
 use domain::workflow::{Assignee, TaskWork, Work};
 use domain::{
     Agent, AgentId, Definition, Expression, Key, RetryPolicy, RunId, Step, StepName, StreamId, Template, TemplateId,
-    WorkflowId,
+    Timestamp, WorkflowId,
 };
-use journal::AppendError;
+use journal::{AppendError, Context};
 use serde_json::Value;
 
 use crate::runs::{Started, first_start};
@@ -31,6 +32,20 @@ pub struct StartTask {
     pub form: Form,
 }
 
+/// What a workflow for one task is made from.
+pub(crate) struct Occasion<'a> {
+    /// What is done.
+    pub(crate) body: &'a TemplateBody,
+    /// Who does it.
+    pub(crate) agent: &'a Assignee,
+    /// The template's parameters, an object.
+    pub(crate) parameters: Value,
+    /// When a failed attempt is repeated.
+    pub(crate) retry: RetryPolicy,
+    /// How long one attempt may take.
+    pub(crate) attempt_timeout: std::time::Duration,
+}
+
 impl Commands {
     /// How long one attempt at such a task may take.
     const TASK_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(300);
@@ -49,23 +64,47 @@ impl Commands {
         if !(-100..=100).contains(&task.priority) {
             return Err(Refused::PriorityInvalid { priority: task.priority }.into());
         }
-        let (definition, input) = self.occasion(&task).await?;
-        let start = Box::new(Start {
+        let (definition, input) = self.first_occasion(&task).await?;
+        let start = self.occasional(&request, context.at, definition, input, task.priority, task.form)?;
+        self.start_occasion(start, context, remember).await
+    }
+
+    /// The start of a run that is made for one task.
+    pub(crate) fn occasional(
+        &self,
+        request: &Request,
+        at: Timestamp,
+        definition: Definition,
+        input: Value,
+        priority: i32,
+        form: Form,
+    ) -> Result<Box<Start>, Error> {
+        Ok(Box::new(Start {
             id: RunId::from_uuid(self.surroundings.new_id()),
             workflow: id_of(&definition)?,
             version: 1,
             definition: Arc::new(definition),
             input: Arc::new(input),
             by: request.actor.clone(),
-            at: context.at,
+            at,
             deadline: None,
-            priority: task.priority,
+            priority,
             parent: None,
             lineage: None,
             trigger: None,
+            again: None,
             subject: None,
-            form: task.form,
-        });
+            form,
+        }))
+    }
+
+    /// Records such a start.
+    pub(crate) async fn start_occasion(
+        &self,
+        start: Box<Start>,
+        context: Context,
+        remember: bool,
+    ) -> Result<Started, Error> {
         let run = start.id;
         let done =
             self.record_start(start, context, remember).await?.map_err(|error: AppendError| Error::from(error))?;
@@ -78,10 +117,24 @@ impl Commands {
     }
 
     /// The workflow that is made for a task, and its input.
-    async fn occasion(&self, task: &StartTask) -> Result<(Definition, Value), Error> {
+    async fn first_occasion(&self, task: &StartTask) -> Result<(Definition, Value), Error> {
         let StartTask { template, agent, parameters, .. } = task;
         let state = self.executor.load::<Template>(StreamId::from(TemplateId::from_key(template))).await?.state;
         let body = state.body().ok_or_else(|| Refused::TemplateNotFound(template.clone()))?;
+        self.occasion(Occasion {
+            body,
+            agent,
+            parameters: parameters.clone(),
+            retry: RetryPolicy::default(),
+            attempt_timeout: Self::TASK_TIMEOUT,
+        })
+        .await
+    }
+
+    /// The same for a body of a template in any version.
+    pub(crate) async fn occasion(&self, occasion: Occasion<'_>) -> Result<(Definition, Value), Error> {
+        let Occasion { body, agent, parameters: mut input, retry, attempt_timeout } = occasion;
+        let template = &body.key;
         if let Some(named) = agent.named() {
             let known = self.executor.load::<Agent>(StreamId::from(AgentId::from_key(named))).await?.state;
             if known.profile().is_none() {
@@ -89,7 +142,6 @@ impl Commands {
             }
         }
         let unfit = |problems: String| Refused::ParametersInvalid { template: template.clone(), problems };
-        let mut input = parameters.clone();
         self.schemas.complete_and_check(&body.parameters, &mut input).map_err(|error| match error {
             SchemaError::Value(problems) => unfit(problems.join("; ")),
             error => Refused::SchemaInvalid { place: format!("template `{template}`, parameters"), error },
@@ -124,8 +176,8 @@ impl Commands {
                     agent: agent.clone(),
                     template: template.clone(),
                     input: mapping,
-                    retry: RetryPolicy::default(),
-                    attempt_timeout: Self::TASK_TIMEOUT,
+                    retry,
+                    attempt_timeout,
                     start_timeout: None,
                 }),
                 output: BTreeMap::new(),

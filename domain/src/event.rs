@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    AgentEvent, AgentId, BudgetEvent, DeliveryEvent, DeliveryId, DenialEvent, DenialsId, ExternalEvent, ExternalId,
-    HoldEvent, HoldId, LimitEvent, LimitId, PurseEvent, PurseId, RunEvent, RunId, SealEvent, SearchEvent, SearchesId,
-    SlotsEvent, SlotsId, SubjectEvent, SubjectId, TaskEvent, TaskId, TemplateEvent, TemplateId, TriggerEvent,
-    TriggerId, WebhookEvent, WebhookId, WorkflowEvent, WorkflowId,
+    ActionEvent, ActionId, AgentEvent, AgentId, BudgetEvent, DeliveryEvent, DeliveryId, DenialEvent, DenialsId,
+    ExternalEvent, ExternalId, HoldEvent, HoldId, LimitEvent, LimitId, PurseEvent, PurseId, RunEvent, RunId, SealEvent,
+    SearchEvent, SearchesId, SlotsEvent, SlotsId, SubjectEvent, SubjectId, TaskEvent, TaskId, TemplateEvent,
+    TemplateId, TriggerEvent, TriggerId, WebhookEvent, WebhookId, WorkflowEvent, WorkflowId,
 };
 
 /// Everything that can happen, whichever aggregate it happened to.
@@ -50,6 +50,8 @@ pub enum Event {
     Search(SearchEvent),
     /// To a subject.
     Subject(SubjectEvent),
+    /// To an action item.
+    Action(ActionEvent),
 }
 
 impl Event {
@@ -75,6 +77,7 @@ impl Event {
             Self::Denial(event) => event.name(),
             Self::Search(event) => event.name(),
             Self::Subject(event) => event.name(),
+            Self::Action(event) => event.name(),
         }
     }
 }
@@ -119,11 +122,13 @@ pub enum Category {
     Search,
     /// Streams of the people whom runs are about.
     Subject,
+    /// Streams of action items that somebody has changed.
+    Action,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Workflow,
         Self::Run,
         Self::Task,
@@ -142,6 +147,7 @@ impl Category {
         Self::Denial,
         Self::Search,
         Self::Subject,
+        Self::Action,
     ];
 
     /// The stable lower-case name, also the prefix of the category's event names.
@@ -166,6 +172,7 @@ impl Category {
             Self::Denial => "denial",
             Self::Search => "search",
             Self::Subject => "subject",
+            Self::Action => "action",
         }
     }
 }
@@ -173,7 +180,7 @@ impl Category {
 /// The name of a category that does not exist.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget, purse, seal, webhook, delivery, denial, search and subject"
+    "`{0}` is no stream category; the categories are workflow, run, task, agent, template, limit, slots, hold, trigger, external, budget, purse, seal, webhook, delivery, denial, search, subject and action"
 )]
 pub struct UnknownCategory(pub String);
 
@@ -197,6 +204,12 @@ pub struct StreamId {
 impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.category.name(), self.id)
+    }
+}
+
+impl From<ActionId> for StreamId {
+    fn from(id: ActionId) -> Self {
+        Self { category: Category::Action, id: id.stream_uuid() }
     }
 }
 

@@ -263,6 +263,51 @@ impl SearchesId {
     }
 }
 
+/// The name of an action item: the task that asks for it, and its number among what that task asks for, from 1. Its text
+/// form is `task.number`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ActionId {
+    /// The task.
+    pub task: TaskId,
+    /// The number.
+    pub number: u32,
+}
+
+impl ActionId {
+    /// What its stream is called by.
+    #[must_use]
+    pub fn stream_uuid(self) -> Uuid {
+        let (task, number) = (self.task.as_uuid(), self.number.to_le_bytes());
+        hashed("hishamos 2026 id of an action item", &[task.as_bytes(), &number])
+    }
+}
+
+impl fmt::Display for ActionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.task, self.number)
+    }
+}
+
+/// What is no name of an action item.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no id of an action item; those are a task's id and a number, such as 0198c2f0-0000-7000-8000-000000000000.1"
+)]
+pub struct InvalidActionId(String);
+
+impl FromStr for ActionId {
+    type Err = InvalidActionId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (task, number) = text.split_once('.')?;
+            let number = number.parse().ok().filter(|number| *number > 0)?;
+            Some(Self { task: task.parse().ok()?, number })
+        };
+        read().ok_or_else(|| InvalidActionId(text.chars().take(80).collect()))
+    }
+}
+
 impl HoldId {
     /// The hold on the runs of a workflow, or on all runs.
     #[must_use]

@@ -5,6 +5,7 @@
 //! ([`Aggregate::apply`](cqrs_es::Aggregate::apply)) and one pure function, [`Decide::decide`], from
 //! state and command to new events or a typed refusal. `handle` of cqrs-es only calls that function.
 
+pub mod action;
 mod actor;
 pub mod agent;
 mod bilingual;
@@ -36,6 +37,7 @@ pub mod trigger;
 pub mod webhook;
 pub mod workflow;
 
+pub use action::{Action, ActionCommand, ActionEvent, ActionRefusal};
 pub use actor::{Actor, ActorKind};
 pub use agent::{Agent, AgentCommand, AgentEvent, AgentRefusal};
 pub use bilingual::{Bilingual, Language};
@@ -49,8 +51,8 @@ pub use expression::{Expression, ExpressionError, Reference, Root};
 pub use external::{External, ExternalCommand, ExternalEvent, ExternalRefusal};
 pub use hold::{Hold, HoldCommand, HoldEvent, HoldRefusal};
 pub use id::{
-    AgentId, CommandId, DeliveryId, DenialsId, EventId, ExternalId, HoldId, LimitId, NodeId, PurseId, RunId,
-    SearchesId, SlotsId, SubjectId, TaskId, TemplateId, TriggerId, WebhookId, WorkflowId,
+    ActionId, AgentId, CommandId, DeliveryId, DenialsId, EventId, ExternalId, HoldId, InvalidActionId, LimitId, NodeId,
+    PurseId, RunId, SearchesId, SlotsId, SubjectId, TaskId, TemplateId, TriggerId, WebhookId, WorkflowId,
 };
 pub use key::{InvalidKey, Key, StepName};
 pub use limit::{Limit, LimitCommand, LimitEvent, LimitRefusal};

@@ -135,12 +135,17 @@ impl Planner {
         let work = work.ok_or_else(missing)?;
         let (assignee, template_key) = overridden(run, place, work);
         let named = match assignee.named() {
-            Some(key) => Some(self.named(key).await?),
+            Some(key) => Some(self.named(key, run.again().and_then(|again| again.agent_version)).await?),
             None => None,
         };
         let template_id = TemplateId::from_key(template_key);
-        let template = self.executor.load_cached::<Template>(template_id.into()).await?.state;
-        let Some(body) = template.body() else {
+        let pinned = run.again().map(|again| again.template_version);
+        let mut template = self.executor.load_cached::<Template>(template_id.into()).await?.state;
+        if pinned.is_some_and(|version| template.body_at(version).is_none()) {
+            template = self.executor.load::<Template>(template_id.into()).await?.state;
+        }
+        let version = pinned.unwrap_or_else(|| template.version());
+        let Some(body) = template.body_at(version) else {
             return Err(rejected(ErrorKind::InvalidInput, format!("template `{template_key}` does not exist")));
         };
         let mut parameters = run
@@ -158,7 +163,7 @@ impl Planner {
                 run: Some(id),
                 step: Some(step.name.clone()),
                 template: template_id,
-                template_version: template.version(),
+                template_version: version,
                 parameters: Arc::new(parameters),
                 retry: work.retry.clone(),
                 attempt_timeout: work.attempt_timeout,
@@ -169,8 +174,8 @@ impl Planner {
         ])
     }
 
-    /// Gives a task to the agent that its step names.
-    async fn named(&self, key: &Key) -> Result<TaskCommand, Unplannable> {
+    /// Gives a task to the agent that its step names, in a version of it or in the newest.
+    async fn named(&self, key: &Key, version: Option<u32>) -> Result<TaskCommand, Unplannable> {
         let id = AgentId::from_key(key);
         let agent = self.executor.load_cached::<Agent>(id.into()).await?.state;
         if agent.profile().is_none() {
@@ -180,7 +185,8 @@ impl Planner {
             return Err(rejected(ErrorKind::InvalidInput, format!("agent `{key}` is disabled")));
         }
         let reason = "named by the workflow".to_owned();
-        Ok(TaskCommand::Assign { agent: id, agent_version: agent.version(), reason, choice: None })
+        let agent_version = version.unwrap_or_else(|| agent.version());
+        Ok(TaskCommand::Assign { agent: id, agent_version, reason, choice: None })
     }
 
     /// Gives a task to the best agent that there is now.
@@ -248,8 +254,9 @@ impl Planner {
             };
             let target = (&key, model.recorded.as_deref());
             let keeping = self.cache.of(run, TENANT, &agent, target, &request_hash, now);
-            // Who asks once more wants another answer than the one that was no good.
-            let is_first = task.attempts().is_empty();
+            // Who asks once more, or does a task again, wants another answer than the one that there is.
+            let does_again = run.again().is_some() && run.lineage().is_none();
+            let is_first = task.attempts().is_empty() && !does_again;
             let mut served = match &keeping {
                 Some(keeping) if is_first => keeping.serve().await,
                 _ => None,
@@ -300,7 +307,7 @@ impl Planner {
         let request = parts.then(|| output::request(&body));
         let prompt = Prompt::assemble(&profile, &body, &order.parameters, request.as_deref())
             .map_err(|error| rejected(ErrorKind::InvalidInput, error.to_string()))?;
-        let asked = run.lineage().and_then(|lineage| lineage.overrides.model.clone());
+        let asked = run.model().map(str::to_owned);
         let request = Request {
             system: Some(prompt.system),
             model: asked.or_else(|| profile.model.clone()),

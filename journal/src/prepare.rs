@@ -171,6 +171,7 @@ pub(crate) fn category_of(event: &Event) -> Category {
         Event::Denial(_) => Category::Denial,
         Event::Search(_) => Category::Search,
         Event::Subject(_) => Category::Subject,
+        Event::Action(_) => Category::Action,
     }
 }
 

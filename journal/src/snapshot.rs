@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
-    Agent, Budgets, Category, Decide, Delivery, Denials, External, Hold, Limit, Purse, Run, Seals, Searches, Slots,
-    StreamId, Subject, Task, Template, Trigger, Webhook, Workflow,
+    Action, Agent, Budgets, Category, Decide, Delivery, Denials, External, Hold, Limit, Purse, Run, Seals, Searches,
+    Slots, StreamId, Subject, Task, Template, Trigger, Webhook, Workflow,
 };
 use parking_lot::Mutex;
 
@@ -113,6 +113,7 @@ pub async fn verify_snapshots(executor: &Executor, snapshots: &dyn Snapshots) ->
             Category::Denial => compare::<Denials>(executor, stream, &snapshot).await?,
             Category::Search => compare::<Searches>(executor, stream, &snapshot).await?,
             Category::Subject => compare::<Subject>(executor, stream, &snapshot).await?,
+            Category::Action => compare::<Action>(executor, stream, &snapshot).await?,
         };
         match sound {
             Some(true) => report.sound += 1,

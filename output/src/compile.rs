@@ -1,5 +1,6 @@
 //! What the outputs of a run's tasks come to together.
 
+use domain::action::{absorb, same_words as same};
 use domain::task::{ActionItem, Output, Priority, Quality, Score};
 use serde::{Deserialize, Serialize};
 
@@ -101,25 +102,10 @@ fn point(points: &mut Vec<Point>, text: &str, step: &str) {
     }
 }
 
-/// What is asked for twice is one thing to do: of what one of them does not say, the other's word counts, and the more
-/// pressing priority. Where they name different people or dates, they are two.
+/// What is asked for twice is one thing to do.
 fn todo(todos: &mut Vec<Todo>, item: &ActionItem, step: &str) {
-    let agree = |one: &Option<String>, other: &Option<String>| match (one, other) {
-        (Some(one), Some(other)) => same(one, other),
-        _ => true,
-    };
-    let known = todos.iter_mut().find(|todo| {
-        let own = &todo.item;
-        same(&own.what, &item.what) && agree(&own.owner, &item.owner) && agree(&own.due, &item.due)
-    });
-    match known {
-        Some(todo) => {
-            let own = &mut todo.item;
-            own.owner = own.owner.take().or_else(|| item.owner.clone());
-            own.due = own.due.take().or_else(|| item.due.clone());
-            own.priority = own.priority.into_iter().chain(item.priority).min();
-            mention(&mut todo.steps, step);
-        }
+    match todos.iter_mut().find_map(|todo| absorb(&mut todo.item, item).then_some(todo)) {
+        Some(todo) => mention(&mut todo.steps, step),
         None => todos.push(Todo { item: item.clone(), steps: vec![step.to_owned()] }),
     }
 }
@@ -128,14 +114,6 @@ fn mention(steps: &mut Vec<String>, step: &str) {
     if !steps.iter().any(|known| known == step) {
         steps.push(step.to_owned());
     }
-}
-
-/// Whether two texts say the same but for case, spaces and marks.
-pub(crate) fn same(one: &str, other: &str) -> bool {
-    let letters = |text: &str| {
-        text.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>()
-    };
-    letters(one) == letters(other)
 }
 
 #[cfg(test)]

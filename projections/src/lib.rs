@@ -4,6 +4,7 @@
 //! event counts exactly once (which is a promise about this database only); every read model can be made again from
 //! the journal beside the live one.
 
+mod actions;
 mod catalog;
 mod compare;
 mod error;
@@ -31,16 +32,16 @@ pub use compare::{Comparison, TableComparison};
 pub use error::Error;
 pub use past::Past;
 pub use queries::{
-    ApprovalFilter, ApprovalKey, AttemptFilter, AttemptKey, Calibration, CatalogFilter, CatalogKey, DefinitionDiff,
-    DeliveryFilter, DeliveryKey, Effort, FieldDiff, FoundRow, HoldFilter, LimitFilter, Page, Place, Queries,
-    RunComparison, RunFilter, RunKey, RunSide, SortKey, StepChange, StepComparison, StepDiff, StepSide, TaskFilter,
-    TaskKey, UsageFilter, UsageGroups, UsageKey, UsageRow, Window,
+    ActionFilter, ActionKey, ApprovalFilter, ApprovalKey, AttemptFilter, AttemptKey, Calibration, CatalogFilter,
+    CatalogKey, DefinitionDiff, DeliveryFilter, DeliveryKey, Effort, FieldDiff, FoundRow, HoldFilter, LimitFilter,
+    MetricsKey, MetricsOf, Page, Place, Queries, RunComparison, RunFilter, RunKey, RunSide, SortKey, StepChange,
+    StepComparison, StepDiff, StepSide, TaskFilter, TaskKey, UsageFilter, UsageGroups, UsageKey, UsageRow, Window,
 };
 pub use rebuild::Rebuilding;
 pub use report::{outcome, report};
 pub use rows::{
-    AgentMetricsRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, CheckpointRow, DecisionRow,
-    DeliveryAttemptRow, DeliveryRow, HoldRow, ItemRow, LimitRow, PauseRow, RelativeRow, RunRow, SeatRow, SignalRow,
+    ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, CheckpointRow, DecisionRow, DeliveryAttemptRow,
+    DeliveryRow, HoldRow, ItemRow, LimitRow, MetricsRow, PauseRow, RelativeRow, RepeatRow, RunRow, SeatRow, SignalRow,
     SlotsRow, StallRow, StatusCountRow, StepRow, TaskRow, TemplateRow, TemplateVersionRow, WorkflowRow,
     WorkflowVersionRow,
 };
@@ -49,6 +50,7 @@ pub use service::{Handle, Options, Service, compare, create_tables, forget, is_u
 /// Every projector.
 fn projectors() -> Vec<Arc<dyn projector::Projector>> {
     vec![
+        Arc::new(actions::Actions),
         Arc::new(catalog::Catalog),
         Arc::new(flow::Flow),
         Arc::new(moments::Moments),

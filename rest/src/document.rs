@@ -9,7 +9,9 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use crate::problem::{nowhere, only};
-use crate::{PREFIX, approvals, catalogue, output, rating, report, run, start, steer, webhooks};
+use crate::{
+    PREFIX, actions, again, approvals, catalogue, metrics, output, rating, report, run, start, steer, webhooks,
+};
 
 /// What the document is called, below the prefix.
 const FILE: &str = "/openapi.json";
@@ -23,23 +25,26 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     info(
         title = "HishamOS",
         version = "1",
-        description = "Start, steer and watch runs, decide on approvals, read and write the catalogue, and subscribe webhooks.",
+        description = "Start, steer and watch runs, decide on approvals, keep track of action items, read and write the catalogue, and subscribe webhooks.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
         run::list, start::start, run::show, run::events, run::explain, report::document, start::upload, start::task,
-        output::output, rating::show, rating::rate,
+        output::output, again::again, rating::show, rating::rate,
         steer::pause, steer::resume, steer::cancel, steer::signal, steer::retry, steer::rerun, steer::fork,
         approvals::list, approvals::approve, approvals::reject,
+        actions::list, actions::show, actions::change, metrics::list,
         catalogue::export, catalogue::list, catalogue::show, catalogue::write,
         webhooks::list, webhooks::subscribe, webhooks::delete_by_url, webhooks::show, webhooks::change, webhooks::delete,
         webhooks::pause, webhooks::resume, webhooks::rotate, webhooks::test, webhooks::deliveries, webhooks::replay_range,
         webhooks::replay_delivery, webhooks::event_types, webhooks::samples,
     ),
-    components(schemas(catalogue::Kind)),
+    components(schemas(catalogue::Kind, metrics::Of)),
     tags(
         (name = "runs", description = "Executions of workflows and single tasks."),
         (name = "approvals", description = "What waits for people."),
+        (name = "action items", description = "What people have to do because runs asked for it."),
+        (name = "metrics", description = "How agents and templates have done."),
         (name = "catalogue", description = "Agents, templates and workflows as files."),
         (name = "webhooks", description = "URLs that are told what happens (Standard Webhooks)."),
     ),

@@ -6,6 +6,8 @@
 //! `openapi.json` is made from the handlers and shapes that answer. Workers only move bytes: work runs on the runtime
 //! that the API was made on, because connections to the database belong to it.
 
+mod actions;
+mod again;
 mod answer;
 mod api;
 mod approvals;
@@ -15,6 +17,7 @@ mod catalogue;
 mod document;
 mod event;
 mod limiter;
+mod metrics;
 mod output;
 mod page;
 mod problem;
@@ -59,6 +62,9 @@ pub fn configure(api: Api) -> impl FnOnce(&mut ServiceConfig) {
             .configure(rating::routes)
             .configure(steer::routes)
             .configure(approvals::routes)
+            .configure(actions::routes)
+            .configure(again::routes)
+            .configure(metrics::routes)
             .configure(catalogue::routes)
             .configure(webhooks::routes)
             .default_service(web::to(problem::nowhere))

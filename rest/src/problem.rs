@@ -179,7 +179,8 @@ pub(crate) fn closing() -> Problem {
 fn status_of(code: &str) -> StatusCode {
     match code {
         "APPROVAL_NOT_YOURS" | "APPROVAL_OWN_RUN" => StatusCode::FORBIDDEN,
-        "APPROVAL_CONTENT_CHANGED"
+        "ACTION_NOT_TRACKED"
+        | "APPROVAL_CONTENT_CHANGED"
         | "APPROVAL_NOT_PENDING"
         | "APPROVAL_REPEATED"
         | "RUN_ENDED"
@@ -189,6 +190,7 @@ fn status_of(code: &str) -> StatusCode {
         | "RUN_NOT_RETRYABLE"
         | "SIGNALS_FULL"
         | "TASK_NOT_COMPLETED"
+        | "TASK_NOT_ENDED"
         | "WEBHOOKS_TOO_MANY"
         | "WEBHOOK_KEY_UNKNOWN"
         | "WEBHOOK_NOT_ACTIVE"

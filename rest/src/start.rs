@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Path, ServiceConfig};
-use commands::{Request, StartRun, StartTask, Started};
+use commands::{Request, RunTaskAgain, StartRun, StartTask, Started};
 use domain::Key;
 use domain::template::TemplateBody;
 use domain::workflow::Assignee;
@@ -105,7 +105,7 @@ impl From<OutputForm> for domain::task::Form {
 pub(crate) struct Patience {
     /// How long to wait for the run's end, such as `30s`, at most 60 s; the answer is the run as it stands then.
     #[param(pattern = "^([0-9]{1,4}ms|[1-5]?[0-9]s|60s|[01]m)$")]
-    wait: Option<String>,
+    pub(crate) wait: Option<String>,
 }
 
 /// What an upload is for.
@@ -228,12 +228,13 @@ pub(crate) async fn task(call: Call, params: Params<Patience>, body: Json<StartT
 }
 
 /// What is to be started.
-enum Wish {
+pub(crate) enum Wish {
     Run(StartRun),
     Task(StartTask),
+    Again(Box<RunTaskAgain>),
 }
 
-async fn begun(call: Call, patience: Option<String>, body: Bytes, wish: Wish) -> Result<Answer, Problem> {
+pub(crate) async fn begun(call: Call, patience: Option<String>, body: Bytes, wish: Wish) -> Result<Answer, Problem> {
     let patience = patience.as_deref().map(wait).transpose()?;
     let within = call.clone();
     call.api
@@ -243,6 +244,7 @@ async fn begun(call: Call, patience: Option<String>, body: Bytes, wish: Wish) ->
             let started = match wish {
                 Wish::Run(start) => call.api.commands().start_run(request.clone(), start).await,
                 Wish::Task(task) => call.api.commands().start_task(request.clone(), task).await,
+                Wish::Again(again) => call.api.commands().run_task_again(request.clone(), *again).await,
             };
             let started = started.map_err(|error| call.refused(error))?;
             if let Some(patience) = patience {

@@ -3,10 +3,11 @@
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
 use domain::Bilingual;
 use domain::agent::Profile;
-use projections::{AgentMetricsRow, AgentRow, AgentVersionRow};
+use projections::{AgentRow, AgentVersionRow};
 use uuid::Uuid;
 
 use crate::loader::Loaders;
+use crate::metrics::{self, Metrics, MetricsWindow};
 use crate::run::{global_id, moment, position};
 use crate::scalar::{Count, DateTime, NanoUsd, Position};
 use crate::words::{Capability, Language};
@@ -70,10 +71,14 @@ impl Agent {
         Loaders::of(context)?.agent_versions(self.agent_id).await
     }
 
-    /// How it has done, over all its tasks that have ended.
+    /// How it has done in the tasks of a window; null when it had none.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn metrics(&self, context: &Context<'_>) -> Result<Option<AgentMetrics>> {
-        Loaders::of(context)?.agent_metrics(self.agent_id).await
+    async fn metrics(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which tasks count.", default)] window: MetricsWindow,
+    ) -> Result<Option<Metrics>> {
+        metrics::of_one(context, self.agent_id, window).await
     }
 }
 
@@ -192,51 +197,6 @@ impl From<AgentVersionRow> for AgentVersion {
             profile: row.profile.into(),
             revised_by: row.revised_by,
             revised_at: moment(row.revised_at),
-        }
-    }
-}
-
-/// How an agent has done. Averages are over what is known.
-#[derive(Debug, Clone, SimpleObject)]
-pub(crate) struct AgentMetrics {
-    /// Tasks that were given to it, ended or not.
-    total: Count,
-    /// Tasks that completed.
-    completed: Count,
-    /// Tasks that failed for good.
-    failed: Count,
-    /// Completed among completed and failed, 0 to 1; null before the first end.
-    success_rate: Option<f64>,
-    /// The average duration of successful attempts, in milliseconds.
-    average_duration_ms: Option<f64>,
-    /// The average known cost of successful attempts, in billionths of a US dollar.
-    average_cost_nano_usd: Option<f64>,
-    /// The sum of all known costs.
-    total_cost: NanoUsd,
-    /// Attempts whose cost is not known, such as lost ones.
-    attempts_of_unknown_cost: Count,
-    /// All prompt tokens that were reported.
-    input_tokens: Count,
-    /// All answer tokens that were reported.
-    output_tokens: Count,
-    /// When its last task was created.
-    last_task_at: Option<DateTime>,
-}
-
-impl From<AgentMetricsRow> for AgentMetrics {
-    fn from(row: AgentMetricsRow) -> Self {
-        Self {
-            total: Count::of(row.total),
-            completed: Count::of(row.completed),
-            failed: Count::of(row.failed),
-            success_rate: row.success_rate,
-            average_duration_ms: row.average_duration_ms,
-            average_cost_nano_usd: row.average_cost_nano_usd,
-            total_cost: NanoUsd(row.total_cost_nano_usd),
-            attempts_of_unknown_cost: Count::of(row.attempts_of_unknown_cost),
-            input_tokens: Count::of(row.input_tokens),
-            output_tokens: Count::of(row.output_tokens),
-            last_task_at: row.last_task_at.map(moment),
         }
     }
 }

@@ -110,6 +110,8 @@ pub enum ReadBy {
     Number,
     /// The language of the request.
     Language,
+    /// A model found it, and the request says so.
+    Model,
 }
 
 /// A template that may do what was asked for.
@@ -124,6 +126,11 @@ pub struct FoundTemplate {
     pub words: f64,
     /// How close its meaning is to the request's beside the others, 0 to 1; null without a model of meaning.
     pub meaning: Option<f64>,
+    /// How much of the request's words it has, whatever other templates have, the rare ones counting more; 0 to 1.
+    pub coverage: f64,
+    /// Whether it is about what was asked for at all, and not only nearer than others: it has three tenths of the request's
+    /// words by that measure, or comes close to its meaning.
+    pub fits: bool,
     /// The words of the request that it has in common with it.
     pub matches: Vec<String>,
 }

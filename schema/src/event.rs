@@ -107,6 +107,7 @@ pub(crate) fn payload(event: &domain::Event) -> Result<Value, serde_json::Error>
         domain::Event::Denial(event) => serde_json::to_value(event),
         domain::Event::Search(event) => serde_json::to_value(event),
         domain::Event::Subject(event) => serde_json::to_value(event),
+        domain::Event::Action(event) => serde_json::to_value(event),
     }?;
     Ok(match tagged {
         Value::Object(tagged) => tagged.into_iter().next().map_or(Value::Null, |(_, fields)| fields),

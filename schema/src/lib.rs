@@ -4,6 +4,7 @@
 //! committed `schema.graphql` is this schema, word for word. GraphQL types are the edge: no domain type and no row is
 //! shown as it is.
 
+mod action;
 mod agent;
 mod approval;
 mod as_of;
@@ -21,6 +22,7 @@ mod failure;
 mod flow;
 mod input;
 mod loader;
+mod metrics;
 mod mutation;
 mod order;
 mod outcome;

@@ -7,17 +7,19 @@ use std::sync::Arc;
 use async_graphql::{Context, Result};
 use domain::Key;
 use projections::{
-    AgentMetricsRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, Past,
-    PauseRow, Queries, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
+    ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, MetricsRow,
+    Past, PauseRow, Queries, RepeatRow, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
     TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
 use uuid::Uuid;
 
-use crate::agent::{Agent, AgentMetrics, AgentVersion};
+use crate::action::TrackedAction;
+use crate::agent::{Agent, AgentVersion};
 use crate::approval::{Approval, Decision};
 use crate::batch::{Batches, Read};
 use crate::failure;
 use crate::flow::{Limit, Seat, Slots};
+use crate::metrics::Metrics;
 use crate::run::{Pause, Run, Signal, Stall};
 use crate::scalar::NanoUsd;
 use crate::step::{Item, Step};
@@ -109,7 +111,7 @@ one!(TaskById => TaskRow, tasks_by_ids by id);
 one!(AgentById => AgentRow, agents_by_ids by id);
 one!(TemplateById => TemplateRow, templates_by_ids by id);
 one!(WorkflowById => WorkflowRow, workflows_by_ids by id);
-one!(MetricsOfAgent => AgentMetricsRow, agent_metrics by agent_id, "metrics");
+one!(RepeatOfRun => RepeatRow, repeats_of_runs by run_id, "againOf");
 one!(LimitById => LimitRow, limits_by_ids by id);
 many!(StepsOfRun => StepRow, steps_of_runs by run_id);
 many!(ApprovalsOfRun => ApprovalRow, approvals_of_runs by run_id);
@@ -117,6 +119,8 @@ many!(DecisionsOfRun => DecisionRow, decisions_of_runs by run_id);
 many!(PausesOfRun => PauseRow, pauses_of_runs by run_id);
 many!(SignalsOfRun => SignalRow, signals_of_runs by run_id);
 many!(StallsOfRun => StallRow, stalls_of_runs by run_id);
+many!(ActionsOfRun => ActionRow, actions_of_runs by run_id, "actionItems");
+many!(RepeatsOfTask => RepeatRow, repeats_of_tasks by task_id, "repetitions");
 many!(SeatsOfRun => SeatRow, seats_of_runs by run_id, "seats");
 many!(AttemptsOfTask => AttemptRow, attempts_of_tasks by task_id);
 many!(VersionsOfAgent => AgentVersionRow, agent_versions by agent_id);
@@ -156,6 +160,31 @@ impl Read<CostOfRun> for Reader {
         let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
         let costs = read!(self.costs_of_runs(&ids), "cost")?;
         Ok(costs.into_iter().map(|(run, cost)| (CostOfRun(run), cost)).collect())
+    }
+}
+
+/// How an agent or a template has done since a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct MetricsSince {
+    subject: Uuid,
+    from: Option<i64>,
+}
+
+impl Read<MetricsSince> for Reader {
+    type Value = MetricsRow;
+    type Failed = Failed;
+
+    async fn read(&self, keys: Vec<MetricsSince>) -> Result<HashMap<MetricsSince, Self::Value>, Self::Failed> {
+        let mut windows: HashMap<Option<i64>, Vec<Uuid>> = HashMap::new();
+        for MetricsSince { subject, from } in keys {
+            windows.entry(from).or_default().push(subject);
+        }
+        let mut all = HashMap::new();
+        for (from, subjects) in windows {
+            let rows = read!(self.metrics(&subjects, from), "metrics")?;
+            all.extend(rows.into_iter().map(|row| (MetricsSince { subject: row.subject, from }, row)));
+        }
+        Ok(all)
     }
 }
 
@@ -321,6 +350,27 @@ impl Loaders {
         rows(self.one(ItemsOfStep { step: (run, step), from, limit }).await?).map(Item::of).collect()
     }
 
+    /// The task that a run does again.
+    pub(crate) async fn again_of(&self, run: Uuid) -> Result<Option<Task>> {
+        match self.one(RepeatOfRun(run)).await? {
+            Some(repeat) => self.task(repeat.task_id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The runs that do a task again, the oldest first.
+    pub(crate) async fn repetitions(&self, task: Uuid) -> Result<Vec<Run>> {
+        let mut runs = Vec::new();
+        for repeat in rows(self.one(RepeatsOfTask(task)).await?) {
+            runs.extend(self.run(repeat.run_id).await?);
+        }
+        Ok(runs)
+    }
+
+    pub(crate) async fn actions(&self, run: Uuid) -> Result<Vec<TrackedAction>> {
+        rows(self.one(ActionsOfRun(run)).await?).map(TrackedAction::of).collect()
+    }
+
     pub(crate) async fn approvals(&self, run: Uuid) -> Result<Vec<Approval>> {
         rows(self.one(ApprovalsOfRun(run)).await?).map(Approval::of).collect()
     }
@@ -384,8 +434,9 @@ impl Loaders {
         Ok(rows(self.one(VersionsOfAgent(agent)).await?).map(AgentVersion::from).collect())
     }
 
-    pub(crate) async fn agent_metrics(&self, agent: Uuid) -> Result<Option<AgentMetrics>> {
-        Ok(self.one(MetricsOfAgent(agent)).await?.map(AgentMetrics::from))
+    /// How an agent or a template has done since a day.
+    pub(crate) async fn metrics(&self, subject: Uuid, from: Option<i64>) -> Result<Option<Metrics>> {
+        Ok(self.one(MetricsSince { subject, from }).await?.map(Metrics::from))
     }
 
     pub(crate) async fn template(&self, key: &str) -> Result<Option<Template>> {

@@ -5,7 +5,8 @@
 
 use async_graphql::{Enum, Result};
 use projections::{
-    ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, Page, Place, RunKey, SortKey, TaskKey, UsageKey, Window,
+    ActionKey, ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, Page, Place, RunKey, SortKey, TaskKey, UsageKey,
+    Window,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -148,6 +149,18 @@ orders! {
         Expires = "expires" => ApprovalKey::Expires,
         /// By the workflow's key.
         Workflow = "workflow" => ApprovalKey::Workflow,
+    }
+
+    /// In which order action items come.
+    ActionOrder of ActionKey {
+        /// The one that came to be last first.
+        Opened = "opened" => ActionKey::Opened,
+        /// The one that was changed last first.
+        Changed = "changed" => ActionKey::Changed,
+        /// The one that is due soonest first; those without a date come last, or first when the order is reversed.
+        Due = "due" => ActionKey::Due,
+        /// The most pressing one first; those of which it is not said come with the usual ones.
+        Priority = "priority" => ActionKey::Priority,
     }
 
     /// In which order deliveries come.

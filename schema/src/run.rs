@@ -4,6 +4,7 @@ use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
 use projections::{PauseRow, RunRow, SignalRow, StallRow};
 use uuid::Uuid;
 
+use crate::action::TrackedAction;
 use crate::explanation::Explanation;
 use crate::flow::Seat;
 use crate::loader::Loaders;
@@ -155,6 +156,11 @@ impl Run {
         }
     }
 
+    /// The task that it does again, when it was started for that.
+    async fn again_of(&self, context: &Context<'_>) -> Result<Option<crate::task::Task>> {
+        Loaders::of(context)?.again_of(self.run_id).await
+    }
+
     /// Every pause, oldest first.
     #[graphql(complexity = "3 * child_complexity")]
     async fn pauses(&self, context: &Context<'_>) -> Result<Vec<Pause>> {
@@ -177,6 +183,12 @@ impl Run {
     #[graphql(complexity = "3 * child_complexity")]
     async fn seats(&self, context: &Context<'_>) -> Result<Vec<Seat>> {
         Loaders::of(context)?.seats_of_run(self.run_id).await
+    }
+
+    /// What somebody has to do because it asked for it, the most pressing first; empty until it has ended.
+    #[graphql(complexity = "3 * child_complexity")]
+    async fn action_items(&self, context: &Context<'_>) -> Result<Vec<TrackedAction>> {
+        Loaders::of(context)?.actions(self.run_id).await
     }
 
     /// One step by its name.

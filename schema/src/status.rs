@@ -248,6 +248,8 @@ named! {
         Search = "search",
         /// Streams of the people whom runs are about.
         Subject = "subject",
+        /// Streams of action items that somebody has changed.
+        Action = "action",
     }
 
     /// Where the delivery of an event to a webhook stands.
@@ -476,6 +478,7 @@ impl Category {
             Self::Denial => domain::Category::Denial,
             Self::Search => domain::Category::Search,
             Self::Subject => domain::Category::Subject,
+            Self::Action => domain::Category::Action,
         }
     }
 
@@ -500,6 +503,7 @@ impl Category {
             domain::Category::Denial => Self::Denial,
             domain::Category::Search => Self::Search,
             domain::Category::Subject => Self::Subject,
+            domain::Category::Action => Self::Action,
         }
     }
 }

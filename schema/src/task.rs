@@ -114,6 +114,20 @@ impl Task {
         }
     }
 
+    /// The task that it does again, when it does one: as that was, or changed.
+    async fn again_of(&self, context: &Context<'_>) -> Result<Option<Task>> {
+        match self.run_id {
+            Some(run) => Loaders::of(context)?.again_of(run).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The runs that do it again, the oldest first.
+    #[graphql(complexity = "5 * child_complexity")]
+    async fn repetitions(&self, context: &Context<'_>) -> Result<Vec<Run>> {
+        Loaders::of(context)?.repetitions(self.task_id).await
+    }
+
     /// The agent that has it, as it is now.
     async fn agent(&self, context: &Context<'_>) -> Result<Option<Agent>> {
         match self.agent_id {

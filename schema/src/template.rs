@@ -7,6 +7,7 @@ use projections::{TemplateRow, TemplateVersionRow};
 use uuid::Uuid;
 
 use crate::loader::Loaders;
+use crate::metrics::{self, Metrics, MetricsWindow};
 use crate::run::{global_id, moment, position};
 use crate::scalar::{DateTime, Json, Position};
 use crate::words::{Capability, Language};
@@ -62,6 +63,16 @@ impl Template {
     #[graphql(complexity = "10 * child_complexity")]
     async fn versions(&self, context: &Context<'_>) -> Result<Vec<TemplateVersion>> {
         Loaders::of(context)?.template_versions(self.template_id).await
+    }
+
+    /// How it has done in the tasks of a window, whoever did them; null when there were none.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn metrics(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which tasks count.", default)] window: MetricsWindow,
+    ) -> Result<Option<Metrics>> {
+        metrics::of_one(context, self.template_id, window).await
     }
 }
 

@@ -218,6 +218,10 @@ impl House {
     }
 
     pub(crate) async fn finish_step(&self, run: RunId, step: &str, attempt: u32) {
+        self.finish_step_with(run, step, attempt, Ending::default()).await;
+    }
+
+    pub(crate) async fn finish_step_with(&self, run: RunId, step: &str, attempt: u32, ending: Ending) {
         let name: StepName = step.parse().unwrap();
         let text = format!("text of {step}");
         let reply = Reply {
@@ -232,7 +236,7 @@ impl House {
             account: None,
         };
         let task = TaskId::of_step(run, &name);
-        self.on_task(task, TaskCommand::SucceedAttempt { attempt, reply, ending: Some(Ending::default()) }).await;
+        self.on_task(task, TaskCommand::SucceedAttempt { attempt, reply, ending: Some(ending) }).await;
         let end = TaskEnd::Completed { result: json!({ "text": text, "json": null }), simulated: true };
         self.on_run(run, RunCommand::SettleTask { task, end, now: commands::now() }).await;
     }
@@ -372,6 +376,8 @@ impl schema::Choosing for Fixed {
             score: 0.75,
             words: 0.5,
             meaning: None,
+            coverage: 0.75,
+            fits: true,
             matches: wish.request.split(' ').map(str::to_owned).collect(),
         };
         let missing = schema::MissingParameter {

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod actions;
+mod again;
 mod as_of;
 mod catalog;
 mod choosing;

@@ -54,6 +54,14 @@ impl Index {
         }
     }
 
+    /// How rare a term is, and whether it stands in an entry. What stands nowhere is as rare as can be.
+    pub(crate) fn rarity_and_has(&self, term: &str, entry: usize) -> (f32, bool) {
+        match self.postings.get(term) {
+            None => (self.rarity(0), false),
+            Some(postings) => (self.rarity(postings.len()), postings.iter().any(|(known, _)| *known == entry)),
+        }
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "libraries have far fewer than 2^23 entries")]
     fn rarity(&self, having: usize) -> f32 {
         let (all, having) = (self.entries as f32, having as f32);

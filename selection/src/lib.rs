@@ -27,5 +27,5 @@ pub use kept::Kept;
 pub use library::{Asks, Found, Library, Match, Request, Weights, field_names};
 pub use meaning::{Meaning, MeaningError, Vector};
 pub use parameters::{Missing, missing};
-pub use reading::{ReadBy, ReadParameter, read};
+pub use reading::{ModelAnswer, ReadBy, ReadParameter, read, supported};
 pub use words::normalise;

@@ -6,7 +6,7 @@
 //! what is said twice or in two ways is not read; what was given is not read over.
 
 use domain::template::TemplateBody;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::words::{Analyser, mostly_arabic, normalise};
@@ -41,6 +41,8 @@ pub enum ReadBy {
     Number,
     /// The language of the request.
     Language,
+    /// A model found it, and the request says so.
+    Model,
 }
 
 /// The parameters of a template that a request tells, in the order in which the template describes them.
@@ -65,6 +67,96 @@ pub fn read(template: &TemplateBody, request: &str, given: &Map<String, Value>) 
         }
     }
     read
+}
+
+/// What a model has read out of a request, of which nothing counts that the request does not say.
+///
+/// A value counts when its parameter was asked for and not given, it has the parameter's type and is one of its choices if
+/// there are some, the passage that is quoted for it stands in the request word by word, and it says no more than the
+/// request: every word of a text, or another form of it, stands there, and a number stands in the quoted passage. What a model
+/// translates or makes up does not count, and is asked back.
+#[must_use]
+pub fn supported(
+    template: &TemplateBody,
+    request: &str,
+    given: &Map<String, Value>,
+    answers: &[ModelAnswer],
+) -> Vec<ReadParameter> {
+    let Some(properties) = template.parameters.get("properties").and_then(Value::as_object) else { return Vec::new() };
+    let text = Text::new(request);
+    let analyser = Analyser::new();
+    let stems: Vec<String> = analyser.analyse(request).stems;
+    let mut read: Vec<ReadParameter> = Vec::new();
+    for ModelAnswer { name, value, quote } in answers {
+        let Some(schema) = properties.get(name) else { continue };
+        let passage = forms(quote);
+        let is_quoted = !passage.is_empty() && !text.places(&passage).is_empty();
+        let is_new = !given.contains_key(name) && !read.iter().any(|known| known.name == *name);
+        let says = Says { forms: text.words.iter().map(|word| word.form.as_str()).collect(), stems: &stems, passage };
+        if is_quoted && is_new && says.holds(&analyser, value, schema) {
+            let quote = quote.trim().to_owned();
+            read.push(ReadParameter { name: name.clone(), value: value.clone(), quote, by: ReadBy::Model });
+        }
+    }
+    read
+}
+
+/// What a model says about a parameter.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelAnswer {
+    /// The parameter's name.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+    /// The passage of the request that says so, word by word.
+    pub quote: String,
+}
+
+/// What a request says.
+struct Says<'a> {
+    /// The forms of all its words.
+    forms: Vec<&'a str>,
+    stems: &'a [String],
+    /// The forms of the words that are quoted.
+    passage: Vec<String>,
+}
+
+impl Says<'_> {
+    fn holds(&self, analyser: &Analyser, value: &Value, schema: &Value) -> bool {
+        if let Some(choices) = schema.get("enum").and_then(Value::as_array) {
+            return choices.contains(value);
+        }
+        let kind = schema.get("type").and_then(Value::as_str).unwrap_or("string");
+        match (kind, value) {
+            ("string", Value::String(text)) => {
+                let words = forms(text);
+                let says = |word: &String| {
+                    let other = || analyser.analyse(word).stems.iter().all(|stem| self.stems.contains(stem));
+                    self.forms.contains(&word.as_str()) || (!analyser.analyse(word).stems.is_empty() && other())
+                };
+                !words.is_empty() && words.iter().all(says)
+            }
+            ("integer" | "number", Value::Number(number)) => {
+                let fits = kind == "number" || number.is_i64() || number.is_u64();
+                let bound = |field: &str| schema.get(field).and_then(Value::as_f64);
+                let value = number.as_f64().unwrap_or(f64::NAN);
+                let within = bound("minimum").is_none_or(|least| value >= least)
+                    && bound("maximum").is_none_or(|most| value <= most);
+                // A fraction is two words of the passage.
+                let written = number.to_string();
+                let parts: Vec<&str> = written.split('.').collect();
+                let mut windows = self.passage.windows(parts.len());
+                fits && within && windows.any(|window| window.iter().map(String::as_str).eq(parts.iter().copied()))
+            }
+            ("boolean", Value::Bool(_)) => true,
+            ("array", Value::Array(list)) => {
+                let of = schema.get("items").cloned().unwrap_or_default();
+                !list.is_empty() && list.iter().all(|value| self.holds(analyser, value, &of))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// A request and its words.
@@ -299,6 +391,55 @@ mod tests {
         assert_eq!(told("role: a; role: b", json!({})), json!({}), "what is said twice is not read");
         assert_eq!(told("role: a", json!({ "role": "b" })), json!({}), "what was given is not read over");
         assert_eq!(told("remote: perhaps. See https://example.org at 10:30", json!({})), json!({}));
+    }
+
+    #[test]
+    fn what_a_model_read_counts_only_when_the_request_says_it() {
+        let answer = |name: &str, value: Value, quote: &str| ModelAnswer {
+            name: name.to_owned(),
+            value,
+            quote: quote.to_owned(),
+        };
+        let request =
+            "Please post an opening: two night nurses for our clinic in Riyadh, 12 places, with triage skills";
+        let told = |answers: &[ModelAnswer], given: Value| -> Value {
+            let given = given.as_object().expect("an object").clone();
+            let read = supported(&template(), request, &given, answers);
+            assert!(read.iter().all(|one| one.by == ReadBy::Model && request.contains(&one.quote)), "{read:?}");
+            read.into_iter().map(|parameter| (parameter.name, parameter.value)).collect::<Map<_, _>>().into()
+        };
+        let good = [
+            answer("role", json!("night nurse"), "two night nurses"),
+            answer("location", json!("Riyadh"), "our clinic in Riyadh"),
+            answer("seats", json!(12), "12 places"),
+            answer("skills", json!(["triage"]), "with triage skills"),
+            answer("contract", json!("part-time"), "two night nurses"),
+        ];
+        let all = json!({
+            "role": "night nurse", "location": "Riyadh", "seats": 12, "skills": ["triage"], "contract": "part-time"
+        });
+        assert_eq!(told(&good, json!({})), all);
+        assert_eq!(told(&good[..2], json!({ "role": "Doctor" })), json!({ "location": "Riyadh" }));
+        for wrong in [
+            answer("role", json!("experienced nurse"), "two night nurses"),
+            answer("role", json!("nurse"), "a nurse who is kind"),
+            answer("role", json!("nurse"), ""),
+            answer("role", json!(7), "two night nurses"),
+            answer("role", json!(""), "two night nurses"),
+            answer("location", json!("Jeddah"), "our clinic in Riyadh"),
+            answer("seats", json!(2), "two night nurses"),
+            answer("seats", json!(120), "12 places"),
+            answer("seats", json!(12.5), "12 places"),
+            answer("skills", json!(["triage", "surgery"]), "with triage skills"),
+            answer("skills", json!([]), "with triage skills"),
+            answer("contract", json!("seasonal"), "two night nurses"),
+            answer("wage", json!("12"), "12 places"),
+        ] {
+            assert_eq!(told(std::slice::from_ref(&wrong), json!({})), json!({}), "{wrong:?}");
+        }
+        let twice =
+            [answer("location", json!("Riyadh"), "in Riyadh"), answer("location", json!("clinic"), "our clinic")];
+        assert_eq!(told(&twice, json!({})), json!({ "location": "Riyadh" }), "the first one counts");
     }
 
     #[test]

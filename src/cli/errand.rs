@@ -1,7 +1,7 @@
 //! `hishamos do`: what somebody wants done, in their words, from finding the template to the result.
 //!
-//! Nothing is guessed: parameters come from the command line, from what the request plainly says, or from the person who is
-//! asked; what is missing then is told, and nothing is started.
+//! Nothing is guessed: parameters come from the command line, from what the request plainly says (by rules, then by a model
+//! that has to quote it), or from the person who is asked; what is missing then is told, and nothing is started.
 
 use std::io::{BufRead, IsTerminal};
 
@@ -16,10 +16,11 @@ use super::client::Client;
 use super::failure::Failure;
 use super::inspect::{self, at, text};
 use super::terminal::{Style, Terminal, cut, printable};
-use super::{input, run, watch};
+use super::{input, reading, run, watch};
 
-const FIND: &str = "query($request: String!, $department: String) { findTemplates(request: $request, department: \
-                    $department, first: 3) { byMeaning templates { key score words meaning matches template { title } } } }";
+const FIND: &str = "query($request: String!, $department: String, $free: String!) { findTemplates(request: $request, \
+                    department: $department, first: 3) { byMeaning templates { key score words meaning coverage fits \
+                    matches template { title } } } free: template(key: $free) { key } }";
 const TEMPLATE: &str = "query($key: String!) { template(key: $key) { key title version body { parameters } } }";
 const START: &str = "mutation($input: StartTaskInput!) { startTask(input: $input) { runId position } }";
 /// How much of a value is shown.
@@ -40,6 +41,12 @@ pub(crate) struct Errand {
     /// This template, instead of the one that fits best
     #[arg(long, value_name = "KEY")]
     template: Option<String>,
+    /// The template that fits best even where none fits well enough, instead of the one for free requests
+    #[arg(long)]
+    no_fallback: bool,
+    /// Ask no model for what the rules cannot read out of the request
+    #[arg(long)]
+    no_model: bool,
     /// This agent, instead of the best one
     #[arg(long, value_name = "KEY", default_value = "auto")]
     agent: String,
@@ -64,10 +71,13 @@ pub(crate) async fn errand(
         return Err(anyhow!("parameters are no object").into());
     };
     let request = asked.request.join(" ");
-    let (key, found) = match &asked.template {
-        Some(key) => (key.clone(), Value::Null),
-        None => best(client, &request, asked.department.as_deref()).await?,
+    let Best { key, found, is_free } = match &asked.template {
+        Some(key) => Best { key: key.clone(), found: Value::Null, is_free: false },
+        None => best(client, &request, asked).await?,
     };
+    if is_free {
+        parameters.entry("request").or_insert_with(|| Value::String(request.clone()));
+    }
     let mut data = client.ask(TEMPLATE, json!({ "key": key })).await?;
     let template = data.get_mut("template").map(Value::take).unwrap_or_default();
     if template.is_null() {
@@ -75,17 +85,32 @@ pub(crate) async fn errand(
         return Err(Failure::Refused { code: "TEMPLATE_NOT_FOUND".to_owned(), message });
     }
     let body = body(&template)?;
-    let told = read(&body, &request, &parameters);
+    let mut told = if is_free { Vec::new() } else { read(&body, &request, &parameters) };
     for one in &told {
         parameters.insert(one.name.clone(), one.value.clone());
     }
     if !as_json {
-        show(terminal, &template, &found, &told);
+        show(terminal, &template, &found, &told, is_free);
     }
-    let lacking = missing(&body, &parameters);
+    let mut lacking = missing(&body, &parameters);
+    let mut reading = Value::Null;
+    if !lacking.is_empty() && !asked.no_model && !asked.dry_run {
+        let title = text(&template, "title");
+        let wish = reading::Wish { request: &request, job: title, body: &body, given: &parameters, lacking: &lacking };
+        let answer = reading::ask(client, terminal, as_json, &wish).await?;
+        for one in &answer.read {
+            parameters.insert(one.name.clone(), one.value.clone());
+            if !as_json {
+                show_read(terminal, one);
+            }
+        }
+        told.extend(answer.read);
+        reading = answer.told;
+        lacking = missing(&body, &parameters);
+    }
     let mut answer = json!({
-        "request": request, "template": key, "found": found, "agent": asked.agent, "read": told,
-        "parameters": parameters, "missing": lacking,
+        "request": request, "template": key, "found": found, "fallback": is_free, "agent": asked.agent, "read": told,
+        "reading": reading, "parameters": parameters, "missing": lacking,
     });
     if !lacking.is_empty() {
         if as_json || asked.dry_run || !terminal.is_interactive() || !std::io::stdin().is_terminal() {
@@ -130,13 +155,29 @@ pub(crate) async fn errand(
     if ended.completed { Ok(()) } else { Err(Failure::Run) }
 }
 
-/// The template that fits best, and what was found with it.
-async fn best(client: &Client, request: &str, department: Option<&str>) -> Result<(String, Value), Failure> {
-    let mut data = client.ask(FIND, json!({ "request": request, "department": department })).await?;
+/// The template that does what was asked for.
+struct Best {
+    key: String,
+    /// What was found.
+    found: Value,
+    /// Whether it is the one for free requests, because nothing that was found fits well enough.
+    is_free: bool,
+}
+
+/// The template that fits best, or the one for free requests where none fits well enough and that one is registered.
+async fn best(client: &Client, request: &str, asked: &Errand) -> Result<Best, Failure> {
+    let variables = json!({
+        "request": request, "department": asked.department, "free": TemplateBody::FREE_REQUEST,
+    });
+    let mut data = client.ask(FIND, variables).await?;
     let found = data.get_mut("findTemplates").map(Value::take).unwrap_or_default();
-    let key = found.pointer("/templates/0/key").and_then(Value::as_str).map(str::to_owned);
+    let first = found.pointer("/templates/0");
+    let key = first.map(|first| text(first, "key").to_owned());
+    let fits = first.is_some_and(|first| at(first, "fits") == &Value::Bool(true));
+    let is_free = !fits && !asked.no_fallback && !at(&data, "free").is_null();
     match key {
-        Some(key) => Ok((key, found)),
+        _ if is_free => Ok(Best { key: TemplateBody::FREE_REQUEST.to_owned(), found, is_free }),
+        Some(key) => Ok(Best { key, found, is_free }),
         None => {
             let message = "no registered template has anything in common with this; `hishamos catalog load` registers \
                            those of the catalogue"
@@ -160,12 +201,16 @@ fn lack(key: &str, lacking: &[Missing]) -> String {
     format!("template `{key}` needs more, so nothing was started; give\n{}", lines.join("\n"))
 }
 
-fn show(terminal: &mut Terminal, template: &Value, found: &Value, told: &[ReadParameter]) {
+fn show(terminal: &mut Terminal, template: &Value, found: &Value, told: &[ReadParameter], is_free: bool) {
     let key = terminal.paint(Style::Strong, text(template, "key"));
     terminal.line(format!("{key}  {}", printable(text(template, "title"))));
     let mut all = at(found, "templates").as_array().into_iter().flatten();
     let share = |of: &Value, field: &str| at(of, field).as_f64().unwrap_or_default();
-    if let Some(first) = all.next() {
+    if is_free {
+        let why = "  chosen: no template fits well enough, so this one does what you say in your own words";
+        let why = terminal.paint(Style::Warn, why);
+        terminal.line(why);
+    } else if let Some(first) = all.next() {
         let words = at(first, "matches").as_array().into_iter().flatten().filter_map(Value::as_str);
         let words = printable(&words.collect::<Vec<_>>().join(", "));
         let meaning = at(first, "meaning").as_f64().map(|share| format!("; meaning {share:.2}")).unwrap_or_default();
@@ -179,17 +224,22 @@ fn show(terminal: &mut Terminal, template: &Value, found: &Value, told: &[ReadPa
         let line = terminal.paint(Style::Dim, &line);
         terminal.line(line);
     }
-    for ReadParameter { name, value, quote, by } in told {
-        let why = match by {
-            ReadBy::Language => "the language of the request".to_owned(),
-            _ => format!("the request says “{}”", cut(&printable(quote), SHOWN)),
-        };
-        let value = match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        terminal.line(format!("  {name} = {}  ({why})", cut(&printable(&value), SHOWN)));
-    }
+    told.iter().for_each(|one| show_read(terminal, one));
+}
+
+fn show_read(terminal: &mut Terminal, read: &ReadParameter) {
+    let ReadParameter { name, value, quote, by } = read;
+    let passage = cut(&printable(quote), SHOWN);
+    let why = match by {
+        ReadBy::Language => "the language of the request".to_owned(),
+        ReadBy::Model => format!("a model read it, and the request says “{passage}”"),
+        ReadBy::Name | ReadBy::Choice | ReadBy::Number => format!("the request says “{passage}”"),
+    };
+    let value = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    terminal.line(format!("  {name} = {}  ({why})", cut(&printable(&value), SHOWN)));
 }
 
 /// Asks a person for a parameter; nothing when nobody answers.

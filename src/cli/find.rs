@@ -90,6 +90,9 @@ pub(crate) fn find(config: &Config, terminal: &mut Terminal, as_json: bool, aske
         return Ok(());
     }
     show(terminal, &catalog, &found, &questions, &choice);
+    if !found.first().is_some_and(Found::fits) {
+        terminal.line("none fits well enough; `hishamos do` would take the template `free-request`");
+    }
     if model.is_none() {
         terminal.line(terminal.paint(
             Style::Dim,
@@ -126,6 +129,7 @@ fn template_json(catalog: &Catalog, found: &Found) -> Value {
     let body = catalog.templates.iter().find(|body| body.key == found.key);
     let mut value = json!(found);
     if let (Some(value), Some(body)) = (value.as_object_mut(), body) {
+        value.insert("fits".to_owned(), json!(found.fits()));
         value.insert("title".to_owned(), json!(body.title));
         value.insert("department".to_owned(), json!(body.department));
     }

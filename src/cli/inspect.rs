@@ -13,8 +13,9 @@ const RUNS: &str = "query($filter: RunFilter, $first: Int) { runs(filter: $filte
                     pageInfo { hasNextPage endCursor } position } }";
 const RUN: &str = "query($run: UUID!, $position: Position) { run(id: $run, minPosition: $position) { runId \
                    workflowKey version status simulated actor startedAt endedAt durationMs input output failedStep \
+                   againOf { taskId runId } \
                    cancelReason error { kind message } steps { name title status agentKey templateKey needs simulated \
-                   startedAt endedAt durationMs output error { kind message } task { taskId status assignReason \
+                   startedAt endedAt durationMs output error { kind message } task { taskId status assignReason repetitions { runId } \
                    quality { score source parts { source score count spread } } review { rounds gain versions { \
                    attempt checks own counts } } failedJudgement { reason } \
                    assignment { agentKey agentVersion named choice { reason capability candidates { agentKey score \
@@ -98,6 +99,10 @@ pub(crate) async fn show(client: &Client, terminal: &mut Terminal, as_json: bool
     terminal.line(format!("  status    {painted}{label}"));
     terminal.line(format!("  workflow  {}, version {}", text(&found, "workflowKey"), at(&found, "version")));
     terminal.line(format!("  started   {} by {}", text(&found, "startedAt"), text(&found, "actor")));
+    if let Some(task) = found.pointer("/againOf/taskId").and_then(Value::as_str) {
+        let of = found.pointer("/againOf/runId").and_then(Value::as_str).unwrap_or_default();
+        terminal.line(format!("  again     task {task} of run {of}"));
+    }
     if !at(&found, "endedAt").is_null() {
         terminal.line(format!("  ended     {} ({})", text(&found, "endedAt"), duration(&found)));
     }
@@ -124,6 +129,13 @@ fn show_step(terminal: &mut Terminal, step: &Value) {
         duration(step)
     );
     terminal.line(line.trim_end());
+    if let Some(task) = step.pointer("/task/taskId").and_then(Value::as_str) {
+        let line = terminal.paint(Style::Dim, &format!("               task {task}"));
+        terminal.line(line);
+    }
+    for run in step.pointer("/task/repetitions").and_then(Value::as_array).into_iter().flatten() {
+        terminal.line(format!("               done again by run {}", text(run, "runId")));
+    }
     if step.pointer("/task/assignment/named") == Some(&Value::Bool(false)) {
         let reason = step.pointer("/task/assignReason").and_then(Value::as_str).map(printable).unwrap_or_default();
         let line = terminal.paint(Style::Dim, &format!("               {reason}"));

@@ -4,7 +4,9 @@
 //! holds JSON and nothing else; the exit code tells success (0), a run that did not complete (1), a refusal or wrong
 //! usage (2), infrastructure that failed, or what could not be checked (3), and what cannot be begun before more is given (4).
 
+mod actions;
 mod admin;
+mod again;
 mod approve;
 mod attached;
 mod audit;
@@ -21,11 +23,13 @@ mod inspect;
 mod journal;
 mod keys;
 mod limit;
+mod metrics;
 mod output;
 mod platforms;
 mod prices;
 mod privacy;
 mod quality;
+mod reading;
 mod run;
 mod searches;
 mod signals;
@@ -209,6 +213,8 @@ enum Command {
         #[command(flatten)]
         server: ServerFlag,
     },
+    /// See what has to be done because runs asked for it, and say how far it is
+    Actions(actions::Actions),
     /// Agree to what a run asks
     Approve {
         #[command(flatten)]
@@ -244,6 +250,8 @@ enum Command {
         #[command(flatten)]
         server: ServerFlag,
     },
+    /// Do a task once more, as it was or with another agent, model, template version or parameters
+    Again(again::Again),
     /// Start a new run that takes over what had happened in another up to an event
     Fork {
         /// The run's id
@@ -285,6 +293,8 @@ enum Command {
     /// Limit how much is spent on AI platforms, and see how much has been
     #[command(subcommand)]
     Budget(budget::Budget),
+    /// See how agents or templates have done: how many tasks, how many completed, how good, how fast, at what cost
+    Metrics(metrics::Ask),
     /// Save what you look for again and again, and ask it
     #[command(subcommand)]
     Searches(searches::Searches),
@@ -329,7 +339,7 @@ enum Command {
     Find(find::Find),
     /// See, check and try the AI platforms of the configuration
     #[command(subcommand)]
-    Platforms(Platforms),
+    Platforms(platforms::Platforms),
     /// Keep the keys of AI platforms encrypted
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -338,27 +348,6 @@ enum Command {
     Prices(Prices),
     /// Show the configuration that is in force, secrets masked
     Config,
-}
-
-#[derive(Debug, Subcommand)]
-enum Platforms {
-    /// List the platforms in the order in which they are asked
-    List,
-    /// Ask each platform whether it would answer, and the running server what it knows of them; costs nothing
-    Health,
-    /// List the models of a platform, with what they can do and cost
-    Models {
-        /// The key of the platform
-        key: String,
-    },
-    /// Make one short call, which the platform charges for, and show all about it
-    Test {
-        /// The key of the platform
-        key: String,
-        /// The model (default: that of the platform)
-        #[arg(long)]
-        model: Option<String>,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -604,6 +593,18 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
             let client = run::running_server(&config, None).await?;
             searches::searches(&client, terminal, json, asked).await
         }
+        Command::Again(asked) => {
+            let client = run::running_server(&config, asked.server.url.as_deref()).await?;
+            again::again(&client, terminal, json, &asked).await
+        }
+        Command::Metrics(asked) => {
+            let client = run::running_server(&config, asked.server.url.as_deref()).await?;
+            metrics::metrics(&client, terminal, json, asked).await
+        }
+        Command::Actions(asked) => {
+            let client = run::running_server(&config, None).await?;
+            actions::actions(&client, terminal, json, asked).await
+        }
         Command::CheckCompat { workflow, version, sample } => {
             compat::check(&config, terminal, json, &workflow, version, sample).await
         }
@@ -622,12 +623,7 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::Trigger(command) => triggers::trigger(&config, terminal, json, command).await,
         Command::Catalog(command) => catalog(command, &config, terminal, json).await,
         Command::Find(asked) => find::find(&config, terminal, json, &asked),
-        Command::Platforms(Platforms::List) => platforms::list(&config, terminal, json),
-        Command::Platforms(Platforms::Health) => platforms::health(&config, terminal, json).await,
-        Command::Platforms(Platforms::Models { key }) => platforms::models(&config, terminal, json, &key).await,
-        Command::Platforms(Platforms::Test { key, model }) => {
-            platforms::test(&config, terminal, json, &key, model).await
-        }
+        Command::Platforms(asked) => platforms::platforms(&config, terminal, json, asked).await,
         Command::Keys(asked) => keys::keys(&config, terminal, json, &asked),
         Command::Prices(Prices::List { model }) => prices::list(&config, terminal, json, model.as_deref()),
         Command::Prices(Prices::Diff { source }) => prices::diff(&config, terminal, json, &source),

@@ -15,6 +15,43 @@ use super::terminal::{Style, Terminal, cut, printable, seconds};
 use crate::config::Config;
 use crate::platforms;
 
+/// What is done with the platforms of the configuration.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Platforms {
+    /// List the platforms in the order in which they are asked
+    List,
+    /// Ask each platform whether it would answer, and the running server what it knows of them; costs nothing
+    Health,
+    /// List the models of a platform, with what they can do and cost
+    Models {
+        /// The key of the platform
+        key: String,
+    },
+    /// Make one short call, which the platform charges for, and show all about it
+    Test {
+        /// The key of the platform
+        key: String,
+        /// The model (default: that of the platform)
+        #[arg(long)]
+        model: Option<String>,
+    },
+}
+
+/// `hishamos platforms`.
+pub(crate) async fn platforms(
+    config: &Config,
+    terminal: &mut Terminal,
+    json: bool,
+    asked: Platforms,
+) -> Result<(), Failure> {
+    match asked {
+        Platforms::List => list(config, terminal, json),
+        Platforms::Health => health(config, terminal, json).await,
+        Platforms::Models { key } => models(config, terminal, json, &key).await,
+        Platforms::Test { key, model } => test(config, terminal, json, &key, model).await,
+    }
+}
+
 /// What `test` asks.
 const QUESTION: &str = "Reply with the word: ready";
 

@@ -19,6 +19,7 @@ mod in_flight;
 mod keys;
 mod kurrent;
 mod kurrent_shared;
+mod ledger;
 mod library;
 mod life;
 #[cfg(feature = "local-model")]

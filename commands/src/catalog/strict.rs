@@ -199,7 +199,7 @@ fn of_agent(wanting: &mut Wanting, profile: &Profile) {
 fn of_template(wanting: &mut Wanting, body: &TemplateBody) {
     wanting.both("title", &body.title, 4, 80);
     wanting.both("description", &body.description, 40, 500);
-    let anybody = body.key.as_str() == TemplateBody::FREE_REQUEST;
+    let anybody = body.is_by_name_only();
     wanting.unless(body.capability.is_some() || anybody, "capability", "one is expected");
     of_properties(wanting, "parameters", &body.parameters);
     match &body.result {
@@ -220,6 +220,10 @@ fn of_template(wanting: &mut Wanting, body: &TemplateBody) {
         return;
     }
     wanting.words("instructions", &body.instructions, 60, 600);
+    // Programs read its answer, in the form that it asks for.
+    if body.key.as_str() == TemplateBody::READ_PARAMETERS {
+        return;
+    }
     let reads = schema::properties(&body.parameters).any(|(name, _)| name == ANSWER_LANGUAGE);
     wanting.unless(reads, "instructions", format!("`{{{{ {ANSWER_LANGUAGE} }}}}` is expected in them"));
 }

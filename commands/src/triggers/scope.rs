@@ -186,6 +186,7 @@ fn data_of(event: &Event) -> Result<Value, serde_json::Error> {
         Event::Denial(event) => serde_json::to_value(event),
         Event::Search(event) => serde_json::to_value(event),
         Event::Subject(event) => serde_json::to_value(event),
+        Event::Action(event) => serde_json::to_value(event),
         Event::Webhook(event) => serde_json::to_value(event),
         Event::Delivery(event) => serde_json::to_value(event),
     }?;

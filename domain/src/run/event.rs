@@ -301,6 +301,21 @@ pub struct Start {
     pub subject: Option<SubjectId>,
     /// How much of the output layer is asked for.
     pub form: Form,
+    /// The task that it does again.
+    pub again: Option<Again>,
+}
+
+/// A task that a run does again, and by what that was done which the definition does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// Which task.
+    pub task: TaskId,
+    /// The version of the template.
+    pub template_version: u32,
+    /// The version of the agent; `None` takes the newest.
+    pub agent_version: Option<u32>,
+    /// The model, whatever the agent names; `None` takes the agent's.
+    pub model: Option<String>,
 }
 
 /// The run that started a run as one of its steps.

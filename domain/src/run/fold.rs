@@ -144,6 +144,7 @@ impl Run {
         self.parent = start.parent;
         self.subject = start.subject;
         self.form = start.form;
+        self.again = start.again;
         self.status = RunStatus::Running;
         if let Some(lineage) = start.lineage {
             self.take_over(other, &lineage.kept);

@@ -12,7 +12,7 @@ mod status;
 
 pub use command::{RunCommand, TaskEnd};
 pub use event::{
-    Firing, Lineage, LineageKind, Overrides, Parent, Pause, PauseClock, RunEvent, SlotsNeed, Start, StepOverride,
+    Again, Firing, Lineage, LineageKind, Overrides, Parent, Pause, PauseClock, RunEvent, SlotsNeed, Start, StepOverride,
 };
 pub use mapping::MappingError;
 pub use refusal::RunRefusal;

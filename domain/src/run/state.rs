@@ -6,7 +6,7 @@ use rpds::VectorSync;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::event::{Lineage, Parent, Pause, PauseClock, SlotsNeed};
+use super::event::{Again, Lineage, Parent, Pause, PauseClock, SlotsNeed};
 use super::status::{RunStatus, StepStatus};
 use crate::task::Form;
 use crate::{Actor, AttemptError, Definition, NodeId, Root, RunId, StepName, SubjectId, TaskId, Timestamp, WorkflowId};
@@ -186,6 +186,7 @@ pub struct Run {
     pub(super) lineage: Option<Lineage>,
     pub(super) subject: Option<SubjectId>,
     pub(super) form: Form,
+    pub(super) again: Option<Again>,
     pub(super) status: RunStatus,
     pub(super) queue: Option<Queue>,
     pub(super) admitted: bool,
@@ -243,6 +244,19 @@ impl Run {
     #[must_use]
     pub fn form(&self) -> Form {
         self.form
+    }
+
+    /// The task that it does again, when it does.
+    #[must_use]
+    pub fn again(&self) -> Option<&Again> {
+        self.again.as_ref()
+    }
+
+    /// The model that is used instead of those that the agents name.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        let branched = self.lineage.as_ref().and_then(|lineage| lineage.overrides.model.as_deref());
+        branched.or_else(|| self.again.as_ref()?.model.as_deref())
     }
 
     /// Whether every part of an output is asked of a task at this place. What undoes a step is no output.

@@ -61,11 +61,21 @@ impl TemplateBody {
     /// taken by name and never found: it would fit everything a little.
     pub const FREE_REQUEST: &'static str = "free-request";
 
+    /// The key of the template by which a model reads parameters out of a request. It is for programs, so it is never found,
+    /// either.
+    pub const READ_PARAMETERS: &'static str = "read-parameters";
+
     /// The key of the template with which judges are asked about answers. It is taken by name and never found.
     pub const JUDGEMENT: &'static str = "quality-judgement";
 
     /// The keys of templates that are never found.
-    pub const UNFOUND: [&'static str; 2] = [Self::FREE_REQUEST, Self::JUDGEMENT];
+    pub const UNFOUND: [&'static str; 3] = [Self::FREE_REQUEST, Self::JUDGEMENT, Self::READ_PARAMETERS];
+
+    /// Whether it is taken by its name only and never found.
+    #[must_use]
+    pub fn is_by_name_only(&self) -> bool {
+        Self::UNFOUND.contains(&self.key.as_str())
+    }
 
     /// A template with no more than a template needs.
     #[must_use]

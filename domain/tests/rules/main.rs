@@ -9,6 +9,7 @@
     reason = "tests fail loudly"
 )]
 
+mod action;
 mod agent;
 mod definition;
 mod drive;

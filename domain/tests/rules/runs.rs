@@ -33,6 +33,7 @@ pub(crate) fn beginning(definition: Definition) -> Start {
         trigger: None,
         subject: None,
         form: domain::task::Form::Text,
+        again: None,
     }
 }
 

@@ -141,6 +141,7 @@ impl Stage {
             trigger: None,
             subject: None,
             form: domain::task::Form::Text,
+            again: None,
         };
         self.record(id.into(), RunEvent::Started(Box::new(start))).await;
         id

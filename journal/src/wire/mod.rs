@@ -5,6 +5,7 @@
 //! panics, and never allocates much more than the payload is long. How to add an event or a version is told in
 //! docs/extend/events.md.
 
+mod action;
 mod agent;
 mod assigned;
 mod budget;
@@ -164,6 +165,7 @@ pub fn encode(event: &Event) -> Result<Encoded, String> {
         Event::Denial(event) => denial::freeze(event),
         Event::Search(event) => search::freeze(event),
         Event::Subject(event) => subject::freeze(event),
+        Event::Action(event) => action::freeze(event),
     }
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use domain::task::Output;
-use domain::{AttemptError, Event, RunEvent, TaskEvent};
+use domain::{ActionEvent, AttemptError, Event, RunEvent, TaskEvent};
 use serde_json::Value;
 
 /// What stands in the place of what cannot be read any more.
@@ -44,12 +44,13 @@ pub const PERSONAL: &[(&str, &[&str])] = &[
     ("task.rated", &["comment"]),
     ("task.judged", &["reason"]),
     ("task.judging_failed", &["reason"]),
+    ("action.changed", &["owner", "due", "note"]),
 ];
 
 /// The fields of the same events that hold text and are not personal: keys, names of steps, the definition of the
 /// workflow, who acted, and the values that limits count by.
 pub const PLAIN: &[(&str, &[&str])] = &[
-    ("run.started", &["definition", "by", "parent", "lineage", "trigger"]),
+    ("run.started", &["definition", "by", "parent", "lineage", "trigger", "again"]),
     ("run.queued", &["slots"]),
     ("run.step_started", &["step"]),
     ("run.items_planned", &["step"]),
@@ -83,6 +84,7 @@ pub const PLAIN: &[(&str, &[&str])] = &[
     ("task.completed", &["quality"]),
     ("task.rated", &["by"]),
     ("task.judged", &["model", "author"]),
+    ("action.changed", &["by"]),
 ];
 
 /// The event without what is personal in it; nothing when there is nothing personal in it.
@@ -95,6 +97,12 @@ pub(super) fn without(event: &Event) -> Option<Event> {
         Event::Task(event) => {
             let mut bare = event.clone();
             erase_task(&mut bare).then(|| Event::Task(bare))
+        }
+        Event::Action(ActionEvent::Changed { run, task, number, state, owner, due, note, by, at }) => {
+            let erased = |text: &Option<String>| text.as_ref().map(|_| ERASED.to_owned());
+            let (owner, due, note) = (erased(owner), erased(due), erased(note));
+            let (run, task, number, state, by, at) = (*run, *task, *number, *state, by.clone(), *at);
+            Some(ActionEvent::Changed { run, task, number, state, owner, due, note, by, at }.into())
         }
         _ => None,
     };

@@ -2,8 +2,8 @@
 
 use super::run::{control, start, steps, waits};
 use super::{
-    agent, assigned, budget, delivery, denial, external, hold, limit, purse, seal, search, slots, subject, task,
-    template, trigger, verdict, webhook, workflow,
+    action, agent, assigned, budget, delivery, denial, external, hold, limit, purse, seal, search, slots, subject,
+    task, template, trigger, verdict, webhook, workflow,
 };
 
 /// Makes the list of types, the dispatch of decoding, and each struct's [`Frozen`](super::Frozen) from one table.
@@ -83,7 +83,10 @@ registry! {
     "workflow.drafted" { 1 => workflow::DraftedV1<'_>, 2 => workflow::DraftedV2<'_>, 3 => workflow::DraftedV3<'_> }
     "workflow.activated" { 1 => workflow::ActivatedV1 }
 
-    "run.started" { 1 => start::StartedV1<'_>, 2 => start::StartedV2<'_>, 3 => start::StartedV3<'_>, 4 => start::StartedV4<'_>, 5 => start::StartedV5<'_> }
+    "run.started" {
+        1 => start::StartedV1<'_>, 2 => start::StartedV2<'_>, 3 => start::StartedV3<'_>, 4 => start::StartedV4<'_>, 5 => start::StartedV5<'_>,
+        6 => start::StartedV6<'_>
+    }
     "run.claimed" { 1 => control::ClaimedV1 }
     "run.queued" { 1 => control::QueuedV1<'_> }
     "run.admitted" { 1 => control::AdmittedV1 }
@@ -207,6 +210,8 @@ registry! {
     "delivery.succeeded" { 1 => delivery::SucceededV1<'_> }
     "delivery.failed" { 1 => delivery::FailedV1<'_> }
     "delivery.requested" { 1 => delivery::RequestedV1<'_> }
+
+    "action.changed" { 1 => action::ChangedV1<'_> }
 
     "subject.erased" { 1 => subject::ErasedV1<'_> }
 

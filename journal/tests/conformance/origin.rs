@@ -71,6 +71,7 @@ fn started(id: RunId, of: Option<(RunId, u64)>) -> RunEvent {
         trigger: None,
         subject: None,
         form: domain::task::Form::Text,
+        again: None,
     }))
 }
 

@@ -3,9 +3,11 @@
 //! Invariants: nothing here writes; lists are sorted by a unique key, so that pages neither skip nor repeat a row
 //! that stays; whoever asks [`Queries::position`] first gets rows that reflect at least that position.
 
+mod actions;
 mod catalog;
 mod comparison;
 mod flow;
+mod metrics;
 mod moments;
 mod order;
 mod page;
@@ -30,12 +32,14 @@ use sqlx::PgPool;
 use crate::progress::Progress;
 use crate::{CheckpointRow, Error};
 
+pub use actions::ActionFilter;
 pub use catalog::CatalogFilter;
 pub use comparison::{Effort, RunComparison, RunSide, StepComparison, StepSide};
 pub use flow::{HoldFilter, LimitFilter};
+pub use metrics::{MetricsKey, MetricsOf};
 pub(crate) use moments::Shelf;
 pub(crate) use order::sorted;
-pub use order::{ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, Place, RunKey, SortKey, TaskKey};
+pub use order::{ActionKey, ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, Place, RunKey, SortKey, TaskKey};
 pub use page::{Page, Window};
 pub use quality::Calibration;
 pub use runs::RunFilter;

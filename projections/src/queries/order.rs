@@ -231,6 +231,20 @@ pub enum ApprovalKey {
     Workflow,
 }
 
+/// By what action items are sorted; the smallest comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ActionKey {
+    /// When they came to be, the latest first.
+    #[default]
+    Opened,
+    /// When they were changed last, the latest first.
+    Changed,
+    /// When they are due, the soonest first; those that have no date come last.
+    Due,
+    /// How pressing they are, the most pressing first; those of which it is not said come with the usual ones.
+    Priority,
+}
+
 /// By what deliveries are sorted, besides the events that they are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryKey {

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::Queries;
-use crate::{Error, RelativeRow};
+use crate::{Error, RelativeRow, RepeatRow};
 
 impl Queries {
     /// A run and all that were started beneath it, each after the one that started it and before that one's later
@@ -24,6 +24,30 @@ impl Queries {
             ) SELECT run_id AS "run_id!", distance AS "distance!" FROM tree ORDER BY path LIMIT $2"#,
             root,
             i64::from(limit)
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+
+    /// The tasks that runs do again; a run that does none is left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn repeats_of_runs(&self, runs: &[Uuid]) -> Result<Vec<RepeatRow>, Error> {
+        let rows =
+            sqlx::query_as!(RepeatRow, "SELECT run_id, task_id FROM read_runs.repeats WHERE run_id = ANY($1)", runs);
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+
+    /// The runs that do tasks again, by task, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn repeats_of_tasks(&self, tasks: &[Uuid]) -> Result<Vec<RepeatRow>, Error> {
+        let rows = sqlx::query_as!(
+            RepeatRow,
+            "SELECT p.run_id, p.task_id FROM read_runs.repeats p JOIN read_runs.runs r ON r.id = p.run_id
+            WHERE p.task_id = ANY($1) ORDER BY p.task_id, r.started_at, r.id",
+            tasks
         );
         Ok(rows.fetch_all(&self.pool).await?)
     }

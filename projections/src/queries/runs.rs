@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::order::{Place, RunKey, SortKey, attach, placed};
 use super::{Page, Queries, Window};
-use crate::{AgentMetricsRow, Error, RunRow, StatusCountRow, projector};
+use crate::{Error, RunRow, StatusCountRow, projector};
 
 /// Which runs are wanted; the default wants all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -350,39 +350,6 @@ impl Queries {
         let rows = sqlx::query_as!(
             StatusCountRow,
             r#"SELECT status, count(*) AS "count!" FROM read_runs.runs GROUP BY status ORDER BY status"#
-        );
-        Ok(rows.fetch_all(&self.pool).await?)
-    }
-
-    /// How agents have done; an agent without tasks is left out.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn agent_metrics(&self, agents: &[Uuid]) -> Result<Vec<AgentMetricsRow>, Error> {
-        let rows = sqlx::query_as!(
-            AgentMetricsRow,
-            r#"WITH of_tasks AS (
-                SELECT agent_id, count(*) AS total, count(*) FILTER (WHERE status = 'completed') AS completed,
-                    count(*) FILTER (WHERE status = 'failed') AS failed, max(created_at) AS last_task_at
-                FROM read_runs.tasks WHERE agent_id = ANY($1) GROUP BY agent_id
-            ), of_attempts AS (
-                SELECT t.agent_id, avg(a.duration_ms) FILTER (WHERE a.status = 'succeeded') AS duration,
-                    avg(a.cost_nano_usd) FILTER (WHERE a.status = 'succeeded') AS cost,
-                    sum(a.cost_nano_usd) AS total_cost,
-                    count(*) FILTER (WHERE a.cost_nano_usd IS NULL AND a.status <> 'running') AS unknown_cost,
-                    sum(a.input_tokens) AS input_tokens, sum(a.output_tokens) AS output_tokens
-                FROM read_runs.tasks t JOIN read_runs.attempts a ON a.task_id = t.id
-                WHERE t.agent_id = ANY($1) GROUP BY t.agent_id
-            )
-            SELECT t.agent_id AS "agent_id!", t.total AS "total!", t.completed AS "completed!", t.failed AS "failed!",
-                t.completed::float8 / nullif(t.completed + t.failed, 0)::float8 AS success_rate,
-                a.duration::float8 AS average_duration_ms, a.cost::float8 AS average_cost_nano_usd,
-                coalesce(a.total_cost, 0)::bigint AS "total_cost_nano_usd!",
-                coalesce(a.unknown_cost, 0) AS "attempts_of_unknown_cost!",
-                coalesce(a.input_tokens, 0)::bigint AS "input_tokens!",
-                coalesce(a.output_tokens, 0)::bigint AS "output_tokens!", t.last_task_at
-            FROM of_tasks t LEFT JOIN of_attempts a USING (agent_id)"#,
-            agents
         );
         Ok(rows.fetch_all(&self.pool).await?)
     }

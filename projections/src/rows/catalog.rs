@@ -95,35 +95,6 @@ pub struct AgentVersionRow {
     pub revised_at: i64,
 }
 
-/// How an agent has done, over all its tasks that have ended. Averages are over what is known.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AgentMetricsRow {
-    /// The agent's id.
-    pub agent_id: Uuid,
-    /// Tasks that were given to it, ended or not.
-    pub total: i64,
-    /// Tasks that completed.
-    pub completed: i64,
-    /// Tasks that failed for good.
-    pub failed: i64,
-    /// Completed among completed and failed, 0 to 1; `None` before the first end.
-    pub success_rate: Option<f64>,
-    /// The average duration of successful attempts, in milliseconds.
-    pub average_duration_ms: Option<f64>,
-    /// The average known cost of successful attempts, in billionths of a US dollar.
-    pub average_cost_nano_usd: Option<f64>,
-    /// The sum of all known costs, in billionths of a US dollar.
-    pub total_cost_nano_usd: i64,
-    /// Attempts whose cost is not known, such as lost ones.
-    pub attempts_of_unknown_cost: i64,
-    /// All prompt tokens that were reported.
-    pub input_tokens: i64,
-    /// All answer tokens that were reported.
-    pub output_tokens: i64,
-    /// When its last task was created.
-    pub last_task_at: Option<i64>,
-}
-
 /// A template, by its newest body.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TemplateRow {

@@ -4,18 +4,20 @@
 //! from 1, and status texts are the stable snake_case names of the domain. `None` means unknown or not yet, never
 //! zero.
 
+mod actions;
 mod catalog;
 mod flow;
+mod metrics;
 mod runs;
 mod webhooks;
 
-pub use catalog::{
-    AgentMetricsRow, AgentRow, AgentVersionRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
-};
+pub use actions::ActionRow;
+pub use catalog::{AgentRow, AgentVersionRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow};
 pub use flow::{HoldRow, LimitRow, SeatRow, SlotsRow};
+pub use metrics::MetricsRow;
 pub use runs::{
-    ApprovalRow, AttemptRow, DecisionRow, ItemRow, PauseRow, RelativeRow, RunRow, SignalRow, StallRow, StatusCountRow,
-    StepRow, TaskRow,
+    ApprovalRow, AttemptRow, DecisionRow, ItemRow, PauseRow, RelativeRow, RepeatRow, RunRow, SignalRow, StallRow,
+    StatusCountRow, StepRow, TaskRow,
 };
 pub use webhooks::{DeliveryAttemptRow, DeliveryRow};
 

@@ -399,3 +399,12 @@ pub struct RelativeRow {
     /// How far away: in a lineage negative for those whose history was taken over, in a tree the depth below the root.
     pub distance: i32,
 }
+
+/// That a run does a task again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RepeatRow {
+    /// The run.
+    pub run_id: Uuid,
+    /// The task.
+    pub task_id: Uuid,
+}

@@ -8,6 +8,7 @@ CREATE INDEX tasks_by_agent ON tasks (agent_id);
 -- What hangs on a run.
 CREATE INDEX parents_by_parent ON parents (parent_id);
 CREATE INDEX lineages_by_source ON lineages (source_id);
+CREATE INDEX repeats_by_task ON repeats (task_id);
 CREATE INDEX firings_by_trigger ON firings (trigger_id);
 -- Where a task belongs.
 CREATE INDEX items_by_task ON items (task_id);

@@ -16,6 +16,8 @@ pub(super) struct Rare<'a> {
     pub(super) parents: Vec<Parent<'a>>,
     pub(super) lineages: Vec<Lineage<'a>>,
     pub(super) firings: Vec<Firing<'a>>,
+    /// Runs that do a task again, and which.
+    pub(super) repeats: Vec<(Uuid, Uuid)>,
     pub(super) queued: BTreeMap<Uuid, i64>,
     pub(super) admitted: BTreeMap<Uuid, i64>,
     /// By run and revision.

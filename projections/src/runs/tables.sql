@@ -150,6 +150,12 @@ CREATE TABLE firings (
     cause text NOT NULL
 );
 
+-- Runs that do a task again.
+CREATE TABLE repeats (
+    run_id uuid PRIMARY KEY,
+    task_id uuid NOT NULL
+);
+
 -- Runs that had to wait for limits before their first step.
 CREATE TABLE queues (
     run_id uuid PRIMARY KEY,

@@ -13,12 +13,15 @@ use crate::projector::{ApplyError, storable};
 /// What a batch does.
 #[derive(Debug, Default)]
 pub(super) struct Fold<'a> {
-    pub(super) names: BTreeMap<Uuid, &'a str>,
+    /// Agents and templates: their kinds and keys.
+    pub(super) names: BTreeMap<Uuid, (&'static str, &'a str)>,
     pub(super) runs: BTreeMap<Uuid, Started<'a>>,
     pub(super) tasks: BTreeMap<Uuid, Created>,
     /// Tasks that were given to an agent.
     pub(super) assigned: BTreeMap<Uuid, Uuid>,
     pub(super) attempts: BTreeMap<(Uuid, i32), Attempt<'a>>,
+    /// Tasks that ended.
+    pub(super) ended: BTreeMap<Uuid, Ended>,
     /// Tasks that were cancelled: an attempt of theirs that still runs ends with them.
     pub(super) cut: Vec<Uuid>,
 }
@@ -36,6 +39,15 @@ pub(super) struct Started<'a> {
 pub(super) struct Created {
     pub(super) run: Option<Uuid>,
     pub(super) template: Uuid,
+    pub(super) at: i64,
+}
+
+/// How a task ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) status: &'static str,
+    pub(super) at: i64,
+    pub(super) quality: Option<i32>,
 }
 
 /// What happened to an attempt; `None` leaves a column as it is.
@@ -54,6 +66,8 @@ pub(super) struct Attempt<'a> {
     /// Whether a kept answer serves, and what it saves; known from the start.
     pub(super) kept: bool,
     pub(super) saved: Option<i64>,
+    /// How long an answer that counts took.
+    pub(super) duration_ms: Option<i64>,
 }
 
 impl Attempt<'_> {
@@ -74,10 +88,10 @@ pub(super) fn fold(events: &[Arc<RecordedEvent>]) -> Result<Fold<'_>, ApplyError
         let id = recorded.stream.id;
         match recorded.event().map_err(|error| ApplyError::Indigestible(error.to_string()))? {
             Event::Agent(AgentEvent::Registered { profile }) => {
-                fold.names.insert(id, profile.key.as_str());
+                fold.names.insert(id, ("agent", profile.key.as_str()));
             }
             Event::Template(TemplateEvent::Registered { body }) => {
-                fold.names.insert(id, body.key.as_str());
+                fold.names.insert(id, ("template", body.key.as_str()));
             }
             Event::Run(RunEvent::Started(start)) => {
                 let started = Started {
@@ -101,11 +115,17 @@ impl<'a> Fold<'a> {
         Ok(self.attempts.entry((task, number)).or_default())
     }
 
+    fn end(&mut self, recorded: &RecordedEvent, status: &'static str, quality: Option<i32>) {
+        let at = recorded.recorded_at.as_micros();
+        self.ended.insert(recorded.stream.id, Ended { status, at, quality });
+    }
+
     fn task(&mut self, recorded: &'a RecordedEvent, event: &'a TaskEvent) -> Result<(), ApplyError> {
         let id = recorded.stream.id;
         match event {
-            TaskEvent::Created { run, template, .. } => {
-                let created = Created { run: run.map(RunId::as_uuid), template: template.as_uuid() };
+            TaskEvent::Created { run, template, at, .. } => {
+                let (run, template) = (run.map(RunId::as_uuid), template.as_uuid());
+                let created = Created { run, template, at: at.as_micros() };
                 self.tasks.insert(id, created);
             }
             TaskEvent::Assigned { agent, .. } => {
@@ -126,6 +146,7 @@ impl<'a> Fold<'a> {
                 attempt.status = Some("succeeded");
                 attempt.model = Some(storable(&reply.model));
                 attempt.simulated |= reply.simulated;
+                attempt.duration_ms = Some(i64::try_from(reply.duration.as_millis()).unwrap_or(i64::MAX));
                 attempt.spend(&reply.usage, reply.cost);
             }
             TaskEvent::AttemptFailed { attempt, consumed, .. } => {
@@ -142,7 +163,13 @@ impl<'a> Fold<'a> {
                 attempt.simulated |= reply.simulated;
                 attempt.spend(&reply.usage, reply.cost);
             }
+            TaskEvent::Completed { quality, .. } => {
+                let quality = quality.as_ref().map(|quality| i32::from(quality.score.hundredths()));
+                self.end(recorded, "completed", quality);
+            }
+            TaskEvent::Failed { .. } => self.end(recorded, "failed", None),
             TaskEvent::Cancelled { .. } => {
+                self.end(recorded, "cancelled", None);
                 match self.attempts.range_mut((id, 0)..=(id, i32::MAX)).next_back() {
                     Some((_, attempt)) if attempt.status == Some("running") => attempt.status = Some("cancelled"),
                     // Its last attempt had ended within this batch.

@@ -1,8 +1,10 @@
-//! The projector of usage: what attempts have cost, and by what it is rolled up.
+//! The projector of usage: what attempts have cost, and by what it is rolled up; and how agents and templates have done, day
+//! by day.
 //!
 //! Invariants: an attempt counts once, on the day on which it started, whatever is learnt of it later; what is not known
-//! of its cost is not zero.
+//! of its cost is not zero; a task counts on the day on which it was created, with all that became of it since.
 
+mod days;
 mod fold;
 mod write;
 
@@ -25,7 +27,7 @@ impl Projector for UsageModel {
     }
 
     fn version(&self) -> i32 {
-        3
+        4
     }
 
     fn schema(&self) -> &'static str {

@@ -4,7 +4,9 @@
 -- Agents and templates by id, for their keys.
 CREATE TABLE names (
     id uuid PRIMARY KEY,
-    key text NOT NULL
+    key text NOT NULL,
+    -- `agent` or `template`.
+    kind text NOT NULL
 );
 
 -- What is the same for all attempts of a run.
@@ -23,7 +25,13 @@ CREATE TABLE task_origins (
     id uuid PRIMARY KEY,
     run_id uuid,
     template_id uuid NOT NULL,
-    agent_id uuid
+    agent_id uuid,
+    created_at bigint NOT NULL,
+    -- `open`, `completed`, `failed` or `cancelled`.
+    status text NOT NULL DEFAULT 'open',
+    ended_at bigint,
+    -- How good its answer is by what a program can decide, in hundredths.
+    quality integer
 ) WITH (fillfactor = 80);
 
 CREATE TABLE costs (
@@ -44,5 +52,38 @@ CREATE TABLE costs (
     -- Whether a kept answer served instead of a call, and what that call had cost.
     kept boolean NOT NULL,
     saved_nano_usd bigint,
+    -- How long the platform took for an answer that counts.
+    duration_ms bigint,
     PRIMARY KEY (task_id, number)
 ) WITH (fillfactor = 80);
+
+-- What became of the tasks that were created on a day (in UTC, counted from 1970-01-01), for each agent and each template.
+-- Any window is a sum of days. Always the sum over the tables above, to which it is kept by what a batch changes there.
+CREATE TABLE performance_days (
+    -- The agent's or the template's id.
+    subject uuid NOT NULL,
+    day bigint NOT NULL,
+    tasks bigint NOT NULL,
+    completed bigint NOT NULL,
+    failed bigint NOT NULL,
+    cancelled bigint NOT NULL,
+    -- Of completed tasks: from creation to end, in microseconds.
+    elapsed bigint NOT NULL,
+    -- Hundredths of marks, and of how many tasks.
+    quality bigint NOT NULL,
+    rated bigint NOT NULL,
+    -- Attempts that brought an answer: how many, how long they took in milliseconds, what those cost of which it is known.
+    answers bigint NOT NULL,
+    simulated bigint NOT NULL,
+    duration_ms bigint NOT NULL,
+    answer_cost_nano_usd bigint NOT NULL,
+    priced_answers bigint NOT NULL,
+    -- Of all attempts.
+    cost_nano_usd bigint NOT NULL,
+    unknown_costs bigint NOT NULL,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    -- When its last task was created.
+    last_at bigint NOT NULL,
+    PRIMARY KEY (subject, day)
+) WITH (fillfactor = 70);

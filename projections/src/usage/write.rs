@@ -2,6 +2,7 @@
 
 use sqlx::PgConnection;
 
+use super::days;
 use super::fold::Fold;
 use crate::projector::ApplyError;
 
@@ -12,20 +13,25 @@ macro_rules! column {
 }
 
 pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    let touched = days::touched(fold);
+    days::count(connection, &touched, -1).await?;
     origins(connection, fold).await?;
     tasks(connection, fold).await?;
+    ended(connection, fold).await?;
     spent(connection, fold).await?;
     begun(connection, fold).await?;
     settled(connection, fold).await?;
-    cut(connection, fold).await
+    cut(connection, fold).await?;
+    days::count(connection, &touched, 1).await
 }
 
 async fn origins(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
     if !fold.names.is_empty() {
         sqlx::query!(
-            "INSERT INTO names (id, key) SELECT * FROM unnest($1::uuid[], $2::text[])",
+            "INSERT INTO names (id, key, kind) SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])",
             column!(fold.names, (id, _) => *id) as _,
-            column!(fold.names, (_, key) => *key) as _
+            column!(fold.names, (_, (_, key)) => *key) as _,
+            column!(fold.names, (_, (kind, _)) => *kind) as _
         )
         .execute(&mut *connection)
         .await?;
@@ -48,12 +54,13 @@ async fn origins(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), A
 async fn tasks(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
     if !fold.tasks.is_empty() {
         sqlx::query!(
-            "INSERT INTO task_origins (id, run_id, template_id, agent_id)
-            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[])",
+            "INSERT INTO task_origins (id, run_id, template_id, agent_id, created_at)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[])",
             column!(fold.tasks, (id, _) => *id) as _,
             column!(fold.tasks, (_, task) => task.run) as _,
             column!(fold.tasks, (_, task) => task.template) as _,
-            column!(fold.tasks, (id, _) => fold.assigned.get(id).copied()) as _
+            column!(fold.tasks, (id, _) => fold.assigned.get(id).copied()) as _,
+            column!(fold.tasks, (_, task) => task.at) as _
         )
         .execute(&mut *connection)
         .await?;
@@ -67,6 +74,24 @@ async fn tasks(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
         WHERE t.id = u.id",
         column!(assigned, (id, _) => **id) as _,
         column!(assigned, (_, agent) => **agent) as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn ended(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    if fold.ended.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "UPDATE task_origins t SET status = u.status, ended_at = u.at, quality = u.quality
+        FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::integer[]) AS u (id, status, at, quality)
+        WHERE t.id = u.id",
+        column!(fold.ended, (id, _) => *id) as _,
+        column!(fold.ended, (_, end) => end.status) as _,
+        column!(fold.ended, (_, end) => end.at) as _,
+        column!(fold.ended, (_, end) => end.quality) as _
     )
     .execute(connection)
     .await?;
@@ -105,10 +130,10 @@ async fn begun(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
     }
     sqlx::query!(
         "INSERT INTO costs (task_id, number, platform, model, started_at, status, simulated, cost_nano_usd,
-            input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, kept, saved_nano_usd)
+            input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, kept, saved_nano_usd, duration_ms)
         SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::text[],
             $7::boolean[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::boolean[],
-            $14::bigint[])",
+            $14::bigint[], $15::bigint[])",
         column!(rows, ((task, _), _) => *task) as _,
         column!(rows, ((_, number), _) => *number) as _,
         column!(rows, (_, attempt) => attempt.platform) as _,
@@ -122,7 +147,8 @@ async fn begun(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
         column!(rows, (_, attempt) => attempt.output_tokens) as _,
         column!(rows, (_, attempt) => attempt.reasoning_tokens) as _,
         column!(rows, (_, attempt) => attempt.kept) as _,
-        column!(rows, (_, attempt) => attempt.saved) as _
+        column!(rows, (_, attempt) => attempt.saved) as _,
+        column!(rows, (_, attempt) => attempt.duration_ms) as _
     )
     .execute(connection)
     .await?;
@@ -141,11 +167,12 @@ async fn settled(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), A
             input_tokens = coalesce(u.input_tokens, a.input_tokens),
             cached_input_tokens = coalesce(u.cached_input_tokens, a.cached_input_tokens),
             output_tokens = coalesce(u.output_tokens, a.output_tokens),
-            reasoning_tokens = coalesce(u.reasoning_tokens, a.reasoning_tokens)
+            reasoning_tokens = coalesce(u.reasoning_tokens, a.reasoning_tokens),
+            duration_ms = coalesce(u.duration_ms, a.duration_ms)
         FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::boolean[], $6::bigint[], $7::bigint[],
-            $8::bigint[], $9::bigint[], $10::bigint[])
+            $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
             AS u (task_id, number, model, status, simulated, cost, input_tokens, cached_input_tokens, output_tokens,
-                reasoning_tokens)
+                reasoning_tokens, duration_ms)
         WHERE a.task_id = u.task_id AND a.number = u.number",
         column!(rows, ((task, _), _) => *task) as _,
         column!(rows, ((_, number), _) => *number) as _,
@@ -156,7 +183,8 @@ async fn settled(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), A
         column!(rows, (_, attempt) => attempt.input_tokens) as _,
         column!(rows, (_, attempt) => attempt.cached_input_tokens) as _,
         column!(rows, (_, attempt) => attempt.output_tokens) as _,
-        column!(rows, (_, attempt) => attempt.reasoning_tokens) as _
+        column!(rows, (_, attempt) => attempt.reasoning_tokens) as _,
+        column!(rows, (_, attempt) => attempt.duration_ms) as _
     )
     .execute(connection)
     .await?;

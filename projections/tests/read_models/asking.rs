@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use domain::{AgentCommand, AgentId, Capability, WorkflowId};
-use projections::{CatalogFilter, Options, Queries, RunFilter, RunRow, Window};
+use domain::task::{Checked, Choice, Purpose, Quality, Score};
+use domain::{
+    AgentCommand, AgentId, Capability, FinishReason, NanoUsd, Reply, RetryPolicy, StreamId, TaskEvent, TaskId,
+    TemplateId, Timestamp, Usage, WorkflowId,
+};
+use projections::{CatalogFilter, MetricsKey, MetricsOf, Options, Queries, RunFilter, RunRow, Window};
 use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
 
 use crate::fixtures;
-use crate::world::World;
+use crate::world::{PATIENCE, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_shown_with_all_its_parts() {
@@ -193,7 +197,8 @@ async fn what_an_agent_has_done_is_summed_up() {
     running.wait_for(history.position).await;
     let queries = running.queries();
     let writer = AgentId::from_key(&"writer".parse().unwrap()).as_uuid();
-    let rows = queries.agent_metrics(&[writer, Uuid::from_u128(1)]).await.unwrap();
+    queries.wait_for_one("usage", history.position, PATIENCE).await.unwrap();
+    let rows = queries.metrics(&[writer, Uuid::from_u128(1)], None).await.unwrap();
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
     let runs: Vec<Uuid> = history.runs.iter().map(|run| run.as_uuid()).collect();
     let tasks = queries.tasks_of_runs(&runs).await.unwrap();
@@ -214,6 +219,105 @@ async fn what_an_agent_has_done_is_summed_up() {
     let known = queries.runs_by_status().await.unwrap();
     assert_eq!(known.iter().map(|row| row.count).sum::<i64>(), i64::try_from(runs.len()).unwrap());
     assert_eq!(queries.runs_by_ids(&runs).await.unwrap().len(), runs.len());
+}
+
+/// A task of an agent that completed, with a mark, on a day.
+fn task_on(day: i64, number: u128, agent: &str, mark: u16, millis: u64) -> (StreamId, Vec<domain::Event>) {
+    let at = Timestamp::from_micros(day * 86_400_000_000 + 86_399_000_000);
+    let reply = Reply {
+        text: "Bread".to_owned(),
+        finish: FinishReason::Stop,
+        model: "m-1".to_owned(),
+        usage: Usage { input_tokens: Some(10), output_tokens: Some(1), ..Usage::default() },
+        cost: Some(NanoUsd(1000)),
+        duration: std::time::Duration::from_millis(millis),
+        first_piece: None,
+        simulated: false,
+        account: None,
+    };
+    let checks = vec![Checked { item: None, what: "it is bread".to_owned(), holds: true }];
+    let quality = Quality { score: Score::of_hundredths(mark).unwrap(), checks };
+    let events = vec![
+        TaskEvent::Created {
+            run: None,
+            step: None,
+            template: TemplateId::from_key(&"bake".parse().unwrap()),
+            template_version: 1,
+            parameters: std::sync::Arc::new(serde_json::json!({})),
+            retry: RetryPolicy::default(),
+            attempt_timeout: std::time::Duration::from_secs(60),
+            at,
+            start_by: None,
+        },
+        TaskEvent::Assigned {
+            agent: AgentId::from_key(&agent.parse().unwrap()),
+            agent_version: 1,
+            reason: "named".to_owned(),
+            choice: None,
+        },
+        TaskEvent::AttemptStarted {
+            attempt: 1,
+            purpose: Purpose::Answer,
+            platform: "simulator".parse().unwrap(),
+            model: None,
+            request_hash: [7; 32],
+            choice: Some(Choice::first()),
+            reserved: vec![],
+            masked: vec![],
+            kept: None,
+        },
+        TaskEvent::AttemptSucceeded { attempt: 1, reply: Box::new(reply) },
+        TaskEvent::Completed { attempt: 1, output: None, quality: Some(Box::new(quality)), review: None },
+    ];
+    let stream = TaskId::from_uuid(Uuid::from_u128(number)).into();
+    (stream, events.into_iter().map(Into::into).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_window_of_metrics_is_a_sum_of_days() {
+    let world = World::new().await;
+    let mut history = world.history(34);
+    let running = world.start(Options::default()).await;
+    for key in ["baker", "miller"] {
+        history.agent(key, AgentCommand::Register { profile: Box::new(fixtures::profile(key)) }).await;
+    }
+    history.template(fixtures::body("bake")).await;
+    for (day, number, agent, mark, millis) in [
+        (100, 1, "baker", 400, 100),
+        (107, 2, "baker", 900, 300),
+        (107, 3, "baker", 1000, 200),
+        (107, 4, "miller", 500, 10),
+    ] {
+        let (stream, mut events) = task_on(day, number, agent, mark, millis);
+        // In two appends, so that the day is taken off and added to.
+        let rest = events.split_off(3);
+        history.force(stream, events).await;
+        history.force(stream, rest).await;
+    }
+    let queries = running.queries();
+    queries.wait_for_one("usage", history.position, PATIENCE).await.unwrap();
+    let id = |key: &str| AgentId::from_key(&key.parse().unwrap()).as_uuid();
+    let template = TemplateId::from_key(&"bake".parse().unwrap()).as_uuid();
+    let of = async |subject: Uuid, from: Option<i64>| {
+        let row = queries.metrics(&[subject], from).await.unwrap().pop()?;
+        Some((row.total, row.completed, row.average_quality, row.average_duration_ms, row.total_cost_nano_usd))
+    };
+    assert_eq!(of(id("baker"), None).await, Some((3, 3, Some(23.0 / 3.0), Some(200.0), 3000)));
+    assert_eq!(of(id("baker"), Some(101)).await, Some((2, 2, Some(9.5), Some(250.0), 2000)));
+    assert_eq!(of(id("baker"), Some(100)).await, of(id("baker"), None).await);
+    assert_eq!(of(id("baker"), Some(108)).await, None);
+    assert_eq!(of(template, Some(107)).await, Some((3, 3, Some(8.0), Some(170.0), 3000)));
+    let keys = async |of, key| {
+        let rows = queries.metrics_of_all(of, Some(101), key, 10).await.unwrap();
+        rows.into_iter().map(|row| row.key).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(MetricsOf::Agents, MetricsKey::Tasks).await, ["baker", "miller"]);
+    assert_eq!(keys(MetricsOf::Agents, MetricsKey::Quality).await, ["baker", "miller"]);
+    assert_eq!(keys(MetricsOf::Agents, MetricsKey::SuccessRate).await, ["baker", "miller"]);
+    assert_eq!(keys(MetricsOf::Agents, MetricsKey::Duration).await, ["baker", "miller"]);
+    assert_eq!(keys(MetricsOf::Templates, MetricsKey::Cost).await, ["bake"]);
+    assert_eq!(queries.metrics_of_all(MetricsOf::Agents, None, MetricsKey::Cost, 1).await.unwrap().len(), 1);
+    world.assert_equal().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

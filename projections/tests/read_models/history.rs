@@ -7,7 +7,10 @@ use std::time::Duration;
 use domain::run::{
     Activity, Firing, Lineage, LineageKind, Overrides, Parent, Pause, PauseClock, Place, RunStatus, Start, TaskEnd,
 };
-use domain::task::{Choice, Consumed, Ending, Judgement, Kept, Pacing, PersonRating, Purpose, Score, TaskStatus};
+use domain::task::{
+    ActionItem, Checked, Choice, Consumed, Ending, Form, Judgement, Kept, Output, Pacing, PersonRating, Priority,
+    Purpose, Quality, Score, TaskStatus,
+};
 use domain::{
     Actor, Agent, AgentCommand, AgentId, AttemptError, CommandId, Decide, Definition, ErrorKind, Event, FinishReason,
     NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunEvent, RunId, StepName, StreamId, Task, TaskCommand,
@@ -223,7 +226,9 @@ impl History {
             lineage: None,
             trigger: None,
             subject: None,
-            form: domain::task::Form::Text,
+            // By the id, so that what is drawn stays as it is.
+            again: None,
+            form: if random[0] % 2 == 0 { Form::Every } else { Form::Text },
         }
     }
 
@@ -484,7 +489,10 @@ impl History {
         let chance =
             if reliable || (matches!(place, Place::Undo(_)) && self.below(4) > 0) { 0 } else { self.below(92) };
         let command = match chance {
-            0..60 => TaskCommand::SucceedAttempt { attempt, reply: self.reply(), ending: Some(Ending::default()) },
+            0..60 => {
+                let ending = Some(self.ending(live.run.form()));
+                TaskCommand::SucceedAttempt { attempt, reply: self.reply(), ending }
+            }
             60..75 => fail(attempt, ErrorKind::RateLimited, pacing),
             75..85 => TaskCommand::LoseAttempt { attempt, pacing },
             _ => fail(attempt, ErrorKind::Unauthorized, pacing),
@@ -505,6 +513,30 @@ impl History {
         };
         let now = self.now();
         self.on_run(live, RunCommand::SettleTask { task: id, end, now }, draft);
+    }
+
+    /// What a task ends with: what some ask for, others ask for, too, in other words.
+    fn ending(&self, form: Form) -> Ending {
+        // By the clock, so that what is drawn stays as it is.
+        let pick = self.clock.unsigned_abs();
+        let item = |what: &str, owner: Option<&str>, due: Option<&str>, priority| ActionItem {
+            what: what.to_owned(),
+            owner: owner.map(str::to_owned),
+            due: due.map(str::to_owned),
+            priority,
+        };
+        let all = [
+            item("Ask \0 finance", None, Some("2026-01-31"), Some(Priority::Low)),
+            item("ask FINANCE.", Some("Omar"), None, Some(Priority::High)),
+            item("File it", Some("Huda"), Some("soon"), None),
+        ];
+        let actions = all.into_iter().enumerate().filter(|(index, _)| pick >> index & 1 == 1).map(|(_, item)| item);
+        let output = Output { results: "Bread.".to_owned(), actions: Some(actions.collect()), ..Output::default() };
+        let mark = u16::try_from(100 + pick % 900).unwrap();
+        let checks = vec![Checked { item: None, what: "it is bread".to_owned(), holds: true }];
+        let quality = Quality { score: Score::of_hundredths(mark).unwrap(), checks };
+        let (output, quality) = ((form == Form::Every).then_some(output), (pick % 3 > 0).then_some(quality));
+        Ending { output, quality, ..Ending::default() }
     }
 
     fn reply(&mut self) -> Reply {

@@ -1,6 +1,7 @@
 //! The read models against a real PostgreSQL, fed with histories that the domain's own rules decided.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod actions;
 mod asking;
 mod fixtures;
 mod flow;

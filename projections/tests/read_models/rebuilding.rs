@@ -134,7 +134,7 @@ async fn an_interrupted_rebuild_leaves_no_trace_and_an_unknown_one_is_refused() 
     let error = rebuild(pool, journal, "nobody", &CancellationToken::new(), |_| {}).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is no read model `nobody`; there are catalog, flow, moments, quality, runs, search, usage, webhooks"
+        "there is no read model `nobody`; there are actions, catalog, flow, moments, quality, runs, search, usage, webhooks"
     );
     history.happen(100).await;
     running.wait_for(history.position).await;

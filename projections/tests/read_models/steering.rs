@@ -49,6 +49,7 @@ fn start(id: RunId, definition: &Definition) -> Start {
         trigger: None,
         subject: None,
         form: domain::task::Form::Text,
+        again: None,
     }
 }
 

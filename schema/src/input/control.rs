@@ -1,9 +1,9 @@
 //! What is asked of runs.
 
 use async_graphql::{Enum, InputObject, Result};
-use commands::{Branch, Changes, DecideApproval};
-use domain::RunId;
+use commands::{Branch, Changes, DecideApproval, RunTaskAgain};
 use domain::run::{Overrides, StepOverride};
+use domain::{RunId, TaskId};
 use uuid::Uuid;
 
 use super::parse;
@@ -71,6 +71,51 @@ pub(crate) struct StartTaskInput {
     /// How much of the output layer is asked for.
     #[graphql(default)]
     pub(crate) output: OutputForm,
+}
+
+/// A task that is to be done again; what is not given stays as it was.
+#[derive(Debug, InputObject)]
+pub(crate) struct RunTaskAgainInput {
+    /// The command's own id: a repetition gets the first answer, so that a task is not started twice.
+    pub(crate) client_mutation_id: Option<Uuid>,
+    /// Which task; it has ended.
+    task_id: Uuid,
+    /// The key of the agent that does it, in its newest version; `auto` lets the best one be chosen. Null takes the agent that
+    /// did it, in the version that it had.
+    agent: Option<String>,
+    /// The model, whatever the agent names.
+    model: Option<String>,
+    /// The version of the template; null takes the one that the task had.
+    template_version: Option<u32>,
+    /// Takes the newest versions of template and agent where none is named.
+    #[graphql(default)]
+    latest: bool,
+    /// Parameters in the place of those of the same names, an object; null in it takes one away.
+    #[graphql(default_with = "async_graphql::Json(serde_json::json!({}))")]
+    parameters: Json,
+    /// Which runs go first when a limit makes them wait: higher before lower, -100 to 100.
+    #[graphql(default)]
+    priority: i32,
+    /// How much of the output layer is asked for; null asks for as much as was asked for then.
+    output: Option<OutputForm>,
+}
+
+impl RunTaskAgainInput {
+    pub(crate) fn into_again(self) -> Result<RunTaskAgain> {
+        let serde_json::Value::Object(parameters) = self.parameters.0 else {
+            return Err(invalid("`parameters` must be an object"));
+        };
+        Ok(RunTaskAgain {
+            task: TaskId::from_uuid(self.task_id),
+            agent: self.agent.map(|agent| parse("agent", &agent)).transpose()?,
+            model: self.model,
+            template_version: self.template_version,
+            latest: self.latest,
+            parameters,
+            priority: self.priority,
+            form: self.output.map(Into::into),
+        })
+    }
 }
 
 /// A run to stop.

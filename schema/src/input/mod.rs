@@ -23,7 +23,7 @@ use crate::words::{Capability, TextInput};
 
 pub(crate) use control::{
     BulkInput, CancelRunInput, ChangesInput, DecideApprovalInput, ForkRunInput, PauseRunInput, RerunRunInput,
-    ResumeRunInput, RetryRunInput, SignalRunInput, StartRunInput, StartTaskInput,
+    ResumeRunInput, RetryRunInput, RunTaskAgainInput, SignalRunInput, StartRunInput, StartTaskInput,
 };
 pub(crate) use flow::{LiftHoldInput, PlaceHoldInput, RemoveLimitInput, SetLimitInput, hold_scope};
 pub(crate) use trigger::{BackfillTriggerInput, PostEventInput, SetTriggerInput, TriggerInput};

@@ -1,5 +1,6 @@
 //! Asking the system to do something; each mutation is one command, those on many runs excepted.
 
+mod actions;
 mod budgets;
 mod bulk;
 mod catalog;
@@ -38,6 +39,7 @@ pub struct Mutation(
     budgets::BudgetCommands,
     webhooks::WebhookCommands,
     searches::SearchCommands,
+    actions::ActionCommands,
     quality::QualityCommands,
 );
 

@@ -9,7 +9,7 @@ use super::{RunPayload, commands, request};
 use crate::failure;
 use crate::input::{
     CancelRunInput, ChangesInput, DecideApprovalInput, ForkRunInput, PauseRunInput, RerunRunInput, ResumeRunInput,
-    RetryRunInput, SignalRunInput, StartRunInput, StartTaskInput, duration, key, parse,
+    RetryRunInput, RunTaskAgainInput, SignalRunInput, StartRunInput, StartTaskInput, duration, key, parse,
 };
 use crate::scalar::Count;
 
@@ -50,6 +50,15 @@ impl Runs {
             form: input.output.into(),
         };
         let started = commands(context)?.start_task(request.clone(), task).await;
+        let started = started.map_err(|error| failure::command(context, error))?;
+        RunPayload::of(&request, started.run.as_uuid(), started.outcome)
+    }
+
+    /// Does a task again that has ended, as it was or changed, as a run with a single step called `task`. A task that was a
+    /// step's is done by itself, with the parameters that the step had made for it.
+    async fn run_task_again(&self, context: &Context<'_>, input: RunTaskAgainInput) -> Result<RunPayload> {
+        let request = request(context, input.client_mutation_id)?;
+        let started = commands(context)?.run_task_again(request.clone(), input.into_again()?).await;
         let started = started.map_err(|error| failure::command(context, error))?;
         RunPayload::of(&request, started.run.as_uuid(), started.outcome)
     }

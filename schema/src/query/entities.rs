@@ -155,7 +155,8 @@ impl Entities {
             | domain::Category::Delivery
             | domain::Category::Denial
             | domain::Category::Search
-            | domain::Category::Subject => None,
+            | domain::Category::Subject
+            | domain::Category::Action => None,
         })
     }
 

@@ -5,6 +5,7 @@ use async_graphql::{Context, Object, Result};
 use super::{fresh, queries, reach};
 use crate::calibration::{Calibration, CalibrationReport};
 use crate::failure;
+use crate::metrics::{MetricsEntry, MetricsOf, MetricsOrder, MetricsReport, MetricsWindow};
 use crate::order::UsageOrder;
 use crate::page::limit;
 use crate::scalar::{DateTime, Position};
@@ -52,6 +53,30 @@ impl Insight {
             total: total.into_iter().next().map(UsageGroup::of).transpose()?,
             position: position.into(),
         })
+    }
+
+    /// How agents or templates have done, beside each other. A task counts on the day on which it was created. Those that had
+    /// no tasks in the window are left out.
+    #[graphql(complexity = "50 + 20 * child_complexity")]
+    async fn metrics(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Whose.")] of: MetricsOf,
+        #[graphql(desc = "Which tasks count.", default)] window: MetricsWindow,
+        #[graphql(desc = "In which order.", default_with = "MetricsOrder::Tasks")] order_by: MetricsOrder,
+        #[graphql(desc = "At most so many, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<MetricsReport> {
+        let limit = limit("first", first)?;
+        let position = reach(context, "usage", min_position).await?;
+        let from = window.from(context)?;
+        let rows = queries(context)?.metrics_of_all(of.into(), from, order_by.into(), limit.saturating_add(1)).await;
+        let mut rows = rows.map_err(|error| failure::query(context, &error))?;
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let has_more = rows.len() > most;
+        rows.truncate(most);
+        let entries = rows.into_iter().map(MetricsEntry::from).collect();
+        Ok(MetricsReport { entries, has_more, position: position.into() })
     }
 
     /// How judges agree with people, over the tasks that both have said something about.

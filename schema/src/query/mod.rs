@@ -3,6 +3,7 @@
 //! Every such question takes `minPosition`: the answer then reflects at least that position, or is refused as stale
 //! after [`Limits::wait`].
 
+mod actions;
 mod budgets;
 mod choosing;
 mod entities;
@@ -44,6 +45,7 @@ pub struct Query(
     searches::Searches,
     platforms::PlatformList,
     choosing::Choosing,
+    actions::Actions,
 );
 
 pub(crate) fn journal<'a>(context: &Context<'a>) -> Result<&'a Arc<dyn Journal>> {

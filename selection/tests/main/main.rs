@@ -54,3 +54,46 @@ fn by_words_alone_most_requests_find_their_template_among_the_first_three() {
     let (first, three) = (among(1), among(3));
     assert!(first >= FIRST && three >= THREE, "{first} {three}");
 }
+
+/// What nobody at work would have a template for.
+const FOREIGN: [&str; 14] = [
+    "rhymes for grandmother's ninetieth birthday cake",
+    "which opening should I play against the Sicilian defence",
+    "a bedtime story about a shy dragon and a lighthouse",
+    "how do I get red wine stains out of a wool carpet",
+    "name my kitten, she is grey and bites",
+    "a limerick about the moon",
+    "knitting pattern for mittens with cables",
+    "is it going to rain on Saturday",
+    "اكتب قصيدة غزل قصيرة عن القمر",
+    "كيف أطبخ المقلوبة بالباذنجان",
+    "اقترح أسماء لمولودة جميلة",
+    "حكاية قبل النوم عن أرنب وسلحفاة",
+    "لغز صعب للأطفال مع الحل",
+    "ما تفسير حلم رأيت فيه بحرًا هائجًا",
+];
+
+#[test]
+fn most_requests_fit_a_template_and_foreign_ones_do_not() {
+    let catalog = Catalog::starter().expect("the catalogue");
+    let library = Library::new(&catalog.templates, &catalog.ways_of_asking(), Weights::default());
+    let best = |request: &str| library.find(&Request::new(request), None, 1).expect("found").into_iter().next();
+    let questions = questions();
+    let fitting = questions.iter().filter(|question| best(&question.request).is_some_and(|found| found.fits()));
+    let share = fitting.count() as f64 / questions.len() as f64;
+    let foreign: Vec<_> = FOREIGN.iter().filter_map(|request| best(request)).filter(|found| found.fits()).collect();
+    if std::env::var_os("HISHAMOS_SHOW_COVERAGE").is_some() {
+        let mut all: Vec<f32> =
+            questions.iter().filter_map(|question| best(&question.request)).map(|found| found.coverage).collect();
+        all.sort_by(f32::total_cmp);
+        let at = |percent: usize| all[all.len() * percent / 100];
+        println!("1 %: {} 5 %: {} 10 %: {} 50 %: {}", at(1), at(5), at(10), at(50));
+        for request in FOREIGN {
+            let found = best(request);
+            println!("{:?} {request}", found.map(|found| (found.coverage, found.key)));
+        }
+    }
+    assert!(share >= 0.95, "{share}");
+    // Of a request of three words, one that stands in some template is a third.
+    assert!(foreign.len() <= 3, "{foreign:#?}");
+}

@@ -189,7 +189,8 @@ impl Checker {
             | Event::Delivery(_)
             | Event::Denial(_)
             | Event::Search(_)
-            | Event::Subject(_) => {}
+            | Event::Subject(_)
+            | Event::Action(_) => {}
         }
     }
 

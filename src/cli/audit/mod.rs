@@ -147,6 +147,7 @@ fn fields(event: &Event) -> Result<Value, Failure> {
         Event::Denial(event) => serde_json::to_value(event),
         Event::Search(event) => serde_json::to_value(event),
         Event::Subject(event) => serde_json::to_value(event),
+        Event::Action(event) => serde_json::to_value(event),
         Event::Webhook(event) => serde_json::to_value(event),
         Event::Delivery(event) => serde_json::to_value(event),
     };

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::run::{Firing, Lineage, LineageKind, Overrides, Parent, Start, StepOverride};
+use domain::run::{Again, Firing, Lineage, LineageKind, Overrides, Parent, Start, StepOverride};
 use domain::workflow::Assignee;
-use domain::{Event, Key, RunEvent, RunId, StepName, SubjectId, Timestamp, TriggerId, WorkflowId};
+use domain::{Event, Key, RunEvent, RunId, StepName, SubjectId, TaskId, Timestamp, TriggerId, WorkflowId};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -167,6 +167,43 @@ pub(in crate::wire) struct StartedV5<'a> {
     form: FormV1,
 }
 
+/// A task that a run does again, and by what.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct AgainV1<'a> {
+    task: Id,
+    template_version: u32,
+    agent_version: Option<u32>,
+    #[serde(borrow)]
+    model: Option<&'a str>,
+}
+
+/// Says which task it does again.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(in crate::wire) struct StartedV6<'a> {
+    id: Id,
+    workflow: Id,
+    version: u32,
+    #[serde(borrow)]
+    definition: DefinitionV3<'a>,
+    #[serde(borrow)]
+    input: JsonV1<'a>,
+    #[serde(borrow)]
+    by: ActorV1<'a>,
+    at_micros: i64,
+    deadline_micros: Option<i64>,
+    priority: i32,
+    #[serde(borrow)]
+    parent: Option<ParentV1<'a>>,
+    #[serde(borrow)]
+    lineage: Option<LineageV1<'a>>,
+    #[serde(borrow)]
+    trigger: Option<FiringV1<'a>>,
+    subject: Option<Id>,
+    form: FormV1,
+    #[serde(borrow)]
+    again: Option<AgainV1<'a>>,
+}
+
 impl<'a> From<StartedV1<'a>> for StartedV2<'a> {
     fn from(old: StartedV1<'a>) -> Self {
         Self {
@@ -246,10 +283,32 @@ impl<'a> From<StartedV4<'a>> for StartedV5<'a> {
     }
 }
 
+impl<'a> From<StartedV5<'a>> for StartedV6<'a> {
+    fn from(old: StartedV5<'a>) -> Self {
+        Self {
+            id: old.id,
+            workflow: old.workflow,
+            version: old.version,
+            definition: old.definition,
+            input: old.input,
+            by: old.by,
+            at_micros: old.at_micros,
+            deadline_micros: old.deadline_micros,
+            priority: old.priority,
+            parent: old.parent,
+            lineage: old.lineage,
+            trigger: old.trigger,
+            subject: old.subject,
+            form: old.form,
+            again: None,
+        }
+    }
+}
+
 pub(super) fn freeze(start: &Start) -> Result<Encoded, String> {
     let Start { id, workflow, version, definition, input, by, at, deadline, priority, .. } = start;
-    let Start { parent, lineage, trigger, subject, form, .. } = start;
-    write(&StartedV5 {
+    let Start { parent, lineage, trigger, subject, form, again, .. } = start;
+    write(&StartedV6 {
         id: id.as_uuid().into_bytes(),
         workflow: workflow.as_uuid().into_bytes(),
         version: *version,
@@ -264,10 +323,11 @@ pub(super) fn freeze(start: &Start) -> Result<Encoded, String> {
         trigger: trigger.as_ref().map(FiringV1::freeze),
         subject: subject.map(|subject| subject.as_uuid().into_bytes()),
         form: FormV1::freeze(*form),
+        again: again.as_ref().map(AgainV1::freeze),
     })
 }
 
-impl Thaw for StartedV5<'_> {
+impl Thaw for StartedV6<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(RunEvent::Started(Box::new(Start {
             id: RunId::from_uuid(Uuid::from_bytes(self.id)),
@@ -284,6 +344,7 @@ impl Thaw for StartedV5<'_> {
             trigger: self.trigger.map(FiringV1::thaw),
             subject: self.subject.map(|subject| SubjectId::from_uuid(Uuid::from_bytes(subject))),
             form: self.form.thaw(),
+            again: self.again.map(AgainV1::thaw),
         }))
         .into())
     }
@@ -358,5 +419,26 @@ impl<'a> FiringV1<'a> {
 
     fn thaw(self) -> Firing {
         Firing { trigger: TriggerId::from_uuid(Uuid::from_bytes(self.trigger)), cause: self.cause.to_owned() }
+    }
+}
+
+impl<'a> AgainV1<'a> {
+    fn freeze(again: &'a Again) -> Self {
+        let Again { task, template_version, agent_version, model } = again;
+        Self {
+            task: task.as_uuid().into_bytes(),
+            template_version: *template_version,
+            agent_version: *agent_version,
+            model: model.as_deref(),
+        }
+    }
+
+    fn thaw(self) -> Again {
+        Again {
+            task: TaskId::from_uuid(Uuid::from_bytes(self.task)),
+            template_version: self.template_version,
+            agent_version: self.agent_version,
+            model: self.model.map(str::to_owned),
+        }
     }
 }

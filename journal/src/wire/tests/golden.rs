@@ -140,6 +140,7 @@ fn meaning(event: &Event) -> String {
         Event::Denial(event) => serde_json::to_string_pretty(event),
         Event::Search(event) => serde_json::to_string_pretty(event),
         Event::Subject(event) => serde_json::to_string_pretty(event),
+        Event::Action(event) => serde_json::to_string_pretty(event),
     };
     json.unwrap() + "\n"
 }

@@ -43,7 +43,7 @@ fn holds_text(schema: &OwnedNamedType) -> bool {
     }
 }
 
-/// A new field of a run or a task that can hold text must be declared, whichever it is.
+/// A new field of a run, a task or an action item that can hold text must be declared, whichever it is.
 #[test]
 fn every_field_that_can_hold_text_is_declared() {
     let table = |list: &[(&str, &[&str])]| -> BTreeMap<String, BTreeSet<String>> {
@@ -52,7 +52,8 @@ fn every_field_that_can_hold_text_is_declared() {
             .collect()
     };
     let (personal, plain) = (table(PERSONAL), table(PLAIN));
-    for event in types().iter().filter(|event| event.name.starts_with("run.") || event.name.starts_with("task.")) {
+    for event in types().iter().filter(|event| ["run.", "task.", "action."].iter().any(|of| event.name.starts_with(of)))
+    {
         let schema = event.versions.last().unwrap().schema();
         let Type::Struct(fields) = &schema.ty else { continue };
         let none = BTreeSet::new();
@@ -80,6 +81,7 @@ fn what_is_declared_is_erased_and_nothing_else() {
         let tagged = match event {
             Event::Run(event) => serde_json::to_value(event).unwrap(),
             Event::Task(event) => serde_json::to_value(event).unwrap(),
+            Event::Action(event) => serde_json::to_value(event).unwrap(),
             _ => return BTreeMap::new(),
         };
         let inner = tagged.as_object().and_then(|tagged| tagged.values().next()).and_then(Value::as_object).cloned();

@@ -130,6 +130,7 @@ impl<'a> Fold<'a> {
             let (trigger, cause) = (firing.trigger.as_uuid(), storable(&firing.cause));
             self.rare.firings.push(rare::Firing { run: id, trigger, cause });
         }
+        self.rare.repeats.extend(start.again.as_ref().map(|again| (id, again.task.as_uuid())));
         Ok(())
     }
 

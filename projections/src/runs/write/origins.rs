@@ -8,6 +8,7 @@ use crate::runs::rare::Rare;
 pub(super) async fn write(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(), ApplyError> {
     parents(connection, rare).await?;
     lineages(connection, rare).await?;
+    repeats(connection, rare).await?;
     firings(connection, rare).await?;
     queues(connection, rare).await
 }
@@ -61,6 +62,20 @@ async fn firings(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(), A
         column!(rare.firings, row => row.run) as _,
         column!(rare.firings, row => row.trigger) as _,
         column!(rare.firings, row => &*row.cause) as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn repeats(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(), ApplyError> {
+    if rare.repeats.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO repeats (run_id, task_id) SELECT * FROM unnest($1::uuid[], $2::uuid[])",
+        column!(rare.repeats, (run, _) => *run) as _,
+        column!(rare.repeats, (_, task) => *task) as _
     )
     .execute(connection)
     .await?;

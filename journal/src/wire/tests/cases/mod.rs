@@ -1,6 +1,7 @@
 //! One or more examples of every event, for the golden files. An example may be added; one that is changed no longer
 //! matches its file, so give it a new name instead.
 
+mod action;
 mod assigned;
 mod denial;
 mod run;
@@ -51,6 +52,9 @@ pub(super) fn all() -> Vec<(String, Event)> {
     cases.extend(named("bare", verdict::bare()));
     cases.extend(verdict::variants());
     cases.extend(named("full", seal::full()));
+    cases.extend(named("full", action::full()));
+    cases.extend(named("bare", action::bare()));
+    cases.extend(action::variants());
     cases.extend(named("full", denial::full()));
     cases.extend(named("full", denial::subject()));
     cases.extend(named("bare", denial::bare()));

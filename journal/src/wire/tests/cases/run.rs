@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::run::{Firing, Lineage, LineageKind, Overrides, Parent, Pause, PauseClock, Start, StepOverride};
+use domain::run::{Again, Firing, Lineage, LineageKind, Overrides, Parent, Pause, PauseClock, Start, StepOverride};
 use domain::task::Form;
 use domain::{
     Actor, ActorKind, AttemptError, ErrorKind, Event, HoldId, NodeId, RunEvent, RunId, StepName, SubjectId, TaskId,
@@ -59,6 +59,12 @@ fn start() -> Start {
         trigger: Some(Firing { trigger: TriggerId::from_uuid(id(12)), cause: "2027-01-01T00:00:00Z".to_owned() }),
         subject: Some(SubjectId::from_uuid(id(13))),
         form: Form::Last,
+        again: Some(Again {
+            task: TaskId::from_uuid(id(14)),
+            template_version: 7,
+            agent_version: Some(2),
+            model: Some("gpt-z".to_owned()),
+        }),
     }
 }
 
@@ -151,6 +157,7 @@ pub(super) fn bare() -> Vec<Event> {
             trigger: None,
             subject: None,
             form: Form::Text,
+            again: None,
             ..start()
         })),
         RunEvent::Queued { slots: vec![], at },

@@ -1,5 +1,6 @@
 //! Strategies for arbitrary events.
 
+mod action;
 mod assigned;
 mod denial;
 mod run;
@@ -52,6 +53,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         trigger::event(),
         trigger::external(),
         seal::event(),
+        action::event(),
         denial::event(),
         denial::subject(),
         webhook::webhook(),

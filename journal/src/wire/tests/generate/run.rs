@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::run::{Firing, Lineage, LineageKind, Overrides, Parent, Pause, Start, StepOverride};
+use domain::run::{Again, Firing, Lineage, LineageKind, Overrides, Parent, Pause, Start, StepOverride};
 use domain::task::Form;
 use domain::workflow::Assignee;
 use domain::{Event, HoldId, NodeId, RunEvent, RunId, SubjectId, TaskId, TriggerId, WorkflowId};
@@ -45,9 +45,15 @@ fn start() -> BoxedStrategy<Start> {
     let what = (run(), uuid(), any::<u32>(), definition(), shared());
     let when = (actor(), timestamp(), option::of(timestamp()), any::<i32>());
     let form = select(Form::ALL.as_slice());
+    let again = (uuid(), any::<u32>(), option::of(any::<u32>()), option::of(text()));
+    let again = again.prop_map(|(task, template_version, agent_version, model)| {
+        let task = TaskId::from_uuid(task);
+        Again { task, template_version, agent_version, model }
+    });
+    let form = (form, option::of(again));
     let whence = (option::of(parent), option::of(lineage), option::of(trigger), option::of(uuid()), form);
     (what, when, whence)
-        .prop_map(|(what, (by, at, deadline, priority), (parent, lineage, trigger, subject, form))| {
+        .prop_map(|(what, (by, at, deadline, priority), (parent, lineage, trigger, subject, (form, again)))| {
             let (id, workflow, version, definition, input) = what;
             Start {
                 id,
@@ -64,6 +70,7 @@ fn start() -> BoxedStrategy<Start> {
                 trigger,
                 subject: subject.map(SubjectId::from_uuid),
                 form,
+                again,
             }
         })
         .boxed()

@@ -1,0 +1,50 @@
+//! The projector of action items.
+//!
+//! Invariants: an item is there from the end of the run on that asked for it, and never twice; what a task said after that
+//! end does not count; a run that asks for no outputs leaves nothing here, not even for a moment.
+
+mod fold;
+mod write;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::Category;
+use journal::RecordedEvent;
+use sqlx::PgConnection;
+
+use crate::projector::{ApplyError, Projector};
+
+/// Keeps `read_actions`.
+pub(crate) struct Actions;
+
+#[async_trait]
+impl Projector for Actions {
+    fn name(&self) -> &'static str {
+        "actions"
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn schema(&self) -> &'static str {
+        "read_actions"
+    }
+
+    fn categories(&self) -> &'static [Category] {
+        &[Category::Run, Category::Task, Category::Action]
+    }
+
+    fn tables(&self) -> &'static str {
+        include_str!("tables.sql")
+    }
+
+    fn indexes(&self) -> &'static str {
+        include_str!("indexes.sql")
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[Arc<RecordedEvent>]) -> Result<(), ApplyError> {
+        write::write(connection, &fold::fold(events)?).await
+    }
+}
