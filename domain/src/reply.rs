@@ -57,7 +57,7 @@ pub struct Reply {
     pub simulated: bool,
     /// How its cost came about; `None` of what was recorded before that was kept.
     #[serde(default)]
-    pub account: Option<Account>,
+    pub account: Option<Box<Account>>,
 }
 
 /// How what an attempt cost came about, as evidence.

@@ -139,7 +139,7 @@ fn to_domain(reply: providers::Reply) -> Reply {
         duration: kept(reply.duration),
         first_piece: reply.first_piece.map(kept),
         simulated: reply.simulated,
-        account: Some(Account::new(source(reply.cost_source), reply.raw_usage)),
+        account: Some(Box::new(Account::new(source(reply.cost_source), reply.raw_usage))),
     }
 }
 

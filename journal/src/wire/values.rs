@@ -529,7 +529,7 @@ impl<'a> ReplyV3<'a> {
             duration_micros: micros(*duration)?,
             first_piece_micros: first_piece.map(micros).transpose()?,
             simulated: *simulated,
-            account: account.as_ref().map(AccountV1::freeze).transpose()?,
+            account: account.as_deref().map(AccountV1::freeze).transpose()?,
         })
     }
 
@@ -548,7 +548,7 @@ impl<'a> ReplyV3<'a> {
             duration: Duration::from_micros(self.duration_micros),
             first_piece: self.first_piece_micros.map(Duration::from_micros),
             simulated: self.simulated,
-            account: self.account.map(AccountV1::thaw).transpose()?,
+            account: self.account.map(AccountV1::thaw).transpose()?.map(Box::new),
         })
     }
 }

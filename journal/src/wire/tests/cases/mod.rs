@@ -89,7 +89,7 @@ pub(super) fn all() -> Vec<(String, Event)> {
     let sources = [CostSource::Unpriced, CostSource::Reported, CostSource::Free];
     let named = ["stop", "length", "content_filter"].into_iter().zip(reasons).zip(sources);
     for ((name, finish), source) in named {
-        let account = Some(Account::new(source, None));
+        let account = Some(Box::new(Account::new(source, None)));
         let reply = Box::new(Reply { finish, account, ..bare_reply() });
         cases.push((name.to_owned(), TaskEvent::AttemptSucceeded { attempt: 1, reply }.into()));
     }
@@ -443,10 +443,10 @@ fn reply() -> Reply {
         duration: Duration::from_micros(1_234_567),
         first_piece: Some(Duration::from_micros(234_567)),
         simulated: true,
-        account: Some(Account::new(
+        account: Some(Box::new(Account::new(
             CostSource::Listed("2026-11-25".to_owned()),
             Some(json!({ "input_tokens": 200, "cache_read_input_tokens": 1000, "output_tokens": 90 })),
-        )),
+        ))),
     }
 }
 

@@ -437,7 +437,7 @@ fn reply() -> BoxedStrategy<Reply> {
         text().prop_map(CostSource::Listed),
         Just(CostSource::Free),
     ];
-    let account = (source, option::of(json())).prop_map(|(source, usage)| Account::new(source, usage));
+    let account = (source, option::of(json())).prop_map(|(source, usage)| Box::new(Account::new(source, usage)));
     let times = (duration(), option::of(duration()));
     (text(), finish, text(), usage(), option::of(any::<i64>()), times, any::<bool>(), option::of(account))
         .prop_map(|(text, finish, model, usage, cost, (duration, first_piece), simulated, account)| Reply {
