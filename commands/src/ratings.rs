@@ -85,9 +85,9 @@ impl Commands {
     pub async fn attempt_purpose(&self, task: TaskId, attempt: u32) -> Result<Option<Purpose>, Error> {
         let purpose =
             |task: &Task| task.attempts().iter().find(|known| known.number == attempt).map(|attempt| attempt.purpose);
-        if let Some(purpose) = purpose(&*self.executor.load_cached::<Task>(task.into()).await?.state) {
+        if let Some(purpose) = purpose(&self.executor.load_cached::<Task>(task.into()).await?.state) {
             return Ok(Some(purpose));
         }
-        Ok(purpose(&*self.executor.load::<Task>(task.into()).await?.state))
+        Ok(purpose(&self.executor.load::<Task>(task.into()).await?.state))
     }
 }

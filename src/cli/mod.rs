@@ -141,7 +141,7 @@ enum Command {
     /// Rate the answer of a completed task, 1 to 10; your last rating counts
     Rate {
         #[command(flatten)]
-        rate: quality::Rate,
+        rating: quality::Rating,
         #[command(flatten)]
         server: ServerFlag,
     },
@@ -513,9 +513,9 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
             let client = run::running_server(&config, server.url.as_deref()).await?;
             output::output(&client, terminal, json, ask).await
         }
-        Command::Rate { rate, server } => {
+        Command::Rate { rating, server } => {
             let client = run::running_server(&config, server.url.as_deref()).await?;
-            quality::rate(&client, terminal, json, rate).await
+            quality::rate(&client, terminal, json, rating).await
         }
         Command::Quality(asked) => {
             let client = run::running_server(&config, None).await?;

@@ -25,7 +25,7 @@ pub(crate) enum Quality {
 
 /// A rating of a task's answer.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Rate {
+pub(crate) struct Rating {
     /// The task's id, as `hishamos show RUN` tells it
     task: Uuid,
     /// The mark, 1 to 10
@@ -37,8 +37,13 @@ pub(crate) struct Rate {
 }
 
 /// `hishamos rate`.
-pub(crate) async fn rate(client: &Client, terminal: &mut Terminal, as_json: bool, rate: Rate) -> Result<(), Failure> {
-    let Rate { task, rating, comment } = rate;
+pub(crate) async fn rate(
+    client: &Client,
+    terminal: &mut Terminal,
+    as_json: bool,
+    rating: Rating,
+) -> Result<(), Failure> {
+    let Rating { task, rating, comment } = rating;
     let input = json!({ "clientMutationId": Uuid::now_v7(), "taskId": task, "rating": rating, "comment": comment });
     let said = (format!("task {task} is rated {rating}"), format!("you had rated task {task} so before"));
     let fields = "taskId position revision repeated changed task { averageRating quality { score source } }";

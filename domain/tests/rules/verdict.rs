@@ -115,7 +115,7 @@ fn a_judge_that_fails_is_recorded_and_not_asked_again() {
     let event = TaskEvent::JudgingFailed { run: None, reason: "no platform".to_owned(), at: at(8) };
     let fail = TaskCommand::FailJudging { failed };
     given(completed(None)).when(fail.clone()).then_expect_events(vec![event.clone()]);
-    given(after(&[event.clone()])).when(fail).then_expect_events(vec![]);
+    given(after(std::slice::from_ref(&event))).when(fail).then_expect_events(vec![]);
     given(after(&[event])).when(judge(&[900])).then_expect_events(vec![]);
 }
 
