@@ -180,7 +180,10 @@ impl Commands {
                     attempt_timeout,
                     start_timeout: None,
                 }),
-                output: BTreeMap::new(),
+                output: BTreeMap::from([
+                    (word("text")?, output("result.text")?),
+                    (word("json")?, output("result.json")?),
+                ]),
                 timeout: None,
                 compensation: None,
             }],

@@ -19,7 +19,7 @@ const ABLE: &str = "query($key: String!) { template(key: $key) { key } platforms
 const START: &str = "mutation($input: StartTaskInput!) { startTask(input: $input) { runId } }";
 /// The kinds of platforms that are not asked: a model in this process is too small for it, and programs that work as agents
 /// are too much.
-const OTHERS: [&str; 4] = ["local", "simulator", "command", "acp"];
+const OTHERS: [&str; 5] = ["local", "simulator", "command", "acp", "cursor"];
 
 /// What is to be read.
 pub(crate) struct Wish<'a> {
@@ -99,8 +99,7 @@ pub(crate) async fn ask(
         say(&format!("{why} (run {id}), so only the rules have read the request"));
         return Ok(Answer { read: Vec::new(), told: told(Some(why)) });
     }
-    let said = run.pointer("/output/text").and_then(Value::as_str).unwrap_or_default();
-    let form = commands::task_result(said).get("json").cloned().unwrap_or_default();
+    let form = run.pointer("/output/json").cloned().unwrap_or_default();
     let Ok(Form { values }) = serde_json::from_value(form) else {
         let why = "the model kept to no form";
         say(&format!("{why} (run {id}), so only the rules have read the request"));

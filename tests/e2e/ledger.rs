@@ -164,10 +164,11 @@ fn a_model_reads_what_rules_cannot_and_nothing_that_is_not_said() {
     // The reading is a run like any other.
     let reading = house.json(&["show", done["reading"]["run"].as_str().unwrap()]);
     assert_eq!((&reading["workflowKey"], &reading["status"]), (&json!("task.read-parameters"), &json!("COMPLETED")));
+    assert_eq!(reading["output"]["json"]["values"][0]["name"], "what", "what a model writes as JSON is there as JSON");
     assert_eq!(platform.received().len(), 2);
 
     // What the model makes up does not count, and neither does an answer without the form.
-    for wish in ["does the escrow of everything hold", "does the escrow of this hold"] {
+    for wish in ["does the clause on escrow of everything hold", "does the clause on escrow of this hold"] {
         let asked = home.run(&["do", wish, "--json"]).expect(4).json();
         assert_eq!((&asked["read"], &asked["missing"][0]["name"]), (&json!([]), &json!("what")));
         assert!(asked["reading"]["run"].is_string(), "{asked}");

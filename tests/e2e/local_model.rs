@@ -27,7 +27,7 @@ fn the_welcome_workflow_runs_on_a_model_within_the_program() {
     for reply in &replies {
         let reply = &reply["data"]["reply"];
         assert!(reply["text"].as_str().is_some_and(|text| !text.trim().is_empty()), "{reply}");
-        assert!(reply["usage"]["output"].as_u64().is_some_and(|tokens| tokens > 0), "{reply}");
+        assert!(reply["usage"]["output_tokens"].as_u64().is_some_and(|tokens| tokens > 0), "{reply}");
         assert_eq!(reply["simulated"], false, "{reply}");
     }
 }
