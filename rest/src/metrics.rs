@@ -78,7 +78,7 @@ pub(crate) struct MetricsFace {
     cancelled: i64,
     /// Completed among completed and failed, 0 to 1; null before the first end.
     success_rate: Option<f64>,
-    /// The average mark, 1 to 10, of the tasks that have one by what a program can decide.
+    /// The average mark, 1 to 10, of the tasks that have one: by people, else by a judge, else by what a program can decide.
     average_quality: Option<f64>,
     /// How many tasks have such a mark.
     rated: i64,

@@ -85,7 +85,8 @@ pub(crate) struct Metrics {
     cancelled: Count,
     /// Completed among completed and failed, 0 to 1; null before the first end.
     success_rate: Option<f64>,
-    /// The average mark, 1 to 10, of the tasks that have one by what a program can decide; null when none has.
+    /// The average mark, 1 to 10, of the tasks that have one: by people, else by a judge, else by what a program can decide;
+    /// null when none has.
     average_quality: Option<f64>,
     /// How many tasks have such a mark.
     rated: Count,

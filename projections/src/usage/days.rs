@@ -14,8 +14,14 @@ use crate::projector::ApplyError;
 
 /// The tasks that a batch changes.
 pub(super) fn touched(fold: &Fold<'_>) -> Vec<Uuid> {
-    let mut touched: BTreeSet<Uuid> =
-        fold.tasks.keys().chain(fold.assigned.keys()).chain(fold.ended.keys()).copied().collect();
+    let mut touched: BTreeSet<Uuid> = fold
+        .tasks
+        .keys()
+        .chain(fold.assigned.keys())
+        .chain(fold.ended.keys())
+        .chain(fold.marks.keys())
+        .copied()
+        .collect();
     touched.extend(fold.attempts.keys().map(|(task, _)| *task));
     touched.extend(&fold.cut);
     touched.into_iter().collect()

@@ -22,6 +22,8 @@ pub(super) struct Fold<'a> {
     pub(super) attempts: BTreeMap<(Uuid, i32), Attempt<'a>>,
     /// Tasks that ended.
     pub(super) ended: BTreeMap<Uuid, Ended>,
+    /// Tasks whose answers count for another mark since somebody has said how good they are, in hundredths.
+    pub(super) marks: BTreeMap<Uuid, i32>,
     /// Tasks that were cancelled: an attempt of theirs that still runs ends with them.
     pub(super) cut: Vec<Uuid>,
 }
@@ -166,6 +168,9 @@ impl<'a> Fold<'a> {
             TaskEvent::Completed { quality, .. } => {
                 let quality = quality.as_ref().map(|quality| i32::from(quality.score.hundredths()));
                 self.end(recorded, "completed", quality);
+            }
+            TaskEvent::Rated { shift: Some(shift), .. } | TaskEvent::Judged { shift: Some(shift), .. } => {
+                self.marks.insert(id, i32::from(shift.to.hundredths()));
             }
             TaskEvent::Failed { .. } => self.end(recorded, "failed", None),
             TaskEvent::Cancelled { .. } => {

@@ -18,6 +18,7 @@ pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Res
     origins(connection, fold).await?;
     tasks(connection, fold).await?;
     ended(connection, fold).await?;
+    marked(connection, fold).await?;
     spent(connection, fold).await?;
     begun(connection, fold).await?;
     settled(connection, fold).await?;
@@ -92,6 +93,22 @@ async fn ended(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
         column!(fold.ended, (_, end) => end.status) as _,
         column!(fold.ended, (_, end) => end.at) as _,
         column!(fold.ended, (_, end) => end.quality) as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Comes after the ends, which say what answers count for at first.
+async fn marked(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    if fold.marks.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "UPDATE task_origins t SET quality = u.mark FROM unnest($1::uuid[], $2::integer[]) AS u (id, mark)
+        WHERE t.id = u.id",
+        column!(fold.marks, (id, _) => *id) as _,
+        column!(fold.marks, (_, mark) => *mark) as _
     )
     .execute(connection)
     .await?;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use domain::task::{Checked, Choice, Purpose, Quality, Score};
+use domain::task::{Checked, Choice, Purpose, Quality, Score, Shift};
 use domain::{
-    AgentCommand, AgentId, Capability, FinishReason, NanoUsd, Reply, RetryPolicy, StreamId, TaskEvent, TaskId,
+    Actor, AgentCommand, AgentId, Capability, FinishReason, NanoUsd, Reply, RetryPolicy, StreamId, TaskEvent, TaskId,
     TemplateId, Timestamp, Usage, WorkflowId,
 };
 use projections::{CatalogFilter, MetricsKey, MetricsOf, Options, Queries, RunFilter, RunRow, Window};
@@ -317,6 +317,18 @@ async fn any_window_of_metrics_is_a_sum_of_days() {
     assert_eq!(keys(MetricsOf::Agents, MetricsKey::Duration).await, ["baker", "miller"]);
     assert_eq!(keys(MetricsOf::Templates, MetricsKey::Cost).await, ["bake"]);
     assert_eq!(queries.metrics_of_all(MetricsOf::Agents, None, MetricsKey::Cost, 1).await.unwrap().len(), 1);
+
+    // What people say counts instead of what a program says, on the day of the task.
+    let mark = |hundredths| Score::of_hundredths(hundredths).unwrap();
+    let completed_at = Timestamp::from_micros(108 * 86_400_000_000);
+    let agent = AgentId::from_key(&"baker".parse().unwrap());
+    let shift = Some(Shift { agent, completed_at, from: Some(mark(900)), to: mark(500) });
+    let by = Actor::person("mona");
+    let rated = TaskEvent::Rated { by, mark: mark(500), comment: String::new(), at: completed_at, shift };
+    history.force(TaskId::from_uuid(Uuid::from_u128(2)).into(), vec![rated.into()]).await;
+    queries.wait_for_one("usage", history.position, PATIENCE).await.unwrap();
+    assert_eq!(of(id("baker"), Some(101)).await, Some((2, 2, Some(7.5), Some(250.0), 2000)));
+    assert_eq!(of(template, None).await.and_then(|row| row.2), Some((4.0 + 5.0 + 10.0 + 5.0) / 4.0));
     world.assert_equal().await;
 }
 
