@@ -4,8 +4,11 @@ use serde_json::Value;
 
 use crate::program::Home;
 
-/// Ids, moments, durations and hashes differ each time; what stays is the shape.
+/// Ids, moments, durations and hashes differ each time, and so does which field is known first; what stays is the shape.
 fn settle(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.sort_keys();
+    }
     match value {
         Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| {
             let moving = name.ends_with("Id") || name.ends_with("At") || name.ends_with("Ms");
