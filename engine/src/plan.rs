@@ -215,6 +215,7 @@ impl Planner {
 
     /// The next attempt of an assigned task, or that it has to wait for a platform.
     /// Platforms that budgets do not let it go to are left out, with the reasons.
+    #[expect(clippy::too_many_arguments, reason = "what it follows from; each is known to somebody else")]
     pub(crate) async fn attempt(
         &self,
         id: TaskId,

@@ -240,11 +240,10 @@ mod tests {
         assert!(reads.try_recv().is_err(), "two reads at once are enough");
         batches.reader().open.add_permits(3);
         assert_eq!(reads.recv().await, Some(vec![3, 4, 5]));
-        while let Some(answer) = answers.join_next().await {
-            let (key, got) = answer.unwrap();
+        for (key, got) in answers.join_all().await {
             assert_eq!(got, Some(Ok(Some(key + 1))));
         }
-        assert_eq!(batches.queue::<u32>().unwrap().lock().readers, 0);
+        assert_eq!(batches.queue::<u32>().map(|queue| queue.lock().readers), Some(0));
     }
 
     #[tokio::test]

@@ -12,8 +12,11 @@ const CHANGE: &str = "mutation($input: ChangeActionItemInput!) { changeActionIte
 const LIST: &str = "query($filter: ActionItemFilter, $at: Position) { actionItems(filter: $filter, orderBy: PRIORITY,
     minPosition: $at) { nodes { id what owner state due overdue priority steps workflowKey task { step } } } }";
 
-fn ending(actions: &[(&str, Option<&str>, Option<&str>, Option<Priority>)]) -> Ending {
-    let item = |(what, owner, due, priority): &(&str, Option<&str>, Option<&str>, Option<Priority>)| ActionItem {
+/// What, owner, due and priority.
+type Asked<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Option<Priority>);
+
+fn ending(actions: &[Asked<'_>]) -> Ending {
+    let item = |(what, owner, due, priority): &Asked<'_>| ActionItem {
         what: (*what).to_owned(),
         owner: owner.map(str::to_owned),
         due: due.map(str::to_owned),

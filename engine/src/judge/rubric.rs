@@ -176,7 +176,11 @@ mod tests {
         assert_eq!(chosen(&judges, "claude-y").as_deref(), Some("a"));
         let [first, second, _] = &judges;
         assert_eq!(chosen(&[first.clone(), second.clone()], "o1").as_deref(), Some("b"));
-        assert_eq!(chosen(&[first.clone()], "gpt-5").as_deref(), Some("a"), "its own family is better than nobody");
+        assert_eq!(
+            chosen(std::slice::from_ref(first), "gpt-5").as_deref(),
+            Some("a"),
+            "its own family is better than nobody"
+        );
         assert_eq!(chosen(&[], "gpt-5"), None);
     }
 

@@ -535,7 +535,7 @@ impl History {
         let mark = u16::try_from(100 + pick % 900).unwrap();
         let checks = vec![Checked { item: None, what: "it is bread".to_owned(), holds: true }];
         let quality = Quality { score: Score::of_hundredths(mark).unwrap(), checks };
-        let (output, quality) = ((form == Form::Every).then_some(output), (pick % 3 > 0).then_some(quality));
+        let (output, quality) = ((form == Form::Every).then_some(output), (!pick.is_multiple_of(3)).then_some(quality));
         Ending { output, quality, ..Ending::default() }
     }
 
