@@ -156,11 +156,19 @@ impl Task {
         Ok(seats.into_iter().filter(|seat| seat.is_of_task(self.task_id)).collect())
     }
 
-    /// The parts of its output, straight from the journal; null when only the results were asked for, which are the answer
-    /// of its last attempt, and while it has not completed.
+    /// The parts of its output, straight from the journal; null while it has not completed. Parts that were not asked for, or
+    /// that the model did not give, are null; the results are always there.
     #[graphql(complexity = "5 + child_complexity")]
     async fn output(&self, context: &Context<'_>) -> Result<Option<OutputParts>> {
-        Ok(self.ended(context).await?.output().map(|output| OutputParts::from(&**output)))
+        let task = self.ended(context).await?;
+        if let Some(output) = task.output() {
+            return Ok(Some(OutputParts::from(&**output)));
+        }
+        Ok(task.reply().map(|reply| {
+            let data = commands::task_result(&reply.text).get_mut("json").map(serde_json::Value::take);
+            let data = data.filter(|data| !data.is_null());
+            OutputParts::from(&domain::task::Output { results: reply.text.clone(), data, ..Default::default() })
+        }))
     }
 
     /// How good its answer is by everybody who has said so, straight from the journal; null when nobody has, and while the
