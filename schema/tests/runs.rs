@@ -240,3 +240,20 @@ async fn an_answer_takes_as_many_statements_for_many_runs_as_for_one() {
         assert_eq!(fewest[0], fewest[1], "{counts:?}");
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_was_not_asked_for_in_parts_is_an_output_with_results_alone() {
+    let house = House::furnished().await;
+    house.whole_run().await;
+    let ask = "query($at: Position) { runs(first: 1, minPosition: $at) { edges { node { steps { task {
+        status output { results summary critique } attempts { text } } } } } } }";
+    let data = house.data(ask, json!({ "at": house.head().await })).await;
+    let steps = data.pointer("/runs/edges/0/node/steps").and_then(|steps| steps.as_array().cloned()).unwrap();
+    let completed: Vec<_> = steps.iter().filter(|step| step["task"]["status"] == "COMPLETED").collect();
+    assert!(!completed.is_empty(), "{steps:?}");
+    for step in completed {
+        let (output, attempts) = (&step["task"]["output"], step["task"]["attempts"].as_array().unwrap());
+        assert_eq!(output["results"], attempts.last().unwrap()["text"]);
+        assert!(output["summary"].is_null() && output["critique"].is_null(), "{output}");
+    }
+}
