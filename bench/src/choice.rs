@@ -55,6 +55,14 @@ fn model(folder: &Path) -> anyhow::Result<Option<Encoder>> {
 /// `catalogue.choice`: with the model where it is at hand, and by words alone.
 pub(crate) fn measure(folder: &Path, report: &mut Report) -> anyhow::Result<()> {
     let catalog = Catalog::starter().context("the starter catalogue is damaged")?;
+    let similar = catalog.similarity(3);
+    for (name, pairs) in [("catalogue.similar.wording", &similar.wording), ("catalogue.similar.words", &similar.words)]
+    {
+        for pair in pairs {
+            eprintln!("{name}: {} and {}, {:.2}", pair.one, pair.other, pair.share);
+        }
+        report.add(name, pairs.first().map_or(0.0, |pair| pair.share), "of 1", None);
+    }
     let questions: Vec<Question> = questions()?.into_iter().filter(|question| !question.is_for_tuning()).collect();
     let model = model(folder)?;
     let library = Library::new(&catalog.templates, &catalog.ways_of_asking(), Weights::default());
