@@ -86,7 +86,7 @@ macro_rules! one {
 }
 
 macro_rules! many {
-    ($key:ident => $row:ty, $read:ident by $field:ident $(, $what:literal)?) => {
+    ($key:ident => $row:ty, $read:ident by $($field:tt).+ $(, $what:literal)?) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         struct $key(Uuid);
 
@@ -98,7 +98,7 @@ macro_rules! many {
                 let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
                 let mut groups: HashMap<$key, Vec<$row>> = HashMap::new();
                 for row in read!(self.$read(&ids) $(, $what)?)? {
-                    groups.entry($key(row.$field)).or_default().push(row);
+                    groups.entry($key(row.$($field).+)).or_default().push(row);
                 }
                 Ok(groups.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect())
             }
@@ -114,6 +114,7 @@ one!(WorkflowById => WorkflowRow, workflows_by_ids by id);
 one!(RepeatOfRun => RepeatRow, repeats_of_runs by run_id, "againOf");
 one!(LimitById => LimitRow, limits_by_ids by id);
 many!(StepsOfRun => StepRow, steps_of_runs by run_id);
+many!(StepsAndTasksOfRun => (StepRow, Option<TaskRow>), steps_and_tasks_of_runs by 0.run_id);
 many!(ApprovalsOfRun => ApprovalRow, approvals_of_runs by run_id);
 many!(DecisionsOfRun => DecisionRow, decisions_of_runs by run_id);
 many!(PausesOfRun => PauseRow, pauses_of_runs by run_id);
@@ -126,27 +127,6 @@ many!(AttemptsOfTask => AttemptRow, attempts_of_tasks by task_id);
 many!(VersionsOfAgent => AgentVersionRow, agent_versions by agent_id);
 many!(VersionsOfTemplate => TemplateVersionRow, template_versions by template_id);
 many!(VersionsOfWorkflow => WorkflowVersionRow, workflow_versions by workflow_id);
-
-/// The steps of a run together with their tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct StepsAndTasksOfRun(Uuid);
-
-impl Read<StepsAndTasksOfRun> for Reader {
-    type Value = Arc<Vec<(StepRow, Option<TaskRow>)>>;
-    type Failed = Failed;
-
-    async fn read(
-        &self,
-        keys: Vec<StepsAndTasksOfRun>,
-    ) -> Result<HashMap<StepsAndTasksOfRun, Self::Value>, Self::Failed> {
-        let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
-        let mut groups: HashMap<StepsAndTasksOfRun, Vec<_>> = HashMap::new();
-        for row in read!(self.steps_and_tasks_of_runs(&ids))? {
-            groups.entry(StepsAndTasksOfRun(row.0.run_id)).or_default().push(row);
-        }
-        Ok(groups.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect())
-    }
-}
 
 /// What a run costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
