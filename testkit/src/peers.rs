@@ -156,16 +156,17 @@ async fn answers(port: u16) -> bool {
     socket.write_all(asked).await.is_ok() && socket.read_exact(&mut head).await.is_ok() && head.starts_with(b"HTTP/1.1")
 }
 
-/// `peers` of the target directory that this test was built in.
-fn peers() -> PathBuf {
-    let program = std::env::current_exe().expect("a running program has a path");
-    let target = program.ancestors().find(|dir| dir.join("CACHEDIR.TAG").is_file()).unwrap_or(Path::new("target"));
-    target.join("peers")
+/// `peers` of the target directory that a program was built in: `TARGET/PROFILE/` holds programs, `deps` in it tests.
+///
+/// By its place alone: Cargo marks a target directory with a `CACHEDIR.TAG` only where it made the directory itself.
+fn peers_of(program: &Path) -> PathBuf {
+    let mut places = program.ancestors().skip(1).skip_while(|dir| dir.ends_with("deps"));
+    places.nth(1).expect("Cargo builds programs two directories down").join("peers")
 }
 
 /// Runs an installation once, however many tests ask for it at once, and never leaves half of one.
 pub(crate) fn installed(name: &str, install: impl Fn(&Path)) -> PathBuf {
-    let peers = peers();
+    let peers = peers_of(&std::env::current_exe().expect("a running program has a path"));
     std::fs::create_dir_all(&peers).expect("a directory for peers");
     let lock = File::create(peers.join(format!("{name}.lock"))).expect("a lock file");
     lock.lock().expect("the lock can be waited for");
@@ -252,4 +253,16 @@ pub(crate) fn run(mut command: Command, what: &str) {
     let output = command.output().unwrap_or_else(|error| panic!("{what} is needed for this test: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{what} failed: {said}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_beside_what_was_built_whoever_made_the_directory() {
+        for program in ["/tree/target/debug/deps/main-1f", "/tree/target/debug/main", "/tree/target/release/main"] {
+            assert_eq!(peers_of(Path::new(program)), Path::new("/tree/target/peers"), "{program}");
+        }
+    }
 }
