@@ -127,7 +127,7 @@ impl App {
         let setup = webhooks::setup(config)?;
         let hooks = webhooks::Hooks::new(config, setup.keys.clone())?;
         let commands = Commands::new(Arc::clone(&journal)).with_snapshots(snapshots).with_webhooks(setup);
-        let commands = commands.with_subjects(Arc::clone(&store.subjects));
+        let commands = commands.with_subjects(Arc::clone(&store.subjects)).with_form(config.output.default);
 
         let (membership, members) = store.join().await?;
         rooms.push(Room::open("membership", |stop| async move {

@@ -43,6 +43,7 @@ mod workflows;
 
 use std::sync::Arc;
 
+use domain::task::Form;
 use journal::{Executor, Journal, Snapshots};
 
 pub use actions::ChangeAction;
@@ -78,6 +79,7 @@ pub struct Commands {
     webhooks: Option<Arc<webhooks::WebhookSetup>>,
     subjects: Option<Arc<dyn journal::privacy::Subjects>>,
     live: live::LiveOutputs,
+    form: Form,
 }
 
 impl Commands {
@@ -98,6 +100,7 @@ impl Commands {
             webhooks: None,
             subjects: None,
             live: live::LiveOutputs::default(),
+            form: Form::default(),
         }
     }
 
@@ -105,6 +108,13 @@ impl Commands {
     #[must_use]
     pub fn live(&self) -> &live::LiveOutputs {
         &self.live
+    }
+
+    /// Asks for so much of the output layer where whoever starts a run does not say it: every part, unless this is called.
+    #[must_use]
+    pub fn with_form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
     }
 
     /// Keeps snapshots of what has a long history, and begins with them.

@@ -27,15 +27,15 @@ pub struct StartRun {
     pub idempotency_key: Option<String>,
     /// The name of the person whom it is about: what is personal in it is then sealed under that person's key.
     pub subject: Option<String>,
-    /// How much of the output layer is asked for.
-    pub form: Form,
+    /// How much of the output layer is asked for; `None` for as much as is usual here ([`Commands::with_form`]).
+    pub form: Option<Form>,
 }
 
 impl StartRun {
     /// The active version of a workflow, with usual priority.
     #[must_use]
     pub fn new(workflow: Key, input: Value) -> Self {
-        Self { workflow, version: None, input, priority: 0, idempotency_key: None, subject: None, form: Form::Text }
+        Self { workflow, version: None, input, priority: 0, idempotency_key: None, subject: None, form: None }
     }
 }
 
@@ -163,7 +163,7 @@ impl Commands {
             lineage: None,
             trigger,
             subject,
-            form,
+            form: form.unwrap_or(self.form),
             again: None,
         }))
     }

@@ -28,8 +28,8 @@ pub struct StartTask {
     pub parameters: Value,
     /// Which runs go first when a limit makes them wait: -100 to 100, 0 is usual.
     pub priority: i32,
-    /// How much of the output layer is asked for.
-    pub form: Form,
+    /// How much of the output layer is asked for; `None` for as much as is usual here ([`Commands::with_form`]).
+    pub form: Option<Form>,
 }
 
 /// What a workflow for one task is made from.
@@ -65,7 +65,8 @@ impl Commands {
             return Err(Refused::PriorityInvalid { priority: task.priority }.into());
         }
         let (definition, input) = self.first_occasion(&task).await?;
-        let start = self.occasional(&request, context.at, definition, input, task.priority, task.form)?;
+        let form = task.form.unwrap_or(self.form);
+        let start = self.occasional(&request, context.at, definition, input, task.priority, form)?;
         self.start_occasion(start, context, remember).await
     }
 

@@ -305,7 +305,7 @@ impl Planner {
             return Err(rejected(ErrorKind::InvalidInput, "the task has no agent"));
         };
         let (profile, body) = self.at_versions(order, agent_id, agent_version).await?;
-        let request = parts.then(|| output::request(&body));
+        let request = output::request(&body, parts);
         let prompt = Prompt::assemble(&profile, &body, &order.parameters, request.as_deref())
             .map_err(|error| rejected(ErrorKind::InvalidInput, error.to_string()))?;
         let asked = run.model().map(str::to_owned);

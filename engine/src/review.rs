@@ -1,17 +1,21 @@
 //! What follows the answers of a task: its end, the same answer in the form that was asked for, or a better one.
 //!
 //! Invariants: what is decided follows from the task's own events and the versions of agent and template that it names; a
-//! task whose template has no checklist, or for which no parts were asked, needs nothing more than its answer. A task with
+//! task needs nothing more than its answer when its template has neither checklist nor schema for data, or no parts were
+//! asked for and the data fits. A task with
 //! an answer never fails for want of a better one. Of all versions the best counts, of equals the first.
 
 use std::sync::Arc;
 
+use commands::SchemaError;
 use domain::run::Place;
 use domain::task::{Attempt, Ending, Order, Output, Purpose, Quality, Review, Version};
 use domain::template::TemplateBody;
 use domain::{NanoUsd, Reply, Run, Task, Timestamp};
 use journal::ReadError;
+use output::Lacks;
 use providers::Message;
+use serde_json::Value;
 
 use crate::plan::Planner;
 
@@ -26,7 +30,7 @@ pub(crate) enum Next {
 /// An answer as it was read.
 struct Answered {
     attempt: u32,
-    is_structured: bool,
+    lacks: Lacks,
     output: Option<Output>,
     quality: Option<Quality>,
 }
@@ -35,6 +39,16 @@ impl Answered {
     fn version(&self) -> Version {
         let own = self.output.as_ref().and_then(|output| output.rating.as_ref()).map(|rating| rating.score);
         Version { attempt: self.attempt, checks: self.quality.as_ref().map(|quality| quality.score), own }
+    }
+
+    /// Whether it has the parts that were asked for, whatever its data is.
+    fn has_parts(&self) -> bool {
+        !self.lacks.parts
+    }
+
+    /// Whether it has all that was asked for.
+    fn is_in_form(&self) -> bool {
+        self.lacks == Lacks::default()
     }
 
     /// Whether it says itself, or a check says, that it could be better.
@@ -98,23 +112,26 @@ impl Planner {
         let recorded = task.answers().map(|(attempt, reply)| (attempt.number, &**reply));
         let mut answers: Vec<Answered> =
             recorded.chain(newest).map(|(attempt, reply)| self.read(body, order, attempt, reply, parts)).collect();
-        if !parts {
-            return Ok(answers.pop().map(|answer| answer.ending(None)));
-        }
-        let Some(first) = answers.iter().position(|answer| answer.is_structured) else {
-            // Whoever keeps to no form is asked once more; after that the first answer has to do.
-            let is_first = answers.len() == 1 && asked(task, Purpose::Form) == 0 && now.is_some();
-            let first = answers.into_iter().next();
-            return Ok(first.map(|first| if is_first { Next::More(Purpose::Form) } else { first.ending(None) }));
+        let first = match answers.iter().position(Answered::is_in_form) {
+            Some(first) => first,
+            // Whoever keeps to no form is asked once more.
+            None if answers.len() == 1 && asked(task, Purpose::Form) == 0 && now.is_some() => {
+                return Ok(Some(Next::More(Purpose::Form)));
+            }
+            // After that the first answer that has at least the parts has to do, or else the first.
+            None => answers.iter().position(Answered::has_parts).unwrap_or_default(),
         };
         let mut versions = answers.split_off(first);
+        if !parts || !versions.first().is_some_and(Answered::has_parts) {
+            return Ok(versions.into_iter().next().map(|answer| answer.ending(None)));
+        }
         let rounds = match body {
             Some(body) if !body.checklist.is_empty() => self.review_rounds(task).await?,
             _ => 0,
         };
         let asked = asked(task, Purpose::Revision);
-        let last_was_read = versions.last().is_some_and(|version| version.is_structured);
-        versions.retain(|version| version.is_structured);
+        let last_was_read = versions.last().is_some_and(Answered::has_parts);
+        versions.retain(Answered::has_parts);
         let review = Review { versions: versions.iter().map(Answered::version).collect(), rounds: asked };
         let Some(best) = review.best().map(|version| version.attempt) else { return Ok(None) };
         // While it gets better: the last version is the best, and was the last that was asked for.
@@ -145,12 +162,14 @@ impl Planner {
             vec![said, Message::user(asks)]
         };
         if purpose != Purpose::Revision {
-            return task.answer().map(|(_, reply)| said(reply, output::repair().to_owned())).unwrap_or_default();
+            let Some((attempt, reply)) = task.answer() else { return Vec::new() };
+            let lacks = self.read(Some(body), order, attempt.number, reply, parts).lacks;
+            return said(reply, output::repair(body, &lacks));
         }
         let read = |(attempt, reply): (&Attempt, &Arc<Reply>)| {
             (self.read(Some(body), order, attempt.number, reply, parts), Arc::clone(reply))
         };
-        let versions = task.answers().map(read).filter(|(answer, _)| answer.is_structured);
+        let versions = task.answers().map(read).filter(|(answer, _)| answer.has_parts());
         let best = versions.reduce(|best, other| if other.0.version().beats(&best.0.version()) { other } else { best });
         let Some((answer, reply)) = best else { return Vec::new() };
         let checks = answer.quality.iter().flat_map(|quality| &quality.checks);
@@ -160,20 +179,34 @@ impl Planner {
 
     fn read(&self, body: Option<&TemplateBody>, order: &Order, attempt: u32, reply: &Reply, parts: bool) -> Answered {
         let reading = parts.then(|| output::read(&reply.text));
-        let is_structured = reading.as_ref().is_some_and(|reading| reading.is_structured);
+        let mut lacks =
+            Lacks { parts: reading.as_ref().is_some_and(|reading| !reading.is_structured), data: Vec::new() };
         let output = reading.map(|reading| reading.output);
         let quality = body.and_then(|body| {
-            let (text, data) = match &output {
-                Some(output) => (output.results.as_str(), output.data.clone()),
-                None => (reply.text.as_str(), commands::task_result(&reply.text).get("json").cloned()),
-            };
+            let text = output.as_ref().map_or(&*reply.text, |output| &output.results);
             let fits = body.output_schema.as_ref().map(|schema| {
-                let data = data.filter(|data| !data.is_null());
-                data.is_some_and(|mut data| self.schemas.complete_and_check(schema, &mut data).is_ok())
+                let data = match &output {
+                    Some(output) => output.data.clone(),
+                    None => output::read_data(text),
+                };
+                lacks.data = self.misfits(schema, data);
+                lacks.data.is_empty()
             });
             output::quality(body, output::Answer { text, finish: &reply.finish, parameters: &order.parameters, fits })
         });
-        Answered { attempt, is_structured, output, quality }
+        Answered { attempt, lacks, output, quality }
+    }
+
+    /// What of an answer's data does not fit the schema of its template.
+    fn misfits(&self, schema: &Value, data: Option<Value>) -> Vec<String> {
+        let Some(mut data) = data.filter(|data| !data.is_null()) else {
+            return vec!["there is none".to_owned()];
+        };
+        match self.schemas.complete_and_check(schema, &mut data) {
+            Ok(()) => Vec::new(),
+            Err(SchemaError::Value(problems)) => problems,
+            Err(error @ SchemaError::Schema(_)) => vec![error.to_string()],
+        }
     }
 
     /// How many revisions the agent of a task allows.

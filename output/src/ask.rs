@@ -4,16 +4,19 @@ use domain::task::Output;
 use domain::template::TemplateBody;
 use serde_json::{Value, json};
 
-/// What stands below a prompt when every part is asked for. The headings stay in English whatever the language of the
-/// answer, because that is what models keep to best; what comes back is read in both languages all the same.
+/// What stands below a prompt: how the parts are asked for, when they are, and data that fits the template's schema; `None`
+/// when the template's own words say all. The headings stay in English whatever the language of the answer, because that is
+/// what models keep to best; what comes back is read in both languages all the same.
 #[must_use]
-pub fn request(template: &TemplateBody) -> String {
-    let mut text = REQUEST.to_owned();
-    if let Some(schema) = &template.output_schema {
-        text.push_str("\n\nUnder Results, after the text, put one block of code marked `json` with data that fits this JSON Schema:\n");
-        text.push_str(&schema.to_string());
+pub fn request(template: &TemplateBody, parts: bool) -> Option<String> {
+    let (before, place) = match parts {
+        true => (REQUEST, "\n\nUnder Results, after the text, put one block of code marked `json` with data"),
+        false => ("", "Give data as well, as JSON alone or, beside text, in one block of code marked `json`,"),
+    };
+    match &template.output_schema {
+        Some(schema) => Some(format!("{before}{place} that fits this JSON Schema:\n{schema}")),
+        None => parts.then(|| before.to_owned()),
     }
-    text
 }
 
 const REQUEST: &str = "\
@@ -45,12 +48,42 @@ Leave out owner and due unless they are given or follow from what is given; neve
 
 Where there is nothing for a part, write None under its heading.";
 
-/// What is asked once when an answer had not the form.
+/// What an answer lacks that was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lacks {
+    /// It had not the parts.
+    pub parts: bool,
+    /// What its data does not fit in the template's schema, one line each; empty when there is nothing.
+    pub data: Vec<String>,
+}
+
+/// What is asked once when an answer had not the form, or no data that fits the template's schema.
 #[must_use]
-pub const fn repair() -> &'static str {
-    "That answer did not have the parts that were asked for. Write it again in the form that was asked for: Summary, \
-     Results, Suggested improvements, Critique, Alternatives, Action items, Quality. Keep what you found; change its form \
-     only, and leave nothing out of Results."
+pub fn repair(template: &TemplateBody, lacks: &Lacks) -> String {
+    let mut text = String::new();
+    if lacks.parts {
+        text.push_str(
+            "That answer did not have the parts that were asked for. Write it again in the form that was asked for: Summary, \
+             Results, Suggested improvements, Critique, Alternatives, Action items, Quality. Keep what you found; change its \
+             form only, and leave nothing out of Results.",
+        );
+    }
+    let Some(schema) = template.output_schema.as_ref().filter(|_| !lacks.data.is_empty()) else { return text };
+    if lacks.parts {
+        text.push_str("\n\nThe data in it");
+    } else {
+        text.push_str("The data in that answer");
+    }
+    text.push_str(" did not fit what was asked for:\n");
+    lacks.data.iter().for_each(|problem| list(&mut text, problem));
+    if !lacks.parts {
+        text.push_str(
+            "\nWrite the whole answer again, in the same form; keep what you found and change the data only.",
+        );
+    }
+    text.push_str(" The data is one block of code marked `json` that fits this JSON Schema:\n");
+    text.push_str(&schema.to_string());
+    text
 }
 
 /// What is asked when an answer could be better: it is held against the template's checklist, with what a program has found

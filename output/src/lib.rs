@@ -21,10 +21,10 @@ mod report;
 mod score;
 mod words;
 
-pub use ask::{repair, request, revise, schema};
+pub use ask::{Lacks, repair, request, revise, schema};
 pub use compile::{Compiled, Outcome, Point, Said, Todo};
 pub use direction::Direction;
-pub use read::{Reading, read};
+pub use read::{Reading, read, read_data};
 pub use report::{Failure, Part, Report};
 pub use score::{Answer, quality};
 

@@ -1,8 +1,9 @@
 //! The platform that asks no model.
 //!
 //! It lets everything else be tried, tested and measured without a key or a model. Its answers are the same for the
-//! same request, start with `[simulated]` and carry `simulated: true`, so that nobody takes them for an answer. What
-//! it does beyond that (fail, hang, wait) is scripted by whoever builds it, never by words in a prompt.
+//! same request, start with `[simulated]` and carry `simulated: true`, so that nobody takes them for an answer. Whoever asks
+//! for JSON of a schema gets the least that fits it, with that text wherever there has to be one. What it does beyond that
+//! (fail, hang, wait) is scripted by whoever builds it, never by words in a prompt.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
+use serde_json::Value;
 
 use crate::{
     Capabilities, Chunk, CostSource, Failure, Finish, Health, Platform, Reply, ReplyStream, Request, State, Usage,
@@ -78,7 +80,7 @@ impl SimulatorBuilder {
         self
     }
 
-    /// Tells this of each of its models; nothing by default.
+    /// Tells this of each of its models; by default, that they keep to schemas.
     #[must_use]
     pub fn capabilities(mut self, capabilities: Capabilities) -> Self {
         self.capabilities = capabilities;
@@ -119,7 +121,7 @@ impl Simulator {
             key: "simulator".to_owned(),
             latency: Duration::ZERO,
             json: false,
-            capabilities: Capabilities::default(),
+            capabilities: Capabilities { schema: Some(true), ..Capabilities::default() },
             script: None,
         }
     }
@@ -161,7 +163,12 @@ impl Simulator {
                 serde_json::json!({ "simulated": true, "system": request.system, "user": request.user }).to_string()
             }
             Behaviour::Answer | Behaviour::Hang => {
-                format!("{} no model was asked; the request begins: {}", Self::LABEL, beginning(&request.user))
+                let text =
+                    format!("{} no model was asked; the request begins: {}", Self::LABEL, beginning(&request.user));
+                match &request.output {
+                    Some(output) => least(&output.schema, &text).to_string(),
+                    None => text,
+                }
             }
         };
         let usage = Usage {
@@ -188,6 +195,46 @@ impl Simulator {
 }
 
 const MODEL: &str = "simulated";
+
+/// The least that fits a JSON Schema, with `text` for every text. Schemas that say what a value is by `$ref` or by what it is
+/// not are not followed; null stands there.
+fn least(schema: &Value, text: &str) -> Value {
+    let field = |name: &str| schema.get(name).unwrap_or(&Value::Null);
+    let of_first = |name: &str| Some(least(field(name).as_array()?.first()?, text));
+    if let Some(value) = schema.get("const") {
+        return value.clone();
+    }
+    if let Some(values) = field("enum").as_array() {
+        return values.iter().find(|value| value.is_null()).or(values.first()).cloned().unwrap_or_default();
+    }
+    let kinds = match field("type") {
+        Value::Array(kinds) => kinds.as_slice(),
+        kind => std::slice::from_ref(kind),
+    };
+    if kinds.iter().any(|kind| kind == "null") {
+        return Value::Null;
+    }
+    let number = || schema.get("minimum").cloned().unwrap_or_else(|| 0.into());
+    match kinds.first().and_then(Value::as_str) {
+        Some("object") => {
+            let required = field("required").as_array().into_iter().flatten().filter_map(Value::as_str);
+            let value =
+                |name: &str| (name.to_owned(), field("properties").get(name).map_or(Value::Null, |of| least(of, text)));
+            Value::Object(required.map(value).collect())
+        }
+        Some("array") => {
+            let count = field("minItems").as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
+            Value::Array(vec![least(field("items"), text); count.min(MOST_ITEMS)])
+        }
+        Some("string") => text.into(),
+        Some("number" | "integer") => number(),
+        Some("boolean") => false.into(),
+        _ => of_first("anyOf").or_else(|| of_first("oneOf")).unwrap_or_default(),
+    }
+}
+
+/// So many elements has a list at most, however many a schema wants.
+const MOST_ITEMS: usize = 100;
 
 /// There are no tokens without a model, so it counts words.
 fn words(text: &str) -> u64 {

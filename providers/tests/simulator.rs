@@ -28,6 +28,31 @@ async fn echoes_json() {
 }
 
 #[tokio::test]
+async fn whoever_asks_for_json_gets_the_least_that_fits() {
+    let schema = serde_json::json!({ "type": "object", "required": ["text", "maybe", "list", "two", "mark", "kind", "is", "either"],
+        "properties": {
+            "text": { "type": "string" }, "maybe": { "type": ["string", "null"] },
+            "list": { "type": "array", "items": { "type": "string" } },
+            "two": { "type": "array", "minItems": 2, "items": { "const": 7 } },
+            "mark": { "type": "number", "minimum": 1 }, "kind": { "enum": ["low", "high"] }, "is": { "type": "boolean" },
+            "either": { "anyOf": [{ "type": "integer" }, { "type": "string" }] }, "optional": { "type": "string" },
+        } });
+    let output = Some(providers::OutputSchema { name: "output".into(), schema });
+    let simulator = Simulator::default();
+    assert_eq!(simulator.capabilities("simulated").schema, Some(true));
+    let reply = simulator.execute(Request { output, ..Request::new("Do it.") }).await.unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&reply.text).unwrap();
+    let text = value["text"].take();
+    assert!(
+        text.as_str().unwrap().starts_with(Simulator::LABEL) && text.as_str().unwrap().contains("Do it."),
+        "{text}"
+    );
+    let rest = serde_json::json!({ "text": null, "maybe": null, "list": [], "two": [7, 7], "mark": 1, "kind": "low", "is": false,
+        "either": 0 });
+    assert_eq!(value, rest);
+}
+
+#[tokio::test]
 async fn follows_its_script() {
     let busy = Failure::new(FailureKind::RateLimited, "busy").after(Some(Duration::from_secs(1)));
     let script = {

@@ -43,9 +43,9 @@ pub(crate) struct StartRunBody {
     #[serde(default)]
     #[schema(minimum = -100, maximum = 100)]
     priority: i32,
-    /// How much of the output layer is asked for.
-    #[serde(default)]
-    output: OutputForm,
+    /// How much of the output layer is asked for; as much as is usual here when nothing is said: every part, unless the
+    /// configuration says otherwise.
+    output: Option<OutputForm>,
 }
 
 /// A task to carry out.
@@ -69,17 +69,16 @@ pub(crate) struct StartTaskBody {
     #[serde(default)]
     #[schema(minimum = -100, maximum = 100)]
     priority: i32,
-    /// How much of the output layer is asked for.
-    #[serde(default)]
-    output: OutputForm,
+    /// How much of the output layer is asked for; as much as is usual here when nothing is said: every part, unless the
+    /// configuration says otherwise.
+    output: Option<OutputForm>,
 }
 
 /// How much of the output layer is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum OutputForm {
     /// Answers as the templates ask for them.
-    #[default]
     Text,
     /// Every part (summary, results, improvements, critique, alternatives, action items), of the steps on which no other
     /// step waits.
@@ -120,7 +119,8 @@ pub(crate) struct Upload {
     r#as: Option<String>,
     /// Which version of the workflow; the active one when nothing is said.
     version: Option<u32>,
-    /// How much of the output layer is asked for; `text` when nothing is said.
+    /// How much of the output layer is asked for; as much as is usual here when nothing is said: every part, unless the
+    /// configuration says otherwise.
     #[param(inline)]
     output: Option<OutputForm>,
 }
@@ -161,7 +161,7 @@ pub(crate) async fn start(call: Call, params: Params<Patience>, body: Json<Start
         priority: value.priority,
         idempotency_key: None,
         subject: None,
-        form: value.output.into(),
+        form: value.output.map(Into::into),
     };
     begun(call, params.0.wait, bytes, Wish::Run(start)).await
 }
@@ -190,7 +190,7 @@ pub(crate) async fn upload(
     let bytes = body.bytes.clone();
     let workflow = key("workflow", &workflow)?;
     let input = upload::input(body, r#as.as_deref()).await?;
-    let form = output.unwrap_or_default().into();
+    let form = output.map(Into::into);
     let start = StartRun { workflow, version, input, priority: 0, idempotency_key: None, subject: None, form };
     begun(call, wait, bytes, Wish::Run(start)).await
 }
@@ -222,7 +222,7 @@ pub(crate) async fn task(call: Call, params: Params<Patience>, body: Json<StartT
         agent: key("agent", value.agent.as_deref().unwrap_or(Assignee::AUTO))?.into(),
         parameters: Value::Object(parameters),
         priority: value.priority,
-        form: value.output.into(),
+        form: value.output.map(Into::into),
     };
     begun(call, params.0.wait, bytes, Wish::Task(task)).await
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use commands::{Commands, SeededSurroundings};
 use domain::NodeId;
+use domain::task::Form;
 use engine::{Cache, Engine, Options, Redaction};
 use journal::{Checkpoints, Journal, Members};
 use parking_lot::Mutex;
@@ -307,7 +308,7 @@ impl Nodes {
         let line = Line::of_node(&self.store, &who, id, forgetful);
         let condition = Arc::clone(&line.condition);
         let surroundings = Arc::new(SeededSurroundings::new(self.origin, self.dice.next()));
-        let commands = Commands::within(Arc::new(line.clone()) as Arc<dyn Journal>, surroundings);
+        let commands = Commands::within(Arc::new(line.clone()) as Arc<dyn Journal>, surroundings).with_form(Form::Text);
         let pick = |options: &[u64]| self.dice.pick(options).copied().unwrap_or(1);
         let options = Options {
             drain: Duration::from_millis(pick(&[0, 0, 500, 2_000])),

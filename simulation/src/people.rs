@@ -8,6 +8,7 @@ use domain::hold::HoldScope;
 use domain::limit::{LimitScope, LimitSettings};
 use domain::run::PauseClock;
 use domain::slots::{Capacity, Rate};
+use domain::task::Form;
 use domain::{Actor, CommandId, Key, RunId, StepName};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -122,7 +123,10 @@ impl Person {
         let by = input.get("who").and_then(Value::as_str).unwrap_or("anna").to_owned();
         let number = i32::try_from(self.dice.below(5)).unwrap_or(0);
         let key = self.dice.permille(150).then(|| format!("order-{}", self.dice.below(20)));
-        let start = StartRun { priority: number - 2, idempotency_key: key, ..StartRun::new(workflow.clone(), input) };
+        // Answers here have no parts, so such a run asks every model twice.
+        let form = self.dice.permille(100).then_some(Form::Every);
+        let start =
+            StartRun { priority: number - 2, idempotency_key: key, form, ..StartRun::new(workflow.clone(), input) };
         let what = format!("starts {workflow}");
         self.ask(&by, &what, async |commands, request| commands.start_run(request, start.clone()).await).await;
     }

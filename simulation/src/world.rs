@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use commands::{Cause, Commands, Request, SeededSurroundings};
 use domain::Actor;
+use domain::task::Form;
 use futures_util::future::join_all;
 use journal::{Filter, Journal, Position};
 use tokio::time::Instant;
@@ -125,7 +126,7 @@ async fn live(seed: u64, telling: Telling) -> Report {
 /// Commands over a line that never fails.
 fn outside(store: &Arc<Store>, origin: Instant, seed: u64) -> Commands {
     let surroundings = Arc::new(SeededSurroundings::new(origin, seed));
-    Commands::within(Arc::new(Line::outside(store, "outside")) as Arc<dyn Journal>, surroundings)
+    Commands::within(Arc::new(Line::outside(store, "outside")) as Arc<dyn Journal>, surroundings).with_form(Form::Text)
 }
 
 /// Fills the catalogue.

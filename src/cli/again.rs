@@ -56,7 +56,7 @@ pub(crate) async fn again(
     set("latest", json!(asked.latest));
     set("parameters", input::parse(&asked.parameters)?);
     if let Some(output) = asked.output {
-        set("output", json!(domain::task::Form::from(output).name().to_uppercase()));
+        set("output", json!(output.name()));
     }
     let query = "mutation($input: RunTaskAgainInput!) { runTaskAgain(input: $input) { runId position } }";
     let mut data = client.ask(query, json!({ "input": wish })).await?;

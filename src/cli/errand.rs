@@ -50,9 +50,9 @@ pub(crate) struct Errand {
     /// This agent, instead of the best one
     #[arg(long, value_name = "KEY", default_value = "auto")]
     agent: String,
-    /// How much of the output layer is asked for
-    #[arg(long, value_enum, default_value_t = run::OutputForm::Text)]
-    output: run::OutputForm,
+    /// How much of the output layer is asked for (default: as configured, which is `every`)
+    #[arg(long, value_enum)]
+    output: Option<run::OutputForm>,
     /// Show what would be done, and start nothing
     #[arg(long)]
     dry_run: bool,
@@ -132,10 +132,9 @@ pub(crate) async fn errand(
         }
         return Ok(());
     }
-    let output = domain::task::Form::from(asked.output).name().to_uppercase();
     let input = json!({
         "clientMutationId": Uuid::now_v7(), "template": key, "agent": asked.agent, "parameters": parameters,
-        "output": output,
+        "output": asked.output.map(run::OutputForm::name),
     });
     let data = client.ask(START, json!({ "input": input })).await?;
     let id = data.pointer("/startTask/runId").and_then(Value::as_str).and_then(|id| id.parse().ok());

@@ -99,9 +99,10 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         subject: Option<String>,
         /// How much of the output layer is asked for: answers as the templates ask for them, or every part (summary, results,
-        /// improvements, critique, alternatives, action items) of the last steps or of every step
-        #[arg(long, value_enum, default_value_t = run::OutputForm::Text)]
-        output: run::OutputForm,
+        /// improvements, critique, alternatives, action items) of the last steps or of every step (default: as configured, which
+        /// is `every`)
+        #[arg(long, value_enum)]
+        output: Option<run::OutputForm>,
         /// Show the run as it happens and wait for its end
         #[arg(long)]
         watch: bool,

@@ -80,7 +80,7 @@ pub(crate) async fn ask(
     let wanted: Vec<Value> = wish.lacking.iter().map(described).collect();
     let parameters = json!({ "request": wish.request, "job": wish.job, "wanted": wanted });
     let input = json!({
-        "clientMutationId": Uuid::now_v7(), "template": TemplateBody::READ_PARAMETERS, "parameters": parameters,
+        "clientMutationId": Uuid::now_v7(), "template": TemplateBody::READ_PARAMETERS, "parameters": parameters, "output": super::run::OutputForm::Text.name(),
     });
     let data = client.ask(START, json!({ "input": input })).await?;
     let id = data.pointer("/startTask/runId").and_then(Value::as_str).and_then(|id| id.parse().ok());

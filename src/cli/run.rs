@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use commands::Edited;
-use domain::task::Form;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -32,12 +31,13 @@ pub(crate) enum OutputForm {
     Every,
 }
 
-impl From<OutputForm> for Form {
-    fn from(form: OutputForm) -> Self {
-        match form {
-            OutputForm::Text => Self::Text,
-            OutputForm::Last => Self::Last,
-            OutputForm::Every => Self::Every,
+impl OutputForm {
+    /// As GraphQL calls it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "TEXT",
+            Self::Last => "LAST",
+            Self::Every => "EVERY",
         }
     }
 }
@@ -51,8 +51,8 @@ pub(crate) struct Ask {
     pub(crate) inputs: Vec<String>,
     /// The name of the person whom it is about.
     pub(crate) subject: Option<String>,
-    /// How much of the output layer is asked for.
-    pub(crate) output: Form,
+    /// How much of the output layer is asked for; as configured when nothing is said.
+    pub(crate) output: Option<OutputForm>,
     /// Whether to wait for the end.
     pub(crate) watch: bool,
     /// Whether to answer in JSON.
@@ -128,10 +128,10 @@ pub(crate) async fn start(
     workflow: &str,
     input: &Value,
     subject: Option<&str>,
-    output: Form,
+    output: Option<OutputForm>,
 ) -> Result<(Uuid, String), Failure> {
     // The id makes a repeated request harmless.
-    let output = output.name().to_uppercase();
+    let output = output.map(OutputForm::name);
     let input = json!({
         "clientMutationId": Uuid::now_v7(), "workflow": workflow, "input": input, "subject": subject, "output": output,
     });

@@ -107,7 +107,7 @@ pub(crate) async fn trigger(
 ) -> Result<(), Failure> {
     let changes = !matches!(asked, Triggers::List | Triggers::Show { .. } | Triggers::Next { .. });
     let attached = Attached::open(config).await?;
-    let commands = Commands::new(Arc::clone(&attached.store.journal));
+    let commands = Commands::new(Arc::clone(&attached.store.journal)).with_form(config.output.default);
     let request = Request::by(Actor::person(&config.person));
     let done = Box::pin(carry_out(config, &commands, request, terminal, as_json, asked)).await;
     if changes {

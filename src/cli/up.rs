@@ -58,7 +58,7 @@ pub(crate) async fn up(
             let old = if as_json { Vec::new() } else { unfinished(&client).await? };
             load_catalogue(config, &commands, terminal, as_json, &catalog).await?;
             finish_old(&client, terminal, old).await?;
-            let (welcome, _) = run::start(&client, WELCOME, &input, None, domain::task::Form::Text).await?;
+            let (welcome, _) = run::start(&client, WELCOME, &input, None, Some(run::OutputForm::Text)).await?;
             run::follow(&client, terminal, welcome, as_json).await
         });
         tokio::select! {

@@ -72,6 +72,8 @@ pub(crate) struct Config {
     pub(crate) engine: Engine,
     /// How agents are chosen.
     pub(crate) agents: Agents,
+    /// What answers are asked for.
+    pub(crate) output: Output,
     /// Who judges answers.
     pub(crate) judge: Judge,
     /// The REST API.
@@ -107,6 +109,7 @@ impl Default for Config {
             residency: Residency::default(),
             engine: Engine::default(),
             agents: Agents::default(),
+            output: Output::default(),
             judge: Judge::default(),
             rest: Rest::default(),
             postgres: Postgres::default(),
@@ -296,6 +299,14 @@ fn journal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Journal,
     }
 
     deserializer.deserialize_any(Either)
+}
+
+/// What answers are asked for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Output {
+    /// How much of the output layer a run asks for that does not say it.
+    pub(crate) default: domain::task::Form,
 }
 
 /// How the engine works.

@@ -9,6 +9,7 @@ use ::engine::{Engine, Handle, Options};
 use anyhow::Context;
 use commands::{Commands, Request, StartRun};
 use domain::budget::{BudgetScope, BudgetSettings, Unit, Window};
+use domain::task::Form;
 use domain::{Actor, NodeId, RunId};
 use journal::postgres::{Membership, PostgresCheckpoints};
 use journal::{Filter, Journal, Position};
@@ -44,7 +45,8 @@ impl House {
     pub(crate) async fn with(database: &Database, platform: Arc<dyn Platform>) -> anyhow::Result<Self> {
         let open = database.open().await?;
         let journal: Arc<dyn Journal> = Arc::new(open.journal.clone());
-        let commands = Commands::new(Arc::clone(&journal));
+        // No model is asked, so there is nothing to ask for beside the answer.
+        let commands = Commands::new(Arc::clone(&journal)).with_form(Form::Text);
         let shutdown = CancellationToken::new();
         let mut running = JoinSet::new();
         let service =

@@ -11,11 +11,11 @@ use serde_json::Value;
 #[serde(rename_all = "snake_case")]
 pub enum Form {
     /// Answers as the templates ask for them.
-    #[default]
     Text,
     /// Every part, of the steps on which no other step waits.
     Last,
     /// Every part, of every step.
+    #[default]
     Every,
 }
 

@@ -6,30 +6,29 @@ use std::sync::Arc;
 use domain::budget::{BudgetScope, BudgetSettings, Unit};
 use domain::purse::{Exhausted, Payer, Terms};
 use domain::task::Reserved;
-use domain::{ActorKind, Key, Purse, PurseCommand, PurseId, PurseRefusal, Run, TaskId, Timestamp};
+use domain::{ActorKind, Key, Purse, PurseCommand, PurseId, PurseRefusal, Run, Timestamp};
 
 use super::{Driver, Stop};
 use crate::plan::PlannedAttempt;
 use crate::stage::{Stage, Unsettled};
 
 /// A purse that an attempt has to pay from.
-struct Share {
+pub(super) struct Share {
     purse: PurseId,
     terms: Terms,
     amount: u64,
 }
 
 impl Driver {
-    /// Sets aside what an attempt may use at most, in every purse that it has to pay from; says why not, when one of them
-    /// does not hold so much. Then nothing is set aside.
-    pub(super) async fn reserve(
+    /// What an attempt may use at most, in every purse that it has to pay from; says why it may not start, when one of them
+    /// does not hold so much.
+    pub(super) async fn afford(
         &mut self,
         stage: &mut Stage,
-        task: TaskId,
-        attempt: u32,
+        payer: Payer,
         planned: &PlannedAttempt,
         now: Timestamp,
-    ) -> Result<Result<Vec<Reserved>, String>, Stop> {
+    ) -> Result<Result<Vec<Share>, String>, Stop> {
         // What came back in this very turn is there again.
         self.settle_purses(stage).await?;
         let budgets = self.shared.standing.budgets();
@@ -52,7 +51,6 @@ impl Driver {
             let purse = PurseId::of(&settings.key, &settings.scope, settings.unit, partition.as_deref());
             shares.push(Share { purse, terms: Terms::of(settings, partition), amount });
         }
-        let payer = Payer { task, attempt };
         // All of them are asked before anything is set aside in one.
         for share in &shares {
             self.look_at_purse(stage, share.purse).await?;
@@ -64,22 +62,32 @@ impl Driver {
                 }
             }
         }
+        Ok(Ok(shares))
+    }
+
+    /// Sets aside what was found to be there in this turn. Nobody else has decided on the purses since, and what was given
+    /// back since makes them hold more.
+    pub(super) fn set_aside(
+        stage: &mut Stage,
+        payer: Payer,
+        shares: Vec<Share>,
+        now: Timestamp,
+    ) -> Result<Vec<Reserved>, String> {
         let mut reserved = Vec::new();
         for Share { purse, terms, amount } in shares {
             let unit = terms.unit;
             if let Err(PurseRefusal::Exhausted(exhausted)) =
                 stage.decide_purse(purse, PurseCommand::Reserve { payer, amount, terms, now })
             {
-                return Ok(Err(exhausted.to_string()));
+                return Err(exhausted.to_string());
             }
             reserved.push(Reserved { purse, unit, amount });
         }
-        Ok(Ok(reserved))
+        Ok(reserved)
     }
 
     /// Takes back what was set aside in this turn for an attempt that does not start.
-    pub(super) fn unreserve(stage: &mut Stage, task: TaskId, attempt: u32, reserved: &[Reserved]) {
-        let payer = Payer { task, attempt };
+    pub(super) fn unreserve(stage: &mut Stage, payer: Payer, reserved: &[Reserved]) {
         for share in reserved {
             drop(stage.decide_purse(share.purse, PurseCommand::Settle { payer, amount: Some(0) }));
         }

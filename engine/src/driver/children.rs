@@ -45,7 +45,7 @@ impl Driver {
         let start = StartRun {
             version: work.version,
             priority: stage.run().priority(),
-            form: stage.run().form(),
+            form: Some(stage.run().form()),
             ..StartRun::new(work.workflow.clone(), input)
         };
         let by = stage.run().by().cloned().unwrap_or_else(|| Actor::system("engine"));

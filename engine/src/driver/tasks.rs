@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use domain::purse::Payer;
 use domain::run::{Place, TaskEnd};
 use domain::task::{Attempt, Ending, Pacing, PassedOver, Purpose, TaskStatus};
 use domain::{AttemptError, ErrorKind, Key, RunCommand, Task, TaskCommand, TaskId, Timestamp};
@@ -202,6 +203,16 @@ impl Driver {
                 Err(Unplannable::Unavailable(error)) => return Err(error.into()),
                 Err(Unplannable::Rejected(error)) => return Ok(self.reject(stage, id, slot, error, now)),
             };
+            let attempt = u32::try_from(task.attempts().len()).unwrap_or(u32::MAX).saturating_add(1);
+            let payer = Payer { task: id, attempt };
+            // Before it asks for slots: who cannot be paid anyway needs none, and would give back what the next one needs.
+            let shares = match self.afford(stage, payer, &planned, now).await? {
+                Ok(shares) => shares,
+                Err(why) => {
+                    unaffordable.push((planned.start.platform, why));
+                    continue;
+                }
+            };
             let needs = self.shared.standing.of_attempt(stage.run(), &planned.agent, &planned.start.platform);
             if !needs.is_empty() || !task.slots().is_empty() {
                 late(stage.decide_task(id, || slot.clone(), TaskCommand::Queue { slots: needs.clone() }).map(drop));
@@ -213,8 +224,7 @@ impl Driver {
                     return Ok(None);
                 }
             }
-            let attempt = u32::try_from(task.attempts().len()).unwrap_or(u32::MAX).saturating_add(1);
-            let reserved = match self.reserve(stage, id, attempt, &planned, now).await? {
+            let reserved = match Self::set_aside(stage, payer, shares, now) {
                 Ok(reserved) => reserved,
                 Err(why) => {
                     unaffordable.push((planned.start.platform, why));
@@ -224,7 +234,7 @@ impl Driver {
             let PlannedAttempt { start, call, .. } = planned;
             match late(stage.decide_task(id, || slot.clone(), start.command(reserved.clone())).map(drop)) {
                 Some(()) => stage.call_after(id, call),
-                None => Self::unreserve(stage, id, attempt, &reserved),
+                None => Self::unreserve(stage, payer, &reserved),
             }
             return Ok(None);
         }

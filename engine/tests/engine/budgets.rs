@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::budget::{BudgetScope, BudgetSettings, Unit, Window};
+use domain::limit::{LimitScope, LimitSettings};
 use domain::purse::Payer;
 use domain::run::RunStatus;
+use domain::slots::{Capacity, Rate};
 use domain::task::Why;
 use domain::workflow::{ParentClose, SubRun, Work};
 use domain::{ErrorKind, Event, PurseEvent, RunId, TaskEvent};
@@ -252,6 +254,43 @@ async fn a_platform_that_costs_nothing_stands_in() {
     let (platform, choice) = started.unwrap();
     assert_eq!((platform.as_str(), choice.why), ("free", Why::First));
     assert!(choice.passed_over[0].reason.starts_with("budget `all` is used up"), "{:?}", choice.passed_over);
+}
+
+/// It was taken for one that could be paid, got a slot, gave it back for the next platform's, and so on for ever: a rate lets
+/// the same start happen once.
+#[tokio::test]
+async fn who_cannot_be_paid_gives_no_slot_back_that_the_next_platform_needs() {
+    let platforms = ["first", "second"].map(|key| Arc::new(Simulator::builder().key(key).build()) as Arc<dyn Platform>);
+    let rate = |millis| {
+        let rate = Some(Rate { starts: 1, per: Duration::from_millis(millis) });
+        Capacity { max_running: None, rate }
+    };
+    let mut world = World::without_engine().await;
+    let limits = [
+        ("agents", LimitScope::Agent("worker".parse().unwrap()), 60),
+        ("platforms", LimitScope::Platform("second".parse().unwrap()), 20),
+    ];
+    for (key, scope, millis) in limits {
+        let settings = LimitSettings {
+            key: key.parse().unwrap(),
+            description: String::new(),
+            scope,
+            by: None,
+            capacity: rate(millis),
+            fairness: None,
+        };
+        world.commands.set_limit(me(), settings).await.unwrap();
+    }
+    let spent =
+        BudgetSettings { unit: Unit::Tokens, ..budget("spent", BudgetScope::Platform("first".parse().unwrap()), 1) };
+    world.commands.set_budget(me(), spent).await.unwrap();
+    world.offer(workflow(vec![step("a", &[], "'x'")])).await;
+    world.start_engine_on(platforms.into(), BreakerOptions::default());
+    let runs = [start(&world).await, start(&world).await, start(&world).await];
+    for run in runs {
+        let ended = tokio::time::timeout(Duration::from_secs(20), world.finished(run)).await;
+        assert_eq!(ended.expect("it comes to an end").status(), RunStatus::Completed);
+    }
 }
 
 #[tokio::test]

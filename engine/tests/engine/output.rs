@@ -25,7 +25,7 @@ fn answering(first: &'static str, second: &'static str) -> Simulator {
 
 async fn start(world: &World, form: Form) -> RunId {
     world.offer(workflow(vec![step("one", &[], "'x'"), step("two", &["one"], "steps.one.text")])).await;
-    let start = commands::StartRun { form, ..commands::StartRun::new("flow".parse().unwrap(), json!({})) };
+    let start = commands::StartRun { form: Some(form), ..commands::StartRun::new("flow".parse().unwrap(), json!({})) };
     world.commands.start_run(me(), start).await.unwrap().run
 }
 
@@ -148,6 +148,70 @@ async fn what_a_program_can_decide_about_an_answer_is_decided() {
         |event: &&Event| matches!(event, Event::Task(TaskEvent::Completed { quality: Some(_), output: None, .. }));
     assert_eq!(recorded.iter().filter(completed).count(), 2);
     assert_ne!(ended_output(&world, run).await, Value::Null);
+}
+
+/// A template whose answers are to hold data.
+async fn with_data(world: &World) {
+    let parameters = json!({ "type": "object", "properties": { "text": { "type": "string" } } });
+    let schema = json!({ "type": "object", "required": ["words"], "properties": { "words": { "type": "integer" } } });
+    let body = TemplateBody {
+        output_schema: Some(schema),
+        ..TemplateBody::new("echo".parse().unwrap(), "Echo", parameters, "{{ text }}")
+    };
+    world.commands.register_template(me(), body).await.unwrap();
+}
+
+/// All parts, and data of these words under the results.
+fn whole_with(data: &str) -> &'static str {
+    let data = format!("## Results\nThe **answer**.\n```json\n{data}\n```\n\n");
+    WHOLE.replace("## Results\nThe **answer**.\n\n", &data).leak()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_does_not_fit_is_asked_for_once_more() {
+    let (wrong, right) = ("{\"words\": \"two\"}", "{\"words\": 2}");
+    let cases = [
+        (Form::Every, whole_with(wrong), whole_with(right), 2),
+        (Form::Every, WHOLE, whole_with(right), 2),
+        (Form::Every, whole_with(right), WHOLE, 1),
+        (Form::Text, "Two words.\n```json\n{\"words\": \"two\"}\n```", "```json\n{\"words\": 2}\n```", 2),
+        (Form::Text, "None.", "```json\n{\"words\": 2}\n```", 2),
+        (Form::Text, "```json\n{\"words\": 2}\n```", "None.", 1),
+    ];
+    for (form, first, second, attempts) in cases {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let script = move |request: &Request, _| {
+            sender.send(request.clone()).unwrap();
+            Behaviour::Say(format!("\n{}", if request.turns.is_empty() { first } else { second }))
+        };
+        let world = World::with(Simulator::builder().script(script).build()).await;
+        with_data(&world).await;
+        let run = start(&world, form).await;
+        assert_eq!(world.finished(run).await.status(), RunStatus::Completed);
+        let task = task(&world, run, "one").await;
+        assert_eq!(task.attempts().len(), attempts, "{form:?} {first}");
+        let counts = task.reply().unwrap().text.contains("\"words\": 2");
+        assert!(counts, "the answer with data that fits counts: {form:?} {}", task.reply().unwrap().text);
+        let asked: Vec<Request> = receiver.try_iter().filter(|request| request.user.starts_with("x\n")).collect();
+        let schema = "{\"type\":\"object\"";
+        assert!(asked.iter().all(|request| request.user.contains(schema)), "it is told of the schema at once");
+        if let Some(Message::User { text, .. }) = asked.get(1).and_then(|request| request.turns.last()) {
+            assert!(text.contains("data") && text.contains(schema), "{text}");
+            assert_eq!(text.contains("/words"), first.contains("two"), "what does not fit is said: {text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_never_fits_gives_an_honest_output() {
+    let world = World::with(answering(WHOLE, "Still none.")).await;
+    with_data(&world).await;
+    let run = start(&world, Form::Every).await;
+    assert_eq!(world.finished(run).await.status(), RunStatus::Completed);
+    let task = task(&world, run, "one").await;
+    assert_eq!(task.attempts().len(), 2);
+    let output = task.output().unwrap();
+    assert_eq!((output.results.as_str(), &output.data), ("The **answer**.", &None), "the one with the parts counts");
 }
 
 async fn ended_output(world: &World, run: RunId) -> Value {

@@ -63,7 +63,7 @@ async fn reviewed(
     world.commands.register_template(me(), body).await.unwrap();
     world.commands.register_agent(me(), Profile { review_rounds: rounds, ..worker() }).await.unwrap();
     world.offer(workflow(vec![step("one", &[], "'x'")])).await;
-    let start = commands::StartRun { form, ..commands::StartRun::new("flow".parse().unwrap(), json!({})) };
+    let start = commands::StartRun { form: Some(form), ..commands::StartRun::new("flow".parse().unwrap(), json!({})) };
     let run = world.commands.start_run(me(), start).await.unwrap().run;
     assert_eq!(world.finished(run).await.status(), RunStatus::Completed);
     let task = world.commands.ended_task(TaskId::of_step(run, &name("one"))).await.unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use commands::{Commands, Request, StartRun};
 use domain::agent::Profile;
+use domain::task::Form;
 use domain::template::TemplateBody;
 use domain::workflow::{TaskWork, Work};
 use domain::{Actor, Definition, Event, NodeId, RetryPolicy, Run, RunId, Step, StepName};
@@ -46,6 +47,11 @@ impl Second {
 
 pub(crate) fn me() -> Request {
     Request::by(Actor::person("tester"))
+}
+
+/// Commands over a journal; runs that do not say otherwise ask for answers alone.
+pub(crate) fn plain(journal: &Arc<dyn Journal>) -> Commands {
+    Commands::new(Arc::clone(journal)).with_form(Form::Text)
 }
 
 /// A retry policy that does not keep a test waiting.
@@ -166,19 +172,19 @@ impl World {
 
     pub(crate) fn start_engine_on(&mut self, platforms: Vec<Arc<dyn Platform>>, breakers: BreakerOptions) {
         let options = Options { drain: Duration::ZERO, breakers, ..Options::default() };
-        self.engine_over(Commands::new(Arc::clone(&self.journal)), platforms, options);
+        self.engine_over(plain(&self.journal), platforms, options);
     }
 
     /// The same, with something masked on the way out.
     pub(crate) fn start_engine_guarded(&mut self, platforms: Vec<Arc<dyn Platform>>, redaction: Redaction) {
         let options = Options { drain: Duration::ZERO, redaction, ..Options::default() };
-        self.engine_over(Commands::new(Arc::clone(&self.journal)), platforms, options);
+        self.engine_over(plain(&self.journal), platforms, options);
     }
 
     /// The same, with answers that are kept.
     pub(crate) fn start_engine_keeping(&mut self, platforms: Vec<Arc<dyn Platform>>, cache: Cache) {
         let options = Options { drain: Duration::ZERO, cache, ..Options::default() };
-        self.engine_over(Commands::new(Arc::clone(&self.journal)), platforms, options);
+        self.engine_over(plain(&self.journal), platforms, options);
     }
 
     /// The same, with tags of platforms and demands for them.
@@ -192,7 +198,7 @@ impl World {
             |(key, tags): (&&str, &Vec<&str>)| ((*key).to_owned(), tags.iter().map(|tag| (*tag).to_owned()).collect());
         let registry = Registry::new(platforms, &[]).unwrap().tagged(tags.iter().map(own).collect());
         let options = Options { drain: Duration::ZERO, residency, ..Options::default() };
-        self.engine_by(Commands::new(Arc::clone(&self.journal)), registry, options);
+        self.engine_by(plain(&self.journal), registry, options);
     }
 
     /// The same, in one process with the commands.
@@ -210,7 +216,7 @@ impl World {
         let members = Members::simulated(node, view.subscribe());
         let options = Options { drain: Duration::ZERO, ..Options::default() };
         let registry = Registry::new(platforms, &[]).unwrap();
-        let (commands, checkpoints) = (Commands::new(Arc::clone(&self.journal)), MemoryCheckpoints::default());
+        let (commands, checkpoints) = (plain(&self.journal), MemoryCheckpoints::default());
         let (engine, _) = Engine::new(options, commands, registry, Arc::new(checkpoints), members);
         let until = shutdown.clone();
         let engine = tokio::spawn(async move { engine.run(until).await.unwrap() });
@@ -224,7 +230,7 @@ impl World {
 
     /// The same, upon a journal of the test's own.
     pub(crate) async fn upon(journal: Arc<dyn Journal>) -> Self {
-        let commands = Commands::new(Arc::clone(&journal));
+        let commands = plain(&journal);
         commands.register_agent(me(), worker()).await.unwrap();
         let parameters = json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]});
         let body = TemplateBody::new("echo".parse().unwrap(), "Echo", parameters, "Say: {{ text }}");
@@ -249,7 +255,7 @@ impl World {
 
     pub(crate) fn start_engine(&mut self, platform: Arc<dyn Platform>) {
         // Another process has caches of its own.
-        self.start_engine_over(Commands::new(Arc::clone(&self.journal)), platform);
+        self.start_engine_over(plain(&self.journal), platform);
     }
 
     fn start_engine_over(&mut self, commands: Commands, platform: Arc<dyn Platform>) {
@@ -265,7 +271,7 @@ impl World {
 
     /// The same, with any options; answers the handle by which it is watched.
     pub(crate) fn start_engine_watched(&mut self, registry: Registry, options: Options) -> Handle {
-        self.engine_by(Commands::new(Arc::clone(&self.journal)), registry, options)
+        self.engine_by(plain(&self.journal), registry, options)
     }
 
     fn engine_by(&mut self, commands: Commands, registry: Registry, options: Options) -> Handle {

@@ -43,9 +43,16 @@ pub fn read(text: &str) -> Reading {
         text.trim().clone_into(&mut output.results);
     }
     if output.data.is_none() {
-        output.data = data(&output.results);
+        output.data = read_data(&output.results);
     }
     Reading { output, is_structured }
+}
+
+/// The data in an answer or its results: all of it, or else the first JSON in a fence.
+#[must_use]
+pub fn read_data(text: &str) -> Option<serde_json::Value> {
+    let is_data = |value: &serde_json::Value| value.is_object() || value.is_array();
+    serde_json::from_str(text).ok().filter(is_data).or_else(|| data(text))
 }
 
 /// The first JSON in a fence.

@@ -130,6 +130,17 @@ fn what_has_no_form_is_all_results_and_nothing_is_invented() {
 }
 
 #[test]
+fn data_is_all_of_an_answer_or_what_is_in_a_fence() {
+    let data = Some(json!({ "a": 1 }));
+    for text in ["{\"a\": 1}", " {\"a\": 1}\n", "See:\n```json\n{\"a\": 1}\n```"] {
+        assert_eq!((read(text).output.data, read_data(text)), (data.clone(), data.clone()), "{text}");
+    }
+    for text in ["1", "\"a\"", "It is {\"a\": 1}.", ""] {
+        assert_eq!((read(text).output.data, read_data(text)), (None, None), "{text}");
+    }
+}
+
+#[test]
 fn data_comes_from_the_fence() {
     let text = "## Summary\nx\n## Results\nSee:\n```json\n{ \"risk\": 3, }\n```\n## Critique\ny";
     let output = read(text).output;

@@ -33,17 +33,16 @@ pub(crate) struct StartRunInput {
     /// The person whom it is about, by any name that you use for them: what is personal in it is sealed under that
     /// person's key, and can be erased.
     pub(crate) subject: Option<String>,
-    /// How much of the output layer is asked for.
-    #[graphql(default)]
-    pub(crate) output: OutputForm,
+    /// How much of the output layer is asked for; null for as much as is usual here: every part, unless the configuration
+    /// says otherwise.
+    pub(crate) output: Option<OutputForm>,
 }
 
 /// How much of the output layer is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "domain::task::Form")]
 pub(crate) enum OutputForm {
     /// Answers as the templates ask for them.
-    #[default]
     Text,
     /// Every part (summary, results, improvements, critique, alternatives, action items), of the steps on which no other
     /// step waits.
@@ -68,9 +67,9 @@ pub(crate) struct StartTaskInput {
     /// Which runs go first when a limit makes them wait: higher before lower, -100 to 100.
     #[graphql(default)]
     pub(crate) priority: i32,
-    /// How much of the output layer is asked for.
-    #[graphql(default)]
-    pub(crate) output: OutputForm,
+    /// How much of the output layer is asked for; null for as much as is usual here: every part, unless the configuration
+    /// says otherwise.
+    pub(crate) output: Option<OutputForm>,
 }
 
 /// A task that is to be done again; what is not given stays as it was.

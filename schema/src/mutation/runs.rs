@@ -32,7 +32,7 @@ impl Runs {
             priority: input.priority,
             idempotency_key: input.idempotency_key,
             subject: input.subject,
-            form: input.output.into(),
+            form: input.output.map(Into::into),
         };
         let started = commands(context)?.start_run(request.clone(), start).await;
         let started = started.map_err(|error| failure::command(context, error))?;
@@ -47,7 +47,7 @@ impl Runs {
             agent: key(&input.agent)?.into(),
             parameters: input.parameters.0,
             priority: input.priority,
-            form: input.output.into(),
+            form: input.output.map(Into::into),
         };
         let started = commands(context)?.start_task(request.clone(), task).await;
         let started = started.map_err(|error| failure::command(context, error))?;

@@ -137,6 +137,8 @@ impl TaskView {
                 if reply.text != expected {
                     return Err(format!("it got `{}`, but the platform says `{expected}` to it", reply.text));
                 }
+                // What has no parts may be asked for once more, where they were asked for.
+                self.promised = self.text.is_none();
                 self.text = Some(reply.text.clone());
                 self.close(*attempt, Attempt::Succeeded)
             }

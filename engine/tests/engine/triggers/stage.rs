@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commands::{Commands, SeededSurroundings};
+use domain::task::Form;
 use domain::trigger::{Overlap, Schedule, TriggerKind, TriggerSettings};
 use domain::workflow::{Wait, Work};
 use domain::{
@@ -128,7 +129,7 @@ impl Stage {
     }
 
     fn commands_over(journal: &Arc<dyn Journal>, origin: Instant, seed: u64) -> Commands {
-        Commands::within(Arc::clone(journal), Arc::new(SeededSurroundings::new(origin, seed)))
+        Commands::within(Arc::clone(journal), Arc::new(SeededSurroundings::new(origin, seed))).with_form(Form::Text)
     }
 
     /// Another process: caches of its own, and its own opinion about who is there.
