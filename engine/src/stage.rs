@@ -309,6 +309,11 @@ impl Stage {
         std::mem::take(&mut self.unsettled)
     }
 
+    /// Whether a task gave up slots that are still to be given back.
+    pub(crate) fn has_given_up_slots(&self, id: TaskId) -> bool {
+        self.released.iter().any(|(holder, _)| holder.task == Some(id))
+    }
+
     /// Slots that tasks gave up since this was asked last.
     pub(crate) fn take_released(&mut self) -> Vec<(Holder, Vec<SlotsNeed>)> {
         std::mem::take(&mut self.released)

@@ -216,8 +216,8 @@ impl Driver {
             let needs = self.shared.standing.of_attempt(stage.run(), &planned.agent, &planned.start.platform);
             if !needs.is_empty() || !task.slots().is_empty() {
                 late(stage.decide_task(id, || slot.clone(), TaskCommand::Queue { slots: needs.clone() }).map(drop));
-                if !task.slots().is_empty() && task.slots() != needs {
-                    // Before it asks for those that it needs now.
+                // Before it asks for those that it needs now: what it held until now, or waited for, is not its own any more.
+                if stage.has_given_up_slots(id) {
                     self.give_back(stage, now).await?;
                 }
                 if !self.acquire(stage, Some(id), &needs, now).await? {

@@ -1,15 +1,18 @@
 //! What people do to runs while they run and after, and limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use commands::{Branch, Changes};
+use commands::{Branch, Changes, StartRun};
 use domain::hold::HoldScope;
 use domain::limit::{LimitScope, LimitSettings};
 use domain::run::{LineageKind, PauseClock, RunStatus, StepStatus};
 use domain::slots::{Capacity, Rate};
+use domain::task::Form;
 use domain::workflow::{SignalWait, Wait, Work};
 use domain::{Event, RunEvent, TaskEvent};
-use providers::{Behaviour, Failure, FailureKind, Simulator};
+use providers::router::BreakerOptions;
+use providers::{Behaviour, Failure, FailureKind, Request, Simulator};
 use serde_json::json;
 
 use crate::world::{World, me, name, step, workflow, working};
@@ -144,6 +147,50 @@ async fn limits_on_workflows_agents_and_platforms_hold() {
             most = most.max(held);
         }
         assert_eq!((held, most), (0, 1), "{scope}");
+    }
+}
+
+/// The next attempt ran on the slot of the one before, which was given back under it; or waited for one that it had taken back
+/// its wish for.
+#[tokio::test]
+async fn an_attempt_that_follows_another_needs_a_slot_of_its_own() {
+    let one = Capacity { max_running: Some(1), rate: None };
+    let slow = Rate { starts: 1, per: Duration::from_millis(5) };
+    let patient = BreakerOptions { threshold: 1_000, ..BreakerOptions::default() };
+    for (form, capacity) in [
+        (Form::Text, one),
+        (Form::Every, one),
+        (Form::Every, Capacity { max_running: Some(1), rate: Some(slow) }),
+        (Form::Every, Capacity { max_running: None, rate: Some(slow) }),
+    ] {
+        let failing = |_: &Request, _| Behaviour::Fail(Failure::new(FailureKind::Unreachable, "not now"));
+        let away = Simulator::builder().key("away").script(failing).build();
+        let there =
+            Simulator::builder().latency(Duration::from_millis(1)).script(|_, _| Behaviour::Say("so".to_owned()));
+        let mut world = World::without_engine().await;
+        world.commands.set_limit(me(), limit(LimitScope::Agent("worker".parse().unwrap()), capacity)).await.unwrap();
+        let steps = vec![step("a", &[], "'x'"), step("b", &[], "'y'"), step("c", &["a", "b"], "'z'")];
+        world.offer(workflow(steps)).await;
+        world.start_engine_on(vec![Arc::new(away), Arc::new(there.build())], patient);
+        let mut runs = Vec::new();
+        for _ in 0..2 {
+            let start = StartRun { form: Some(form), ..StartRun::new("flow".parse().unwrap(), json!({})) };
+            runs.push(world.commands.start_run(me(), start).await.unwrap().run);
+        }
+        for run in runs {
+            let ended = tokio::time::timeout(Duration::from_secs(20), world.finished(run)).await;
+            assert_eq!(ended.expect("it comes to an end").status(), RunStatus::Completed);
+        }
+        let (mut held, mut running) = (0_i32, 0_i32);
+        for name in world.names().await {
+            held += i32::from(name == "slots.granted") - i32::from(name == "slots.released");
+            let ends = ["task.attempt_succeeded", "task.attempt_failed"].contains(&name.as_str());
+            running += i32::from(name == "task.attempt_started") - i32::from(ends);
+            if capacity.max_running.is_some() {
+                assert!(running <= 1, "{form:?} {capacity:?}");
+            }
+        }
+        assert_eq!((held, running), (0, 0), "{form:?} {capacity:?}");
     }
 }
 

@@ -13,7 +13,7 @@ mod task;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use domain::{ActorKind, CommandId, Event, Key, NodeId, PurseId, RunId, SlotsId, TaskId, Timestamp};
+use domain::{ActorKind, Category, CommandId, Event, Key, NodeId, PurseId, RunId, SlotsId, TaskId, Timestamp};
 use journal::RecordedEvent;
 
 use crate::catalog::Blueprint;
@@ -141,6 +141,10 @@ impl Checker {
         }
         self.check_owner(node, events, &touched);
         self.check_holders(&heard);
+        let tasks = events.iter().map(|event| event.stream).filter(|stream| stream.category == Category::Task);
+        for id in tasks.map(|stream| stream.id).collect::<BTreeSet<_>>() {
+            self.check_attempt(TaskId::from_uuid(id));
+        }
         if !self.purses.is_empty() {
             self.check_payers();
         }
@@ -214,7 +218,7 @@ impl Checker {
         for (id, slots) in self.slots.iter().filter(|(id, _)| heard.contains(id)) {
             for holder in slots.everybody() {
                 let over = self.runs.get(&holder.run).is_some_and(RunView::is_over);
-                let idle = |task: &TaskView| !task.wants_slots;
+                let idle = |task: &TaskView| !task.wants_slots();
                 if over || holder.task.and_then(|task| self.tasks.get(&task)).is_some_and(idle) {
                     found.push(format!("{holder} is over or wants none, and still has to do with slots {id}"));
                 }

@@ -49,6 +49,11 @@ impl SlotsView {
         self.holders.iter().chain(&self.waiting).copied()
     }
 
+    /// Whether somebody has a slot.
+    pub(super) fn holds(&self, holder: Holder) -> bool {
+        self.holders.contains(&holder)
+    }
+
     /// Whether somebody has ever had a slot.
     pub(super) fn served(&self, holder: Holder) -> bool {
         self.served.contains(&holder)

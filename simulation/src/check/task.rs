@@ -1,9 +1,10 @@
 //! What may happen to a task.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use domain::slots::Holder;
 use domain::task::Reserved;
-use domain::{AttemptError, PurseId, RunId, StepName, TaskEvent, TaskId};
+use domain::{AttemptError, PurseId, RunId, SlotsId, StepName, TaskEvent, TaskId};
 use serde_json::Value;
 
 use super::{Checker, Seen};
@@ -38,8 +39,8 @@ pub(super) struct TaskView {
     shares: Vec<Reserved>,
     /// Whether another attempt was promised.
     promised: bool,
-    /// Whether it may hold slots or wait for them.
-    pub(super) wants_slots: bool,
+    /// The slots that it may hold or wait for.
+    slots: BTreeSet<SlotsId>,
     pub(super) ending: Option<Ending>,
 }
 
@@ -57,7 +58,7 @@ impl TaskView {
         match self.attempts.get_mut(&number) {
             Some(attempt) if *attempt == Attempt::Open => {
                 *attempt = to;
-                self.wants_slots = false;
+                self.slots.clear();
                 Ok(())
             }
             Some(attempt) => Err(format!("attempt {number} ends as {to:?}, but it was {attempt:?}")),
@@ -73,7 +74,7 @@ impl TaskView {
             self.attempts.insert(number, Attempt::Cancelled);
         }
         self.ending = Some(ending);
-        self.wants_slots = false;
+        self.slots.clear();
         Ok(())
     }
 
@@ -86,6 +87,11 @@ impl TaskView {
     pub(super) fn shares(&self) -> impl Iterator<Item = (u32, &Reserved)> {
         let open = self.open();
         self.shares.iter().filter_map(move |share| Some((open?, share)))
+    }
+
+    /// Whether it may hold slots or wait for them.
+    pub(super) fn wants_slots(&self) -> bool {
+        !self.slots.is_empty()
     }
 
     fn open(&self) -> Option<u32> {
@@ -162,7 +168,7 @@ impl TaskView {
             TaskEvent::Failed { error } => self.end(Ending::Failed(error.clone())),
             TaskEvent::Cancelled { .. } => self.end(Ending::Cancelled),
             TaskEvent::Queued { slots } => {
-                self.wants_slots = !slots.is_empty();
+                self.slots = slots.iter().map(|need| need.slots).collect();
                 Ok(())
             }
             TaskEvent::Postponed { .. } => match self.open() {
@@ -179,6 +185,17 @@ impl TaskView {
 }
 
 impl Checker {
+    /// An attempt that is under way holds every slot that its task was queued for.
+    pub(super) fn check_attempt(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.get(&id) else { return };
+        let (Some(attempt), Some(run)) = (task.open(), task.run) else { return };
+        let holder = Holder { run, task: Some(id) };
+        let holds = |slots: &&SlotsId| self.slots.get(slots).is_some_and(|slots| slots.holds(holder));
+        if let Some(slots) = task.slots.iter().find(|slots| !holds(slots)) {
+            self.blame(format!("attempt {attempt} of {holder} is under way without a slot of {slots}"));
+        }
+    }
+
     pub(super) fn take_task(&mut self, id: TaskId, seen: &Seen<'_>, event: &TaskEvent) {
         if let TaskEvent::AttemptStarted { request_hash, .. } = event {
             self.calls.entry(*request_hash).or_default().0 += 1;
