@@ -249,16 +249,23 @@ async fn what_a_run_came_to_is_taken_away() {
     assert!(name.starts_with("attachment; filename=\"letter-") && name.ends_with(".docx\""), "{name}");
     assert!(word.bytes().await.unwrap().starts_with(b"PK"));
 
-    // The simulator keeps to no form, so the parts that were asked for are absent, and that is said.
-    let body = json!({ "workflow": "letter", "input": { "file": "Dear Sir" }, "output": "every" });
+    // Every part is asked for unless a run says otherwise. The simulator has nothing to say in any of them, and says so.
+    let body = json!({ "workflow": "letter", "input": { "file": "Dear Sir" } });
     let full: Value = house.post("/runs?wait=30s", &body).send().await.unwrap().json().await.unwrap();
     let full = format!("/runs/{}/output", full["id"].as_str().unwrap());
     let report = done(house.get(&format!("{full}?format=json")), 200).await;
     let output = &report["outcomes"][0]["output"];
-    assert!(output["results"].as_str().unwrap().contains("[simulated]"), "{report}");
-    assert_eq!((&output["summary"], &output["actions"]), (&Value::Null, &Value::Null));
+    for part in ["results", "summary", "critique"] {
+        assert!(output[part].as_str().unwrap().starts_with("[simulated]"), "{report}");
+    }
+    assert_eq!((&output["actions"], &output["rating"]), (&json!([]), &Value::Null));
     let text = house.get(&full).send().await.unwrap().text().await.unwrap();
-    assert!(text.contains("**Not given by the model:** Summary; Suggested improvements"), "{text}");
+    assert!(text.contains("## Summary") && text.contains("**Not given by the model:**"), "{text}");
+
+    let body = json!({ "workflow": "letter", "input": { "file": "Dear Sir" }, "output": "text" });
+    let bare: Value = house.post("/runs?wait=30s", &body).send().await.unwrap().json().await.unwrap();
+    let report = done(house.get(&format!("/runs/{}/output?format=json", bare["id"].as_str().unwrap())), 200).await;
+    assert_eq!(report["outcomes"][0]["output"], Value::Null);
 
     assert_eq!(refused(house.get(&format!("{path}?format=odt")), 400).await, "ARGUMENT_INVALID");
     let nobody = "/runs/00000000-0000-7000-8000-000000000000/output";

@@ -68,7 +68,7 @@ async fn house() -> House {
 impl House {
     async fn start_motley(&self) -> RunId {
         let input = json!({ "workflow": "motley", "input": { "file": "Dear Sir", "parts": ["a", "b", "c"] },
-            "priority": 7 });
+            "priority": 7, "output": "TEXT" });
         let started = self.data(START, json!({ "input": input })).await;
         started["startRun"]["runId"].as_str().unwrap().parse().unwrap()
     }
