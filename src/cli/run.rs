@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use commands::Edited;
+use domain::task::Form;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -33,12 +34,13 @@ pub(crate) enum OutputForm {
 
 impl OutputForm {
     /// As GraphQL calls it.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Text => "TEXT",
-            Self::Last => "LAST",
-            Self::Every => "EVERY",
-        }
+    pub(crate) fn name(self) -> String {
+        let form = match self {
+            Self::Text => Form::Text,
+            Self::Last => Form::Last,
+            Self::Every => Form::Every,
+        };
+        form.name().to_uppercase()
     }
 }
 

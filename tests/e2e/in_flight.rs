@@ -53,8 +53,9 @@ async fn start_all(server: &Server) {
     let query = "mutation($input: StartRunInput!) { startRun(input: $input) { runId } }";
     for words in words.chunks(20) {
         let started = words.iter().map(|word| {
-            let input =
-                json!({ "clientMutationId": uuid::Uuid::now_v7(), "workflow": "flow", "input": { "word": word } });
+            let input = json!({
+                "clientMutationId": uuid::Uuid::now_v7(), "workflow": "flow", "input": { "word": word }, "output": "TEXT",
+            });
             let body = json!({ "query": query, "variables": { "input": input } });
             client.post(format!("{}/graphql", server.url)).json(&body).send()
         });

@@ -13,7 +13,7 @@ fn a_configured_url_is_used_instead_and_its_trouble_passes() {
     let server = runtime.block_on(OpenAiServer::start(script)).unwrap();
     server.set_default(Behaviour::reply("Everybody packs by noon."));
     let home = Home::new();
-    let mut command = home.command(&["run", "welcome", "--input", "file=@README.md", "--watch"]);
+    let mut command = home.command(&["run", "welcome", "--input", "file=@README.md", "--output", "text", "--watch"]);
     command.env("OPENAI_BASE_URL", server.base_url()).env("OPENAI_API_KEY", KEY).env("OPENAI_MODEL", "some-model");
     let answer = command.output().unwrap();
     let out = String::from_utf8_lossy(&answer.stdout).into_owned();

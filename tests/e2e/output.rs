@@ -61,7 +61,8 @@ fn an_answer_is_told_while_it_is_given_here_and_on_another_node() {
     let serve = |node: usize| homes[node].serve_by(command(node, &["serve", "--port", "0", "--json"]));
     let [here, there]: [Server; 2] = [serve(0), serve(1)];
     assert!(command(0, &["catalog", "load"]).output().unwrap().status.success());
-    let started = command(0, &["run", "welcome", "--input", "file=hello", "--json"]).output().unwrap();
+    let started =
+        command(0, &["run", "welcome", "--input", "file=hello", "--output", "text", "--json"]).output().unwrap();
     assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
     let task = until("a task that speaks", || {
         let tasks = here.ask("{ tasks(first: 10) { nodes { taskId status } } }", json!({}));

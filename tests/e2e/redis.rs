@@ -7,7 +7,7 @@ use testkit::openai::{Behaviour, OpenAiServer};
 use crate::program::{Home, until};
 
 fn run(home: &Home, redis: &str) -> String {
-    let mut command = home.command(&["run", "welcome", "--input", "file=@README.md", "--watch"]);
+    let mut command = home.command(&["run", "welcome", "--input", "file=@README.md", "--output", "text", "--watch"]);
     let answer = command.env("REDIS_URL", redis).output().unwrap();
     let all = format!("{}{}", String::from_utf8_lossy(&answer.stdout), String::from_utf8_lossy(&answer.stderr));
     assert!(answer.status.success(), "{all}");
@@ -76,7 +76,8 @@ fn two_programs_keep_to_one_limit() {
         home.run(&["catalog", "load"]).expect(0);
     }
     let begin = |home: &Home| {
-        let begun = home.run(&["run", "welcome", "--input", "file=@README.md", "--json"]).expect(0).json();
+        let begun =
+            home.run(&["run", "welcome", "--input", "file=@README.md", "--output", "text", "--json"]).expect(0).json();
         begun["runId"].as_str().unwrap().to_owned()
     };
     let status = |program: usize, run: &str| {
