@@ -38,7 +38,18 @@ fn answer(request: &Received) -> Behaviour {
         Some((_, text)) => text,
         None => PLAN,
     };
-    Behaviour::reply(text)
+    Behaviour::reply(&whole(text))
+}
+
+/// The same in every part that is asked for.
+fn whole(results: &str) -> String {
+    let results = format!("\n{results}").replace("\n## ", "\n### ");
+    format!(
+        "## Summary\nWhat there is, in short.\n\n## Results\n{results}\n\n## Suggested improvements\n- Name the sources\n\n\
+         ## Critique\nThe figures are not checked against the ledger.\n\n## Alternatives\n- Wait a quarter: cheaper, later\n\n\
+         ## Action items\n- Ask the owner for what is missing | owner: the requester | priority: high\n\n\
+         ## Quality\nscore: 7/10\n- accuracy: 7/10\n- completeness: 6/10\n- clarity: 8/10\n- usefulness: 7/10\n"
+    )
 }
 
 struct House {
@@ -166,6 +177,7 @@ fn signals(definition: &Value) -> Vec<(String, Value)> {
 
 const SHOWN: &str =
     "query($id: UUID!) { run(id: $id) { status output error { kind message } steps { name status skipReason
+    task { status output { summary results improvements critique alternatives actions { what } rating { score } } }
     error { kind message } activity { __typename ... on Approval { approvers contentHash agreed }
     ... on SignalActivity { signal } ... on ChildActivity { run { runId workflowKey } } } } } }";
 
@@ -274,6 +286,13 @@ fn every_ready_made_workflow_runs_to_its_end() {
 /// What is wrong with the end of a run: it completes, unless people refused what cannot go on without them.
 fn judge(sample: &Sample, ended: &Value) -> Option<String> {
     let refused = sample.refuses && ended["error"]["kind"] == "REJECTED";
+    for step in ended["steps"].as_array().unwrap() {
+        let output = &step["task"]["output"];
+        let parts = ["summary", "results", "improvements", "critique", "alternatives", "actions", "rating"];
+        if step["task"]["status"] == "COMPLETED" && parts.iter().any(|part| output[part].is_null()) {
+            return Some(format!("{}: {} ends without {parts:?}: {output}", sample.name, step["name"]));
+        }
+    }
     if refused
         || (ended["status"] == "COMPLETED" && ended["output"].as_object().is_some_and(|output| !output.is_empty()))
     {
