@@ -126,12 +126,10 @@ impl Driver {
             stage.keep(Arc::clone(&self.shared.slots).lock_owned().await);
         }
         if stage.purse(id).is_none() {
-            let ahead = self.shared.is_alone().then(|| self.shared.ahead.purse(id)).flatten();
-            let known = match ahead {
-                Some(ahead) => ahead,
-                None => self.executor().load_cached::<Purse>(id.into()).await?,
-            };
-            stage.put_purse(id, known);
+            match self.shared.ahead.purse(id) {
+                Some(foreseen) => stage.foresee_purse(id, foreseen),
+                None => stage.put_purse(id, self.executor().load_cached::<Purse>(id.into()).await?),
+            }
         }
         Ok(())
     }
