@@ -230,13 +230,10 @@ impl Stage {
     }
 
     /// Others may look again as soon as the append has its place among all others, when nothing but purses was looked at: how
-    /// these will be is known already. `None` when nothing was looked at.
+    /// these will be is known already. `None` when no purse was.
     pub(crate) fn turn(&mut self) -> Option<InTurn> {
         self.guard.as_ref()?;
         let mut turn = Turn::new();
-        if self.slots.is_empty() {
-            turn = turn.holding(self.guard.take());
-        }
         let (mut purses, mut based_on) = (Vec::new(), Vec::new());
         for (id, staged) in &self.purses {
             // Nothing is decided upon one that is left as it was.
@@ -250,6 +247,11 @@ impl Stage {
                 turn = turn.based_on((*id).into(), by.clone());
                 based_on.push(by.clone());
             }
+        }
+        if self.slots.is_empty() {
+            turn = turn.holding(self.guard.take());
+        } else if purses.is_empty() {
+            return None;
         }
         Some(InTurn { turn, purses, based_on })
     }

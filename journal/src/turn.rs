@@ -71,13 +71,9 @@ impl Turn {
         self.ticket.clone()
     }
 
-    /// Lets others ask: no append that is asked for from here on is recorded before this one.
-    pub fn let_go(&mut self) {
-        self.held = None;
-    }
-
-    /// What others are kept from asking by: for who hands on the rest of it.
-    pub(crate) fn take_held(&mut self) -> Option<Box<dyn Any + Send>> {
+    /// What keeps others from asking; dropping it lets them, once no append that is asked for later is recorded before this one.
+    #[must_use]
+    pub fn take_held(&mut self) -> Option<Box<dyn Any + Send>> {
         self.held.take()
     }
 
