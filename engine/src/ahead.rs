@@ -36,8 +36,16 @@ struct State {
 #[derive(Clone)]
 pub(crate) struct Foreseen {
     pub(crate) purse: Loaded<Purse>,
-    /// That append.
-    pub(crate) by: Ticket,
+    pub(crate) basis: Basis,
+}
+
+/// What somebody decides upon that is not recorded yet.
+#[derive(Clone)]
+pub(crate) struct Basis {
+    /// The append that will leave it so.
+    pub(crate) ticket: Ticket,
+    /// How often everything had been given up when that set out.
+    since: u64,
 }
 
 impl Ahead {
@@ -46,20 +54,22 @@ impl Ahead {
         self.0.state.lock().purses.get(&id).cloned()
     }
 
-    /// An append sets out that will leave these purses so, unless something fails that it is `based_on`.
+    /// An append sets out that will leave these purses so. What it is `based_on` may have been given up since it was decided; then
+    /// it will fail, and nobody else is to decide upon it.
     pub(crate) fn set_out(
         &self,
-        by: &Ticket,
+        ticket: &Ticket,
         purses: impl IntoIterator<Item = (PurseId, Loaded<Purse>)>,
-        based_on: &[Ticket],
+        based_on: &[Basis],
     ) -> UnderWay {
         let mut state = self.0.state.lock();
-        if !based_on.iter().any(Ticket::has_failed) {
-            let foreseen = |(id, purse)| (id, Foreseen { purse, by: by.clone() });
-            state.purses.extend(purses.into_iter().map(foreseen));
+        let since = state.given_up;
+        if based_on.iter().all(|basis| basis.since == since) {
+            let basis = Basis { ticket: ticket.clone(), since };
+            state.purses.extend(purses.into_iter().map(|(id, purse)| (id, Foreseen { purse, basis: basis.clone() })));
         }
         state.under_way += 1;
-        UnderWay { ahead: self.clone(), since: state.given_up, recorded: false }
+        UnderWay { ahead: self.clone(), since, recorded: false }
     }
 
     /// Waits until nothing is under way.

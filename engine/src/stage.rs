@@ -13,18 +13,18 @@ use domain::{
     RunRefusal, Slots, SlotsCommand, SlotsEvent, SlotsId, StepName, StreamId, Task, TaskCommand, TaskEvent, TaskId,
     TaskRefusal,
 };
-use journal::{Append, Appended, Context, Loaded, StreamAppend, Ticket, Turn};
+use journal::{Append, Appended, Context, Loaded, StreamAppend, Turn};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::ahead::Foreseen;
+use crate::ahead::{Basis, Foreseen};
 use crate::call::Call;
 
 /// How an append is handed in that something was looked at for which others look at, too, and how it will leave the purses.
 pub(crate) struct InTurn {
     pub(crate) turn: Turn,
     pub(crate) purses: Vec<(PurseId, Loaded<Purse>)>,
-    /// The appends that it is based on.
-    pub(crate) based_on: Vec<Ticket>,
+    /// What it is based on that is not recorded yet.
+    pub(crate) based_on: Vec<Basis>,
 }
 
 /// A task as a driver knows it.
@@ -56,8 +56,8 @@ impl StagedTask {
 
 struct StagedPurse {
     loaded: Loaded<Purse>,
-    /// The append that is to leave it so, when it is not recorded so.
-    by: Option<Ticket>,
+    /// What is to leave it so, when it is not recorded so.
+    basis: Option<Basis>,
     events: Vec<PurseEvent>,
 }
 
@@ -243,9 +243,9 @@ impl Stage {
             let first = staged.loaded.revision.map_or(0, |revision| revision.saturating_add(1));
             let revision = Some(first.saturating_add(further));
             purses.push((*id, Loaded { revision, ..staged.loaded.clone() }));
-            if let Some(by) = &staged.by {
-                turn = turn.based_on((*id).into(), by.clone());
-                based_on.push(by.clone());
+            if let Some(basis) = &staged.basis {
+                turn = turn.based_on((*id).into(), basis.ticket.clone());
+                based_on.push(basis.clone());
             }
         }
         if self.slots.is_empty() {
@@ -308,12 +308,12 @@ impl Stage {
 
     /// Puts a purse here as it is recorded.
     pub(crate) fn put_purse(&mut self, id: PurseId, loaded: Loaded<Purse>) {
-        self.purses.insert(id, StagedPurse { loaded, by: None, events: Vec::new() });
+        self.purses.insert(id, StagedPurse { loaded, basis: None, events: Vec::new() });
     }
 
     /// Puts a purse here as it is about to be recorded.
-    pub(crate) fn foresee_purse(&mut self, id: PurseId, Foreseen { purse, by }: Foreseen) {
-        self.purses.insert(id, StagedPurse { loaded: purse, by: Some(by), events: Vec::new() });
+    pub(crate) fn foresee_purse(&mut self, id: PurseId, Foreseen { purse, basis }: Foreseen) {
+        self.purses.insert(id, StagedPurse { loaded: purse, basis: Some(basis), events: Vec::new() });
     }
 
     /// Decides on a purse that was put here before.
@@ -418,11 +418,10 @@ impl Stage {
             }
             (id, staged.loaded)
         });
-        let purses = self.purses.into_iter().map(|(id, mut staged)| {
-            if let Some(at) = revision(id.into()) {
-                staged.loaded.revision = Some(at);
-            }
-            (id, staged.loaded)
+        // Of one that nothing was decided on it is not known whether it ever became what it was about to be.
+        let purses = self.purses.into_iter().filter_map(|(id, mut staged)| {
+            staged.loaded.revision = Some(revision(id.into())?);
+            Some((id, staged.loaded))
         });
         Adopted { run: self.run, tasks, slots: slots.collect(), purses: purses.collect(), calls }
     }

@@ -56,6 +56,10 @@ impl Driver {
         // All of them are asked before anything is set aside in one.
         for share in &shares {
             self.look_at_purse(stage, share.purse).await?;
+            if stage.purse(share.purse).is_some_and(|purse| purse.reservation(payer).is_some()) {
+                // Nothing more is set aside then, and so nothing of it checked: it has to be recorded.
+                self.look_again_at_purse(stage, share.purse).await?;
+            }
             if let Some(exhausted) = stage.purse(share.purse).and_then(|purse| refusal(purse, share, payer, now)) {
                 // It may have been settled since by another process: what is refused is refused on what is recorded.
                 self.look_again_at_purse(stage, share.purse).await?;
