@@ -54,25 +54,29 @@ async fn what_is_based_on_what_is_under_way_shares_its_commit() {
     // While the writer waits with this one, the others come together.
     let (_, stuck) = put(&node.journal, append(agent(), Expected::NoStream, &["stuck"]), &[]).await;
     until_stuck(&database, 1).await;
-    let mut asked = vec![stuck];
+    let (mut asked, mut refused) = (vec![stuck], Vec::new());
     let both =
-        |expected, text| parts(vec![part(task(), Expected::NoStream, &["own"]), part(stream, expected, &[text])]);
+        |expected, text: &str| parts(vec![part(task(), Expected::NoStream, &["own"]), part(stream, expected, &[text])]);
     let (mut last, first) = put(&node.journal, both(Expected::Exact(0), "0"), &[]).await;
     asked.push(first);
     let mut accepted: Vec<String> = ["before", "stuck", "own", "0"].map(str::to_owned).to_vec();
     for revision in 1..10 {
-        let wish = both(Expected::Exact(revision), &revision.to_string());
+        let text = revision.to_string();
+        let wish = both(Expected::Exact(revision), &text);
         let (ticket, next) = put(&node.journal, wish, &[(stream, &last)]).await;
         asked.push(next);
         last = ticket;
-        accepted.extend(["own".to_owned(), revision.to_string()]);
+        accepted.extend(["own".to_owned(), text]);
         // One that fails comes in between, and takes nobody with it who is not based on it.
         let (_, wrong) = put(&node.journal, append(stream, Expected::Exact(77), &["wrong"]), &[]).await;
-        drop(wrong);
+        refused.push(wrong);
     }
     lock.rollback().await.unwrap();
     for asked in asked {
         asked.await.unwrap().unwrap();
+    }
+    for refused in refused {
+        assert!(matches!(refused.await.unwrap(), Err(AppendError::Conflict { .. })));
     }
     let commits = "SELECT count(DISTINCT xmin::text) FROM journal.events WHERE stream = $1 AND revision > 0";
     let commits: i64 = sqlx::query_scalar(commits).bind(stream.id).fetch_one(database.pool()).await.unwrap();
