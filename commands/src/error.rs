@@ -340,7 +340,7 @@ impl From<ReadError> for Error {
 impl From<AppendError> for Error {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Conflict { .. } => Self::Conflict(error.to_string()),
+            AppendError::Conflict { .. } | AppendError::Unfounded { .. } => Self::Conflict(error.to_string()),
             AppendError::Invalid(what) => Refused::TooLarge(what).into(),
             AppendError::Full => Self::Full,
             error => Self::Unavailable(Box::new(error)),

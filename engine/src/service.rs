@@ -209,7 +209,6 @@ impl Engine {
             },
             standing: Standing::default(),
             node,
-            members: self.members.clone(),
             drain: self.options.drain,
             park_after: self.options.park_after,
             shutdown: shutdown.clone(),

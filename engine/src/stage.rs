@@ -13,15 +13,18 @@ use domain::{
     RunRefusal, Slots, SlotsCommand, SlotsEvent, SlotsId, StepName, StreamId, Task, TaskCommand, TaskEvent, TaskId,
     TaskRefusal,
 };
-use journal::{Append, Appended, Context, Loaded, StreamAppend};
+use journal::{Append, Appended, Context, Loaded, StreamAppend, Turn};
 use tokio::sync::OwnedMutexGuard;
 
+use crate::ahead::{Basis, Foreseen};
 use crate::call::Call;
 
-/// What an append lets go of once it has its place among all others, and how it will leave the purses.
+/// How an append is handed in that something was looked at for which others look at, too, and how it will leave the purses.
 pub(crate) struct InTurn {
-    pub(crate) guard: OwnedMutexGuard<()>,
+    pub(crate) turn: Turn,
     pub(crate) purses: Vec<(PurseId, Loaded<Purse>)>,
+    /// What it is based on that is not recorded yet.
+    pub(crate) based_on: Vec<Basis>,
 }
 
 /// A task as a driver knows it.
@@ -53,6 +56,8 @@ impl StagedTask {
 
 struct StagedPurse {
     loaded: Loaded<Purse>,
+    /// What is to leave it so, when it is not recorded so.
+    basis: Option<Basis>,
     events: Vec<PurseEvent>,
 }
 
@@ -224,20 +229,31 @@ impl Stage {
         self.guard = Some(guard);
     }
 
-    /// Lets go of it as soon as the append has its place among all others, when nothing but purses was looked at: how these will
-    /// be is known already.
+    /// Others may look again as soon as the append has its place among all others, when nothing but purses was looked at: how
+    /// these will be is known already. `None` when no purse was.
     pub(crate) fn turn(&mut self) -> Option<InTurn> {
-        if !self.slots.is_empty() {
+        self.guard.as_ref()?;
+        let mut turn = Turn::new();
+        let (mut purses, mut based_on) = (Vec::new(), Vec::new());
+        for (id, staged) in &self.purses {
+            // Nothing is decided upon one that is left as it was.
+            let Some(further) = staged.events.len().checked_sub(1).and_then(|count| u64::try_from(count).ok()) else {
+                continue;
+            };
+            let first = staged.loaded.revision.map_or(0, |revision| revision.saturating_add(1));
+            let revision = Some(first.saturating_add(further));
+            purses.push((*id, Loaded { revision, ..staged.loaded.clone() }));
+            if let Some(basis) = &staged.basis {
+                turn = turn.based_on((*id).into(), basis.ticket.clone());
+                based_on.push(basis.clone());
+            }
+        }
+        if self.slots.is_empty() {
+            turn = turn.holding(self.guard.take());
+        } else if purses.is_empty() {
             return None;
         }
-        let after = |(id, staged): (&PurseId, &StagedPurse)| {
-            let count = u64::try_from(staged.events.len()).ok()?;
-            let first = staged.loaded.revision.map_or(0, |revision| revision.saturating_add(1));
-            let revision = Some(first.saturating_add(count.checked_sub(1)?));
-            Some((*id, Loaded { revision, ..staged.loaded.clone() }))
-        };
-        let purses = self.purses.iter().filter_map(after).collect();
-        Some(InTurn { guard: self.guard.take()?, purses })
+        Some(InTurn { turn, purses, based_on })
     }
 
     pub(crate) fn has_guard(&self) -> bool {
@@ -290,8 +306,14 @@ impl Stage {
         self.purses.get(&id).is_none_or(|staged| staged.events.is_empty())
     }
 
+    /// Puts a purse here as it is recorded.
     pub(crate) fn put_purse(&mut self, id: PurseId, loaded: Loaded<Purse>) {
-        self.purses.insert(id, StagedPurse { loaded, events: Vec::new() });
+        self.purses.insert(id, StagedPurse { loaded, basis: None, events: Vec::new() });
+    }
+
+    /// Puts a purse here as it is about to be recorded.
+    pub(crate) fn foresee_purse(&mut self, id: PurseId, Foreseen { purse, basis }: Foreseen) {
+        self.purses.insert(id, StagedPurse { loaded: purse, basis: Some(basis), events: Vec::new() });
     }
 
     /// Decides on a purse that was put here before.
@@ -401,11 +423,10 @@ impl Stage {
             }
             (id, staged.loaded)
         });
-        let purses = self.purses.into_iter().map(|(id, mut staged)| {
-            if let Some(at) = revision(id.into()) {
-                staged.loaded.revision = Some(at);
-            }
-            (id, staged.loaded)
+        // Of one that nothing was decided on it is not known whether it ever became what it was about to be.
+        let purses = self.purses.into_iter().filter_map(|(id, mut staged)| {
+            staged.loaded.revision = Some(revision(id.into())?);
+            Some((id, staged.loaded))
         });
         Adopted { run: self.run, tasks, slots: slots.collect(), purses: purses.collect(), calls }
     }

@@ -85,6 +85,13 @@ pub enum AppendError {
         /// The revision of its last event; `None` when it has none.
         actual: Option<u64>,
     },
+    /// An append that this one is based on was not recorded, or nobody knows whether it was. A conflict like the other, only that
+    /// the stream may well have the expected revision: by an event of somebody else.
+    #[error("what stream {stream} was expected to hold was not recorded")]
+    Unfounded {
+        /// Which stream.
+        stream: StreamId,
+    },
     /// An append without events, with a stream named twice, or with more than can be kept.
     #[error("the append cannot be recorded: {0}")]
     Invalid(String),
@@ -101,6 +108,17 @@ pub enum AppendError {
     /// will be seen when the store is back. The only error that does not mean that nothing was.
     #[error("the journal's store went away before it said whether the append was recorded")]
     Unclear,
+}
+
+impl AppendError {
+    /// The stream that is not as the caller believed, if that is why: who reads it again may decide again.
+    #[must_use]
+    pub fn conflict(&self) -> Option<StreamId> {
+        match self {
+            Self::Conflict { stream, .. } | Self::Unfounded { stream } => Some(*stream),
+            _ => None,
+        }
+    }
 }
 
 /// The last event of a stream.

@@ -13,7 +13,7 @@ use crate::chain::Entry;
 use crate::prepare::{self, Prepared};
 use crate::subscription::Follow;
 use crate::{
-    Append, AppendError, Appended, Batch, Filter, Journal, Page, Position, ReadError, RecordedEvent, Subscription,
+    Append, AppendError, Appended, Batch, Filter, Journal, Page, Position, ReadError, RecordedEvent, Subscription, Turn,
 };
 
 /// A journal that lives as long as its process.
@@ -47,10 +47,18 @@ impl MemoryJournal {
     pub fn new() -> Self {
         Self { shared: Arc::new(Shared { state: Mutex::default(), head: watch::Sender::new(Position::START) }) }
     }
+
+    fn record(&self, append: Append, turn: Option<&Turn>) -> Result<Appended, AppendError> {
+        let prepared = prepare::prepare(append)?;
+        let mut state = self.shared.state.lock();
+        let done = state.record(prepared, turn)?;
+        self.shared.head.send_replace(state.head());
+        Ok(done)
+    }
 }
 
 impl State {
-    fn record(&mut self, mut prepared: Prepared) -> Result<Appended, AppendError> {
+    fn record(&mut self, mut prepared: Prepared, turn: Option<&Turn>) -> Result<Appended, AppendError> {
         if prepared.remember
             && let Some(first) = self.commands.get(&prepared.command)
         {
@@ -59,6 +67,7 @@ impl State {
         for part in &prepared.streams {
             prepare::check(part.stream, part.expected, self.heads.get(&part.stream).copied())?;
         }
+        turn.map_or(Ok(()), |turn| turn.check(&[]))?;
         let first = self.events.len();
         let done = prepared.stamp(self.head(), &mut self.heads, &mut self.events);
         for event in self.events.iter().skip(first) {
@@ -93,11 +102,13 @@ impl State {
 #[async_trait]
 impl Journal for MemoryJournal {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let prepared = prepare::prepare(append)?;
-        let mut state = self.shared.state.lock();
-        let done = state.record(prepared)?;
-        self.shared.head.send_replace(state.head());
-        Ok(done)
+        self.record(append, None)
+    }
+
+    async fn append_in_turn(&self, append: Append, turn: Turn) -> Result<Appended, AppendError> {
+        let done = self.record(append, Some(&turn));
+        turn.settle(&done);
+        done
     }
 
     async fn read_stream(

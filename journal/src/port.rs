@@ -4,13 +4,10 @@ use async_trait::async_trait;
 use domain::{CommandId, StreamId};
 
 use crate::chain::Entry;
-use crate::{Append, AppendError, Appended, Filter, Position, RecordedEvent, Subscription};
+use crate::{Append, AppendError, Appended, Filter, Position, RecordedEvent, Subscription, Turn};
 
 /// How many events of a stream are read at a time where several streams cannot be read at once.
 const STREAM_PAGE: usize = 1000;
-
-/// What keeps others from asking for an append; dropping it lets them.
-pub type Turn = Box<dyn std::any::Any + Send>;
 
 /// The event store, whatever keeps it.
 #[async_trait]
@@ -26,14 +23,16 @@ pub trait Journal: Send + Sync + 'static {
     /// recorded.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 
-    /// The same, and lets go of `turn` as soon as no append that is asked for later is recorded before this one, which may be long
-    /// before it is recorded itself. Whoever then decides upon what it will leave behind meets a conflict should it fail.
+    /// The same, and lets others ask as soon as no append that is asked for later is recorded before this one, which may be long
+    /// before it is recorded itself. Whoever then decides upon what it will leave behind names it, and is refused should it fail.
     ///
     /// # Errors
-    /// As [`append`](Self::append).
+    /// As [`append`](Self::append), and [`AppendError::Unfounded`].
     async fn append_in_turn(&self, append: Append, turn: Turn) -> Result<Appended, AppendError> {
+        // Here others wait until it is recorded. So what is not by now never will be, and what is cannot be undone.
+        turn.check(&[])?;
         let done = self.append(append).await;
-        drop(turn);
+        turn.settle(&done);
         done
     }
 

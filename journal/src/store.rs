@@ -131,7 +131,7 @@ impl<A: Decide> EventStore<A> for Store {
             remember: false,
         };
         self.executor.journal().append(append).await.map_err(|error| match error {
-            AppendError::Conflict { .. } => AggregateError::AggregateConflict,
+            AppendError::Conflict { .. } | AppendError::Unfounded { .. } => AggregateError::AggregateConflict,
             AppendError::Invalid(what) => unexpected(what),
             other => AggregateError::DatabaseConnectionError(Box::new(other)),
         })?;

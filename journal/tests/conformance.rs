@@ -6,6 +6,7 @@ mod follow;
 mod of_run;
 mod origin;
 mod read;
+mod turn;
 
 use std::sync::Arc;
 

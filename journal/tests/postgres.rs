@@ -6,6 +6,7 @@ mod members;
 mod nodes;
 mod plans;
 mod tamper;
+mod turn;
 
 use std::sync::Arc;
 

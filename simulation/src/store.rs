@@ -14,10 +14,10 @@ use domain::{CommandId, NodeId, StreamId};
 use journal::chain::Entry;
 use journal::{
     Append, AppendError, Appended, Batch, Checkpoint, Checkpoints, Filter, Follow, Journal, MemoryCheckpoints,
-    MemoryJournal, Page, Position, ReadError, RecordedEvent, Subscription,
+    MemoryJournal, Page, Position, ReadError, RecordedEvent, Subscription, Turn,
 };
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::check::Checker;
@@ -75,9 +75,18 @@ impl Store {
     }
 
     /// Records, and shows what was recorded to the checker.
-    async fn record(&self, who: &str, node: Option<NodeId>, append: Append) -> Result<Appended, AppendError> {
+    async fn record(
+        &self,
+        who: &str,
+        node: Option<NodeId>,
+        append: Append,
+        turn: Option<Turn>,
+    ) -> Result<Appended, AppendError> {
         let before = self.journal.seen();
-        let done = self.journal.append(append).await;
+        let done = match turn {
+            Some(turn) => self.journal.append_in_turn(append, turn).await,
+            None => self.journal.append(append).await,
+        };
         match &done {
             Ok(done) if !done.repeated => {
                 if let Ok(page) = self.journal.read_all(before, &Filter::default(), usize::MAX).await {
@@ -122,6 +131,19 @@ pub(crate) struct Line {
     /// Whether checkpoints are forgotten.
     pub(crate) forgetful: bool,
     seen: Arc<AtomicU64>,
+    /// The newest append that others may be based on before it is recorded; closed when it has come to something. What is asked
+    /// for later is recorded later.
+    ahead: Arc<Mutex<Option<Passed>>>,
+}
+
+type Passed = watch::Receiver<()>;
+
+/// Waits until an append has come to something.
+async fn passed(ahead: Option<Passed>) {
+    if let Some(mut ahead) = ahead {
+        // Nothing is ever sent: it ends with its sender.
+        let _ = ahead.changed().await;
+    }
 }
 
 impl Line {
@@ -138,6 +160,7 @@ impl Line {
             condition: Arc::new(Condition::new()),
             forgetful: false,
             seen: Arc::default(),
+            ahead: Arc::default(),
         }
     }
 
@@ -184,21 +207,17 @@ impl Line {
         if self.travel().await { found } else { Err(ReadError::Unavailable(failure())) }
     }
 
-    fn look(&self) {
-        self.seen.fetch_max(self.store.journal.seen().as_u64(), Ordering::Relaxed);
-    }
-}
-
-fn failure() -> Box<dyn std::error::Error + Send + Sync> {
-    "the simulated journal failed".into()
-}
-
-#[async_trait]
-impl Journal for Line {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+    /// Sends an append over the line. Those that wait behind it go on as soon as it has come to something, which is before its
+    /// answer is back.
+    async fn send(
+        &self,
+        append: Append,
+        turn: Option<Turn>,
+        open: Option<watch::Sender<()>>,
+    ) -> Result<Appended, AppendError> {
         let (store, rates) = (&self.store, self.store.weather.now());
         if self.is_outside() {
-            return store.record(&self.who, self.node, append).await;
+            return store.record(&self.who, self.node, append, turn).await;
         }
         if !self.travel().await || store.dice.permille(rates.unavailable) {
             store.trace.note(&self.who, || "cannot append".to_owned());
@@ -212,17 +231,44 @@ impl Journal for Line {
             store.trace.note(&self.who, || format!("is not told about its append; recorded: {recorded}"));
             if recorded {
                 // Whatever came of it, the caller is not told.
-                let _ = store.record(&self.who, self.node, append).await;
+                let _ = store.record(&self.who, self.node, append, turn).await;
             }
             return Err(AppendError::Unclear);
         }
-        let done = store.record(&self.who, self.node, append).await;
+        let done = store.record(&self.who, self.node, append, turn).await;
+        drop(open);
         if done.is_ok() && store.dice.permille(rates.deadly) {
             self.die("after").await;
         }
         self.look();
         // The connection may break on the way back.
         if self.travel().await { done } else { Err(AppendError::Unclear) }
+    }
+
+    fn look(&self) {
+        self.seen.fetch_max(self.store.journal.seen().as_u64(), Ordering::Relaxed);
+    }
+}
+
+fn failure() -> Box<dyn std::error::Error + Send + Sync> {
+    "the simulated journal failed".into()
+}
+
+#[async_trait]
+impl Journal for Line {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let ahead = self.ahead.lock().clone();
+        passed(ahead).await;
+        self.send(append, None, None).await
+    }
+
+    async fn append_in_turn(&self, append: Append, mut turn: Turn) -> Result<Appended, AppendError> {
+        let (open, next) = watch::channel(());
+        let ahead = self.ahead.lock().replace(next);
+        // Its place is fixed.
+        drop(turn.take_held());
+        passed(ahead).await;
+        self.send(append, Some(turn), Some(open)).await
     }
 
     async fn read_stream(

@@ -54,6 +54,10 @@ impl Driver {
         // All of them are asked before anything is set aside in one.
         for share in &shares {
             self.look_at_purse(stage, share.purse).await?;
+            if stage.purse(share.purse).is_some_and(|purse| purse.reservation(payer).is_some()) {
+                // Nothing more is set aside then, and so nothing of it checked: it has to be recorded.
+                self.look_again_at_purse(stage, share.purse).await?;
+            }
             if let Some(exhausted) = stage.purse(share.purse).and_then(|purse| refusal(purse, share, payer, now)) {
                 // It may have been settled since by another process: what is refused is refused on what is recorded.
                 self.look_again_at_purse(stage, share.purse).await?;
@@ -134,12 +138,10 @@ impl Driver {
             stage.keep(Arc::clone(&self.shared.slots).lock_owned().await);
         }
         if stage.purse(id).is_none() {
-            let ahead = self.shared.is_alone().then(|| self.shared.ahead.purse(id)).flatten();
-            let known = match ahead {
-                Some(ahead) => ahead,
-                None => self.executor().load_cached::<Purse>(id.into()).await?,
-            };
-            stage.put_purse(id, known);
+            match self.shared.ahead.purse(id) {
+                Some(foreseen) => stage.foresee_purse(id, foreseen),
+                None => stage.put_purse(id, self.executor().load_cached::<Purse>(id.into()).await?),
+            }
         }
         Ok(())
     }

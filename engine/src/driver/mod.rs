@@ -19,7 +19,7 @@ use commands::{Commands, Surroundings};
 use domain::run::{Activity, RunStatus, StepStatus};
 use domain::task::Consumed;
 use domain::{Actor, AttemptError, CommandId, ErrorKind, EventId, NodeId, Run, RunId, TaskId, Timestamp};
-use journal::{Context, Executor, Journal, Loaded, Members, ReadError};
+use journal::{Context, Executor, Journal, Loaded, ReadError};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -41,7 +41,6 @@ pub(crate) struct Shared {
     pub(crate) planner: Planner,
     pub(crate) standing: Standing,
     pub(crate) node: NodeId,
-    pub(crate) members: Members,
     pub(crate) drain: Duration,
     /// A driver whose run waits for longer than this, and for no call, leaves until then.
     pub(crate) park_after: Duration,
@@ -50,16 +49,6 @@ pub(crate) struct Shared {
     pub(crate) slots: Arc<Mutex<()>>,
     /// Purses as appends under way will leave them.
     pub(crate) ahead: Ahead,
-}
-
-impl Shared {
-    /// Whether nobody else writes what several runs share, as far as this node knows. Only then may it decide upon what its own
-    /// appends are about to record: of what another node records in between, a purse may come to the revision that was
-    /// expected, and hold something else.
-    pub(crate) fn is_alone(&self) -> bool {
-        let alive = self.members.now();
-        alive.len() == 1 && alive.contains(&self.node)
-    }
 }
 
 /// Tells a driver that something happened that it did not do itself.

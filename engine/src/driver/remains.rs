@@ -12,6 +12,7 @@ use domain::{RunCommand, Task, TaskCommand, TaskId, Timestamp};
 use journal::AppendError;
 
 use super::{Driver, End, Stop, late, tasks};
+use crate::ahead::UnderWay;
 use crate::stage::{Slot, Stage};
 
 #[derive(Default)]
@@ -114,9 +115,13 @@ impl Driver {
             if stage.is_empty() {
                 break;
             }
-            match self.journal().append(stage.append(self.context(), false)).await {
-                Ok(_) => break,
-                Err(AppendError::Conflict { stream, .. }) => {
+            let append = stage.append(self.context(), false);
+            match self.hand_in(append, &mut stage).await {
+                Ok((_, under_way)) => {
+                    under_way.into_iter().for_each(UnderWay::recorded);
+                    break;
+                }
+                Err(AppendError::Conflict { stream, .. } | AppendError::Unfounded { stream }) => {
                     self.find_remains(&stage).await?;
                     self.read_shared(stream).await?;
                 }

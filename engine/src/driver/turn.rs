@@ -55,15 +55,17 @@ impl Driver {
     }
 
     /// Hands an append in. Whoever waits to look at purses goes on as soon as it has its place.
-    async fn hand_in(&self, append: Append, stage: &mut Stage) -> Result<(Appended, Option<UnderWay>), AppendError> {
-        // With other nodes about, nobody looks at a purse before what was decided on it is recorded.
-        let in_turn = if self.shared.is_alone() { stage.turn() } else { None };
-        let Some(InTurn { guard, purses }) = in_turn else {
+    pub(super) async fn hand_in(
+        &self,
+        append: Append,
+        stage: &mut Stage,
+    ) -> Result<(Appended, Option<UnderWay>), AppendError> {
+        let Some(InTurn { turn, purses, based_on }) = stage.turn() else {
             return Ok((self.journal().append(append).await?, None));
         };
-        let under_way = self.shared.ahead.set_out(purses);
+        let under_way = self.shared.ahead.set_out(&turn.ticket(), purses, &based_on);
         // When it fails, nothing is under way any more before anything else is done: others wait for that.
-        let appended = self.journal().append_in_turn(append, Box::new(guard)).await?;
+        let appended = self.journal().append_in_turn(append, turn).await?;
         Ok((appended, Some(under_way)))
     }
 
@@ -79,7 +81,7 @@ impl Driver {
                 under_way.into_iter().for_each(UnderWay::recorded);
                 Ok(Recorded::Yes)
             }
-            Err(AppendError::Conflict { stream, .. }) => {
+            Err(AppendError::Conflict { stream, .. } | AppendError::Unfounded { stream }) => {
                 // Of an append that meets it at its first stream nothing was recorded; but an earlier one may have been.
                 if first != Some(stream) || stream.category == Category::Task {
                     self.find_remains(&stage).await?;
@@ -295,7 +297,7 @@ impl Driver {
             let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
             match driver.hand_in(append, &mut stage).await {
                 // Others were faster at slots that the run needs.
-                Err(AppendError::Conflict { stream, .. })
+                Err(AppendError::Conflict { stream, .. } | AppendError::Unfounded { stream })
                     if stream != run && driver.read_again(stream).await.is_ok() =>
                 {
                     driver.find_remains(&stage).await.map_err(unstarted)?;

@@ -1,32 +1,93 @@
-//! Attempts that budgets count do not wait for each other's commits, and get exactly what is there all the same: over a journal
-//! that records in the order in which it was asked, a while later, and fails now and then.
+//! Attempts that budgets count do not wait for each other's commits, and get exactly what is there all the same: over ways to a
+//! journal that record in the order in which they were asked, a while later, and fail now and then.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::agent::Profile;
 use domain::budget::BudgetScope;
 use domain::run::RunStatus;
-use domain::{Category, CommandId, StreamId};
+use domain::workflow::Assignee;
+use domain::{Category, CommandId, ErrorKind, StreamId};
 use journal::chain::Entry;
 use journal::{
     Append, AppendError, Appended, Filter, Journal, MemoryJournal, Page, Position, ReadError, RecordedEvent,
     Subscription, Turn,
 };
+use proptest::prelude::*;
 use providers::{Platform, Simulator};
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::budgets::{COST, MOST, adds_up, budget, gated, start};
-use crate::world::{World, me, step, workflow};
+use crate::budgets::{COST, MOST, adds_up, budget, gated, model_for};
+use crate::world::{Called, World, edit, me, step, worker, workflow};
 
 struct Job {
     append: Append,
+    turn: Option<Turn>,
     answer: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
-/// Records in turn.
+/// How a process records.
+#[derive(Debug, Clone)]
+struct Hand {
+    /// How long it takes before each commit, in tenths of a millisecond, one after the other and from the start again.
+    pauses: Vec<u64>,
+    /// How many appends go into one commit at most.
+    together: usize,
+    /// Which of its appends with purses fail, counted from 1; every second of them without anybody knowing that it did.
+    failing: BTreeSet<usize>,
+}
+
+impl Hand {
+    /// One whose pauses are long enough for others to come.
+    fn slow(failing: &[usize]) -> Self {
+        Self { pauses: vec![50], together: usize::MAX, failing: failing.iter().copied().collect() }
+    }
+
+    async fn write(self, records: Arc<MemoryJournal>, mut jobs: mpsc::UnboundedReceiver<Job>, most: Arc<AtomicUsize>) {
+        let (mut number, mut failed) = (0, 0);
+        let mut pauses = self.pauses.into_iter().cycle();
+        while let Some(first) = jobs.recv().await {
+            tokio::time::sleep(Duration::from_micros(100 * pauses.next().unwrap())).await;
+            let mut batch = vec![first];
+            while batch.len() < self.together
+                && let Ok(next) = jobs.try_recv()
+            {
+                batch.push(next);
+            }
+            let shared = batch.iter().filter(|job| touches_purses(&job.append)).count();
+            most.fetch_max(shared, Ordering::Relaxed);
+            for Job { append, turn, answer } in batch {
+                let shares = touches_purses(&append);
+                number += usize::from(shares);
+                let done = if shares && self.failing.contains(&number) {
+                    failed += 1;
+                    // With it goes its turn, which says so to those that are based on it.
+                    drop(turn);
+                    Err(if failed % 2 == 0 {
+                        AppendError::Unclear
+                    } else {
+                        AppendError::Unavailable("for once".into())
+                    })
+                } else {
+                    match turn {
+                        Some(turn) => records.append_in_turn(append, turn).await,
+                        None => records.append(append).await,
+                    }
+                };
+                // Whoever does not wait any more was stopped.
+                let _ = answer.send(done);
+            }
+        }
+    }
+}
+
+/// The way of one process to the journal: it records in turn, a while later.
 struct InTurn {
     inner: Arc<MemoryJournal>,
     queue: mpsc::UnboundedSender<Job>,
@@ -46,42 +107,18 @@ fn touches_purses(append: &Append) -> bool {
 }
 
 impl InTurn {
-    /// Fails the appends with purses of these numbers, counted from 1.
-    fn failing(numbers: &'static [usize]) -> Arc<Self> {
-        let (inner, together) = (Arc::new(MemoryJournal::new()), Arc::new(AtomicUsize::new(0)));
-        let (queue, mut jobs) = mpsc::unbounded_channel::<Job>();
-        let (records, most) = (Arc::clone(&inner), Arc::clone(&together));
-        let writer = tokio::spawn(async move {
-            let mut number = 0;
-            while let Some(first) = jobs.recv().await {
-                // Long enough for others to come.
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                let mut batch = vec![first];
-                while let Ok(next) = jobs.try_recv() {
-                    batch.push(next);
-                }
-                let shared = batch.iter().filter(|job| touches_purses(&job.append)).count();
-                most.fetch_max(shared, Ordering::Relaxed);
-                for Job { append, answer } in batch {
-                    number += usize::from(touches_purses(&append));
-                    let fails = touches_purses(&append) && numbers.contains(&number);
-                    let done = if fails {
-                        Err(AppendError::Unavailable("for once".into()))
-                    } else {
-                        records.append(append).await
-                    };
-                    // Whoever does not wait any more was stopped.
-                    let _ = answer.send(done);
-                }
-            }
-        });
-        Arc::new(Self { inner, queue, together, writer })
+    fn new(inner: &Arc<MemoryJournal>, hand: Hand) -> Arc<Self> {
+        let together = Arc::default();
+        let (queue, jobs) = mpsc::unbounded_channel();
+        let writer = tokio::spawn(hand.write(Arc::clone(inner), jobs, Arc::clone(&together)));
+        Arc::new(Self { inner: Arc::clone(inner), queue, together, writer })
     }
 
-    async fn put(&self, append: Append, turn: Option<Turn>) -> Result<Appended, AppendError> {
+    async fn put(&self, append: Append, mut turn: Option<Turn>) -> Result<Appended, AppendError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.send(Job { append, answer }).map_err(|_| AppendError::Closed)?;
-        drop(turn);
+        let held = turn.as_mut().and_then(Turn::take_held);
+        self.queue.send(Job { append, turn, answer }).map_err(|_| AppendError::Closed)?;
+        drop(held);
         answered.await.unwrap_or(Err(AppendError::Closed))
     }
 }
@@ -134,50 +171,123 @@ impl Journal for InTurn {
     }
 }
 
-/// Sixty runs at once, of which twenty fit; answers with the journal.
-async fn sixty_of_which_twenty_fit(failing: &'static [usize], processes: usize) -> Arc<InTurn> {
-    const FIT: u64 = 20;
-    let journal = InTurn::failing(failing);
+/// Runs that ask for calls, each of which may cost so much, all at once and of as many processes as there are hands; and so much
+/// is there. Answers with the ways of the processes to the journal, and what those calls may have cost that were made.
+async fn ask(prices: &[u64], limit: u64, hands: Vec<Hand>) -> (Vec<Arc<InTurn>>, Vec<u64>) {
+    let inner = Arc::new(MemoryJournal::new());
+    let ways: Vec<_> = hands.into_iter().map(|hand| InTurn::new(&inner, hand)).collect();
     let (open, gate) = watch::channel(false);
-    let slow = || gated(Simulator::default(), gate.clone());
-    let mut world = World::upon(Arc::clone(&journal) as Arc<dyn Journal>).await;
-    world.commands.set_budget(me(), budget("all", BudgetScope::Organisation, FIT * MOST)).await.unwrap();
-    world.offer(workflow(vec![step("a", &[], "'x'")])).await;
-    world.start_engine_on(vec![slow()], Default::default());
-    let second = (processes > 1).then(|| world.second_engine(vec![slow()] as Vec<Arc<dyn Platform>>));
-    let runs = futures_util::future::join_all((0..60).map(|_| start(&world))).await;
-    // Nobody answers before everybody has asked.
-    while world.count("run.failed").await < 40 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    let slow = || vec![gated(Simulator::default(), gate.clone())] as Vec<Arc<dyn Platform>>;
+    // What is done from outside never fails.
+    let mut world = World::upon(Arc::clone(&inner) as Arc<dyn Journal>).await;
+    world.commands.set_budget(me(), budget("all", BudgetScope::Organisation, limit)).await.unwrap();
+    let key = |price: &u64| format!("for-{price}").parse::<domain::Key>().unwrap();
+    for price in prices.iter().collect::<BTreeSet<_>>() {
+        let agent = Profile { key: key(price), model: Some(model_for(*price)), ..worker() };
+        world.commands.register_agent(me(), agent).await.unwrap();
+        let mut once = step("a", &[], "'x'");
+        edit(&mut once, |task| task.agent = Assignee::Agent(key(price)));
+        world.offer(workflow(vec![once]).called(key(price).as_str())).await;
     }
-    assert_eq!(world.count("purse.reserved").await, 20);
+    world.start_engine_upon(Arc::clone(&ways[0]) as Arc<dyn Journal>, slow());
+    let others: Vec<_> =
+        ways.iter().skip(1).map(|way| world.second_engine_upon(Arc::clone(way) as Arc<dyn Journal>, slow())).collect();
+    let keys: Vec<_> = prices.iter().map(key).collect();
+    let runs = futures_util::future::join_all(keys.iter().map(|key| world.start_again(key, json!({})))).await;
+    // Nobody answers before everybody has asked, so that nothing comes back meanwhile.
+    let asked = async {
+        while world.count("run.failed").await + world.count("task.attempt_started").await < prices.len() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), asked).await.expect("not everybody was heard within a minute");
     open.send_replace(true);
-    let mut completed = 0;
-    for run in runs {
-        completed += u64::from(world.finished(run).await.status() == RunStatus::Completed);
+    let mut made = Vec::new();
+    for (run, price) in runs.into_iter().zip(prices) {
+        let run = world.finished(run).await;
+        match run.status() {
+            RunStatus::Completed => made.push(*price),
+            _ => assert_eq!(run.error().unwrap().kind, ErrorKind::BudgetExhausted),
+        }
     }
-    assert_eq!(completed, FIT);
-    assert_eq!(adds_up(&world, FIT * MOST).await, FIT * COST);
-    if let Some(second) = second {
-        second.stop().await;
+    let spent: u64 = made.iter().map(|price| price * COST / MOST).sum();
+    assert_eq!(adds_up(&world, limit).await, spent);
+    for other in others {
+        other.stop().await;
     }
     world.stop_engine().await;
-    journal
+    (ways, made)
+}
+
+/// Sixty at once, of which twenty fit.
+async fn sixty_of_which_twenty_fit(hands: Vec<Hand>) -> Vec<Arc<InTurn>> {
+    let (ways, made) = ask(&[MOST; 60], 20 * MOST, hands).await;
+    assert_eq!(made.len(), 20);
+    ways
 }
 
 #[tokio::test]
 async fn they_do_not_wait_for_each_other() {
-    let journal = sixty_of_which_twenty_fit(&[], 1).await;
-    let together = journal.together.load(Ordering::Relaxed);
+    let ways = sixty_of_which_twenty_fit(vec![Hand::slow(&[])]).await;
+    let together = ways[0].together.load(Ordering::Relaxed);
     assert!(together > 5, "{together} at once");
 }
 
 #[tokio::test]
 async fn one_that_fails_takes_nothing_with_it() {
-    sixty_of_which_twenty_fit(&[3, 7, 22], 1).await;
+    sixty_of_which_twenty_fit(vec![Hand::slow(&[3, 7, 22])]).await;
 }
 
 #[tokio::test]
-async fn two_processes_get_exactly_what_is_there() {
-    sixty_of_which_twenty_fit(&[5], 2).await;
+async fn those_of_two_processes_do_not_wait_for_each_other_either() {
+    let ways = sixty_of_which_twenty_fit(vec![Hand::slow(&[5]), Hand::slow(&[])]).await;
+    let together: Vec<_> = ways.iter().map(|way| way.together.load(Ordering::Relaxed)).collect();
+    assert!(together.iter().all(|together| *together > 2), "{together:?} at once");
+}
+
+fn hand() -> impl Strategy<Value = Hand> {
+    let failing = proptest::collection::btree_set(1..40_usize, 0..4);
+    (proptest::collection::vec(0..40_u64, 1..8), 1..12_usize, failing).prop_map(|(pauses, together, failing)| Hand {
+        pauses,
+        together,
+        failing,
+    })
+}
+
+/// What calls may cost, and how much is there for all of them: from less than one needs to more than all do.
+fn asked() -> impl Strategy<Value = (Vec<u64>, u64)> {
+    let prices = proptest::collection::vec(2..100_u64, 1..4);
+    let calls = proptest::collection::vec(any::<prop::sample::Index>(), 2..36);
+    (prices, calls, 0..1200_u64).prop_map(|(prices, calls, share)| {
+        let prices: Vec<u64> = calls.iter().map(|call| *call.get(&prices)).collect();
+        let limit = 1 + prices.iter().sum::<u64>() * share / 1000;
+        (prices, limit)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 40, ..ProptestConfig::with_cases(24) })]
+
+    /// However the commits of processes come in between each other, and whichever of them fail: no call is made for which there is
+    /// no money, and none is refused for which there is. If all cost the same, these are exactly as many as there is money for.
+    #[test]
+    fn the_calls_of_processes_get_exactly_what_is_there(
+        (prices, limit) in asked(),
+        hands in proptest::collection::vec(hand(), 1..4),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (_, made) = runtime.block_on(ask(&prices, limit, hands));
+        let left = limit.checked_sub(made.iter().sum());
+        prop_assert!(left.is_some(), "{made:?} of {limit}");
+        let mut refused = prices.clone();
+        for price in &made {
+            let at = refused.iter().position(|other| other == price).unwrap();
+            refused.swap_remove(at);
+        }
+        prop_assert!(refused.iter().all(|price| Some(*price) > left), "{refused:?} were refused, and {left:?} are left");
+        if let [price, others @ ..] = &*prices && others.iter().all(|other| other == price) {
+            let fit = usize::try_from(limit / price).unwrap();
+            prop_assert_eq!(made.len(), fit.min(prices.len()));
+        }
+    }
 }

@@ -24,7 +24,17 @@ use crate::world::{Called, World, edit, me, step, workflow, working};
 pub(crate) const MOST: u64 = 100;
 pub(crate) const COST: u64 = 40;
 
-/// A simulator whose calls cost something, and which answers once it may.
+/// The model of which a call may cost so much at most; one of another name may cost [`MOST`].
+pub(crate) fn model_for(most: u64) -> String {
+    format!("for-{most}")
+}
+
+fn most(model: Option<&str>) -> u64 {
+    model.and_then(|model| model.strip_prefix("for-")).map_or(MOST, |most| most.parse().unwrap())
+}
+
+/// A simulator whose calls cost something, and which answers once it may. They cost as much less than they may as [`COST`] is
+/// less than [`MOST`].
 struct Dear(Simulator, watch::Receiver<bool>);
 
 #[async_trait]
@@ -47,16 +57,17 @@ impl Platform for Dear {
 
     async fn execute(&self, request: Request) -> Result<Reply, Failure> {
         self.1.clone().wait_for(|open| *open).await.unwrap();
+        let cost = most(request.model.as_deref()) * COST / MOST;
         let reply = self.0.execute(request).await?;
-        Ok(Reply { cost: Some(i64::try_from(COST).unwrap()), ..reply })
+        Ok(Reply { cost: Some(i64::try_from(cost).unwrap()), ..reply })
     }
 
     async fn stream(&self, request: Request) -> Result<ReplyStream, Failure> {
         self.0.stream(request).await
     }
 
-    fn cost(&self, _model: &str, _usage: &Usage) -> Option<i64> {
-        Some(i64::try_from(MOST).unwrap())
+    fn cost(&self, model: &str, _usage: &Usage) -> Option<i64> {
+        Some(i64::try_from(most(Some(model))).unwrap())
     }
 
     async fn health(&self) -> Health {
@@ -104,7 +115,7 @@ async fn world(platforms: Vec<Arc<dyn Platform>>, budgets: Vec<BudgetSettings>) 
     world
 }
 
-pub(crate) async fn start(world: &World) -> RunId {
+async fn start(world: &World) -> RunId {
     world.start_again(&"flow".parse().unwrap(), json!({})).await
 }
 

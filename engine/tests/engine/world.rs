@@ -175,6 +175,12 @@ impl World {
         self.engine_over(plain(&self.journal), platforms, options);
     }
 
+    /// The same, with a way of its own to the journal.
+    pub(crate) fn start_engine_upon(&mut self, journal: Arc<dyn Journal>, platforms: Vec<Arc<dyn Platform>>) {
+        let options = Options { drain: Duration::ZERO, ..Options::default() };
+        self.engine_over(Commands::new(journal), platforms, options);
+    }
+
     /// The same, with something masked on the way out.
     pub(crate) fn start_engine_guarded(&mut self, platforms: Vec<Arc<dyn Platform>>, redaction: Redaction) {
         let options = Options { drain: Duration::ZERO, redaction, ..Options::default() };
@@ -211,12 +217,17 @@ impl World {
 
     /// One more engine, on a node that shares nothing with the first but the journal.
     pub(crate) fn second_engine(&self, platforms: Vec<Arc<dyn Platform>>) -> Second {
+        self.second_engine_upon(Arc::clone(&self.journal), platforms)
+    }
+
+    /// The same, which has a way of its own to the journal.
+    pub(crate) fn second_engine_upon(&self, journal: Arc<dyn Journal>, platforms: Vec<Arc<dyn Platform>>) -> Second {
         let (node, shutdown) = (NodeId::from_uuid(uuid::Uuid::new_v4()), CancellationToken::new());
         let view = watch::channel(Arc::new(BTreeSet::from([self.node]))).0;
         let members = Members::simulated(node, view.subscribe());
         let options = Options { drain: Duration::ZERO, ..Options::default() };
         let registry = Registry::new(platforms, &[]).unwrap();
-        let (commands, checkpoints) = (plain(&self.journal), MemoryCheckpoints::default());
+        let (commands, checkpoints) = (plain(&journal), MemoryCheckpoints::default());
         let (engine, _) = Engine::new(options, commands, registry, Arc::new(checkpoints), members);
         let until = shutdown.clone();
         let engine = tokio::spawn(async move { engine.run(until).await.unwrap() });

@@ -248,7 +248,7 @@ async fn write(core: Arc<Core>, mut jobs: mpsc::Receiver<Job>, shutdown: &Cancel
                     let Job { prepared, answer, since, _share } = job;
                     let done = Box::pin(core.append(prepared, since)).await;
                     metrics::histogram!("journal_append_seconds").record(since.elapsed().as_secs_f64());
-                    if matches!(done, Err(AppendError::Conflict { .. })) {
+                    if done.as_ref().is_err_and(|error| error.conflict().is_some()) {
                         metrics::counter!("journal_conflicts_total").increment(1);
                     }
                     // A caller that went away does not want to know.

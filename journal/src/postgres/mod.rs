@@ -137,15 +137,16 @@ async fn end_of(pool: &PgPool) -> Result<Position, OpenError> {
 
 impl PostgresJournal {
     /// Hands an append to the one who writes; from then on its place among all others is fixed.
-    async fn put(&self, append: Append, turn: Option<Turn>) -> Result<Appended, AppendError> {
+    async fn put(&self, append: Append, mut turn: Option<Turn>) -> Result<Appended, AppendError> {
         let since = Instant::now();
         let prepared = prepare::prepare(append)?;
         let kib = u32::try_from(prepared.bytes / 1024 + 1).unwrap_or(u32::MAX).min(self.share_kib);
         let share = Arc::clone(&self.share).acquire_many_owned(kib).await.map_err(|_| AppendError::Closed)?;
         let (answer, answered) = oneshot::channel();
-        let job = Job { prepared, answer, since, _share: share };
+        let held = turn.as_mut().and_then(Turn::take_held);
+        let job = Job { prepared, answer, since, turn, _share: share };
         self.queue.send(job).await.map_err(|_| AppendError::Closed)?;
-        drop(turn);
+        drop(held);
         answered.await.unwrap_or(Err(AppendError::Unclear))
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::writer::Job;
 use crate::append::Head;
-use crate::{AppendError, Appended, Position, RecordedEvent, prepare};
+use crate::{AppendError, Appended, Position, RecordedEvent, Ticket, prepare};
 
 /// What becomes of one append of the batch.
 #[derive(Debug)]
@@ -61,27 +61,30 @@ pub(super) fn plan(
     };
     let mut fresh: HashMap<Uuid, Appended> = HashMap::new();
     let mut position = position;
-    for job in batch {
-        let prepared = &mut job.prepared;
+    // What is accepted of those that others may be based on.
+    let mut beside: Vec<Ticket> = Vec::new();
+    for Job { prepared, turn, .. } in batch {
         let remembered = prepared.remembered();
         let first = remembered.and_then(|command| fresh.get(&command).or_else(|| commands.get(&command)));
         if let Some(first) = first {
             plan.verdicts.push(Verdict::Repeated(first.again()));
             continue;
         }
-        let checked = prepared.streams.iter().try_for_each(|part| {
+        let met = prepared.streams.iter().try_for_each(|part| {
             let head = plan.heads.get(&part.stream).copied().or_else(|| known(&part.stream));
             if let Some(head) = head {
                 plan.heads.insert(part.stream, head);
             }
             prepare::check(part.stream, part.expected, head)
         });
-        if let Err(refusal) = checked {
+        let founded = met.and_then(|()| turn.as_ref().map_or(Ok(()), |turn| turn.check(&beside)));
+        if let Err(refusal) = founded {
             plan.verdicts.push(Verdict::Refused(refusal));
             continue;
         }
         let done = prepared.stamp(position, &mut plan.heads, &mut plan.events);
         position = done.position;
+        beside.extend(turn.as_ref().map(crate::Turn::ticket));
         plan.commands.resize(plan.events.len(), None);
         if let (Some(command), Some(last)) = (remembered, plan.commands.last_mut()) {
             *last = Some(command);

@@ -29,7 +29,7 @@ use super::rows;
 use super::session::{Backend, Session, record};
 use crate::append::Head;
 use crate::prepare::Prepared;
-use crate::{AppendError, Appended, Expected, Hash, Position, ReadError, RecordedEvent};
+use crate::{AppendError, Appended, Expected, Hash, Position, ReadError, RecordedEvent, Turn};
 
 /// How long one try may take before the connection counts as dead.
 const TRY: Duration = Duration::from_secs(30);
@@ -44,14 +44,20 @@ pub(super) struct Job {
     pub(super) prepared: Prepared,
     pub(super) answer: oneshot::Sender<Result<Appended, AppendError>>,
     pub(super) since: Instant,
+    /// What it is based on, and who may be based on it.
+    pub(super) turn: Option<Turn>,
     /// Its share of the memory for waiting appends.
     pub(super) _share: OwnedSemaphorePermit,
 }
 
 impl Job {
+    /// The next batch is decided after all of this one have their answers, so what these say of their appends it goes by.
     fn answer(self, answer: Result<Appended, AppendError>) {
         metrics::histogram!("journal_append_seconds").record(self.since.elapsed().as_secs_f64());
-        if matches!(answer, Err(AppendError::Conflict { .. })) {
+        if let Some(turn) = self.turn {
+            turn.settle(&answer);
+        }
+        if answer.as_ref().is_err_and(|error| error.conflict().is_some()) {
             metrics::counter!("journal_conflicts_total").increment(1);
         }
         // A caller that went away does not want to know.

@@ -20,7 +20,6 @@ conformance!(
     keeps_large_and_empty_payloads,
     gives_ids_that_follow_from_the_command,
     lets_one_of_many_rivals_win,
-    records_in_turn_what_is_based_on_what_is_under_way,
 );
 
 async fn keeps_every_byte(journal: Arc<dyn Journal>) {
@@ -261,27 +260,4 @@ async fn lets_one_of_many_rivals_win(journal: Arc<dyn Journal>) {
         }
         assert_eq!(winners, 1);
     }
-}
-
-/// Whoever gets their turn when the one before has their place, may build on what that one leaves behind.
-async fn records_in_turn_what_is_based_on_what_is_under_way(journal: Arc<dyn Journal>) {
-    let (stream, turns) = (agent(), Arc::new(tokio::sync::Mutex::new(())));
-    let mut asked = Vec::new();
-    for revision in 0..100 {
-        let turn = Arc::clone(&turns).lock_owned().await;
-        let expected = if revision == 0 { Expected::NoStream } else { Expected::Exact(revision - 1) };
-        let journal = Arc::clone(&journal);
-        // A stream of its own besides, as every attempt has one.
-        let both = parts(vec![part(task(), Expected::NoStream, &["mine"]), part(stream, expected, &["ours"])]);
-        asked.push(tokio::spawn(async move { journal.append_in_turn(both, Box::new(turn)).await }));
-    }
-    for asked in asked {
-        asked.await.unwrap().unwrap();
-    }
-    // One that fails lets the next one go on, too.
-    let turn = Arc::clone(&turns).lock_owned().await;
-    let late = journal.append_in_turn(append(stream, Expected::NoStream, &["late"]), Box::new(turn)).await;
-    assert!(matches!(late, Err(AppendError::Conflict { .. })));
-    drop(turns.lock().await);
-    assert_eq!(journal.read_stream(stream, 0, 1000).await.unwrap().len(), 100);
 }
