@@ -178,7 +178,7 @@ impl World {
     /// The same, with a way of its own to the journal.
     pub(crate) fn start_engine_upon(&mut self, journal: Arc<dyn Journal>, platforms: Vec<Arc<dyn Platform>>) {
         let options = Options { drain: Duration::ZERO, ..Options::default() };
-        self.engine_over(Commands::new(journal), platforms, options);
+        self.engine_over(plain(&journal), platforms, options);
     }
 
     /// The same, with something masked on the way out.
