@@ -320,7 +320,7 @@ impl Asking<'_> {
         let directive = self.directive();
         let abstract_objects = self.sdl.objects.get(of).cloned();
         match self.below(8) {
-            0 | 1 | 2 if abstract_objects.is_some() => self.fragment(of, depth),
+            0..=2 if abstract_objects.is_some() => self.fragment(of, depth),
             0 if depth > 0 => self.fragment(of, depth),
             1 if depth > 0 => {
                 let condition = self.condition(of);

@@ -234,12 +234,14 @@ pub(crate) struct Timeline {
 /// How many events of a run and its tasks are looked through for its timeline at most.
 const LONGEST_TIMELINE: usize = 200_000;
 
-/// What happened to a run and its tasks after a position, up to the moment that the question is about.
+/// What happened to a run and its tasks after a position, up to the moment that the question is about; of all types when
+/// none is named.
 pub(crate) async fn timeline(
     context: &Context<'_>,
     run: RunId,
     after: Option<Position>,
     limit: usize,
+    types: &[String],
 ) -> Result<Timeline> {
     let correlation = Caller::of(context)?.correlation;
     let journal = crate::query::journal(context)?;
@@ -260,7 +262,8 @@ pub(crate) async fn timeline(
         return Err(failure::refused("AS_OF_TOO_MUCH", message));
     };
     let mut entries = Vec::new();
-    for event in events.into_iter().filter(|event| event.position > after) {
+    let wanted = |event: &RecordedEvent| types.is_empty() || types.contains(&event.event_type);
+    for event in events.into_iter().filter(|event| event.position > after && wanted(event)) {
         if entries.len() == limit {
             return Ok(Timeline { entries, has_more: true });
         }
