@@ -13,7 +13,7 @@ use journal::{Journal, RecordedEvent, RunSubscription};
 use uuid::Uuid;
 
 use super::BATCH;
-use crate::event::{Event, EventFilter};
+use crate::event::{Event, EventFilter, Wanted};
 use crate::failure::{self, Caller};
 use crate::progress::Progress;
 use crate::scalar::Position;
@@ -88,20 +88,24 @@ impl FollowedEvents {
     ) -> Result<impl Stream<Item = Result<Event>> + use<>> {
         let correlation = Caller::of(context)?.correlation;
         let journal = Arc::clone(context.data::<Arc<dyn Journal>>()?);
-        let filter = EventFilter::of(filter)?;
+        let wanted = Arc::new(Wanted::of(filter)?);
         let after = match after_position {
             Some(position) => position.0,
             None => journal.head().await.map_err(|error| failure::read(correlation, &error))?,
         };
         let progress = Progress::of(context);
-        let source = Source::All(journal.subscribe(after, filter).with_batch(BATCH).quiet());
+        let source = Source::All(journal.subscribe(after, wanted.selected.clone()).with_batch(BATCH).quiet());
         let cursor = Cursor { source, waiting: VecDeque::new() };
         Ok(try_unfold(cursor, move |mut cursor| {
-            let progress = progress.clone();
+            let (progress, wanted) = (progress.clone(), Arc::clone(&wanted));
             async move {
-                let recorded = cursor.next().await.map_err(|error| failure::read(correlation, &error))?;
-                progress.reach(recorded.position);
-                Ok::<_, Error>(Some((Event::from(recorded), cursor)))
+                loop {
+                    let recorded = cursor.next().await.map_err(|error| failure::read(correlation, &error))?;
+                    if wanted.has(&recorded) {
+                        progress.reach(recorded.position);
+                        return Ok::<_, Error>(Some((Event::from(recorded), cursor)));
+                    }
+                }
             }
         }))
     }
