@@ -191,6 +191,11 @@ pub struct Listening {
 }
 
 impl Listening {
+    /// Goes on after so many bytes of an attempt, which were told to the same listener before.
+    pub fn resume(&mut self, attempt: u32, offset: usize) {
+        (self.attempt, self.offset) = (attempt, offset);
+    }
+
     /// What was said since this was last asked; waits for it. Losing the future loses nothing.
     pub async fn next(&mut self) -> Piece {
         loop {
@@ -212,7 +217,7 @@ impl Listening {
         let said = self.receiver.as_mut()?.borrow_and_update();
         if said.attempt > self.attempt {
             (self.attempt, self.offset) = (said.attempt, 0);
-        } else if said.text.len() <= self.offset {
+        } else if said.attempt < self.attempt || said.text.len() <= self.offset {
             return None;
         }
         let text = said.text.get(self.offset..)?.to_owned();
@@ -275,11 +280,21 @@ mod tests {
         assert_eq!(late.rest(1, "one two three four"), piece(1, 13, " four"));
         assert_eq!(late.rest(1, "another"), piece(1, 0, "another"));
         assert_eq!(late.rest(2, "one two three"), piece(2, 0, "one two three"));
+        // Whoever was told before goes on, also where less is known yet.
+        let mut again = outputs.listen(task());
+        again.resume(1, 8);
+        assert_eq!(again.next().await, piece(1, 8, "three"));
+        assert!(again.next().now_or_never().is_none());
+        again.resume(1, 20);
+        assert!(again.next().now_or_never().is_none());
         // The next attempt begins anew, and what the last still says is of no interest.
         let second = outputs.speak(task(), 2);
         speech.say("late");
         second.say("uno");
         assert_eq!(early.next().await, piece(2, 0, "uno"));
+        assert_eq!(again.next().await, piece(2, 0, "uno"));
+        again.resume(3, 1);
+        assert!(again.next().now_or_never().is_none());
         assert!(early.next().now_or_never().is_none());
     }
 

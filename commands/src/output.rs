@@ -54,6 +54,14 @@ impl FollowedTask {
         Ok(Some(Self { commands: commands.clone(), task, listening, end, ended }))
     }
 
+    /// Goes on after so many bytes of an attempt, which were told before: what follows on them is told next. Everything
+    /// from the beginning, when another attempt speaks or counts by now, or the task has ended.
+    #[must_use]
+    pub fn after(mut self, attempt: u32, offset: usize) -> Self {
+        self.listening.resume(attempt, offset);
+        self
+    }
+
     /// Whether the task has ended, so that nothing is waited for.
     #[must_use]
     pub fn has_ended(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, ID, InputObject, Result, SimpleObject};
-use journal::{Filter, RecordedEvent};
+use journal::{Filter, Journal, ReadError, RecordedEvent};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -126,17 +126,72 @@ pub(crate) struct EventFilter {
     types: Vec<String>,
     /// Only of this stream, named `category-id`.
     stream: Option<ID>,
+    /// Only what this actor caused, such as `person:ada`; `person` alone means every person.
+    actor: Option<String>,
+    /// Only recorded at or after this moment.
+    recorded_from: Option<DateTime>,
+    /// Only recorded before this moment.
+    recorded_before: Option<DateTime>,
 }
 
-impl EventFilter {
-    pub(crate) fn of(filter: Option<Self>) -> Result<Filter> {
+/// How a filter is applied: what the store selects by itself, and what is left out of that.
+pub(crate) struct Wanted {
+    pub(crate) selected: Filter,
+    actor: Option<String>,
+    from: Option<DateTime>,
+    before: Option<DateTime>,
+}
+
+impl Wanted {
+    /// How many events are looked at at a time, and how often for one page, where the store does not select by itself.
+    const CHUNK: usize = 500;
+    const READS: usize = 20;
+
+    pub(crate) fn of(filter: Option<EventFilter>) -> Result<Self> {
         let filter = filter.unwrap_or_default();
-        Ok(Filter {
+        let selected = Filter {
             categories: filter.categories.into_iter().map(Category::domain).collect(),
             types: filter.types,
             stream: filter.stream.as_ref().map(stream_id).transpose()?,
             of_run: None,
-        })
+        };
+        Ok(Self { selected, actor: filter.actor, from: filter.recorded_from, before: filter.recorded_before })
+    }
+
+    /// Whether an event that the store has selected is wanted.
+    pub(crate) fn has(&self, event: &RecordedEvent) -> bool {
+        let actor = &event.metadata.actor;
+        self.actor.as_ref().is_none_or(|wanted| wanted == actor.kind.name() || *wanted == actor.to_string())
+            && self.from.is_none_or(|from| event.recorded_at >= from.0)
+            && self.before.is_none_or(|before| event.recorded_at < before.0)
+    }
+
+    /// Part of the journal; it may be short, or empty, where little of it is wanted, and then reaches further.
+    pub(crate) async fn read(
+        &self,
+        journal: &dyn Journal,
+        after: journal::Position,
+        limit: usize,
+    ) -> Result<journal::Page, ReadError> {
+        if self.actor.is_none() && self.from.is_none() && self.before.is_none() {
+            return journal.read_all(after, &self.selected, limit).await;
+        }
+        let (mut events, mut position) = (Vec::new(), after);
+        for _ in 0..Self::READS {
+            let page = journal.read_all(position, &self.selected, Self::CHUNK).await?;
+            if page.position == position {
+                break;
+            }
+            position = page.position;
+            for event in page.events.into_iter().filter(|event| self.has(event)) {
+                let reached = event.position;
+                events.push(event);
+                if events.len() == limit {
+                    return Ok(journal::Page { events, position: reached });
+                }
+            }
+        }
+        Ok(journal::Page { events, position })
     }
 }
 
@@ -158,7 +213,8 @@ pub(crate) fn stream_id(id: &ID) -> Result<domain::StreamId> {
 pub(crate) struct EventPage {
     /// The events, in the order of the journal.
     events: Vec<Event>,
-    /// How far the page reaches: ask on with this as `after`. Equal to what was asked for when nothing came since.
+    /// How far the page reaches: ask on with this as `after`, also when the page is short. Equal to what was asked for when
+    /// nothing came since.
     position: Position,
 }
 

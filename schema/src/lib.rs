@@ -2,10 +2,11 @@
 //!
 //! Invariants: nothing here decides or stores anything; every answer of a read model can be tied to a position; the
 //! committed `schema.graphql` is this schema, word for word. GraphQL types are the edge: no domain type and no row is
-//! shown as it is.
+//! shown as it is. The fields of an answer come in the order in which they were asked for.
 
 mod action;
 mod agent;
+mod answer;
 mod approval;
 mod as_of;
 mod assignment;
@@ -54,6 +55,7 @@ use commands::Commands;
 use journal::Journal;
 use projections::Queries;
 
+pub use answer::{Schema, operation};
 pub use choosing::{
     AgentAnswer, AgentWish, Choosing, FoundTemplate, MissingParameter, ReadBy, ReadParameter, TemplateAnswer,
     TemplateWish,
@@ -64,9 +66,6 @@ pub use platform::{Breaker, FailureState, LineState, ModelState, PlatformState, 
 pub use progress::{Progress, Reached};
 pub use query::Query;
 pub use subscription::Subscription;
-
-/// The executable schema; cheap to clone. Every request must carry a [`Caller`] as its data.
-pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
 /// What the schema stands on.
 #[derive(Clone)]
@@ -106,7 +105,7 @@ impl Default for Limits {
 /// Builds the schema.
 #[must_use]
 pub fn build(parts: Parts, limits: &Limits) -> Schema {
-    builder()
+    let inner = builder()
         .data(loader::Loaders::new(parts.queries.clone()))
         .data(parts.journal)
         .data(parts.commands)
@@ -116,7 +115,8 @@ pub fn build(parts: Parts, limits: &Limits) -> Schema {
         .limit_depth(limits.depth)
         .limit_complexity(limits.complexity)
         .data(limits.clone())
-        .finish()
+        .finish();
+    Schema::new(inner, limits.complexity)
 }
 
 /// The schema in GraphQL's schema definition language.
@@ -130,7 +130,7 @@ pub fn sdl() -> String {
 }
 
 fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
-    Schema::build(Query::default(), Mutation::default(), Subscription::default())
+    async_graphql::Schema::build(Query::default(), Mutation::default(), Subscription::default())
         .register_output_type::<query::Node>()
         .validation_mode(ValidationMode::Strict)
         .limit_directives(16)

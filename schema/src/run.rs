@@ -10,7 +10,7 @@ use crate::flow::Seat;
 use crate::loader::Loaders;
 use crate::report::DocumentFormat;
 use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
-use crate::status::{ErrorKind, LineageKind, PauseClock, RunStatus};
+use crate::status::{ErrorKind, LineageKind, PauseClock, RunStatus, StepKind, StepStatus};
 use crate::step::Step;
 use crate::subscription::{Timeline, timeline};
 use crate::words::Language;
@@ -137,15 +137,26 @@ impl Run {
         Loaders::of(context)?.workflow(&self.workflow_key).await
     }
 
-    /// Every step, in the order of the workflow's definition; those whose turn has not come are `PENDING`.
+    /// Its steps, in the order of the workflow's definition; those whose turn has not come are `PENDING`.
     #[graphql(complexity = "10 * child_complexity")]
-    async fn steps(&self, context: &Context<'_>) -> Result<Vec<Step>> {
+    async fn steps(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only at one of these statuses; empty means any.", default)] statuses: Vec<StepStatus>,
+        #[graphql(desc = "Only of these kinds; empty means any.", default)] kinds: Vec<StepKind>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Result<Vec<Step>> {
         let loaders = Loaders::of(context)?;
-        if context.look_ahead().field("task").exists() {
-            loaders.steps_and_tasks(self.run_id).await
+        let mut steps = if context.look_ahead().field("task").exists() {
+            loaders.steps_and_tasks(self.run_id).await?
         } else {
-            loaders.steps(self.run_id).await
+            loaders.steps(self.run_id).await?
+        };
+        steps.retain(|step| step.is_one_of(&statuses, &kinds));
+        if reversed {
+            steps.reverse();
         }
+        Ok(steps)
     }
 
     /// The run that started it as one of its steps.
@@ -203,9 +214,10 @@ impl Run {
         context: &Context<'_>,
         #[graphql(desc = "Only what comes after this.")] after: Option<Position>,
         #[graphql(desc = "At most so many, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "Only of these types, such as `run.started`; empty means any.", default)] types: Vec<String>,
     ) -> Result<Timeline> {
         let limit = usize::try_from(crate::page::limit("first", first)?).unwrap_or(usize::MAX);
-        timeline(context, domain::RunId::from_uuid(self.run_id), after, limit).await
+        timeline(context, domain::RunId::from_uuid(self.run_id), after, limit, &types).await
     }
 
     /// What its own tasks are known to have cost so far, as the read model `usage` has it, which may be behind by

@@ -79,6 +79,11 @@ struct Parts {
 }
 
 impl Step {
+    /// Whether it is at one of these statuses and of one of these kinds; none mean any.
+    pub(crate) fn is_one_of(&self, statuses: &[StepStatus], kinds: &[StepKind]) -> bool {
+        (statuses.is_empty() || statuses.contains(&self.status)) && (kinds.is_empty() || kinds.contains(&self.kind))
+    }
+
     pub(crate) fn of(row: StepRow) -> Result<Self> {
         let undo = match row.undo_status {
             None => None,

@@ -214,10 +214,20 @@ impl Task {
         Ok(self.ended(context).await?.review().map(|review| Review::from(&**review)))
     }
 
-    /// Every attempt, oldest first.
+    /// Its attempts, oldest first.
     #[graphql(complexity = "3 * child_complexity")]
-    async fn attempts(&self, context: &Context<'_>) -> Result<Vec<Attempt>> {
-        Loaders::of(context)?.attempts(self.task_id).await
+    async fn attempts(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only at one of these statuses; empty means any.", default)] statuses: Vec<AttemptStatus>,
+        #[graphql(desc = "The newest first.", default)] reversed: bool,
+    ) -> Result<Vec<Attempt>> {
+        let mut attempts = Loaders::of(context)?.attempts(self.task_id).await?;
+        attempts.retain(|attempt| statuses.is_empty() || statuses.contains(&attempt.status));
+        if reversed {
+            attempts.reverse();
+        }
+        Ok(attempts)
     }
 }
 

@@ -29,6 +29,12 @@ fn question(arguments: &str) -> String {
             run(id: $id{arguments}) {{ {RUN} }}
             node(id: $global{arguments}) {{ __typename id ... on Run {{ status }} }}
             runs(first: 10{arguments}) {{ nodes {{ runId status steps {{ name status }} }} }}
+            tasks(first: 10{arguments}) {{ nodes {{
+                taskId step status attemptCount position agent {{ key version }} run {{ runId status }} }} }}
+            ended: tasks(first: 1, orderBy: ENDED{arguments}) {{ nodes {{ taskId endedAt }} pageInfo {{ hasNextPage }} }}
+            first: tasks(last: 1, orderBy: DURATION{arguments}) {{ nodes {{ taskId }} pageInfo {{ hasPreviousPage }} }}
+            open: tasks(filter: {{ statuses: [CREATED, ASSIGNED, RUNNING, WAITING], agent: \"writer\" }}{arguments}) {{
+                edges {{ cursor node {{ taskId status }} }} }}
             agents(first: 10{arguments}) {{ nodes {{ key version enabled }} }}
             limits(first: 10{arguments}) {{ nodes {{ key maxRunning }} }}
         }}"

@@ -114,3 +114,87 @@ async fn the_journal_is_read_page_by_page() {
     let length = u64::try_from(house.revision(run).await).unwrap();
     assert_eq!(seen, (0..length).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn an_answer_goes_on_after_what_was_told_of_it() {
+    let house = House::furnished().await;
+    let run = house.start().await;
+    house.advance(run).await;
+    let task = house.begin_step(run, "outline").await;
+    let follow = "subscription($id: UUID!, $after: OutputPlace) { taskOutput(taskId: $id, after: $after) {
+        attempt offset text end } }";
+    let listen =
+        |after: Value| house.schema.execute_stream(House::request(follow, json!({ "id": task, "after": after })));
+    let speech = house.commands.live().speak(task, 1);
+    speech.say("text ");
+    let told = async |answers: &mut async_graphql::futures_util::stream::BoxStream<'_, async_graphql::Response>| {
+        let next = tokio::time::timeout(Duration::from_secs(10), answers.next()).await.expect("a piece comes");
+        serde_json::to_value(next.unwrap()).unwrap()["data"]["taskOutput"].take()
+    };
+    let mut first = listen(Value::Null);
+    assert_eq!(told(&mut first).await, json!({ "attempt": 1, "offset": 0, "text": "text ", "end": null }));
+    speech.say("of ");
+    let mut second = listen(json!({ "attempt": 1, "offset": 5 }));
+    assert_eq!(told(&mut second).await, json!({ "attempt": 1, "offset": 5, "text": "of ", "end": null }));
+    // The end of another attempt's answer is no place in this one.
+    let mut third = listen(json!({ "attempt": 0, "offset": 8 }));
+    assert_eq!(told(&mut third).await, json!({ "attempt": 1, "offset": 0, "text": "text of ", "end": null }));
+    house.finish_step(run, "outline", 1).await;
+    let rest = json!({ "attempt": 1, "offset": 8, "text": "outline", "end": "COMPLETED" });
+    assert_eq!(told(&mut second).await, rest);
+    drop((first, second, third, speech));
+    // Nobody knows any more what was told then, so it begins anew.
+    let whole = json!({ "attempt": 1, "offset": 0, "text": "text of outline", "end": "COMPLETED" });
+    assert_eq!(told(&mut listen(json!({ "attempt": 1, "offset": 8 }))).await, whole);
+    let refused = all(&house, follow, json!({ "id": task, "after": { "attempt": -1, "offset": 0 } })).await;
+    assert_eq!(refused[0]["errors"][0]["extensions"]["code"], "ARGUMENT_INVALID");
+}
+
+#[tokio::test]
+async fn the_journal_is_narrowed_to_who_did_it_and_when() {
+    let house = House::furnished().await;
+    let run = house.whole_run().await;
+    let ask = "query($after: Position, $first: Int, $filter: EventFilter) {
+        journal(after: $after, first: $first, filter: $filter) { position events { type actor recordedAt position } } }";
+    let all = house.data(ask, json!({ "first": 200 })).await["journal"]["events"].take();
+    let all = all.as_array().unwrap();
+    let of = |kind: &str| -> Vec<Value> {
+        all.iter().filter(|event| event["actor"].as_str().unwrap().starts_with(kind)).cloned().collect()
+    };
+    let (people, engine) = (of("person:tester"), of("system:engine"));
+    assert!(people.len() > 4 && engine.len() > 4, "{run}: {all:?}");
+    for (actor, expected) in [("person:tester", &people), ("person", &people), ("system", &engine), ("nobody", &vec![])]
+    {
+        let (mut after, mut seen) = (json!("0"), Vec::new());
+        loop {
+            let page =
+                house.data(ask, json!({ "after": after, "first": 3, "filter": { "actor": actor } })).await["journal"]
+                    .take();
+            assert!(page["events"].as_array().unwrap().len() <= 3);
+            seen.extend(page["events"].as_array().unwrap().iter().cloned());
+            if page["position"] == after {
+                break;
+            }
+            after = page["position"].clone();
+        }
+        assert_eq!(seen, *expected, "{actor}");
+    }
+    // Within a time, of a type and by somebody.
+    let middle = &all[all.len() / 2]["recordedAt"];
+    let count = async |filter: Value| {
+        let page = house.data(ask, json!({ "first": 200, "filter": filter })).await;
+        page["journal"]["events"].as_array().unwrap().len()
+    };
+    let early = count(json!({ "recordedBefore": middle })).await;
+    assert!(early > 0 && early < all.len());
+    assert_eq!(early + count(json!({ "recordedFrom": middle })).await, all.len());
+    assert_eq!(count(json!({ "actor": "system:engine", "types": ["agent.registered"] })).await, 0);
+    let follow = "subscription($filter: EventFilter) { journal(afterPosition: \"0\", filter: $filter) {
+        type actor recordedAt position } }";
+    let filter = json!({ "filter": { "actor": "system:engine" } });
+    let told = house.schema.execute_stream(House::request(follow, filter)).take(engine.len()).collect::<Vec<_>>();
+    let told = tokio::time::timeout(Duration::from_secs(10), told).await.expect("all of them come");
+    let told: Vec<Value> =
+        told.into_iter().map(|item| serde_json::to_value(item).unwrap()["data"]["journal"].take()).collect();
+    assert_eq!(told, engine);
+}

@@ -22,6 +22,7 @@ mod quality;
 mod runs;
 mod sdl;
 mod searches;
+mod sequence;
 mod steering;
 mod triggers;
 mod updates;

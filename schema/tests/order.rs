@@ -152,3 +152,35 @@ async fn a_cursor_of_another_order_is_refused_and_the_past_is_sorted_too() {
     let cost = "query($at: Position!) { runs(orderBy: COST, asOf: { position: $at }) { edges { cursor } } }";
     assert_eq!(house.refusal(cost, json!({ "at": at })).await.0, "AS_OF_UNSUPPORTED");
 }
+
+#[tokio::test]
+async fn what_a_run_consists_of_is_narrowed_and_reversed() {
+    let house = House::furnished().await;
+    let run = house.start().await;
+    house.advance(run).await;
+    let task = house.begin_step(run, "outline").await;
+    house.fail(task, 1).await;
+    house.attempt(task).await;
+    let ask = "query($id: UUID!, $at: Position) { run(id: $id, minPosition: $at) {
+        running: steps(statuses: [RUNNING]) { name task { all: attempts { number } failed: attempts(statuses: [FAILED]) { number }
+            newest: attempts(reversed: true) { number } } }
+        tasks: steps(kinds: [TASK], reversed: true) { name }
+        approvals: steps(kinds: [APPROVAL]) { name }
+        timeline(types: [\"task.attempt_started\"]) { entries { event { type } } hasMore }
+        first: timeline(first: 1, types: [\"task.attempt_started\", \"task.created\"]) { entries { event { type } } hasMore } } }";
+    let found = house.data(ask, json!({ "id": run, "at": house.head().await })).await["run"].take();
+    let numbers =
+        |of: &Value| -> Vec<i64> { of.as_array().unwrap().iter().map(|one| one["number"].as_i64().unwrap()).collect() };
+    let task = &found["running"][0]["task"];
+    assert_eq!(found["running"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (numbers(&task["all"]), numbers(&task["failed"]), numbers(&task["newest"])),
+        (vec![1, 2], vec![1], vec![2, 1])
+    );
+    assert_eq!(found["tasks"], json!([{ "name": "draft" }, { "name": "outline" }]));
+    assert_eq!(found["approvals"], json!([]));
+    let event = |name: &str| json!({ "event": { "type": name } });
+    let started = event("task.attempt_started");
+    assert_eq!(found["timeline"], json!({ "entries": [started, started], "hasMore": false }));
+    assert_eq!(found["first"], json!({ "entries": [event("task.created")], "hasMore": true }));
+}

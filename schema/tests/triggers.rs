@@ -146,6 +146,21 @@ async fn what_is_posted_starts_a_run_once() {
 }
 
 #[tokio::test]
+async fn a_post_that_is_sent_again_under_its_id_is_the_same_event() {
+    let house = House::new().await;
+    let post =
+        "mutation($input: PostEventInput!) { postEvent(input: $input) { clientMutationId eventId changed position } }";
+    let id = "0198c2f0-0000-7000-8000-000000000001";
+    let input = json!({ "input": { "clientMutationId": id, "name": "order-paid", "payload": { "amount": 1 } } });
+    let first = house.data(post, input.clone()).await["postEvent"].take();
+    assert_eq!((&first["clientMutationId"], &first["changed"]), (&json!(id), &json!(true)));
+    let again = house.data(post, input).await["postEvent"].take();
+    assert_eq!((&again["eventId"], &again["changed"]), (&first["eventId"], &json!(false)));
+    let other = json!({ "input": { "name": "order-paid", "payload": { "amount": 1 } } });
+    assert_ne!(house.data(post, other).await["postEvent"]["eventId"], first["eventId"]);
+}
+
+#[tokio::test]
 async fn a_past_range_is_made_up_for() {
     let house = House::furnished().await;
     let hourly = json!({ "key": "hourly", "workflow": "letter", "overlap": "ALLOW_ALL",
@@ -153,8 +168,11 @@ async fn a_past_range_is_made_up_for() {
     house.set(hourly).await;
     let query =
         "mutation { backfillTrigger(input: { key: \"hourly\", overlap: ALLOW_ALL, from: \"2026-01-01T00:00:00Z\",
-        until: \"2026-01-01T02:30:00Z\" }) { started { tick runId } waiting skipped known } }";
+        until: \"2026-01-01T02:30:00Z\" }) { position started { tick runId } waiting skipped known } }";
     let done = house.data(query, json!({})).await["backfillTrigger"].take();
+    let shown = "query($id: UUID!, $at: Position) { run(id: $id, minPosition: $at) { firing { cause } } }";
+    let shown = house.data(shown, json!({ "id": done["started"][2]["runId"], "at": done["position"] })).await;
+    assert!(shown["run"]["firing"].is_object(), "{shown}");
     let ticks: Vec<&Value> = done["started"].as_array().unwrap().iter().map(|one| &one["tick"]).collect();
     assert_eq!(ticks, ["2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z"]);
     let again = house.data(query, json!({})).await["backfillTrigger"].take();

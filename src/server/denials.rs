@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use actix_web::http::header::{HeaderMap, ORIGIN};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
-use async_graphql::parser::types::{DocumentOperations, OperationType, Selection};
+use async_graphql::parser::types::{OperationType, Selection};
 use async_graphql::{Name, PathSegment, Request, Response, ServerError, Value};
 use commands::denials::Denial;
 use domain::Actor;
@@ -179,13 +179,8 @@ fn word<'a>(error: &'a ServerError, name: &str) -> Option<&'a str> {
 fn roots(request: &mut Request) -> Vec<Root> {
     let (variables, name) = (request.variables.clone(), request.operation_name.clone());
     let Ok(document) = request.parsed_query() else { return Vec::new() };
-    let operation = match (&document.operations, name) {
-        (DocumentOperations::Single(operation), _) => Some(operation),
-        (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name.as_str()),
-        (DocumentOperations::Multiple(_), None) => None,
-    };
-    let Some(operation) = operation else { return Vec::new() };
-    let fields = operation.node.selection_set.node.items.iter().filter_map(|item| match &item.node {
+    let Some(operation) = schema::operation(document, name.as_deref()) else { return Vec::new() };
+    let fields = operation.selection_set.node.items.iter().filter_map(|item| match &item.node {
         Selection::Field(field) => Some(&field.node),
         _ => None,
     });

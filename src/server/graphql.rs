@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use async_graphql::parser::types::{DocumentOperations, OperationType};
+use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response};
 use schema::Caller;
 use tracing::Instrument;
@@ -178,16 +178,10 @@ pub(super) fn is_request_error(response: &Response) -> bool {
         && response.errors.iter().all(|error| error.path.is_empty())
 }
 
-/// What the named operation does; nothing when that cannot be told, and then execution will say why.
+/// What the operation does that is meant; nothing when that cannot be told, and then execution will say why.
 pub(super) fn kind(request: &mut Request) -> Option<OperationType> {
     let name = request.operation_name.clone();
-    match (&request.parsed_query().ok()?.operations, name) {
-        (DocumentOperations::Single(operation), _) => Some(operation.node.ty),
-        (DocumentOperations::Multiple(operations), Some(name)) => {
-            operations.get(name.as_str()).map(|operation| operation.node.ty)
-        }
-        (DocumentOperations::Multiple(_), None) => None,
-    }
+    Some(schema::operation(request.parsed_query().ok()?, name.as_deref())?.ty)
 }
 
 /// The name of an operation's kind in the metrics.

@@ -321,6 +321,11 @@ async fn what_is_wrong_is_refused_with_a_code() {
     let get =
         house.http.get(house.url("/graphql?query=mutation%7BenableAgent(input:%7Bkey:%22a%22%7D)%7Bchanged%7D%7D"));
     assert_eq!(house.code(get).await, (405, "QUERY_ONLY".to_owned()));
+    // The only operation of a document is the one that is meant, whatever it is called.
+    let named = "/graphql?query=mutation%20On%7BenableAgent(input:%7Bkey:%22a%22%7D)%7Bchanged%7D%7D";
+    assert_eq!(house.code(house.http.get(house.url(named))).await, (405, "QUERY_ONLY".to_owned()));
+    let subscription = json().body(r#"{"query":"subscription Follow { journal { position } }"}"#);
+    assert_eq!(house.code(subscription).await, (400, "SUBSCRIPTION_OVER_HTTP".to_owned()));
     let options = house.http.request(reqwest::Method::OPTIONS, house.url("/graphql"));
     assert_eq!(house.code(options).await, (405, "METHOD_NOT_ALLOWED".to_owned()));
     assert_eq!(house.code(house.http.get(house.url("/nowhere"))).await, (404, "NOT_FOUND".to_owned()));

@@ -10,7 +10,8 @@ use testkit::openai::{Behaviour, OpenAiServer};
 use crate::program::{Home, Server, install_crypto, until};
 
 const WORDS: usize = 40;
-const FOLLOW: &str = "subscription($id: UUID!) { taskOutput(taskId: $id) { attempt offset text end } }";
+const FOLLOW: &str = "subscription($id: UUID!, $after: OutputPlace) { taskOutput(taskId: $id, after: $after) \
+                      { attempt offset text end } }";
 
 fn answer() -> String {
     (0..WORDS).map(|number| format!("wörd-{number} ")).collect()
@@ -18,10 +19,17 @@ fn answer() -> String {
 
 /// The pieces that a stream of events tells, each with the name of its event, to the last.
 async fn pieces(request: reqwest::RequestBuilder) -> Vec<(String, Value)> {
+    first(request, usize::MAX).await
+}
+
+/// The first of them, at least so many; then the stream is broken off.
+async fn first(request: reqwest::RequestBuilder, wanted: usize) -> Vec<(String, Value)> {
     let mut response = request.header("accept", "text/event-stream").send().await.unwrap();
     assert_eq!(response.status(), 200);
     let (mut bytes, mut pieces) = (Vec::new(), Vec::new());
-    while let Some(more) = response.chunk().await.unwrap() {
+    while pieces.len() < wanted
+        && let Some(more) = response.chunk().await.unwrap()
+    {
         bytes.extend_from_slice(&more);
         while let Some(end) = bytes.windows(2).position(|pair| pair == b"\n\n") {
             let event: Vec<u8> = bytes.drain(..end + 2).collect();
@@ -72,14 +80,29 @@ fn an_answer_is_told_while_it_is_given_here_and_on_another_node() {
 
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let output = |server: &Server| client.get(format!("{}/api/v1/tasks/{task}/output", server.url));
-    let graphql = client.post(format!("{}/graphql", here.url));
-    let graphql = graphql.json(&json!({ "query": FOLLOW, "variables": { "id": task } }));
+    let follow = |server: &Server, after: Value| {
+        let follow = client.post(format!("{}/graphql", server.url));
+        follow.json(&json!({ "query": FOLLOW, "variables": { "id": task, "after": after } }))
+    };
+    let of_graphql = |pieces: &[(String, Value)]| -> Vec<Value> {
+        let told = pieces.iter().map(|(_, next)| next["data"]["taskOutput"].clone());
+        told.filter(|told| told.is_object()).collect()
+    };
+    // Broken off, and taken up again at the other node.
+    let broken = async {
+        let before = of_graphql(&first(follow(&here, Value::Null), 4).await);
+        let place = json!({ "attempt": 1, "offset": joined(&before).len() });
+        let after = of_graphql(&pieces(follow(&there, place)).await);
+        (before, after)
+    };
     let late = async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         pieces(output(&there)).await
     };
-    let followed = async { tokio::join!(pieces(output(&here)), pieces(output(&there)), pieces(graphql), late) };
-    let (own, other, graphql, late) = runtime.block_on(followed);
+    let followed = async {
+        tokio::join!(pieces(output(&here)), pieces(output(&there)), pieces(follow(&here, Value::Null)), late, broken)
+    };
+    let (own, other, graphql, late, (before, after)) = runtime.block_on(followed);
     for (pieces, at_least) in [(&own, 10), (&other, 10), (&late, 4)] {
         assert!(pieces.len() >= at_least, "all but at once: {pieces:?}");
         assert_eq!(joined(pieces.iter().map(|(_, piece)| piece)), answer());
@@ -87,11 +110,12 @@ fn an_answer_is_told_while_it_is_given_here_and_on_another_node() {
         assert_eq!((name.as_str(), &last["end"]), ("end", &json!("completed")), "{pieces:?}");
         assert!(pieces.iter().rev().skip(1).all(|(name, piece)| name == "piece" && piece["end"].is_null()));
     }
-    let told: Vec<&Value> =
-        graphql.iter().map(|(_, next)| &next["data"]["taskOutput"]).filter(|told| told.is_object()).collect();
+    let told = of_graphql(&graphql);
     assert!(told.len() >= 10, "{graphql:?}");
-    assert_eq!(joined(told.iter().copied()), answer());
+    assert_eq!(joined(&told), answer());
     assert_eq!(told.last().unwrap()["end"], "COMPLETED");
+    assert!(before.len() >= 4 && after.len() >= 2, "{before:?}, {after:?}");
+    assert_eq!(joined(before.iter().chain(&after)), answer());
 
     // How soon it began is recorded, and nothing is made up where nothing came in pieces.
     let asked =

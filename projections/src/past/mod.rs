@@ -9,6 +9,7 @@
 mod catalog;
 mod runs;
 mod steps;
+mod tasks;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Runs and tasks as they were.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use domain::{Category, Event, StreamId};
@@ -119,11 +119,10 @@ impl Past {
     pub(super) async fn stories(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Arc<Story>>, Error> {
         // Held while reading: others that want the same wait for it instead of reading it too.
         let mut known = self.stories.lock().await;
-        let missing: Vec<StreamId> = ids
-            .iter()
-            .filter(|id| !known.contains_key(&(**id, self.position)))
-            .map(|id| StreamId { category: Category::Run, id: *id })
-            .collect();
+        // Each once, however often it is asked for: its events are told once.
+        let missing: BTreeSet<Uuid> =
+            ids.iter().copied().filter(|id| !known.contains_key(&(*id, self.position))).collect();
+        let missing: Vec<StreamId> = missing.into_iter().map(|id| StreamId { category: Category::Run, id }).collect();
         let mut streams = by_stream(self.read(&missing, self.position).await?);
         for stream in missing {
             let events = streams.remove(&stream.id).unwrap_or_default();
@@ -166,11 +165,8 @@ impl Past {
 
     async fn tasks(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Arc<TaskStory>>, Error> {
         let mut known = self.tasks.lock().await;
-        let missing: Vec<StreamId> = ids
-            .iter()
-            .filter(|id| !known.contains_key(id))
-            .map(|id| StreamId { category: Category::Task, id: *id })
-            .collect();
+        let missing: BTreeSet<Uuid> = ids.iter().copied().filter(|id| !known.contains_key(id)).collect();
+        let missing: Vec<StreamId> = missing.into_iter().map(|id| StreamId { category: Category::Task, id }).collect();
         let mut streams = by_stream(self.read(&missing, self.position).await?);
         for stream in missing {
             let events = streams.remove(&stream.id).unwrap_or_default();

@@ -155,6 +155,17 @@ pub enum TaskKey {
     Duration,
 }
 
+impl TaskKey {
+    /// The value of a task.
+    pub(crate) fn of(self, row: &TaskRow) -> SortKey {
+        match self {
+            Self::Created => row.created_at.into(),
+            Self::Ended => row.ended_at.unwrap_or(NOTHING).into(),
+            Self::Duration => row.ended_at.map_or(NOTHING, |ended| ended - row.created_at).into(),
+        }
+    }
+}
+
 /// By what attempts are sorted; the greatest always comes first, and those of which it is not known come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AttemptKey {

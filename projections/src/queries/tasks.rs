@@ -1,10 +1,11 @@
 //! Lists of tasks and of attempts, whatever runs they belong to.
 
+use journal::Position;
 use uuid::Uuid;
 
 use super::order::{AttemptKey, Place, SortKey, TaskKey, attach, of_attempt, of_task, placed};
 use super::{Page, Queries, Window};
-use crate::{AttemptRow, Error, TaskRow};
+use crate::{AttemptRow, Error, TaskRow, projector};
 
 /// Which tasks are wanted; the default wants all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -89,6 +90,63 @@ impl Queries {
         let found = Page::cut(found, &asked).turned(true);
         let ids: Vec<Uuid> = found.rows.iter().map(|(_, id)| *id).collect();
         Ok(attach(found, self.tasks_by_ids(&ids).await?, of_task))
+    }
+
+    /// The places of tasks that may have been there at a position, the newest first; the filter's status and agent are
+    /// left out, because both may have been others. Those of runs that had not started yet are left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn tasks_created_by(
+        &self,
+        position: Position,
+        filter: &TaskFilter,
+        window: &Window<Place>,
+    ) -> Result<Vec<Place>, Error> {
+        let asked = window.turned(true);
+        macro_rules! page {
+            ($key:literal, $type:literal, $desc:literal, $lower:expr, $upper:expr) => {
+                sqlx::query!(
+                    "SELECT t.id, "
+                        + $key
+                        + " AS \"key!\" FROM read_runs.tasks t
+                    LEFT JOIN read_runs.runs r ON r.id = t.run_id
+                    WHERE ($1::uuid IS NULL OR t.run_id = $1) AND ($2::uuid IS NULL OR t.template_id = $2)
+                        AND t.created_at >= $3 AND t.created_at < $4
+                        AND (r.started_position IS NULL OR r.started_position <= $5)
+                        AND ("
+                        + $key
+                        + ", t.id) > ($6::"
+                        + $type
+                        + ", $7::uuid)
+                        AND ("
+                        + $key
+                        + ", t.id) < ($8::"
+                        + $type
+                        + ", $9::uuid)
+                    ORDER BY "
+                        + $key
+                        + $desc
+                        + ", t.id"
+                        + $desc
+                        + " LIMIT $10",
+                    filter.run_id,
+                    filter.template_id,
+                    filter.created_from.unwrap_or(i64::MIN),
+                    filter.created_before.unwrap_or(i64::MAX),
+                    projector::number(position),
+                    $lower.0,
+                    $lower.1,
+                    $upper.0,
+                    $upper.1,
+                    i64::from(window.limit)
+                )
+                .map(|row| (SortKey::from(row.key), row.id))
+                .fetch_all(&self.pool)
+                .await?
+            };
+        }
+        Ok(placed!(asked, Uuid::nil(), Uuid::max(), page, number "t.created_at"))
     }
 
     /// Attempts, the greatest by the key first, each with its place.

@@ -155,6 +155,8 @@ impl BackfillTriggerInput {
 /// What is posted from outside.
 #[derive(Debug, InputObject)]
 pub(crate) struct PostEventInput {
+    /// A UUID of your own; the same id again is answered as the first time, and is the same event.
+    pub(crate) client_mutation_id: Option<Uuid>,
     /// The name under which triggers wait for it.
     name: String,
     /// The poster's own id for it: the same name and id are one event.

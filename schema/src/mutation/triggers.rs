@@ -6,8 +6,9 @@ use domain::{CommandId, Key};
 use uuid::Uuid;
 
 use super::{commands, request};
-use crate::failure;
+use crate::failure::{self, Caller};
 use crate::input::{BackfillTriggerInput, PostEventInput, SetTriggerInput, TriggerInput, key};
+use crate::query::journal;
 use crate::scalar::{Count, DateTime, Position};
 use crate::trigger::Trigger;
 
@@ -46,6 +47,8 @@ pub(crate) struct TriggerRunPayload {
 /// What became of the ticks of a past range.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct BackfillPayload {
+    /// A position that contains all that was begun.
+    position: Position,
     /// Those that started a run.
     started: Vec<BackfilledTick>,
     /// Those that wait until other runs have ended.
@@ -68,6 +71,8 @@ pub(crate) struct BackfilledTick {
 /// What a post came to.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct PostEventPayload {
+    /// The command's id, as it was given.
+    client_mutation_id: Option<Uuid>,
     /// The position that contains the event.
     position: Position,
     /// The event's own id, which follows from the poster's.
@@ -149,8 +154,11 @@ impl TriggerCommands {
         let done = commands(context)?.backfill_trigger(request, &key(&input.key)?, input.range()).await;
         let done = done.map_err(|error| failure::command(context, error))?;
         let moments = |ticks: Vec<domain::Timestamp>| ticks.into_iter().map(DateTime::from).collect();
+        let correlation = Caller::of(context)?.correlation;
+        let head = journal(context)?.head().await.map_err(|error| failure::read(correlation, &error))?;
         let started = done.started.into_iter();
         Ok(BackfillPayload {
+            position: head.into(),
             started: started.map(|(tick, run)| BackfilledTick { tick: tick.into(), run_id: run.as_uuid() }).collect(),
             waiting: moments(done.waiting),
             skipped: moments(done.skipped),
@@ -160,9 +168,15 @@ impl TriggerCommands {
 
     /// Posts something from outside. It is recorded whether or not a trigger waits for it.
     async fn post_event(&self, context: &Context<'_>, input: PostEventInput) -> Result<PostEventPayload> {
-        let request = request(context, None)?;
+        let client_mutation_id = input.client_mutation_id;
+        let request = request(context, client_mutation_id)?;
         let posted = commands(context)?.post_event(request, input.into_event()?).await;
         let (event, outcome) = posted.map_err(|error| failure::command(context, error))?;
-        Ok(PostEventPayload { position: outcome.position.into(), event_id: event.as_uuid(), changed: outcome.changed })
+        Ok(PostEventPayload {
+            client_mutation_id,
+            position: outcome.position.into(),
+            event_id: event.as_uuid(),
+            changed: outcome.changed,
+        })
     }
 }

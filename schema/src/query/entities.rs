@@ -8,7 +8,7 @@ use super::filter::{AgentFilter, RunFilter, TemplateFilter, WorkflowFilter};
 use super::{correlation, fresh, journal, queries, reach};
 use crate::agent::Agent;
 use crate::as_of::{AsOf, open};
-use crate::event::{EventFilter, EventPage, stream_id};
+use crate::event::{EventFilter, EventPage, Wanted, stream_id};
 use crate::failure;
 use crate::order::{CatalogOrder, Cursor, RunOrder, by_place, placed, usual, usually};
 use crate::page::{Arguments, Pages, connection, cost, limit};
@@ -409,7 +409,7 @@ impl Entities {
         let limit = limit("first", first)?.max(1);
         let after = after.map_or(journal::Position::START, |after| after.0);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let page = journal(context)?.read_all(after, &EventFilter::of(filter)?, limit).await;
+        let page = Wanted::of(filter)?.read(&**journal(context)?, after, limit).await;
         Ok(page.map_err(|error| failure::read(correlation(context), &error))?.into())
     }
 }

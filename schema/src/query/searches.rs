@@ -279,7 +279,7 @@ found! {
     /// The runs that it finds.
     runs: Runs of Run, RunFilter, RunOrder::Started => Entities.runs(None);
     /// The tasks that it finds.
-    tasks: Tasks of Task, TaskFilter, TaskOrder::Created => Work.tasks();
+    tasks: Tasks of Task, TaskFilter, TaskOrder::Created => Work.tasks(None);
     /// The attempts that it finds.
     attempts: Attempts of Attempt, AttemptFilter, AttemptOrder::Started => Work.attempts();
     /// The workflows that it finds.

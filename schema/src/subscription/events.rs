@@ -13,7 +13,7 @@ use journal::{Journal, RecordedEvent, RunSubscription};
 use uuid::Uuid;
 
 use super::BATCH;
-use crate::event::{Event, EventFilter};
+use crate::event::{Event, EventFilter, Wanted};
 use crate::failure::{self, Caller};
 use crate::progress::Progress;
 use crate::scalar::Position;
@@ -88,20 +88,24 @@ impl FollowedEvents {
     ) -> Result<impl Stream<Item = Result<Event>> + use<>> {
         let correlation = Caller::of(context)?.correlation;
         let journal = Arc::clone(context.data::<Arc<dyn Journal>>()?);
-        let filter = EventFilter::of(filter)?;
+        let wanted = Arc::new(Wanted::of(filter)?);
         let after = match after_position {
             Some(position) => position.0,
             None => journal.head().await.map_err(|error| failure::read(correlation, &error))?,
         };
         let progress = Progress::of(context);
-        let source = Source::All(journal.subscribe(after, filter).with_batch(BATCH).quiet());
+        let source = Source::All(journal.subscribe(after, wanted.selected.clone()).with_batch(BATCH).quiet());
         let cursor = Cursor { source, waiting: VecDeque::new() };
         Ok(try_unfold(cursor, move |mut cursor| {
-            let progress = progress.clone();
+            let (progress, wanted) = (progress.clone(), Arc::clone(&wanted));
             async move {
-                let recorded = cursor.next().await.map_err(|error| failure::read(correlation, &error))?;
-                progress.reach(recorded.position);
-                Ok::<_, Error>(Some((Event::from(recorded), cursor)))
+                loop {
+                    let recorded = cursor.next().await.map_err(|error| failure::read(correlation, &error))?;
+                    if wanted.has(&recorded) {
+                        progress.reach(recorded.position);
+                        return Ok::<_, Error>(Some((Event::from(recorded), cursor)));
+                    }
+                }
             }
         }))
     }
@@ -234,12 +238,14 @@ pub(crate) struct Timeline {
 /// How many events of a run and its tasks are looked through for its timeline at most.
 const LONGEST_TIMELINE: usize = 200_000;
 
-/// What happened to a run and its tasks after a position, up to the moment that the question is about.
+/// What happened to a run and its tasks after a position, up to the moment that the question is about; of all types when
+/// none is named.
 pub(crate) async fn timeline(
     context: &Context<'_>,
     run: RunId,
     after: Option<Position>,
     limit: usize,
+    types: &[String],
 ) -> Result<Timeline> {
     let correlation = Caller::of(context)?.correlation;
     let journal = crate::query::journal(context)?;
@@ -260,7 +266,8 @@ pub(crate) async fn timeline(
         return Err(failure::refused("AS_OF_TOO_MUCH", message));
     };
     let mut entries = Vec::new();
-    for event in events.into_iter().filter(|event| event.position > after) {
+    let wanted = |event: &RecordedEvent| types.is_empty() || types.contains(&event.event_type);
+    for event in events.into_iter().filter(|event| event.position > after && wanted(event)) {
         if entries.len() == limit {
             return Ok(Timeline { entries, has_more: true });
         }

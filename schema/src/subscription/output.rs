@@ -1,6 +1,6 @@
 //! The answer of a task as it comes.
 
-use async_graphql::{Context, Result, SimpleObject, Subscription};
+use async_graphql::{Context, InputObject, Result, SimpleObject, Subscription};
 use commands::{Commands, FollowedTask, Output};
 use domain::TaskId;
 use futures_util::Stream;
@@ -36,6 +36,24 @@ impl TaskOutput {
     }
 }
 
+/// Up to where the pieces of a task's answer had come: the end of the last one that was told.
+#[derive(Debug, Clone, Copy, InputObject)]
+pub(crate) struct OutputPlace {
+    /// The `attempt` of the piece.
+    attempt: i32,
+    /// Its `offset` and the bytes of its text together. Should that be no more where the text goes on, because another
+    /// attempt speaks by now or the task has ended, the next piece begins anew at 0.
+    offset: Count,
+}
+
+impl OutputPlace {
+    fn told(self) -> Result<(u32, usize)> {
+        let attempt = u32::try_from(self.attempt).ok();
+        let place = attempt.zip(usize::try_from(self.offset.0).ok());
+        place.ok_or_else(|| failure::invalid("`after` is no place in an answer; give the end of a piece that was told"))
+    }
+}
+
 /// Outputs of tasks.
 #[derive(Default)]
 pub(super) struct FollowedOutputs;
@@ -44,17 +62,26 @@ pub(super) struct FollowedOutputs;
 impl FollowedOutputs {
     /// The answer of a task while it is being given, on whichever node that happens: first everything that the running
     /// attempt has said, then what it adds. What is said faster than it can be told is told together. The pieces are no
-    /// events, so there is no position: subscribing again begins at the beginning. Ends when the task has ended.
+    /// events, so there is no position: whoever comes back says up to where the pieces had come. Ends when the task has
+    /// ended.
     async fn task_output(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Which task.")] task_id: Uuid,
+        #[graphql(desc = "Only what follows on this.")] after: Option<OutputPlace>,
     ) -> Result<impl Stream<Item = Result<TaskOutput>> + use<>> {
         let correlation = Caller::of(context)?.correlation;
         let failed = move |error: journal::ReadError| failure::read(correlation, &error);
         let commands = context.data::<Commands>()?;
         let Some(followed) = FollowedTask::open(commands, TaskId::from_uuid(task_id)).await.map_err(failed)? else {
             return Err(failure::refused("TASK_NOT_FOUND", format!("there is no task {task_id}")));
+        };
+        let followed = match after {
+            Some(place) => {
+                let (attempt, offset) = place.told()?;
+                followed.after(attempt, offset)
+            }
+            None => followed,
         };
         Ok(try_unfold(followed, move |mut followed| async move {
             let Some(output) = followed.next().await.map_err(failed)? else { return Ok(None) };
