@@ -8,7 +8,7 @@ use async_graphql::{Context, Result};
 use domain::Key;
 use projections::{
     ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, MetricsRow,
-    Past, PauseRow, Queries, RepeatRow, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
+    Past, PauseRow, Queries, RepeatRow, RunQualityRow, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
     TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
 use uuid::Uuid;
@@ -20,6 +20,7 @@ use crate::batch::{Batches, Read};
 use crate::failure;
 use crate::flow::{Limit, Seat, Slots};
 use crate::metrics::Metrics;
+use crate::outcome::RunQuality;
 use crate::run::{Pause, Run, Signal, Stall};
 use crate::scalar::NanoUsd;
 use crate::step::{Item, Step};
@@ -112,6 +113,7 @@ one!(AgentById => AgentRow, agents_by_ids by id);
 one!(TemplateById => TemplateRow, templates_by_ids by id);
 one!(WorkflowById => WorkflowRow, workflows_by_ids by id);
 one!(RepeatOfRun => RepeatRow, repeats_of_runs by run_id, "againOf");
+one!(QualityOfRun => RunQualityRow, qualities_of_runs by run_id, "quality");
 one!(LimitById => LimitRow, limits_by_ids by id);
 many!(StepsOfRun => StepRow, steps_of_runs by run_id);
 many!(StepsAndTasksOfRun => (StepRow, Option<TaskRow>), steps_and_tasks_of_runs by 0.run_id);
@@ -314,6 +316,10 @@ impl Loaders {
 
     pub(crate) async fn cost_of_run(&self, run: Uuid) -> Result<Option<NanoUsd>> {
         Ok(self.one(CostOfRun(run)).await?.map(NanoUsd))
+    }
+
+    pub(crate) async fn quality_of_run(&self, run: Uuid) -> Result<Option<RunQuality>> {
+        Ok(self.one(QualityOfRun(run)).await?.map(RunQuality::from))
     }
 
     pub(crate) async fn steps(&self, run: Uuid) -> Result<Vec<Step>> {
