@@ -8,8 +8,8 @@ use async_graphql::{Context, Result};
 use domain::Key;
 use projections::{
     ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, MetricsRow,
-    Past, PauseRow, Queries, RepeatRow, RunQualityRow, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
-    TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
+    Past, PauseRow, Queries, RepeatRow, RunQualityRow, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow,
+    TaskRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
 use uuid::Uuid;
 
@@ -122,13 +122,28 @@ many!(DecisionsOfRun => DecisionRow, decisions_of_runs by run_id);
 many!(PausesOfRun => PauseRow, pauses_of_runs by run_id);
 many!(SignalsOfRun => SignalRow, signals_of_runs by run_id);
 many!(StallsOfRun => StallRow, stalls_of_runs by run_id);
-many!(ActionsOfRun => ActionRow, actions_of_runs by run_id, "actionItems");
+many!(ActionsOfRun => ActionRow, actions_of_runs by run_id);
 many!(RepeatsOfTask => RepeatRow, repeats_of_tasks by task_id, "repetitions");
 many!(SeatsOfRun => SeatRow, seats_of_runs by run_id, "seats");
 many!(AttemptsOfTask => AttemptRow, attempts_of_tasks by task_id);
 many!(VersionsOfAgent => AgentVersionRow, agent_versions by agent_id);
 many!(VersionsOfTemplate => TemplateVersionRow, template_versions by template_id);
 many!(VersionsOfWorkflow => WorkflowVersionRow, workflow_versions by workflow_id);
+
+/// An action item by its task and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct ActionById(Uuid, i32);
+
+impl Read<ActionById> for Reader {
+    type Value = ActionRow;
+    type Failed = Failed;
+
+    async fn read(&self, keys: Vec<ActionById>) -> Result<HashMap<ActionById, Self::Value>, Self::Failed> {
+        let ids: Vec<(Uuid, i32)> = keys.iter().map(|key| (key.0, key.1)).collect();
+        let rows = read!(self.actions_by_ids(&ids))?;
+        Ok(rows.into_iter().map(|row| (ActionById(row.task_id, row.number), row)).collect())
+    }
+}
 
 /// What a run costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -351,6 +366,10 @@ impl Loaders {
             runs.extend(self.run(repeat.run_id).await?);
         }
         Ok(runs)
+    }
+
+    pub(crate) async fn action(&self, task: Uuid, number: i32) -> Result<Option<TrackedAction>> {
+        self.one(ActionById(task, number)).await?.map(TrackedAction::of).transpose()
     }
 
     pub(crate) async fn actions(&self, run: Uuid) -> Result<Vec<TrackedAction>> {

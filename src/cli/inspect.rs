@@ -112,7 +112,8 @@ pub(crate) async fn show(client: &Client, terminal: &mut Terminal, as_json: bool
     let quality = at(&found, "quality");
     if quality.is_object() {
         let from = ["people", "judge", "checks"].map(|source| (source, number(quality, source)));
-        let from: Vec<String> = from.iter().filter(|(_, count)| count != "0").map(|(s, n)| format!("{s} {n}")).collect();
+        let from: Vec<String> =
+            from.iter().filter(|(_, count)| count != "0").map(|(s, n)| format!("{s} {n}")).collect();
         let score = mark(quality, "score");
         terminal.line(format!("  quality   {score:.1}, average of the marks that count ({})", from.join(", ")));
     }

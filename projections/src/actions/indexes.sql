@@ -6,3 +6,4 @@ CREATE INDEX action_items_by_owner ON action_items (lower(owner), opened_at);
 CREATE INDEX action_items_by_run ON action_items (run_id);
 -- What has to be done by when.
 CREATE INDEX action_items_due ON action_items (due_day) WHERE state IN ('open', 'in_progress');
+CREATE INDEX action_items_by_words ON action_items USING gin (words);

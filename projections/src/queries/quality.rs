@@ -65,7 +65,7 @@ impl Queries {
                 marks.entry(row.run_id).or_default().push(mark);
             }
         }
-        let of = |(run_id, marks)| Some(RunQualityRow { run_id, quality: RunQuality::of::<Vec<_>>(marks)? });
+        let of = |(run_id, marks): (Uuid, Vec<_>)| Some(RunQualityRow { run_id, quality: RunQuality::of(marks)? });
         Ok(marks.into_iter().filter_map(of).collect())
     }
 
