@@ -1,7 +1,8 @@
 //! What was true as of a position, folded from the journal.
 //!
 //! The read models say which entities there are and in which order lists show them, because neither ever changes
-//! once something is there; everything else comes from the streams of the entities, up to the position.
+//! once something is there, and what action items were when they came to be, which does not change either; everything else
+//! comes from the streams of the entities, up to the position.
 //!
 //! Invariants: what is told here for a position is what the read models told when they stood there; no answer is cut:
 //! a question that would cost too much is refused.

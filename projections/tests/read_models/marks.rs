@@ -10,6 +10,10 @@ use projections::{Options, RunFilter, Window};
 
 use crate::world::{PATIENCE, World};
 
+fn fold<A: Decide>(state: &mut A, event: A::Event) {
+    state.apply(event);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_as_good_as_the_marks_that_count_of_its_tasks() {
     let world = World::new().await;
@@ -26,7 +30,7 @@ async fn a_run_is_as_good_as_the_marks_that_count_of_its_tasks() {
     let page = world.journal.read_all(Position::START, &Filter::default(), usize::MAX).await.unwrap();
     for recorded in &page.events {
         if let Event::Task(event) = recorded.event().unwrap() {
-            tasks.entry(TaskId::from_uuid(recorded.stream.id)).or_default().apply(event.clone());
+            fold(tasks.entry(TaskId::from_uuid(recorded.stream.id)).or_default(), event.clone());
         }
     }
     let runs = queries.runs(&RunFilter::default(), &Window::first(200)).await.unwrap().rows;
