@@ -51,7 +51,8 @@ async fn a_run_is_as_good_as_people_say_once_they_do() {
     let task = domain::TaskId::of_step(id, &step).as_uuid();
     let path = format!("/runs/{id}/quality");
     let before = done(house.get(&path), 200).await;
-    let nothing = json!({ "run": id.to_string(), "quality": null, "sources": { "people": 0, "judge": 0, "checks": 0 } });
+    let nothing =
+        json!({ "run": id.to_string(), "quality": null, "sources": { "people": 0, "judge": 0, "checks": 0 } });
     assert_eq!(before, nothing);
     for (person, rating) in [("ada", 9), ("bob", 4)] {
         let rate = house.post(&format!("/tasks/{task}/ratings"), &json!({ "rating": rating }));

@@ -186,9 +186,9 @@ async fn a_run_is_as_good_as_whoever_counts_says_and_its_document_says_who() {
     let bare = house.start().await;
     assert_eq!(tell(bare).await.0, Value::Null);
     let task = answered(&house).await;
-    let run =
-        house.data("query($id: UUID!) { task(id: $id) { runId run { runId } } }", json!({ "id": task.as_uuid() }));
-    let run: RunId = run.await["task"]["run"]["runId"].as_str().unwrap().parse().unwrap();
+    let asked = json!({ "id": task.as_uuid(), "at": house.head().await });
+    let of = "query($id: UUID!, $at: Position) { task(id: $id, minPosition: $at) { run { runId } } }";
+    let run: RunId = house.data(of, asked).await["task"]["run"]["runId"].as_str().unwrap().parse().unwrap();
     let (quality, document) = tell(run).await;
     assert_eq!(quality, json!({ "score": 5.5, "people": 0, "judge": 0, "checks": 1 }));
     assert_eq!(document["compiled"]["quality"], 550);
