@@ -181,6 +181,47 @@ fn a_model_reads_what_rules_cannot_and_nothing_that_is_not_said() {
 }
 
 #[test]
+fn programs_have_a_model_read_as_the_command_line_does() {
+    const PREPARE: &str = "mutation($input: PrepareTaskInput!) { prepareTask(input: $input) { templateKey fallback
+        read { name value quote by } reading { runId ended why run { status workflowKey } } parameters missing { name } } }";
+    let House { _server: server, platform, .. } = &House::open();
+    let wish = "does the third clause on escrow of source code hold";
+    let input = json!({ "clientMutationId": uuid::Uuid::now_v7(), "request": wish, "model": true });
+    let told = server.ask(PREPARE, json!({ "input": input }))["prepareTask"].take();
+    let read = json!([{ "name": "what", "value": "third clause", "quote": "the third clause", "by": "MODEL" }]);
+    assert_eq!((&told["templateKey"], &told["read"], &told["missing"]), (&json!("opinion"), &read, &json!([])));
+    assert_eq!(told["parameters"], json!({ "what": "third clause" }));
+    assert_eq!((&told["reading"]["ended"], &told["reading"]["why"]), (&json!(true), &Value::Null));
+    // The same command waits for the same reading.
+    assert_eq!(
+        server.ask(PREPARE, json!({ "input": input }))["prepareTask"]["reading"]["runId"],
+        told["reading"]["runId"]
+    );
+    assert_eq!(platform.received().len(), 1);
+    let rules = json!({ "request": wish });
+    let told = server.ask(PREPARE, json!({ "input": rules }))["prepareTask"].take();
+    assert_eq!((&told["reading"], &told["missing"]), (&Value::Null, &json!([{ "name": "what" }])));
+    assert_eq!(platform.received().len(), 1);
+
+    let post = |wish: &str| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let body = json!({ "request": wish, "read": "model" });
+            let post = client.post(format!("{}/api/v1/tasks?wait=30s", server.url)).json(&body);
+            let answer = post.send().await.unwrap();
+            (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+        })
+    };
+    let (status, run) = post(wish);
+    assert_eq!((status, &run["status"], &run["input"]["what"]), (201, &json!("completed"), &json!("third clause")));
+    assert_eq!(run["output"]["text"], "It holds.");
+    let (status, problem) = post("does the clause on escrow of everything hold");
+    assert_eq!((status, &problem["code"]), (422, &json!("PARAMETERS_MISSING")), "{problem:#}");
+    assert_eq!((&problem["template"], &problem["missing"][0]["name"]), (&json!("opinion"), &json!("what")));
+}
+
+#[test]
 fn what_no_template_does_is_a_free_request() {
     let house = House::open();
     let wish = "rhymes for grandmother's ninetieth birthday cake";
