@@ -172,7 +172,8 @@ impl Queries {
                 sqlx::query!(
                     "SELECT " + $key + " AS \"key!\", a.task_id, a.number FROM read_actions.action_items a
                     WHERE (cardinality($1::text[]) = 0 OR a.state = ANY($1))
-                        AND ($2::text IS NULL OR lower(a.owner) = $2) AND ($3::uuid IS NULL OR a.run_id = $3)
+                        AND ($2::text IS NULL OR (left(lower(a.owner), 200) = left($2, 200) AND lower(a.owner) = $2))
+                        AND ($3::uuid IS NULL OR a.run_id = $3)
                         AND ($4::text IS NULL OR a.workflow_key = $4)
                         AND ($5::bigint IS NULL OR (a.state IN ('open', 'in_progress') AND a.due_day < $5))
                         AND ($6::text IS NULL OR strpos(lower(a.what), $6) > 0 OR strpos(lower(a.note), $6) > 0)
