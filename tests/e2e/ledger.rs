@@ -111,6 +111,12 @@ fn what_a_run_leaves_to_people_is_tracked_and_its_task_done_again() {
     assert_eq!((&changed["changed"], &changed["actionItem"]["state"]), (&json!(true), &json!("DONE")));
     assert_eq!(house_json(&["actions"]).as_array().unwrap().len(), 1);
     assert_eq!(house_json(&["actions", "--overdue", "--all"]), json!([]));
+    // As it was before, and before there was anything.
+    let position: u64 = changed["position"].as_str().unwrap().parse().unwrap();
+    let before = (position - 1).to_string();
+    assert_eq!(house_json(&["actions", "--as-of", &before, "--overdue"])[0]["state"], "OPEN");
+    assert_eq!(house_json(&["actions", "show", id, "--as-of", &before])["note"], Value::Null);
+    assert_eq!(house_json(&["actions", "--as-of", "1", "--all"]), json!([]));
     assert_eq!(house_json(&["actions", "--state", "done", "--owner", "huda"])[0]["note"], "by phone");
     let shown = home.run(&["actions", "show", id]).expect(0).out();
     assert!(shown.contains("Ask the notary") && shown.contains("[done]") && shown.contains("by phone"), "{shown}");
