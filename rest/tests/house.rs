@@ -41,7 +41,7 @@ impl rest::Errands for Reads {
             }
             let knows = parameters.contains_key("text");
             let reads = wish.model.filter(|_| wish.request.contains("for ever"));
-            let reads = reads.and_then(|_| request.command).map(domain::CommandId::as_uuid);
+            let reads = reads.and(request.command).map(domain::CommandId::as_uuid);
             let template = wish.template.unwrap_or_else(|| "draft".parse().unwrap());
             let missing = if knows { vec![] } else { vec![missing] };
             Ok(rest::Errand { template, parameters, missing, reads })
