@@ -222,12 +222,14 @@ impl App {
         let health = PlatformHealth::new(config, registry, handle.clone(), node)?;
         rooms.push(Room::open("engine", |stop| async move { Ok(engine.run(stop).await?) }));
 
+        let health: Arc<dyn schema::Platforms> = Arc::new(health);
+        let chooser = Arc::new(Chooser::new(config, commands.clone(), handle.clone(), Arc::clone(&health)));
         let parts = schema::Parts {
             journal: Arc::clone(&journal),
             commands: commands.clone(),
             queries: queries.clone(),
-            platforms: Arc::new(health),
-            choosing: Arc::new(Chooser::new(config, commands.clone(), handle.clone())),
+            platforms: Arc::clone(&health),
+            choosing: Arc::clone(&chooser) as _,
         };
         let following = Check::new("engine", move || {
             let handle = handle.clone();
@@ -244,7 +246,9 @@ impl App {
         let documents = &config.graphql;
         let documents = server::Documents::load(documents.documents.as_deref(), documents.only_listed)?;
         let schema = schema::build(parts.clone(), &schema::Limits::default());
-        let parts = server::Parts { schema, house: parts, documents, checks, metrics, hooks, denials: Some(denials) };
+        let errands: Arc<dyn rest::Errands> = chooser;
+        let parts =
+            server::Parts { schema, house: parts, errands, documents, checks, metrics, hooks, denials: Some(denials) };
         let options = server::Options {
             rate: config.rest.rate(),
             max_sockets: server::files::make_room(config.graphql.max_connections),

@@ -10,7 +10,10 @@ use domain::template::TemplateBody;
 use domain::{Category, Event, Key, Template, TemplateEvent, TemplateId};
 use engine::Handle;
 use journal::{Filter, Position};
-use schema::{AgentAnswer, AgentWish, Choosing, FoundTemplate, MissingParameter, TemplateAnswer, TemplateWish};
+use schema::{
+    AgentAnswer, AgentWish, Choosing, Errand, ErrandWish, FoundTemplate, MissingParameter, Platforms, TemplateAnswer,
+    TemplateWish,
+};
 use selection::{Asks, Encoder, Found, Kept, Library, Meaning, Missing, ReadBy, ReadParameter, Request, Task};
 use serde_json::Map;
 use tokio::sync::Mutex;
@@ -25,6 +28,7 @@ const PAGE: usize = 1000;
 pub(crate) struct Chooser {
     commands: Commands,
     engine: Handle,
+    platforms: Arc<dyn Platforms>,
     config: Arc<Config>,
     /// Made when it is first asked for, and anew when templates have changed.
     shelf: Mutex<Option<Shelf>>,
@@ -32,21 +36,31 @@ pub(crate) struct Chooser {
 
 /// The registered templates, ready to be found.
 #[derive(Clone)]
-struct Shelf {
+pub(crate) struct Shelf {
     position: Position,
-    templates: Arc<BTreeMap<Key, TemplateBody>>,
+    pub(crate) templates: Arc<BTreeMap<Key, TemplateBody>>,
     asks: Arc<Asks>,
-    model: Option<Arc<Kept<Encoder>>>,
-    library: Arc<Library>,
+    pub(crate) model: Option<Arc<Kept<Encoder>>>,
+    pub(crate) library: Arc<Library>,
 }
 
 impl Chooser {
-    pub(crate) fn new(config: &Config, commands: Commands, engine: Handle) -> Self {
-        Self { commands, engine, config: Arc::new(config.clone()), shelf: Mutex::new(None) }
+    pub(crate) fn new(config: &Config, commands: Commands, engine: Handle, platforms: Arc<dyn Platforms>) -> Self {
+        Self { commands, engine, platforms, config: Arc::new(config.clone()), shelf: Mutex::new(None) }
+    }
+
+    /// The write side.
+    pub(crate) fn commands(&self) -> &Commands {
+        &self.commands
+    }
+
+    /// The platforms, as this node sees them.
+    pub(crate) fn platforms(&self) -> &dyn Platforms {
+        &*self.platforms
     }
 
     /// The library as of now.
-    async fn shelf(&self) -> Result<Shelf, Error> {
+    pub(crate) async fn shelf(&self) -> Result<Shelf, Error> {
         let mut kept = self.shelf.lock().await;
         let (mut position, mut templates) = match &*kept {
             Some(shelf) => (shelf.position, (*shelf.templates).clone()),
@@ -156,9 +170,13 @@ impl Choosing for Chooser {
         let found = finding.await.map_err(|error| Error::Unavailable(Box::new(error)))?;
         found.map_err(|error| Error::Unavailable(Box::new(error)))
     }
+
+    async fn prepare(&self, request: commands::Request, wish: ErrandWish) -> Result<Errand, Error> {
+        self.errand(request, wish).await
+    }
 }
 
-fn shown(found: Found) -> FoundTemplate {
+pub(crate) fn shown(found: Found) -> FoundTemplate {
     FoundTemplate {
         key: found.key.as_str().to_owned(),
         score: found.score.into(),
@@ -170,7 +188,7 @@ fn shown(found: Found) -> FoundTemplate {
     }
 }
 
-fn told(read: ReadParameter) -> schema::ReadParameter {
+pub(crate) fn told(read: ReadParameter) -> schema::ReadParameter {
     let by = match read.by {
         ReadBy::Name => schema::ReadBy::Name,
         ReadBy::Choice => schema::ReadBy::Choice,
@@ -181,7 +199,7 @@ fn told(read: ReadParameter) -> schema::ReadParameter {
     schema::ReadParameter { name: read.name, value: async_graphql::Json(read.value), quote: read.quote, by }
 }
 
-fn asked(missing: Missing) -> MissingParameter {
+pub(crate) fn asked(missing: Missing) -> MissingParameter {
     let Missing { name, kind, title, description, choices, examples } = missing;
     let json = |values: Vec<serde_json::Value>| values.into_iter().map(async_graphql::Json).collect();
     MissingParameter { name, r#type: kind, title, description, choices: json(choices), examples: json(examples) }

@@ -10,6 +10,7 @@ mod catalogue;
 mod choosing;
 mod cli;
 mod config;
+mod errand;
 mod keys;
 mod limits;
 mod meaning;

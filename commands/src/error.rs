@@ -77,6 +77,11 @@ pub enum Refused {
     /// No template has this key.
     #[error("there is no template `{0}`; `hishamos catalog load` loads the catalogue")]
     TemplateNotFound(Key),
+    /// No template does what somebody wants.
+    #[error(
+        "no registered template has anything in common with this; `hishamos catalog load` registers those of the catalogue"
+    )]
+    NothingFits,
     /// The parameters do not fit the template.
     #[error("the parameters do not fit template `{template}`: {problems}")]
     ParametersInvalid {
@@ -288,7 +293,7 @@ impl Refusal for Refused {
                 _ => "WORKFLOW_STEP_INPUT_MISMATCH",
             },
             Self::AgentNotFound(_) => "AGENT_NOT_FOUND",
-            Self::TemplateNotFound(_) => "TEMPLATE_NOT_FOUND",
+            Self::TemplateNotFound(_) | Self::NothingFits => "TEMPLATE_NOT_FOUND",
             Self::ParametersInvalid { .. } => "RUN_INPUT_INVALID",
             Self::LimitNotFound(_) => "LIMIT_NOT_FOUND",
             Self::TriggerNotFound(_) => "TRIGGER_NOT_FOUND",

@@ -50,6 +50,9 @@ impl Commands {
     /// How long one attempt at such a task may take.
     const TASK_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(300);
 
+    /// The name of the one step of a run that is made for a task.
+    pub const TASK_STEP: &'static str = "task";
+
     /// Starts a run that carries out one template, with one step called `task`. It keeps the definition that is made
     /// for it, as every run does, and belongs to no registered workflow: its workflow is called `task.` and the
     /// template's key. Its output has `text` and `json`.
@@ -169,7 +172,7 @@ impl Commands {
             tags: Vec::new(),
             input_schema: body.parameters.clone(),
             steps: vec![Step {
-                name: word("task")?,
+                name: word(Self::TASK_STEP)?,
                 title: body.title.clone(),
                 needs: Vec::new(),
                 when: None,

@@ -24,6 +24,7 @@ mod launch;
 mod limits;
 mod plan;
 mod probes;
+pub mod reading;
 mod recorded;
 mod residency;
 mod review;

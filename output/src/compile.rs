@@ -4,6 +4,8 @@ use domain::action::{absorb, same_words as same};
 use domain::task::{ActionItem, Output, Priority, Quality, Score};
 use serde::{Deserialize, Serialize};
 
+use crate::{Mark, RunQuality, Sources};
+
 /// What one task of a run ended in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,6 +18,9 @@ pub struct Outcome {
     pub output: Option<Output>,
     /// How good its answer is by what a program can decide.
     pub quality: Option<Quality>,
+    /// How good its answer is by everybody who says so: people, a judge, programs; the mark that counts comes first.
+    #[serde(default)]
+    pub marks: Vec<Mark>,
 }
 
 /// What the outputs come to together.
@@ -32,8 +37,11 @@ pub struct Compiled {
     pub alternatives: Vec<Point>,
     /// What somebody has to do now; what several steps ask for is there once, the most pressing first.
     pub actions: Vec<Todo>,
-    /// The average of what programs could decide; `None` when there was nothing to decide.
+    /// The average of the marks that count of its tasks; `None` when nobody says how good any of them is.
     pub quality: Option<Score>,
+    /// Whose marks those are.
+    #[serde(default)]
+    pub quality_sources: Sources,
 }
 
 /// What one step says.
@@ -72,9 +80,7 @@ impl Compiled {
     #[must_use]
     pub fn of(outcomes: &[Outcome]) -> Self {
         let mut compiled = Self::default();
-        let mut marks: Vec<u64> = Vec::new();
-        for Outcome { step, output, quality, .. } in outcomes {
-            marks.extend(quality.as_ref().map(|quality| u64::from(quality.score.hundredths())));
+        for Outcome { step, output, .. } in outcomes {
             let Some(output) = output else { continue };
             let said = |text: &Option<String>| text.clone().map(|text| Said { step: step.clone(), text });
             compiled.summaries.extend(said(&output.summary));
@@ -88,9 +94,10 @@ impl Compiled {
         }
         // Those without a priority come with the usual ones; the order of the steps decides between equals.
         compiled.actions.sort_by_key(|todo| todo.item.priority.unwrap_or(Priority::Medium));
-        let count = u64::try_from(marks.len()).unwrap_or(u64::MAX);
-        let average = marks.iter().sum::<u64>().checked_div(count).and_then(|mark| u16::try_from(mark).ok());
-        compiled.quality = average.and_then(Score::of_hundredths);
+        let counting = outcomes.iter().filter_map(|outcome| outcome.marks.iter().find(|mark| mark.counts));
+        if let Some(RunQuality { score, sources }) = RunQuality::of(counting.map(|mark| (mark.source, mark.score))) {
+            (compiled.quality, compiled.quality_sources) = (Some(score), sources);
+        }
         compiled
     }
 }
@@ -118,6 +125,8 @@ fn mention(steps: &mut Vec<String>, step: &str) {
 
 #[cfg(test)]
 mod tests {
+    use domain::task::QualitySource;
+
     use super::*;
 
     fn action(what: &str, owner: Option<&str>, priority: Option<Priority>) -> ActionItem {
@@ -125,7 +134,7 @@ mod tests {
     }
 
     fn outcome(step: &str, output: Output) -> Outcome {
-        Outcome { step: step.to_owned(), item: None, output: Some(output), quality: None }
+        Outcome { step: step.to_owned(), item: None, output: Some(output), quality: None, marks: vec![] }
     }
 
     #[test]
@@ -161,5 +170,23 @@ mod tests {
             actions,
             [("Ask finance", Some("Omar"), 2), ("File it", Some("Huda"), 1), ("File it", Some("Sara"), 1)]
         );
+    }
+
+    #[test]
+    fn only_marks_that_count_make_the_quality_of_a_run() {
+        let mark = |source, hundredths, counts| Mark {
+            source,
+            score: Score::of_hundredths(hundredths).unwrap_or(Score::LOWEST),
+            count: 1,
+            counts,
+        };
+        let marked = |marks| Outcome { marks, ..outcome("one", Output::default()) };
+        let people = vec![mark(QualitySource::People, 300, true), mark(QualitySource::Checks, 1000, false)];
+        let checks = vec![mark(QualitySource::Checks, 800, true)];
+        let compiled = Compiled::of(&[marked(people), marked(checks), marked(vec![])]);
+        assert_eq!(compiled.quality.map(Score::hundredths), Some(550));
+        assert_eq!(compiled.quality_sources, Sources { people: 1, judge: 0, checks: 1 });
+        let none = Compiled::of(&[marked(vec![])]);
+        assert_eq!((none.quality, none.quality_sources), (None, Sources::default()));
     }
 }

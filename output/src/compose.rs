@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use domain::Language;
-use domain::task::{Output, Priority, Quality};
+use domain::task::{Output, Priority, Quality, QualitySource};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use crate::prose::{Block, DEEPEST, Item, Span, Table, parse};
 use crate::words::{Phrase, status};
-use crate::{Direction, Failure, Outcome, Part, Point, Report, Said, Todo};
+use crate::{Compiled, Direction, Failure, Mark, Outcome, Part, Point, Report, Said, Todo};
 
 /// A document, before it has a format.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +101,7 @@ impl<'r> Writer<'r> {
         for (phrase, at) in [(Phrase::Started, report.started_at), (Phrase::Ended, report.ended_at)] {
             facts.extend(at.map(|at| self.fact(phrase, vec![Span::plain(moment(at))])));
         }
+        facts.extend(self.quality(&report.compiled));
         self.blocks.push(Block::List { start: None, items: facts });
         if report.simulated {
             let warning = Block::line(Span::strong(self.say(Phrase::PartlySimulated)));
@@ -108,6 +109,42 @@ impl<'r> Writer<'r> {
         }
         if let Some(error) = &report.error {
             self.failure(error);
+        }
+    }
+
+    /// How good the answers are together, and how many tasks' marks come from whom.
+    fn quality(&self, compiled: &Compiled) -> Option<Item> {
+        let score = compiled.quality?;
+        let from = QualitySource::ALL.iter().rev().filter_map(|source| {
+            let count = compiled.quality_sources.of(*source);
+            (count > 0).then(|| format!("{}: {count}", self.say(who(*source))))
+        });
+        let from = from.collect::<Vec<_>>().join(self.comma());
+        let text = format!("{score}/10 – {} ({from})", self.say(Phrase::AverageThatCounts));
+        Some(self.fact(Phrase::Quality, vec![Span::plain(text)]))
+    }
+
+    /// What stands between the entries of a short enumeration.
+    fn comma(&self) -> &'static str {
+        match self.language {
+            Language::English => ", ",
+            Language::Arabic => "، ",
+        }
+    }
+
+    /// A mark with whose it is, and of how many marks or checks.
+    fn mark(&self, mark: &Mark, checks: Option<&Quality>) -> String {
+        let Mark { source, score, count, .. } = mark;
+        let by = self.say(who(*source));
+        match (source, checks) {
+            (QualitySource::Checks, Some(Quality { checks, .. })) => {
+                let holds = checks.iter().filter(|check| check.holds).count();
+                format!("{score}/10 ({holds}/{} {})", checks.len(), self.say(Phrase::ChecksHold))
+            }
+            (QualitySource::People | QualitySource::Judge, _) if *count > 1 => {
+                format!("{score}/10 ({by}{}{} {count})", self.comma(), self.say(Phrase::MedianOf))
+            }
+            _ => format!("{score}/10 ({by})"),
         }
     }
 
@@ -210,11 +247,14 @@ impl<'r> Writer<'r> {
     /// How good the answer of a task is, and which parts of its output are absent.
     fn outcome(&mut self, outcome: &Outcome) {
         let mut items = Vec::new();
-        if let Some(Quality { score, checks }) = &outcome.quality {
-            let holds = checks.iter().filter(|check| check.holds).count();
-            let all = checks.len();
-            let of = format!("{score}/10 ({holds}/{all} {})", self.say(Phrase::ChecksHold));
-            items.push(self.fact(Phrase::Quality, vec![Span::plain(of)]));
+        let (counting, others): (Vec<_>, Vec<_>) = outcome.marks.iter().partition(|mark| mark.counts);
+        for (phrase, marks) in [(Phrase::Quality, counting), (Phrase::OtherMarks, others)] {
+            let told: Vec<String> = marks.into_iter().map(|mark| self.mark(mark, outcome.quality.as_ref())).collect();
+            if !told.is_empty() {
+                items.push(self.fact(phrase, vec![Span::plain(told.join("; "))]));
+            }
+        }
+        if let Some(Quality { checks, .. }) = &outcome.quality {
             let unmet: Vec<&str> =
                 checks.iter().filter(|check| !check.holds).map(|check| check.what.as_str()).collect();
             if !unmet.is_empty() {
@@ -339,6 +379,15 @@ impl<'r> Writer<'r> {
         // Written from a value that was read, so there is nothing that cannot be written.
         let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string());
         self.blocks.push(Block::Code { language: "json".to_owned(), text });
+    }
+}
+
+/// The word for who says how good something is.
+const fn who(source: QualitySource) -> Phrase {
+    match source {
+        QualitySource::People => Phrase::People,
+        QualitySource::Judge => Phrase::Judge,
+        QualitySource::Checks => Phrase::Checks,
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Report {
     pub results: serde_json::Map<String, Value>,
     /// What each step came to, in the order of the workflow.
     pub steps: Vec<Part>,
-    /// What each of its tasks ended in, as far as parts were asked for or a program could decide how good it is.
+    /// What each of its tasks ended in, as far as parts were asked for or somebody says how good it is.
     #[serde(default)]
     pub outcomes: Vec<Outcome>,
     /// What those come to together.

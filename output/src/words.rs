@@ -36,6 +36,15 @@ pub(crate) enum Phrase {
     Critique,
     Alternatives,
     Quality,
+    /// What the quality of a whole run is.
+    AverageThatCounts,
+    People,
+    Judge,
+    Checks,
+    /// Before how many marks lie on both sides of a median.
+    MedianOf,
+    /// Before the marks of a task that do not count.
+    OtherMarks,
     ChecksHold,
     Unmet,
     OwnRating,
@@ -92,6 +101,12 @@ impl Phrase {
             Self::Critique => ("Critique", "النقد المهني"),
             Self::Alternatives => ("Alternatives", "البدائل الممكنة"),
             Self::Quality => ("Quality", "الجودة"),
+            Self::AverageThatCounts => ("the average of the marks that count", "متوسط الدرجات المعتمدة"),
+            Self::People => ("people", "الأشخاص"),
+            Self::Judge => ("judge", "المُحكِّم"),
+            Self::Checks => ("checks", "الفحوص"),
+            Self::MedianOf => ("median of", "وسيط درجات عددها"),
+            Self::OtherMarks => ("Other marks", "درجات أخرى"),
             Self::ChecksHold => ("checks hold", "من الفحوص محقَّق"),
             Self::Unmet => ("Not met", "غير محقَّق"),
             Self::OwnRating => ("The author's own rating", "تقييم الكاتب لعمله"),

@@ -4,8 +4,9 @@
 
 use std::io::{Cursor, Read};
 
+use domain::task::{Checked, Quality, QualitySource, Score};
 use domain::{Bilingual, Language};
-use output::{Failure, Format, Part, Report, render};
+use output::{Failure, Format, Mark, Outcome, Part, Report, render};
 use proptest::prelude::*;
 use quick_xml::Reader;
 use quick_xml::events::Event;
@@ -289,4 +290,75 @@ fn an_arabic_pdf_is_made_of_joined_letters() {
     let text = pdf.extract_text(&pages).unwrap();
     assert!(text.contains("ISO 27001"), "{text}");
     assert!(text.chars().any(|letter| ('\u{600}'..='\u{6FF}').contains(&letter)), "it can be searched: {text}");
+}
+
+fn mark(source: QualitySource, hundredths: u16, count: u32, counts: bool) -> Mark {
+    Mark { source, score: Score::of_hundredths(hundredths).unwrap(), count, counts }
+}
+
+/// Two steps: one that people have rated, though a judge and a program had said something, and one that was only checked.
+fn rated() -> Report {
+    let check = |holds| Checked { item: Some(0), what: "It names a date".to_owned(), holds };
+    let quality = |checks: Vec<Checked>| Some(Quality { score: Score::of_hundredths(550).unwrap(), checks });
+    let outcome =
+        |step: &str, quality, marks| Outcome { step: step.to_owned(), item: None, output: None, quality, marks };
+    let people = [
+        mark(QualitySource::People, 850, 2, true),
+        mark(QualitySource::Judge, 700, 3, false),
+        mark(QualitySource::Checks, 550, 2, false),
+    ];
+    let steps = vec![part("a", json!({ "text": "one" })), part("b", json!({ "text": "two" }))];
+    report(json!({}), steps).with_outcomes(vec![
+        outcome("a", quality(vec![check(true), check(false)]), people.to_vec()),
+        outcome("b", quality(vec![check(true), check(false)]), vec![mark(QualitySource::Checks, 550, 2, true)]),
+    ])
+}
+
+#[test]
+fn a_document_says_how_good_answers_are_and_who_says_so() {
+    let report = rated();
+    let written = text(&report, Format::Markdown, Some(Language::English));
+    for said in [
+        "**Quality:** 7/10 – the average of the marks that count (people: 1, checks: 1)",
+        "**Quality:** 8.5/10 (people, median of 2)",
+        "**Other marks:** 7/10 (judge, median of 3); 5.5/10 (1/2 checks hold)",
+        "**Quality:** 5.5/10 (1/2 checks hold)",
+    ] {
+        assert!(written.contains(said), "{said}: {written}");
+    }
+    let arabic = text(&report, Format::Markdown, Some(Language::Arabic));
+    for said in [
+        "**الجودة:** 7/10 – متوسط الدرجات المعتمدة (الأشخاص: 1، الفحوص: 1)",
+        "**الجودة:** 8.5/10 (الأشخاص، وسيط درجات عددها 2)",
+        "**درجات أخرى:** 7/10 (المُحكِّم، وسيط درجات عددها 3)",
+    ] {
+        assert!(arabic.contains(said), "{said}: {arabic}");
+    }
+    // The same in the other formats.
+    let said = "7/10 – the average of the marks that count (people: 1, checks: 1)";
+    assert!(text(&report, Format::Html, None).contains(said));
+    assert!(body(&report).contains(said));
+    let pdf = lopdf::Document::load_mem(&render(&report, Format::Pdf, None).unwrap()).unwrap();
+    let pages: Vec<u32> = pdf.get_pages().into_keys().collect();
+    assert!(pdf.extract_text(&pages).unwrap().contains("the average of the marks that count"));
+    let data: Value = serde_json::from_slice(&render(&report, Format::Json, None).unwrap()).unwrap();
+    assert_eq!(data["compiled"]["quality"], 700);
+    assert_eq!(data["compiled"]["qualitySources"], json!({ "people": 1, "judge": 0, "checks": 1 }));
+    assert_eq!(data["outcomes"][0]["quality"]["score"], 550, "what programs say stays where it was");
+    assert_eq!(
+        data["outcomes"][0]["marks"][0],
+        json!({ "source": "people", "score": 850, "count": 2, "counts": true })
+    );
+}
+
+#[test]
+fn a_report_from_before_there_were_marks_is_read() {
+    let mut data = serde_json::to_value(rated()).unwrap();
+    for outcome in data["outcomes"].as_array_mut().unwrap() {
+        outcome.as_object_mut().unwrap().remove("marks");
+    }
+    data["compiled"].as_object_mut().unwrap().remove("qualitySources");
+    let old: Report = serde_json::from_value(data).unwrap();
+    assert_eq!(old.compiled.quality.map(Score::hundredths), Some(700));
+    assert!(old.outcomes.iter().all(|outcome| outcome.marks.is_empty() && outcome.quality.is_some()));
 }

@@ -34,8 +34,9 @@ pub use past::Past;
 pub use queries::{
     ActionFilter, ActionKey, ApprovalFilter, ApprovalKey, AttemptFilter, AttemptKey, Calibration, CatalogFilter,
     CatalogKey, DefinitionDiff, DeliveryFilter, DeliveryKey, Effort, FieldDiff, FoundRow, HoldFilter, LimitFilter,
-    MetricsKey, MetricsOf, Page, Place, Queries, RunComparison, RunFilter, RunKey, RunSide, SortKey, StepChange,
-    StepComparison, StepDiff, StepSide, TaskFilter, TaskKey, UsageFilter, UsageGroups, UsageKey, UsageRow, Window,
+    MetricsKey, MetricsOf, Page, Place, Queries, RunComparison, RunFilter, RunKey, RunQualityRow, RunSide, SortKey,
+    StepChange, StepComparison, StepDiff, StepSide, TaskFilter, TaskKey, UsageFilter, UsageGroups, UsageKey, UsageRow,
+    Window,
 };
 pub use rebuild::Rebuilding;
 pub use report::{outcome, report};

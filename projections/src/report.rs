@@ -1,7 +1,7 @@
 //! What a run came to, from what the read models say of it.
 
 use domain::Bilingual;
-use output::{Failure, Outcome, Part, Report};
+use output::{Failure, Mark, Outcome, Part, Report};
 
 use crate::{Error, Queries, RunRow, StepRow, TaskRow, WorkflowRow};
 use uuid::Uuid;
@@ -59,12 +59,13 @@ fn failure(kind: Option<String>, message: Option<String>, step: Option<String>) 
 /// What a task of a run has ended in; nothing when there is nothing but its answer.
 #[must_use]
 pub fn outcome(row: &TaskRow, task: &domain::Task) -> Option<Outcome> {
-    let (output, quality) = (task.output(), task.quality());
-    (output.is_some() || quality.is_some()).then(|| Outcome {
+    let (output, quality, standing) = (task.output(), task.quality(), task.standing());
+    (output.is_some() || standing.is_some()).then(|| Outcome {
         step: row.step.clone().unwrap_or_default(),
         item: row.item.and_then(|item| u32::try_from(item).ok()),
         output: output.map(|output| (**output).clone()),
         quality: quality.map(|quality| (**quality).clone()),
+        marks: standing.as_ref().map(Mark::all).unwrap_or_default(),
     })
 }
 

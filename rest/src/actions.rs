@@ -6,11 +6,12 @@ use commands::ChangeAction;
 use domain::action::{ActionState as State, day_of};
 use domain::{ActionId, TaskId};
 use journal::Position;
-use projections::{ActionFilter, ActionKey, ActionRow};
+use projections::{ActionFilter, ActionKey, ActionRow, Past};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::as_of::past;
 use crate::problem::{Details, only};
 use crate::run::{moment, text};
 use crate::{Answer, Call, Cursor, Json, Params, Problem, page};
@@ -155,7 +156,8 @@ pub(crate) struct ListActions {
     #[serde(default)]
     #[param(required = false)]
     mine: bool,
-    /// Only those that should have been done before today, in UTC, and are neither done nor dismissed.
+    /// Only those that should have been done before today, in UTC, and are neither done nor dismissed; with `asOf`, before the
+    /// day then.
     #[serde(default)]
     #[param(required = false)]
     overdue: bool,
@@ -180,6 +182,8 @@ pub(crate) struct ListActions {
     after: Option<String>,
     /// The position that the answer has to reflect.
     min_position: Option<u64>,
+    /// As they were at a position of the journal, or at a moment in RFC 3339.
+    as_of: Option<String>,
 }
 
 /// Lists action items, the one that came to be last first unless said otherwise.
@@ -202,13 +206,12 @@ pub(crate) async fn list(call: Call, params: Params<ListActions>) -> Result<Answ
         (true, None) => Some(call.actor.id.clone()),
         (false, owner) => owner,
     };
-    let today = today(&call);
-    let filter = ActionFilter {
+    let mut filter = ActionFilter {
         states: states.collect::<Result<_, _>>()?,
         owner,
         run_id: params.run,
         workflow_key: text("workflow", params.workflow)?,
-        overdue_on: params.overdue.then_some(today),
+        overdue_on: None,
         text: text("text", params.text)?,
     };
     let key = match params.order {
@@ -223,8 +226,17 @@ pub(crate) async fn list(call: Call, params: Params<ListActions>) -> Result<Answ
             let call = within;
             let cursor = Cursor { limit: params.limit, after: params.after.as_deref(), reversed: params.reversed };
             let window = cursor.window()?;
-            let position = call.fresh(params.min_position).await?;
-            let found = call.api.queries().actions(key, &filter, &window).await;
+            let mut position = call.fresh(params.min_position).await?;
+            let past = opened(&call, params.as_of.as_deref()).await?;
+            let today = day(&call, past.as_ref()).await?;
+            filter.overdue_on = params.overdue.then_some(today);
+            let found = match &past {
+                Some(past) => {
+                    position = past.position();
+                    past.actions(key, &filter, &window).await
+                }
+                None => call.api.queries().actions(key, &filter, &window).await,
+            };
             let found = found.map_err(|error| Problem::query(call.correlation, &error))?;
             page(&call, cursor, found, position, |(place, row)| (place, ActionFace::of(row, today)))
         })
@@ -238,6 +250,8 @@ pub(crate) async fn list(call: Call, params: Params<ListActions>) -> Result<Answ
 pub(crate) struct ShowAction {
     /// The position that the answer has to reflect.
     min_position: Option<u64>,
+    /// As it was at a position of the journal, or at a moment in RFC 3339.
+    as_of: Option<String>,
 }
 
 /// Shows an action item.
@@ -252,17 +266,34 @@ pub(crate) struct ShowAction {
 pub(crate) async fn show(call: Call, id: Path<String>, params: Params<ShowAction>) -> Result<Answer, Problem> {
     let (id, Params(params)) = (action(&id)?, params);
     let within = call.clone();
-    call.api.run(call.correlation, async move { shown(&within, id, params.min_position).await }).await
+    let ShowAction { min_position, as_of } = params;
+    call.api.run(call.correlation, async move { shown(&within, id, min_position, as_of.as_deref()).await }).await
 }
 
-async fn shown(call: &Call, id: ActionId, wanted: Option<u64>) -> Result<Answer, Problem> {
-    let position: Position = call.fresh(wanted).await?;
-    let number = i32::try_from(id.number).unwrap_or(i32::MAX);
-    let rows = call.api.queries().actions_by_ids(&[(id.task.as_uuid(), number)]).await;
+/// The past that is asked about, when it is.
+async fn opened(call: &Call, named: Option<&str>) -> Result<Option<Past>, Problem> {
+    match named {
+        Some(named) => Ok(Some(past(call, named).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn shown(call: &Call, id: ActionId, wanted: Option<u64>, as_of: Option<&str>) -> Result<Answer, Problem> {
+    let mut position: Position = call.fresh(wanted).await?;
+    let past = opened(call, as_of).await?;
+    let ids = [(id.task.as_uuid(), i32::try_from(id.number).unwrap_or(i32::MAX))];
+    let rows = match &past {
+        Some(past) => {
+            position = past.position();
+            past.actions_by_ids(&ids).await
+        }
+        None => call.api.queries().actions_by_ids(&ids).await,
+    };
     let row = rows.map_err(|error| Problem::query(call.correlation, &error))?.pop().ok_or_else(|| {
         Problem::new(StatusCode::NOT_FOUND, "ACTION_NOT_FOUND", format!("there is no action item {id}"))
     })?;
-    Ok(Answer::json(call, StatusCode::OK, &ActionFace::of(row, today(call)))?.at(position))
+    let today = day(call, past.as_ref()).await?;
+    Ok(Answer::json(call, StatusCode::OK, &ActionFace::of(row, today))?.at(position))
 }
 
 /// A change of an action item; what is not given stays.
@@ -317,7 +348,7 @@ pub(crate) async fn change(call: Call, id: Path<String>, body: Json<ChangeAction
             if done.repeated {
                 call.same(&request).await?;
             }
-            let answer = match shown(&call, id, Some(done.position.as_u64())).await {
+            let answer = match shown(&call, id, Some(done.position.as_u64()), None).await {
                 Err(problem) if problem.is_stale() => {
                     let accepted = ActionAccepted { id: id.to_string(), position: done.position.to_string() };
                     Answer::json(&call, StatusCode::ACCEPTED, &accepted)?.at(done.position)
@@ -333,7 +364,11 @@ fn action(text: &str) -> Result<ActionId, Problem> {
     text.parse().map_err(|error: domain::InvalidActionId| Problem::invalid(format!("`id`: {error}")))
 }
 
-/// Today in UTC, counted from 1970-01-01.
-fn today(call: &Call) -> i64 {
-    call.api.commands().surroundings().now().as_micros().div_euclid(DAY)
+/// Today in UTC, counted from 1970-01-01; of the past, the day of that moment.
+async fn day(call: &Call, past: Option<&Past>) -> Result<i64, Problem> {
+    let then = match past {
+        Some(past) => past.moment().await.map_err(|error| Problem::query(call.correlation, &error))?,
+        None => None,
+    };
+    Ok(then.unwrap_or_else(|| call.api.commands().surroundings().now().as_micros()).div_euclid(DAY))
 }

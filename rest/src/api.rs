@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::Problem;
 use crate::limiter::{Limiter, Rate};
+use crate::{Errands, Problem};
 
 /// How the API behaves.
 #[derive(Debug, Clone)]
@@ -55,6 +55,8 @@ pub struct Parts {
     pub commands: Commands,
     /// The read models.
     pub queries: Queries,
+    /// Whoever finds templates and reads requests.
+    pub errands: Arc<dyn Errands>,
     /// Under which id the server knows a request.
     pub correlation: fn(&HttpRequest) -> Uuid,
     /// What has to finish before the server has stopped.
@@ -119,6 +121,11 @@ impl Api {
     #[must_use]
     pub fn queries(&self) -> &Queries {
         &self.0.parts.queries
+    }
+
+    /// Whoever finds templates and reads requests.
+    pub(crate) fn errands(&self) -> &Arc<dyn Errands> {
+        &self.0.parts.errands
     }
 
     /// How the API behaves.

@@ -259,7 +259,7 @@ fn thousandths(text: &str) -> Option<u32> {
     Some(whole.parse::<u32>().ok()?.min(1) * 1000 + part).map(|weight| weight.min(1000))
 }
 
-fn id<'a>(context: &'static str, parts: impl Iterator<Item = &'a [u8]>) -> Uuid {
+pub(crate) fn id<'a>(context: &'static str, parts: impl Iterator<Item = &'a [u8]>) -> Uuid {
     let mut hasher = blake3::Hasher::new_derive_key(context);
     for part in parts {
         hasher.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());

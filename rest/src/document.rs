@@ -30,7 +30,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     ),
     paths(
         run::list, start::start, run::show, run::events, run::explain, report::document, start::upload, start::task,
-        output::output, again::again, rating::show, rating::rate,
+        output::output, again::again, rating::show, rating::rate, rating::of_run,
         steer::pause, steer::resume, steer::cancel, steer::signal, steer::retry, steer::rerun, steer::fork,
         approvals::list, approvals::approve, approvals::reject,
         actions::list, actions::show, actions::change, metrics::list,

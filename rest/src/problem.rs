@@ -9,6 +9,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::errand::Lacking;
+
 /// The media type of a problem.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -41,6 +43,13 @@ pub(crate) struct Details {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<Fault>,
+    /// Of a request that does not say all that is needed: the template that would do it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<String>,
+    /// Of such a request: what has to be given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    missing: Vec<Lacking>,
     #[serde(skip)]
     allow: Option<&'static str>,
     #[serde(skip)]
@@ -80,6 +89,8 @@ impl Problem {
             detail: detail.into(),
             correlation: None,
             errors: Vec::new(),
+            template: None,
+            missing: Vec::new(),
             allow: None,
             retry_after: None,
         }))
@@ -95,6 +106,13 @@ impl Problem {
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<Fault>) -> Self {
         self.0.errors = errors;
+        self
+    }
+
+    /// The same with what has to be given for a template.
+    #[must_use]
+    pub(crate) fn lacking(mut self, template: &domain::Key, missing: Vec<Lacking>) -> Self {
+        (self.0.template, self.0.missing) = (Some(template.as_str().to_owned()), missing);
         self
     }
 
@@ -145,6 +163,9 @@ impl Problem {
             }
             projections::Error::Poisoned { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, error.code(), error.to_string())
+            }
+            projections::Error::TooMuchPast { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), error.to_string())
             }
             other => Self::internal(correlation, other),
         }

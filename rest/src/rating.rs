@@ -6,16 +6,18 @@ use commands::RateTask;
 use domain::task::{QualityPart, TaskStatus};
 use domain::{Task, TaskId};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::problem::{Details, only};
 use crate::run::moment;
-use crate::{Answer, Call, Json, Problem};
+use crate::{Answer, Call, Json, Params, Problem};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     let ratings = web::resource("/tasks/{id}/ratings").route(web::get().to(show)).route(web::post().to(rate));
-    config.service(ratings.default_service(only("GET, POST")));
+    config
+        .service(ratings.default_service(only("GET, POST")))
+        .service(web::resource("/runs/{id}/quality").route(web::get().to(of_run)).default_service(only("GET")));
 }
 
 /// How good the answer of a task is.
@@ -64,6 +66,46 @@ pub(crate) struct Rating {
     /// When.
     #[schema(format = DateTime)]
     at: Option<String>,
+}
+
+/// How good the answers of a run are together.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RunQuality {
+    /// Which run.
+    run: Uuid,
+    /// The average of the marks that count, one of each task that has any, 1 to 10; null while nobody has said anything.
+    quality: Option<f64>,
+    /// How many tasks' marks come from whom.
+    sources: Sources,
+}
+
+/// How many tasks' marks come from whom.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Sources {
+    /// From people.
+    people: u32,
+    /// From a judge, because nobody has rated them.
+    judge: u32,
+    /// From checks, because nobody has rated or judged them.
+    checks: u32,
+}
+
+impl RunQuality {
+    fn of(run: Uuid, found: Option<output::RunQuality>) -> Self {
+        let output::Sources { people, judge, checks } = found.map(|found| found.sources).unwrap_or_default();
+        let quality = found.map(|found| mark(found.score.hundredths()));
+        Self { run, quality, sources: Sources { people, judge, checks } }
+    }
+}
+
+/// What position an answer has to reflect.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ShowQuality {
+    /// The position that the answer has to reflect.
+    min_position: Option<u64>,
 }
 
 /// A rating.
@@ -165,6 +207,36 @@ pub(crate) async fn rate(call: Call, id: Path<Uuid>, body: Json<RatingBody>) -> 
                 within.same(&request).await?;
             }
             Ok(shown(&within, id).await?.at(done.position).replayed(done.repeated))
+        })
+        .await
+}
+
+/// Shows how good the answers of a run are together, by people, else by a judge, else by checks. It changes when somebody
+/// rates an answer later.
+#[utoipa::path(
+    get, path = "/api/v1/runs/{id}/quality", tag = "runs",
+    params(("id" = Uuid, Path, description = "Which run."), ShowQuality),
+    responses(
+        (status = 200, description = "How good its answers are.", body = RunQuality),
+        (status = "default", description = "A problem.", body = Details, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn of_run(call: Call, id: Path<Uuid>, params: Params<ShowQuality>) -> Result<Answer, Problem> {
+    let (id, Params(params)) = (id.into_inner(), params);
+    let within = call.clone();
+    call.api
+        .run(call.correlation, async move {
+            let call = within;
+            let failed = |error: projections::Error| Problem::query(call.correlation, &error);
+            let (queries, position) = (call.api.queries(), call.fresh(params.min_position).await?);
+            // Its read model answers for itself, so it is waited for until it reflects what the others do.
+            queries.wait_for_one("quality", position, call.api.options().freshness).await.map_err(failed)?;
+            if queries.run(id).await.map_err(failed)?.is_none() {
+                return Err(Problem::no_run(id));
+            }
+            let found = queries.qualities_of_runs(&[id]).await.map_err(failed)?.pop();
+            let quality = RunQuality::of(id, found.map(|row| row.quality));
+            Ok(Answer::json(&call, StatusCode::OK, &quality)?.at(position))
         })
         .await
 }

@@ -12,11 +12,15 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::body::Body;
+use crate::errand::{Asked, Reader};
 use crate::problem::{Details, only};
 use crate::run::{Run, list, shown};
 use crate::upload;
 use crate::watch::{ended, wait};
 use crate::{Answer, Call, Json, Params, Problem};
+
+/// How long a request may be that is read, in characters.
+const LONGEST_REQUEST: usize = 2000;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     let runs = web::resource("/runs").route(web::get().to(list)).route(web::post().to(start));
@@ -52,12 +56,16 @@ pub(crate) struct StartRunBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct StartTaskBody {
-    /// The key of the template that says what is done; `free-request` when nothing is said.
+    /// The key of the template that says what is done. When nothing is said it is `free-request`, or, with `read`, the one that
+    /// fits the request best.
     #[schema(min_length = 1, max_length = 64)]
     template: Option<String>,
-    /// What is wanted, in free words: the parameter `request` of the template.
+    /// What is wanted, in free words: the parameter `request` of the template, unless `read` says who reads it.
     #[schema(min_length = 1)]
     request: Option<String>,
+    /// Who reads the template and its parameters out of `request`. What is required and nobody reads is a problem with all that
+    /// is `missing`, and nothing is started then.
+    read: Option<Reader>,
     /// The key of the agent that does it; the best one is chosen when nothing is said, or `auto`.
     #[schema(min_length = 1, max_length = 64)]
     agent: Option<String>,
@@ -212,6 +220,22 @@ pub(crate) async fn task(call: Call, params: Params<Patience>, body: Json<StartT
         return Err(Problem::invalid("`template` or `request` must say what is to be done"));
     }
     let mut parameters = value.parameters.unwrap_or_default();
+    let agent = key("agent", value.agent.as_deref().unwrap_or(Assignee::AUTO))?.into();
+    if let Some(reader) = value.read {
+        let request = value.request.filter(|text| !text.trim().is_empty() && text.chars().count() <= LONGEST_REQUEST);
+        let asked = Asked {
+            request: request.ok_or_else(|| {
+                Problem::invalid(format!("with `read`, `request` must have 1 to {LONGEST_REQUEST} characters"))
+            })?,
+            template: value.template.as_deref().map(|text| key("template", text)).transpose()?,
+            reader,
+            parameters,
+            agent,
+            priority: value.priority,
+            form: value.output.map(Into::into),
+        };
+        return begun(call, params.0.wait, bytes, Wish::Asked(Box::new(asked))).await;
+    }
     if let Some(request) = value.request
         && parameters.insert("request".to_owned(), request.into()).is_some()
     {
@@ -219,7 +243,7 @@ pub(crate) async fn task(call: Call, params: Params<Patience>, body: Json<StartT
     }
     let task = StartTask {
         template: key("template", value.template.as_deref().unwrap_or(TemplateBody::FREE_REQUEST))?,
-        agent: key("agent", value.agent.as_deref().unwrap_or(Assignee::AUTO))?.into(),
+        agent,
         parameters: Value::Object(parameters),
         priority: value.priority,
         form: value.output.map(Into::into),
@@ -232,6 +256,7 @@ pub(crate) enum Wish {
     Run(StartRun),
     Task(StartTask),
     Again(Box<RunTaskAgain>),
+    Asked(Box<Asked>),
 }
 
 pub(crate) async fn begun(call: Call, patience: Option<String>, body: Bytes, wish: Wish) -> Result<Answer, Problem> {
@@ -244,6 +269,10 @@ pub(crate) async fn begun(call: Call, patience: Option<String>, body: Bytes, wis
             let started = match wish {
                 Wish::Run(start) => call.api.commands().start_run(request.clone(), start).await,
                 Wish::Task(task) => call.api.commands().start_task(request.clone(), task).await,
+                Wish::Asked(asked) => {
+                    let task = asked.task(&call, &request, patience).await?;
+                    call.api.commands().start_task(request.clone(), task).await
+                }
                 Wish::Again(again) => call.api.commands().run_task_again(request.clone(), *again).await,
             };
             let started = started.map_err(|error| call.refused(error))?;

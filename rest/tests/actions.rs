@@ -159,3 +159,37 @@ async fn action_items_are_listed_shown_and_changed() {
     assert_eq!(refused(house.get("/action-items?state=asleep"), 400).await, "ARGUMENT_INVALID");
     assert_eq!(refused(house.get("/action-items?mine=true&owner=ada"), 400).await, "ARGUMENT_INVALID");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_to_be_done_then_is_told() {
+    let house = House::furnished().await;
+    let before = house.journal.head().await.unwrap();
+    let body = json!({ "workflow": "letter", "input": { "file": "Dear Sir" }, "output": "every" });
+    let started = done(house.post("/runs", &body), 201).await;
+    let task = carry_out(&house, started["id"].as_str().unwrap().parse().unwrap()).await;
+    let id = format!("{task}.1");
+    let at = house.journal.head().await.unwrap();
+    let patch = house.http.patch(format!("{}/api/v1/action-items/{id}", house.url));
+    done(patch.json(&json!({ "state": "done" })), 200).await;
+    let moment = jiff::Timestamp::from_microsecond(commands::now().as_micros()).unwrap().to_string();
+    let list = async |query: &str| {
+        let page = done(house.get(&format!("/action-items?{query}")), 200).await;
+        page["items"].as_array().unwrap().iter().map(|item| item["state"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(list(&format!("asOf={at}&order=due")).await, ["open", "open"]);
+    assert_eq!(list(&format!("asOf={at}&state=done")).await, [] as [Value; 0]);
+    assert_eq!(list(&format!("asOf={at}&overdue=true")).await, ["open"]);
+    assert_eq!(list(&format!("asOf={moment}&order=due")).await, ["done", "open"]);
+    assert_eq!(list(&format!("asOf={before}")).await, [] as [Value; 0]);
+    let then = house.get(&format!("/action-items/{id}?asOf={at}")).send().await.unwrap();
+    assert_eq!(header(&then, "x-hishamos-position"), Some(at.to_string()));
+    assert_eq!(then.json::<Value>().await.unwrap()["state"], "open");
+    assert_eq!(refused(house.get(&format!("/action-items/{id}?asOf={before}")), 404).await, "ACTION_NOT_FOUND");
+    for wrong in ["999999999", "yesterday", "2999-01-01T00:00:00Z", ""] {
+        assert_eq!(
+            refused(house.get(&format!("/action-items?asOf={wrong}")), 400).await,
+            "ARGUMENT_INVALID",
+            "{wrong}"
+        );
+    }
+}

@@ -17,6 +17,38 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+/// Takes the template that is named, or the letter's; knows all when the request says so, and reads on and on when it says that.
+struct Reads;
+
+impl rest::Errands for Reads {
+    fn prepare(
+        &self,
+        request: commands::Request,
+        wish: rest::ErrandWish,
+    ) -> futures_util::future::BoxFuture<'_, Result<rest::Errand, commands::Error>> {
+        let missing = rest::MissingParameter {
+            name: "text".to_owned(),
+            kind: "string".to_owned(),
+            title: domain::Bilingual { en: "Text".to_owned(), ar: Some("النص".to_owned()) },
+            description: "".into(),
+            choices: vec![],
+            examples: vec![json!("rain")],
+        };
+        Box::pin(async move {
+            let mut parameters = wish.parameters;
+            if wish.request.contains("all of it") {
+                parameters.insert("text".to_owned(), json!(wish.request));
+            }
+            let knows = parameters.contains_key("text");
+            let reads = wish.model.filter(|_| wish.request.contains("for ever"));
+            let reads = reads.and(request.command).map(domain::CommandId::as_uuid);
+            let template = wish.template.unwrap_or_else(|| "draft".parse().unwrap());
+            let missing = if knows { vec![] } else { vec![missing] };
+            Ok(rest::Errand { template, parameters, missing, reads })
+        })
+    }
+}
+
 pub(crate) struct House {
     pub(crate) url: String,
     pub(crate) http: Client,
@@ -53,6 +85,7 @@ impl House {
             journal: Arc::clone(&journal),
             commands,
             queries: service.handle().queries().clone(),
+            errands: Arc::new(Reads),
             correlation: |_| Uuid::now_v7(),
             tracker: TaskTracker::new(),
             closing: stop.clone(),

@@ -38,3 +38,33 @@ async fn an_answer_is_rated_once_per_key_and_read() {
     assert_eq!(refused(house.get(&nowhere), 404).await, "TASK_NOT_FOUND");
     assert_eq!(refused(house.post(&path, &json!({ "rating": 5, "mark": 5 })), 400).await, "BODY_INVALID");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_as_good_as_people_say_once_they_do() {
+    let house = House::furnished().await;
+    let _engine = house.engine();
+    let body = json!({ "workflow": "letter", "input": { "file": "Dear Sir" } });
+    let run: Value = house.post("/runs?wait=30s", &body).send().await.unwrap().json().await.unwrap();
+    assert_eq!(run["status"], "completed");
+    let id: domain::RunId = run["id"].as_str().unwrap().parse().unwrap();
+    let step = run["steps"][0]["name"].as_str().unwrap().parse().unwrap();
+    let task = domain::TaskId::of_step(id, &step).as_uuid();
+    let path = format!("/runs/{id}/quality");
+    let before = done(house.get(&path), 200).await;
+    let nothing =
+        json!({ "run": id.to_string(), "quality": null, "sources": { "people": 0, "judge": 0, "checks": 0 } });
+    assert_eq!(before, nothing);
+    for (person, rating) in [("ada", 9), ("bob", 4)] {
+        let rate = house.post(&format!("/tasks/{task}/ratings"), &json!({ "rating": rating }));
+        done(rate.header("x-hishamos-person", person), 200).await;
+    }
+    let head = house.journal.head().await.unwrap();
+    let after = done(house.get(&format!("{path}?minPosition={head}")), 200).await;
+    assert_eq!(after["quality"], 6.5);
+    assert_eq!(after["sources"], json!({ "people": 1, "judge": 0, "checks": 0 }));
+    let document = done(house.get(&format!("/runs/{id}/output?format=json")), 200).await;
+    assert_eq!(document["compiled"]["quality"], 650);
+    assert_eq!(document["compiled"]["qualitySources"], after["sources"]);
+    let nowhere = format!("/runs/{}/quality", uuid::Uuid::now_v7());
+    assert_eq!(refused(house.get(&nowhere), 404).await, "RUN_NOT_FOUND");
+}

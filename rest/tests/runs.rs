@@ -271,3 +271,43 @@ async fn what_a_run_came_to_is_taken_away() {
     let nobody = "/runs/00000000-0000-7000-8000-000000000000/output";
     assert_eq!(refused(house.get(nobody), 404).await, "RUN_NOT_FOUND");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_read_and_started_or_what_is_missing_is_told() {
+    let house = House::furnished().await;
+    let asked = |request: &str, key: &str, more: &[(&str, Value)]| {
+        let mut body = json!({ "request": request, "read": "model", "agent": "writer" });
+        for (name, value) in more {
+            body[*name] = value.clone();
+        }
+        house.post("/tasks?wait=0s", &body).header("idempotency-key", key)
+    };
+    let answer = asked("a song", "one", &[]).send().await.unwrap();
+    assert_eq!(answer.status(), 422);
+    let problem: Value = answer.json().await.unwrap();
+    assert_eq!((&problem["code"], &problem["template"]), (&json!("PARAMETERS_MISSING"), &json!("draft")));
+    let missing = json!([{ "name": "text", "type": "string", "title": "Text", "titleAr": "النص", "description": "",
+        "descriptionAr": null, "choices": [], "examples": ["rain"] }]);
+    assert_eq!(problem["missing"], missing);
+    assert_eq!(refused(asked("for ever", "two", &[]), 503).await, "READING_UNDER_WAY");
+    let rules = asked("for ever", "three", &[("read", json!("rules"))]);
+    assert_eq!(refused(rules, 422).await, "PARAMETERS_MISSING", "rules ask no model");
+    // Nothing was started, so the same key starts it once all is known; after that it is started, whatever is known.
+    let started = done(asked("all of it", "four", &[]), 201).await;
+    assert_eq!((&started["workflow"], &started["input"]["text"]), (&json!("task.draft"), &json!("all of it")));
+    let again = done(asked("all of it", "four", &[]), 201).await;
+    assert_eq!(again["id"], started["id"]);
+    let given = asked("a song", "five", &[("parameters", json!({ "text": "rain" }))]);
+    assert_eq!(done(given, 201).await["input"]["text"], "rain");
+    for body in [
+        json!({ "read": "rules" }),
+        json!({ "read": "rules", "request": " " }),
+        json!({ "read": "rules", "request": "x".repeat(2001) }),
+    ] {
+        assert_eq!(refused(house.post("/tasks", &body), 400).await, "ARGUMENT_INVALID");
+    }
+    assert_eq!(
+        refused(house.post("/tasks", &json!({ "request": "x", "read": "a crystal ball" })), 400).await,
+        "BODY_INVALID"
+    );
+}

@@ -1,22 +1,19 @@
 //! Action items: what somebody has to do because a run asked for it.
 
 use async_graphql::{ComplexObject, Context, Enum, InputObject, Result, SimpleObject};
-use commands::Commands;
 use domain::action::{ActionState as State, day_of};
 use domain::task::Priority;
 use domain::{ActionId, StreamId, TaskId};
 use projections::{ActionFilter, ActionRow};
 use uuid::Uuid;
 
+use crate::as_of::day;
 use crate::failure::{self, Caller};
 use crate::loader::Loaders;
 use crate::outcome::ActionPriority;
 use crate::run::{Run, moment, position};
 use crate::scalar::{DateTime, Position};
 use crate::task::Task;
-
-/// How long a day is, in microseconds.
-const DAY: i64 = 86_400_000_000;
 
 /// How far an action item is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -99,10 +96,11 @@ impl TrackedAction {
 
 #[ComplexObject]
 impl TrackedAction {
-    /// Whether it should have been done before today, in UTC, and is neither done nor dismissed.
+    /// Whether it should have been done before today, in UTC, and is neither done nor dismissed; as of the past, before the
+    /// day then.
     async fn overdue(&self, context: &Context<'_>) -> Result<bool> {
         let settled = State::from(self.state).is_settled();
-        let today = today(context)?;
+        let today = day(context).await?;
         Ok(!settled && self.due.as_deref().and_then(day_of).is_some_and(|day| day < today))
     }
 
@@ -117,11 +115,6 @@ impl TrackedAction {
     }
 }
 
-/// Today in UTC, counted from 1970-01-01.
-fn today(context: &Context<'_>) -> Result<i64> {
-    Ok(context.data::<Commands>()?.surroundings().now().as_micros().div_euclid(DAY))
-}
-
 /// Which action items are wanted; an empty filter wants all.
 #[derive(Debug, Clone, Default, InputObject)]
 pub(crate) struct ActionItemFilter {
@@ -133,7 +126,8 @@ pub(crate) struct ActionItemFilter {
     /// Only those whose owner has the name of who asks; together with `owner` it is refused.
     #[graphql(default)]
     mine: bool,
-    /// Only those that should have been done before today, in UTC, and are neither done nor dismissed.
+    /// Only those that should have been done before today, in UTC, and are neither done nor dismissed; as of the past,
+    /// before the day then.
     #[graphql(default)]
     overdue: bool,
     /// Only of this run.
@@ -145,7 +139,7 @@ pub(crate) struct ActionItemFilter {
 }
 
 impl ActionItemFilter {
-    pub(crate) fn into_filter(self, context: &Context<'_>) -> Result<ActionFilter> {
+    pub(crate) async fn into_filter(self, context: &Context<'_>) -> Result<ActionFilter> {
         let owner = match (self.mine, self.owner) {
             (true, Some(_)) => return Err(failure::invalid("give either `mine` or `owner`, not both")),
             (true, None) => Some(Caller::of(context)?.actor.id.clone()),
@@ -156,7 +150,7 @@ impl ActionItemFilter {
             owner,
             run_id: self.run_id,
             workflow_key: self.workflow,
-            overdue_on: if self.overdue { Some(today(context)?) } else { None },
+            overdue_on: if self.overdue { Some(day(context).await?) } else { None },
             text: self.text,
         })
     }

@@ -12,6 +12,7 @@ use projections::{Past, Queries};
 
 use crate::failure::{self, Caller};
 use crate::loader::Loaders;
+use crate::mutation::commands;
 use crate::query::{journal, queries, wait_for};
 use crate::scalar::{DateTime, Position};
 
@@ -61,12 +62,25 @@ pub(crate) async fn open(context: &Context<'_>, wanted: Option<Position>, as_of:
     };
     let (journal, queries) = (journal(context)?, queries(context)?);
     let position = resolve(context, journal, queries, as_of).await?;
-    Ok(View { loaders: at(context, position)?, position })
+    let past = past(context, position)?;
+    let past = match as_of {
+        AsOf::Time(DateTime(moment)) => past.as_of(moment.as_micros()),
+        AsOf::Position(_) => past,
+    };
+    Ok(View { loaders: keep(context, past)?, position })
 }
 
 /// Everything asked beneath the question above is from now on answered as of a position that the journal has reached.
 pub(crate) fn at(context: &Context<'_>, position: journal::Position) -> Result<Loaders> {
-    let past = Past::new(Arc::clone(journal(context)?), queries(context)?.clone(), position);
+    keep(context, past(context, position)?)
+}
+
+fn past(context: &Context<'_>, position: journal::Position) -> Result<Past> {
+    Ok(Past::new(Arc::clone(journal(context)?), queries(context)?.clone(), position))
+}
+
+/// Keeps the past for whatever is asked beneath the question above.
+fn keep(context: &Context<'_>, past: Past) -> Result<Loaders> {
     let loaders = Loaders::of_past(Arc::new(past));
     if let Some(name) = question(context) {
         let mut moments = context.data::<Moments>()?.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +106,7 @@ async fn resolve(
             return Err(failure::invalid(message));
         }
         AsOf::Position(Position(position)) => position,
-        AsOf::Time(DateTime(moment)) if moment > commands::now() => {
+        AsOf::Time(DateTime(moment)) if moment > ::commands::now() => {
             return Err(failure::invalid("that moment is yet to come"));
         }
         AsOf::Time(DateTime(moment)) => {
@@ -126,6 +140,19 @@ fn question<'a>(context: &'a Context<'_>) -> Option<&'a str> {
         QueryPathSegment::Name(name) => Some(name),
         QueryPathSegment::Index(_) => None,
     }
+}
+
+/// How long a day is, in microseconds.
+const DAY: i64 = 86_400_000_000;
+
+/// The day in UTC, counted from 1970-01-01, of the moment that the question above is about.
+pub(crate) async fn day(context: &Context<'_>) -> Result<i64> {
+    let asked = match above(context).as_ref().and_then(Loaders::past) {
+        Some(past) => past.moment().await.map_err(|error| failure::query(context, &error))?,
+        None => None,
+    };
+    let now = || commands(context).map(|commands| commands.surroundings().now().as_micros());
+    Ok(asked.map_or_else(now, Ok)?.div_euclid(DAY))
 }
 
 /// Refuses what cannot be told of the past.

@@ -1,7 +1,7 @@
 //! What would be chosen: the agent for a task, and the template for a request.
 //!
 //! Whoever builds the schema says who chooses; this room knows neither the agents' histories nor how templates are found.
-//! Nothing is started by asking, and nothing of the question is kept.
+//! Nothing is started by asking, and nothing of the question is kept, except where a model is asked to read a request.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::agent::Agent;
 use crate::assignment::{Candidate, RecordedChoice};
+use crate::errand::{Errand, ErrandWish};
 use crate::loader::Loaders;
 use crate::template::Template;
 use crate::words::{Capability, Language};
@@ -32,6 +33,18 @@ pub trait Choosing: Send + Sync + 'static {
     /// # Errors
     /// When the journal or the files of the catalogue cannot be read.
     async fn templates(&self, wish: TemplateWish) -> std::result::Result<TemplateAnswer, commands::Error>;
+
+    /// Makes a request ready to be started, as far as it says what is needed. Where a model is asked, that is recorded by the
+    /// command of `request`.
+    ///
+    /// # Errors
+    /// `TEMPLATE_NOT_FOUND`, whatever refuses the task by which a model is asked, or when the journal or the files of the
+    /// catalogue cannot be read.
+    async fn prepare(
+        &self,
+        request: commands::Request,
+        wish: ErrandWish,
+    ) -> std::result::Result<Errand, commands::Error>;
 }
 
 /// For what an agent is looked for.

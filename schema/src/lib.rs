@@ -17,6 +17,7 @@ mod choosing;
 mod comparison;
 mod compatibility;
 mod definition;
+mod errand;
 mod event;
 mod explanation;
 mod failure;
@@ -60,6 +61,7 @@ pub use choosing::{
     AgentAnswer, AgentWish, Choosing, FoundTemplate, MissingParameter, ReadBy, ReadParameter, TemplateAnswer,
     TemplateWish,
 };
+pub use errand::{Errand, ErrandWish, Reading};
 pub use failure::{Caller, label, label_as};
 pub use mutation::Mutation;
 pub use platform::{Breaker, FailureState, LineState, ModelState, PlatformState, Platforms, PriceState, ProbeState};

@@ -8,8 +8,8 @@ use async_graphql::{Context, Result};
 use domain::Key;
 use projections::{
     ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, MetricsRow,
-    Past, PauseRow, Queries, RepeatRow, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow, TaskRow, TemplateRow,
-    TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
+    Past, PauseRow, Queries, RepeatRow, RunQualityRow, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow,
+    TaskRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
 use uuid::Uuid;
 
@@ -20,6 +20,7 @@ use crate::batch::{Batches, Read};
 use crate::failure;
 use crate::flow::{Limit, Seat, Slots};
 use crate::metrics::Metrics;
+use crate::outcome::RunQuality;
 use crate::run::{Pause, Run, Signal, Stall};
 use crate::scalar::NanoUsd;
 use crate::step::{Item, Step};
@@ -112,6 +113,7 @@ one!(AgentById => AgentRow, agents_by_ids by id);
 one!(TemplateById => TemplateRow, templates_by_ids by id);
 one!(WorkflowById => WorkflowRow, workflows_by_ids by id);
 one!(RepeatOfRun => RepeatRow, repeats_of_runs by run_id, "againOf");
+one!(QualityOfRun => RunQualityRow, qualities_of_runs by run_id, "quality");
 one!(LimitById => LimitRow, limits_by_ids by id);
 many!(StepsOfRun => StepRow, steps_of_runs by run_id);
 many!(StepsAndTasksOfRun => (StepRow, Option<TaskRow>), steps_and_tasks_of_runs by 0.run_id);
@@ -120,13 +122,28 @@ many!(DecisionsOfRun => DecisionRow, decisions_of_runs by run_id);
 many!(PausesOfRun => PauseRow, pauses_of_runs by run_id);
 many!(SignalsOfRun => SignalRow, signals_of_runs by run_id);
 many!(StallsOfRun => StallRow, stalls_of_runs by run_id);
-many!(ActionsOfRun => ActionRow, actions_of_runs by run_id, "actionItems");
+many!(ActionsOfRun => ActionRow, actions_of_runs by run_id);
 many!(RepeatsOfTask => RepeatRow, repeats_of_tasks by task_id, "repetitions");
 many!(SeatsOfRun => SeatRow, seats_of_runs by run_id, "seats");
 many!(AttemptsOfTask => AttemptRow, attempts_of_tasks by task_id);
 many!(VersionsOfAgent => AgentVersionRow, agent_versions by agent_id);
 many!(VersionsOfTemplate => TemplateVersionRow, template_versions by template_id);
 many!(VersionsOfWorkflow => WorkflowVersionRow, workflow_versions by workflow_id);
+
+/// An action item by its task and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct ActionById(Uuid, i32);
+
+impl Read<ActionById> for Reader {
+    type Value = ActionRow;
+    type Failed = Failed;
+
+    async fn read(&self, keys: Vec<ActionById>) -> Result<HashMap<ActionById, Self::Value>, Self::Failed> {
+        let ids: Vec<(Uuid, i32)> = keys.iter().map(|key| (key.0, key.1)).collect();
+        let rows = read!(self.actions_by_ids(&ids))?;
+        Ok(rows.into_iter().map(|row| (ActionById(row.task_id, row.number), row)).collect())
+    }
+}
 
 /// What a run costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -316,6 +333,10 @@ impl Loaders {
         Ok(self.one(CostOfRun(run)).await?.map(NanoUsd))
     }
 
+    pub(crate) async fn quality_of_run(&self, run: Uuid) -> Result<Option<RunQuality>> {
+        Ok(self.one(QualityOfRun(run)).await?.map(RunQuality::from))
+    }
+
     pub(crate) async fn steps(&self, run: Uuid) -> Result<Vec<Step>> {
         rows(self.one(StepsOfRun(run)).await?).map(Step::of).collect()
     }
@@ -345,6 +366,10 @@ impl Loaders {
             runs.extend(self.run(repeat.run_id).await?);
         }
         Ok(runs)
+    }
+
+    pub(crate) async fn action(&self, task: Uuid, number: i32) -> Result<Option<TrackedAction>> {
+        self.one(ActionById(task, number)).await?.map(TrackedAction::of).transpose()
     }
 
     pub(crate) async fn actions(&self, run: Uuid) -> Result<Vec<TrackedAction>> {

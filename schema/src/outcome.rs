@@ -2,6 +2,7 @@
 
 use async_graphql::{Enum, SimpleObject};
 use domain::task;
+use projections::RunQualityRow;
 use uuid::Uuid;
 
 use crate::run::moment;
@@ -84,6 +85,26 @@ pub(crate) struct Quality {
     parts: Vec<QualityPart>,
     /// Everything that a program has checked.
     checks: Vec<QualityCheck>,
+}
+
+/// How good the answers of a run are together.
+#[derive(Debug, Clone, SimpleObject)]
+pub(crate) struct RunQuality {
+    /// The average of the marks that count, one of each task that has any, 1 to 10.
+    score: f64,
+    /// How many tasks' marks come from people.
+    people: u32,
+    /// How many tasks' marks come from a judge, because nobody has rated them.
+    judge: u32,
+    /// How many tasks' marks come from checks, because nobody has rated or judged them.
+    checks: u32,
+}
+
+impl From<RunQualityRow> for RunQuality {
+    fn from(row: RunQualityRow) -> Self {
+        let output::RunQuality { score, sources } = row.quality;
+        Self { score: mark(score), people: sources.people, judge: sources.judge, checks: sources.checks }
+    }
 }
 
 /// Who says how good an answer is.

@@ -8,6 +8,7 @@ use crate::action::TrackedAction;
 use crate::explanation::Explanation;
 use crate::flow::Seat;
 use crate::loader::Loaders;
+use crate::outcome::RunQuality;
 use crate::report::DocumentFormat;
 use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
 use crate::status::{ErrorKind, LineageKind, PauseClock, RunStatus, StepKind, StepStatus};
@@ -224,6 +225,12 @@ impl Run {
     /// moments; null when it has not met the run yet. What nobody knows the cost of is not in it.
     async fn cost(&self, context: &Context<'_>) -> Result<Option<NanoUsd>> {
         Loaders::of(context)?.cost_of_run(self.run_id).await
+    }
+
+    /// How good its tasks' answers are by the marks that count, as the read model `quality` has it, which may be behind by
+    /// moments; null while nobody says anything about any of them. It changes when somebody rates an answer later.
+    async fn quality(&self, context: &Context<'_>) -> Result<Option<RunQuality>> {
+        Loaders::of(context)?.quality_of_run(self.run_id).await
     }
 
     /// What it came to, over all its steps, as a document that can be taken away.

@@ -5,6 +5,7 @@ use domain::Category;
 use projections::FoundRow;
 use uuid::Uuid;
 
+use crate::action::TrackedAction;
 use crate::failure;
 use crate::loader::Loaders;
 use crate::query::Node;
@@ -28,6 +29,8 @@ pub(crate) enum SearchKind {
     RunOutput,
     /// What platforms have answered.
     TaskOutput,
+    /// Action items: what has to be done, their owner and their note, as they are now.
+    ActionItem,
 }
 
 impl SearchKind {
@@ -41,11 +44,12 @@ impl SearchKind {
             Self::Task => "task",
             Self::RunOutput => "run_output",
             Self::TaskOutput => "task_output",
+            Self::ActionItem => "action_item",
         }
     }
 
     fn of(name: &str) -> Result<Self> {
-        const ALL: [SearchKind; 7] = [
+        const ALL: [SearchKind; 8] = [
             SearchKind::Workflow,
             SearchKind::Agent,
             SearchKind::Template,
@@ -53,17 +57,19 @@ impl SearchKind {
             SearchKind::Task,
             SearchKind::RunOutput,
             SearchKind::TaskOutput,
+            SearchKind::ActionItem,
         ];
         ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| failure::unreadable("kind of document", name))
     }
 
+    /// Of what the id is.
     fn category(self) -> Category {
         match self {
             Self::Workflow => Category::Workflow,
             Self::Agent => Category::Agent,
             Self::Template => Category::Template,
             Self::Run | Self::RunOutput => Category::Run,
-            Self::Task | Self::TaskOutput => Category::Task,
+            Self::Task | Self::TaskOutput | Self::ActionItem => Category::Task,
         }
     }
 }
@@ -85,13 +91,14 @@ pub(crate) struct SearchResult {
 pub(crate) struct SearchHit {
     /// What it is.
     kind: SearchKind,
-    /// The global id of the workflow, agent, template, run or task, for `node`.
+    /// The global id of the workflow, agent, template, run or task, for `node`; of an action item, that of the task that
+    /// asked for it first.
     node_id: ID,
-    /// The name that people read, or a key.
+    /// The name that people read, or a key; of an action item, what has to be done.
     label: String,
-    /// Of tasks and what was answered: the id of the run.
+    /// Of tasks, what was answered and action items: the id of the run.
     run_id: Option<Uuid>,
-    /// Of tasks and what was answered: the step.
+    /// Of tasks, what was answered and action items: the step.
     step: Option<String>,
     /// When it was last written.
     at: DateTime,
@@ -101,6 +108,8 @@ pub(crate) struct SearchHit {
     excerpt: String,
     #[graphql(skip)]
     id: Uuid,
+    #[graphql(skip)]
+    number: Option<i32>,
 }
 
 impl SearchHit {
@@ -116,13 +125,14 @@ impl SearchHit {
             rank: row.rank.into(),
             excerpt: row.excerpt,
             id: row.id,
+            number: row.number,
         })
     }
 }
 
 #[ComplexObject]
 impl SearchHit {
-    /// The workflow, agent, template, run or task.
+    /// The workflow, agent, template, run or task; of an action item, the task that asked for it first.
     async fn node(&self, context: &Context<'_>) -> Result<Option<Node>> {
         let loaders = Loaders::of(context)?;
         Ok(match self.kind {
@@ -130,11 +140,21 @@ impl SearchHit {
             SearchKind::Agent => loaders.agent_by_id(self.id).await?.map(Node::Agent),
             SearchKind::Template => loaders.template_by_id(self.id).await?.map(Node::Template),
             SearchKind::Run | SearchKind::RunOutput => loaders.run(self.id).await?.map(Node::Run),
-            SearchKind::Task | SearchKind::TaskOutput => loaders.task(self.id).await?.map(Node::Task),
+            SearchKind::Task | SearchKind::TaskOutput | SearchKind::ActionItem => {
+                loaders.task(self.id).await?.map(Node::Task)
+            }
         })
     }
 
-    /// The run, of runs, tasks and what was answered.
+    /// The action item, when it is one.
+    async fn action_item(&self, context: &Context<'_>) -> Result<Option<TrackedAction>> {
+        match self.number {
+            Some(number) => Loaders::of(context)?.action(self.id, number).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The run, of runs, tasks, what was answered and action items.
     async fn run(&self, context: &Context<'_>) -> Result<Option<Run>> {
         let id = if self.kind.category() == Category::Run { Some(self.id) } else { self.run_id };
         match id {

@@ -121,3 +121,55 @@ async fn what_is_none_is_refused() {
     let both = json!({ "filter": { "mine": true, "owner": "ada" } });
     assert_eq!(house.refusal(LIST, both).await.0, "ARGUMENT_INVALID");
 }
+
+#[tokio::test]
+async fn what_was_to_be_done_then_is_told_and_it_is_found_by_its_words() {
+    let house = House::furnished().await;
+    let run = asking(&house).await;
+    let before = house.head().await;
+    end(&house, run).await;
+    let id = format!("{}.1", domain::TaskId::of_step(run, &"outline".parse().unwrap()));
+    let ask = |arguments: &str| {
+        format!(
+            "query($id: String!, $run: UUID!, $at: Position) {{
+                actionItem(id: $id{arguments}) {{ id state owner due overdue note changedBy position task {{ status }} }}
+                actionItems(orderBy: DUE{arguments}) {{ nodes {{ id state due overdue }} }}
+                late: actionItems(filter: {{ overdue: true }}{arguments}) {{ nodes {{ id }} }}
+                run(id: $run{arguments}) {{ actionItems {{ id state note }} }}
+            }}"
+        )
+    };
+    let mut answers = Vec::new();
+    for change in [
+        None,
+        Some(json!({ "id": id, "note": "phoned", "due": "2999-12-31" })),
+        Some(json!({ "id": id, "state": "DONE" })),
+    ] {
+        if let Some(change) = change {
+            house.data(CHANGE, json!({ "input": change })).await;
+        }
+        let at = house.head().await;
+        let asked = json!({ "id": id, "run": run.to_string(), "at": at });
+        answers.push((at, house.data(&ask(", minPosition: $at"), asked).await));
+    }
+    assert_eq!(answers[0].1["late"]["nodes"].as_array().unwrap().len(), 1, "{:#}", answers[0].1);
+    assert_eq!(answers[2].1["actionItem"]["state"], "DONE");
+    for (at, said) in &answers {
+        let asked = json!({ "id": id, "run": run.to_string(), "at": at });
+        assert_eq!(&house.data(&ask(", asOf: { position: $at }"), asked).await, said, "as of {at}");
+    }
+    let asked = json!({ "id": id, "run": run.to_string(), "at": before });
+    let early = house.data(&ask(", asOf: { position: $at }"), asked).await;
+    assert_eq!((&early["actionItem"], &early["actionItems"]["nodes"]), (&Value::Null, &json!([])));
+    assert_eq!(early["run"]["actionItems"], json!([]));
+
+    let search = "query($words: String!, $kinds: [SearchKind!]!) { search(words: $words, kinds: $kinds) { hits {
+        kind label runId step nodeId actionItem { id note } node { __typename } } } }";
+    let found = house.data(search, json!({ "words": "phone finance", "kinds": ["ACTION_ITEM"] })).await;
+    let hit = json!({
+        "kind": "ACTION_ITEM", "label": "Ask finance", "runId": run.to_string(), "step": "outline",
+        "nodeId": format!("task-{}", domain::TaskId::of_step(run, &"outline".parse().unwrap())),
+        "actionItem": { "id": id, "note": "phoned" }, "node": { "__typename": "Task" },
+    });
+    assert_eq!(found["search"]["hits"], json!([hit]));
+}

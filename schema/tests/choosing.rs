@@ -49,6 +49,32 @@ async fn templates_are_found_with_what_has_to_be_asked_back() {
 }
 
 #[tokio::test]
+async fn a_request_is_made_ready_and_a_model_reads_by_the_callers_command() {
+    const PREPARE: &str =
+        "mutation($input: PrepareTaskInput!) { prepareTask(input: $input) { clientMutationId templateKey
+        fallback byMeaning templates { key } read { name } reading { runId ended why leftOut run { status } } parameters
+        missing { name type } } }";
+    let house = House::new().await;
+    let id = uuid::Uuid::now_v7();
+    let input = json!({ "clientMutationId": id, "request": "a text", "model": true, "fallback": false,
+        "parameters": { "tone": "dry" } });
+    let told = house.data(PREPARE, json!({ "input": input })).await["prepareTask"].take();
+    let expected = json!({
+        "clientMutationId": id, "templateKey": "draft", "fallback": false, "byMeaning": false,
+        "templates": [{ "key": "draft" }], "read": [],
+        "reading": { "runId": id, "ended": false, "why": null, "leftOut": 1, "run": null },
+        "parameters": { "tone": "dry" }, "missing": [{ "name": "topic", "type": "string" }],
+    });
+    assert_eq!(told, expected);
+    let told = house.data(PREPARE, json!({ "input": { "request": "a text" } })).await["prepareTask"].take();
+    assert_eq!((&told["reading"], &told["fallback"], &told["parameters"]), (&json!(null), &json!(true), &json!({})));
+    let refused = async |input| house.refusal(PREPARE, json!({ "input": input })).await.0;
+    assert_eq!(refused(json!({ "request": " " })).await, "ARGUMENT_INVALID");
+    assert_eq!(refused(json!({ "request": "x".repeat(2001) })).await, "ARGUMENT_INVALID");
+    assert_eq!(refused(json!({ "request": "x", "template": "nothing" })).await, "TEMPLATE_NOT_FOUND");
+}
+
+#[tokio::test]
 async fn a_task_says_who_has_it_and_that_the_workflow_named_it() {
     const TASK: &str = "query($run: UUID!) { run(id: $run) { steps { task { assignment {
         agentKey agentVersion named choice { reason } } } } explain { steps { step assignment { agentKey named } } } } }";

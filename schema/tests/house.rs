@@ -390,6 +390,32 @@ impl schema::Choosing for Fixed {
         };
         Ok(schema::TemplateAnswer { by_meaning: false, found: vec![found], read: Vec::new(), missing: vec![missing] })
     }
+
+    /// Has a model asked once, by the command of the request, and tells what it was asked with.
+    async fn prepare(
+        &self,
+        request: commands::Request,
+        wish: schema::ErrandWish,
+    ) -> Result<schema::Errand, commands::Error> {
+        let found = schema::TemplateWish { request: wish.request.clone(), department: wish.department, first: 3 };
+        let schema::TemplateAnswer { found, missing, .. } = self.templates(found).await?;
+        let template = wish.template.unwrap_or_else(|| "draft".parse().unwrap());
+        if template.as_str() == "nothing" {
+            return Err(commands::Refused::TemplateNotFound(template).into());
+        }
+        let run = request.command.map(domain::CommandId::as_uuid);
+        let reading = wish.model.map(|_| schema::Reading { run, ended: false, why: None, left_out: 1 });
+        Ok(schema::Errand {
+            template,
+            fallback: wish.fallback,
+            by_meaning: false,
+            found,
+            read: Vec::new(),
+            reading,
+            parameters: wish.parameters,
+            missing,
+        })
+    }
 }
 
 pub(crate) const REGISTER_AGENT: &str = "mutation($input: RegisterAgentInput!) { registerAgent(input: $input) {

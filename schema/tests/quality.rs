@@ -170,3 +170,47 @@ async fn judges_are_calibrated_against_people() {
     let later = json!({ "at": house.head().await, "since": "2200-01-01T00:00:00Z" });
     assert_eq!(house.data(ask, later).await["judgeCalibration"]["all"], Value::Null);
 }
+
+#[tokio::test]
+async fn a_run_is_as_good_as_whoever_counts_says_and_its_document_says_who() {
+    let house = House::furnished().await;
+    let ask = "query($id: UUID!) { run(id: $id) { quality { score people judge checks } document(format: JSON) } }";
+    let tell = async |run: RunId| {
+        let head = house.head().await;
+        let at = "query($at: Position) { judgeCalibration(minPosition: $at) { position } position(minPosition: $at) }";
+        house.data(at, json!({ "at": head })).await;
+        let mut told = house.data(ask, json!({ "id": run.as_uuid() })).await["run"].take();
+        let document: Value = serde_json::from_str(told["document"].as_str().unwrap()).unwrap();
+        (told["quality"].take(), document)
+    };
+    let bare = house.start().await;
+    assert_eq!(tell(bare).await.0, Value::Null);
+    let task = answered(&house).await;
+    let asked = json!({ "id": task.as_uuid(), "at": house.head().await });
+    let of = "query($id: UUID!, $at: Position) { task(id: $id, minPosition: $at) { run { runId } } }";
+    let run: RunId = house.data(of, asked).await["task"]["run"]["runId"].as_str().unwrap().parse().unwrap();
+    let (quality, document) = tell(run).await;
+    assert_eq!(quality, json!({ "score": 5.5, "people": 0, "judge": 0, "checks": 1 }));
+    assert_eq!(document["compiled"]["quality"], 550);
+    house.on_task(task, judge(task, &[700, 900, 600])).await;
+    assert_eq!(tell(run).await.0, json!({ "score": 7.0, "people": 0, "judge": 1, "checks": 0 }));
+    rate(&house, "ada", task, 3).await;
+    rate(&house, "bob", task, 4).await;
+    let (quality, document) = tell(run).await;
+    assert_eq!(quality, json!({ "score": 3.5, "people": 1, "judge": 0, "checks": 0 }));
+    assert_eq!(document["compiled"]["quality"], 350);
+    assert_eq!(document["compiled"]["qualitySources"], json!({ "people": 1, "judge": 0, "checks": 0 }));
+    let marks = document["outcomes"][0]["marks"].as_array().unwrap();
+    let told: Vec<_> = marks.iter().map(|mark| (&mark["source"], &mark["score"], &mark["counts"])).collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("people"), &json!(350), &json!(true)),
+            (&json!("judge"), &json!(700), &json!(false)),
+            (&json!("checks"), &json!(550), &json!(false)),
+        ]
+    );
+    let past = "query($id: UUID!, $at: Position) { run(id: $id, asOf: { position: $at }) { quality { score } } }";
+    let past = house.refusal(past, json!({ "id": run.as_uuid(), "at": house.head().await })).await;
+    assert_eq!(past.0, "AS_OF_UNSUPPORTED");
+}

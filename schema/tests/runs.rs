@@ -195,7 +195,7 @@ async fn an_answer_takes_as_many_statements_for_many_runs_as_for_one() {
     let house = House::furnished().await;
     let ask = "query($n: Int, $at: Position) { runs(first: $n, minPosition: $at) { edges { node { runId
         workflow { key versions { version } } parent { runId } origin { run { runId } } pauses { by } signals { signal }
-        stalls { what } seats { limit } steps { agent { key metrics { total } } template { key }
+        stalls { what } seats { limit } quality { score } actionItems { id } steps { agent { key metrics { total } } template { key }
         activity { ... on TaskActivity { task { seats { limit } } } ... on Approval { decisions { by } }
             ... on ItemsActivity { items { task { taskId } } } ... on ChildActivity { run { runId } } }
         undo { task { taskId } } task { run { runId } attempts { number } } } } } } }";

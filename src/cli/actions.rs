@@ -50,6 +50,9 @@ struct Which {
     /// How they are sorted
     #[arg(long, value_enum, default_value_t = Order::Due)]
     order_by: Order,
+    /// As they were at a position of the journal, or at a moment such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "POSITION|MOMENT")]
+    as_of: Option<String>,
     /// How many at most
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
@@ -91,6 +94,9 @@ enum What {
     Show {
         /// Its id
         id: String,
+        /// As it was at a position of the journal, or at a moment such as 2026-01-31T12:00:00Z
+        #[arg(long, value_name = "POSITION|MOMENT")]
+        as_of: Option<String>,
     },
     /// Say that somebody is at it
     Start(Settle),
@@ -143,7 +149,7 @@ pub(crate) async fn actions(
     let settle = |settle: Settle, state| Set { id: settle.id, owner: None, due: None, note: settle.note, state };
     let set = match asked.what {
         None => return list(client, terminal, as_json, asked.which).await,
-        Some(What::Show { id }) => return show(client, terminal, as_json, &id).await,
+        Some(What::Show { id, as_of }) => return show(client, terminal, as_json, &id, as_of).await,
         Some(What::Start(item)) => settle(item, Some(State::InProgress)),
         Some(What::Done(item)) => settle(item, Some(State::Done)),
         Some(What::Dismiss(item)) => settle(item, Some(State::Dismissed)),
@@ -183,14 +189,15 @@ async fn list(client: &Client, terminal: &mut Terminal, as_json: bool, which: Wh
         Order::Changed => "changed",
     };
     let query = format!(
-        "query($filter: ActionItemFilter, $first: Int, $order: ActionOrder) {{ actionItems(filter: $filter, first: \
-         $first, orderBy: $order) {{ nodes {{ {FIELDS} }} pageInfo {{ hasNextPage }} }} }}"
+        "query($filter: ActionItemFilter, $first: Int, $order: ActionOrder, $at: AsOf) {{ actionItems(filter: \
+         $filter, first: $first, orderBy: $order, asOf: $at) {{ nodes {{ {FIELDS} }} pageInfo {{ hasNextPage }} }} }}"
     );
     let filter = json!({
         "states": states.iter().map(|state| state.to_uppercase()).collect::<Vec<_>>(), "owner": which.owner, "mine": which.mine, "overdue": which.overdue, "runId": which.run,
         "text": which.text,
     });
-    let variables = json!({ "filter": filter, "first": which.limit, "order": order.to_uppercase() });
+    let at = moment(which.as_of);
+    let variables = json!({ "filter": filter, "first": which.limit, "order": order.to_uppercase(), "at": at });
     let mut data = client.ask(&query, variables).await?;
     let found = data.pointer_mut("/actionItems/nodes").map(Value::take).unwrap_or_default();
     if as_json {
@@ -208,9 +215,24 @@ async fn list(client: &Client, terminal: &mut Terminal, as_json: bool, which: Wh
     Ok(())
 }
 
-async fn show(client: &Client, terminal: &mut Terminal, as_json: bool, id: &str) -> Result<(), Failure> {
-    let query = format!("query($id: String!) {{ actionItem(id: $id) {{ {FIELDS} }} }}");
-    let mut data = client.ask(&query, json!({ "id": id })).await?;
+/// What is asked about: a position, which has digits alone, or a moment.
+fn moment(given: Option<String>) -> Value {
+    match given {
+        None => Value::Null,
+        Some(position) if position.bytes().all(|byte| byte.is_ascii_digit()) => json!({ "position": position }),
+        Some(moment) => json!({ "time": moment }),
+    }
+}
+
+async fn show(
+    client: &Client,
+    terminal: &mut Terminal,
+    as_json: bool,
+    id: &str,
+    as_of: Option<String>,
+) -> Result<(), Failure> {
+    let query = format!("query($id: String!, $at: AsOf) {{ actionItem(id: $id, asOf: $at) {{ {FIELDS} }} }}");
+    let mut data = client.ask(&query, json!({ "id": id, "at": moment(as_of) })).await?;
     let item = data.get_mut("actionItem").map(Value::take).unwrap_or_default();
     if item.is_null() {
         let message = format!("there is no action item {id}; `hishamos actions --all` shows which there are");

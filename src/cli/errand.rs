@@ -1,27 +1,28 @@
 //! `hishamos do`: what somebody wants done, in their words, from finding the template to the result.
 //!
 //! Nothing is guessed: parameters come from the command line, from what the request plainly says (by rules, then by a model
-//! that has to quote it), or from the person who is asked; what is missing then is told, and nothing is started.
+//! that has to quote it; the server reads it), or from the person who is asked; what is missing then is told, and nothing is
+//! started.
 
 use std::io::{BufRead, IsTerminal};
 
 use anyhow::{Context, anyhow};
-use domain::template::TemplateBody;
-use domain::{Bilingual, Key};
-use selection::{Missing, ReadBy, ReadParameter, missing, read};
-use serde_json::{Value, json};
+use domain::Bilingual;
+use selection::Missing;
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::client::Client;
 use super::failure::Failure;
 use super::inspect::{self, at, text};
 use super::terminal::{Style, Terminal, cut, printable};
-use super::{input, reading, run, watch};
+use super::{input, run, watch};
 
-const FIND: &str = "query($request: String!, $department: String, $free: String!) { findTemplates(request: $request, \
-                    department: $department, first: 3) { byMeaning templates { key score words meaning coverage fits \
-                    matches template { title } } } free: template(key: $free) { key } }";
-const TEMPLATE: &str = "query($key: String!) { template(key: $key) { key title version body { parameters } } }";
+const PREPARE: &str = "mutation($input: PrepareTaskInput!) { prepareTask(input: $input) { templateKey fallback byMeaning \
+                       templates { key score words meaning coverage fits matches template { title } } \
+                       read { name value quote by } reading { runId ended why leftOut } parameters \
+                       missing { name type title arabicTitle: title(language: AR) description \
+                       arabicDescription: description(language: AR) choices examples } template { title } } }";
 const START: &str = "mutation($input: StartTaskInput!) { startTask(input: $input) { runId position } }";
 /// How much of a value is shown.
 const SHOWN: usize = 80;
@@ -67,49 +68,32 @@ pub(crate) async fn errand(
     as_json: bool,
     asked: &Errand,
 ) -> Result<(), Failure> {
-    let Value::Object(mut parameters) = input::parse(&asked.parameters)? else {
+    let Value::Object(parameters) = input::parse(&asked.parameters)? else {
         return Err(anyhow!("parameters are no object").into());
     };
     let request = asked.request.join(" ");
-    let Best { key, found, is_free } = match &asked.template {
-        Some(key) => Best { key: key.clone(), found: Value::Null, is_free: false },
-        None => best(client, &request, asked).await?,
+    let prepared = prepare(client, &request, asked, parameters).await?;
+    let Value::Object(mut parameters) = at(&prepared, "parameters").clone() else {
+        return Err(anyhow!("the server told parameters that are no object").into());
     };
-    if is_free {
-        parameters.entry("request").or_insert_with(|| Value::String(request.clone()));
-    }
-    let mut data = client.ask(TEMPLATE, json!({ "key": key })).await?;
-    let template = data.get_mut("template").map(Value::take).unwrap_or_default();
-    if template.is_null() {
-        let message = format!("there is no template `{key}`");
-        return Err(Failure::Refused { code: "TEMPLATE_NOT_FOUND".to_owned(), message });
-    }
-    let body = body(&template)?;
-    let mut told = if is_free { Vec::new() } else { read(&body, &request, &parameters) };
-    for one in &told {
-        parameters.insert(one.name.clone(), one.value.clone());
-    }
+    let key = text(&prepared, "templateKey").to_owned();
+    let told: Vec<Value> = entries(&prepared, "read").map(in_words).collect();
+    let lacking: Vec<Missing> = entries(&prepared, "missing").map(lacking).collect();
+    let fallback = at(&prepared, "fallback") == &Value::Bool(true);
+    let found = match asked.template {
+        Some(_) => Value::Null,
+        None => json!({ "byMeaning": at(&prepared, "byMeaning"), "templates": at(&prepared, "templates") }),
+    };
+    let reading = at(&prepared, "reading");
+    let reading = match reading {
+        Value::Object(_) => json!({ "run": at(reading, "runId"), "why": at(reading, "why") }),
+        _ => Value::Null,
+    };
     if !as_json {
-        show(terminal, &template, &found, &told, is_free);
-    }
-    let mut lacking = missing(&body, &parameters);
-    let mut reading = Value::Null;
-    if !lacking.is_empty() && !asked.no_model && !asked.dry_run {
-        let title = text(&template, "title");
-        let wish = reading::Wish { request: &request, job: title, body: &body, given: &parameters, lacking: &lacking };
-        let answer = reading::ask(client, terminal, as_json, &wish).await?;
-        for one in &answer.read {
-            parameters.insert(one.name.clone(), one.value.clone());
-            if !as_json {
-                show_read(terminal, one);
-            }
-        }
-        told.extend(answer.read);
-        reading = answer.told;
-        lacking = missing(&body, &parameters);
+        show(terminal, &prepared, &told, fallback);
     }
     let mut answer = json!({
-        "request": request, "template": key, "found": found, "fallback": is_free, "agent": asked.agent, "read": told,
+        "request": request, "template": key, "found": found, "fallback": fallback, "agent": asked.agent, "read": told,
         "reading": reading, "parameters": parameters, "missing": lacking,
     });
     if !lacking.is_empty() {
@@ -154,43 +138,56 @@ pub(crate) async fn errand(
     if ended.completed { Ok(()) } else { Err(Failure::Run) }
 }
 
-/// The template that does what was asked for.
-struct Best {
-    key: String,
-    /// What was found.
-    found: Value,
-    /// Whether it is the one for free requests, because nothing that was found fits well enough.
-    is_free: bool,
-}
-
-/// The template that fits best, or the one for free requests where none fits well enough and that one is registered.
-async fn best(client: &Client, request: &str, asked: &Errand) -> Result<Best, Failure> {
-    let variables = json!({
-        "request": request, "department": asked.department, "free": TemplateBody::FREE_REQUEST,
+/// Has the server find the template and read the request; waits until a model has read it, where one is asked.
+async fn prepare(
+    client: &Client,
+    request: &str,
+    asked: &Errand,
+    parameters: Map<String, Value>,
+) -> Result<Value, Failure> {
+    let input = json!({
+        "clientMutationId": Uuid::now_v7(), "request": request, "template": asked.template,
+        "department": asked.department, "fallback": !asked.no_fallback, "model": !asked.no_model && !asked.dry_run,
+        "parameters": parameters,
     });
-    let mut data = client.ask(FIND, variables).await?;
-    let found = data.get_mut("findTemplates").map(Value::take).unwrap_or_default();
-    let first = found.pointer("/templates/0");
-    let key = first.map(|first| text(first, "key").to_owned());
-    let fits = first.is_some_and(|first| at(first, "fits") == &Value::Bool(true));
-    let is_free = !fits && !asked.no_fallback && !at(&data, "free").is_null();
-    match key {
-        _ if is_free => Ok(Best { key: TemplateBody::FREE_REQUEST.to_owned(), found, is_free }),
-        Some(key) => Ok(Best { key, found, is_free }),
-        None => {
-            let message = "no registered template has anything in common with this; `hishamos catalog load` registers \
-                           those of the catalogue"
-                .to_owned();
-            Err(Failure::Refused { code: "TEMPLATE_NOT_FOUND".to_owned(), message })
+    loop {
+        let mut data = client.ask(PREPARE, json!({ "input": input })).await?;
+        let prepared = data.get_mut("prepareTask").map(Value::take).unwrap_or_default();
+        // The server waits for a while; by the same id the same reading is waited for on.
+        if prepared.pointer("/reading/ended") != Some(&Value::Bool(false)) {
+            return Ok(prepared);
         }
     }
 }
 
-/// What is known of the template's parameters.
-fn body(template: &Value) -> Result<TemplateBody, Failure> {
-    let key: Key = text(template, "key").parse().context("the server names a template by what is no key")?;
-    let parameters = template.pointer("/body/parameters").cloned().unwrap_or_default();
-    Ok(TemplateBody::new(key, Bilingual::default(), parameters, ""))
+fn entries<'v>(prepared: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
+    at(prepared, name).as_array().into_iter().flatten()
+}
+
+/// A parameter that was read, with the rule in lower case, as this program's JSON has always said it.
+fn in_words(read: &Value) -> Value {
+    let mut read = read.clone();
+    if let Some(by) = read.get_mut("by") {
+        *by = Value::String(by.as_str().unwrap_or_default().to_lowercase());
+    }
+    read
+}
+
+/// A parameter that is missing.
+fn lacking(told: &Value) -> Missing {
+    let both = |en: &str, ar: &str| {
+        let (en, ar) = (text(told, en).to_owned(), text(told, ar).to_owned());
+        Bilingual { ar: Some(ar).filter(|ar| *ar != en), en }
+    };
+    let values = |name: &str| at(told, name).as_array().cloned().unwrap_or_default();
+    Missing {
+        name: text(told, "name").to_owned(),
+        kind: text(told, "type").to_owned(),
+        title: both("title", "arabicTitle"),
+        description: both("description", "arabicDescription"),
+        choices: values("choices"),
+        examples: values("examples"),
+    }
 }
 
 /// What is missing, as a complaint that says how to give it.
@@ -200,12 +197,13 @@ fn lack(key: &str, lacking: &[Missing]) -> String {
     format!("template `{key}` needs more, so nothing was started; give\n{}", lines.join("\n"))
 }
 
-fn show(terminal: &mut Terminal, template: &Value, found: &Value, told: &[ReadParameter], is_free: bool) {
-    let key = terminal.paint(Style::Strong, text(template, "key"));
-    terminal.line(format!("{key}  {}", printable(text(template, "title"))));
-    let mut all = at(found, "templates").as_array().into_iter().flatten();
+fn show(terminal: &mut Terminal, prepared: &Value, told: &[Value], fallback: bool) {
+    let key = terminal.paint(Style::Strong, text(prepared, "templateKey"));
+    let title = prepared.pointer("/template/title").and_then(Value::as_str).unwrap_or_default();
+    terminal.line(format!("{key}  {}", printable(title)));
+    let mut all = entries(prepared, "templates");
     let share = |of: &Value, field: &str| at(of, field).as_f64().unwrap_or_default();
-    if is_free {
+    if fallback {
         let why = "  chosen: no template fits well enough, so this one does what you say in your own words";
         let why = terminal.paint(Style::Warn, why);
         terminal.line(why);
@@ -224,21 +222,34 @@ fn show(terminal: &mut Terminal, template: &Value, found: &Value, told: &[ReadPa
         terminal.line(line);
     }
     told.iter().for_each(|one| show_read(terminal, one));
+    let reading = at(prepared, "reading");
+    let run = at(reading, "runId").as_str().map(|run| format!(" (run {run})")).unwrap_or_default();
+    let mut said = Vec::new();
+    if let Some(why) = at(reading, "why").as_str() {
+        said.push(format!("  {why}{run}, so only the rules have read the request"));
+    }
+    if at(reading, "leftOut").as_u64().is_some_and(|left| left > 0) {
+        let left = at(reading, "leftOut");
+        said.push(format!("  {left} of the model's values were left out, because the request does not say them{run}"));
+    }
+    for line in said {
+        let line = terminal.paint(Style::Dim, &line);
+        terminal.line(line);
+    }
 }
 
-fn show_read(terminal: &mut Terminal, read: &ReadParameter) {
-    let ReadParameter { name, value, quote, by } = read;
-    let passage = cut(&printable(quote), SHOWN);
-    let why = match by {
-        ReadBy::Language => "the language of the request".to_owned(),
-        ReadBy::Model => format!("a model read it, and the request says “{passage}”"),
-        ReadBy::Name | ReadBy::Choice | ReadBy::Number => format!("the request says “{passage}”"),
+fn show_read(terminal: &mut Terminal, read: &Value) {
+    let passage = cut(&printable(text(read, "quote")), SHOWN);
+    let why = match text(read, "by") {
+        "language" => "the language of the request".to_owned(),
+        "model" => format!("a model read it, and the request says “{passage}”"),
+        _ => format!("the request says “{passage}”"),
     };
-    let value = match value {
+    let value = match at(read, "value") {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    terminal.line(format!("  {name} = {}  ({why})", cut(&printable(&value), SHOWN)));
+    terminal.line(format!("  {} = {}  ({why})", text(read, "name"), cut(&printable(&value), SHOWN)));
 }
 
 /// Asks a person for a parameter; nothing when nobody answers.

@@ -13,7 +13,7 @@ const RUNS: &str = "query($filter: RunFilter, $first: Int) { runs(filter: $filte
                     pageInfo { hasNextPage endCursor } position } }";
 const RUN: &str = "query($run: UUID!, $position: Position) { run(id: $run, minPosition: $position) { runId \
                    workflowKey version status simulated actor startedAt endedAt durationMs input output failedStep \
-                   againOf { taskId runId } \
+                   quality { score people judge checks } againOf { taskId runId } \
                    cancelReason error { kind message } steps { name title status agentKey templateKey needs simulated \
                    startedAt endedAt durationMs output error { kind message } task { taskId status assignReason repetitions { runId } \
                    quality { score source parts { source score count spread } } review { rounds gain versions { \
@@ -108,6 +108,14 @@ pub(crate) async fn show(client: &Client, terminal: &mut Terminal, as_json: bool
     }
     if let Some(error) = found.pointer("/error/message").and_then(Value::as_str) {
         terminal.line(format!("  error     {}", printable(error)));
+    }
+    let quality = at(&found, "quality");
+    if quality.is_object() {
+        let from = ["people", "judge", "checks"].map(|source| (source, number(quality, source)));
+        let from: Vec<String> =
+            from.iter().filter(|(_, count)| count != "0").map(|(s, n)| format!("{s} {n}")).collect();
+        let score = mark(quality, "score");
+        terminal.line(format!("  quality   {score:.1}, average of the marks that count ({})", from.join(", ")));
     }
     terminal.line("  steps");
     for step in at(&found, "steps").as_array().into_iter().flatten() {

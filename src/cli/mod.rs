@@ -29,7 +29,6 @@ mod platforms;
 mod prices;
 mod privacy;
 mod quality;
-mod reading;
 mod run;
 mod searches;
 mod signals;

@@ -99,6 +99,8 @@ pub(crate) struct Parts {
     pub(crate) documents: Documents,
     /// What both APIs stand on.
     pub(crate) house: schema::Parts,
+    /// Whoever finds templates and reads requests, for REST.
+    pub(crate) errands: Arc<dyn rest::Errands>,
     /// What has to hold for the program to be ready.
     pub(crate) checks: Vec<health::Check>,
     /// The recorder's handle; without one, `/metrics` says that there are none.
@@ -164,6 +166,7 @@ impl Server {
             journal,
             commands,
             queries,
+            errands: parts.errands,
             correlation: trace::correlation,
             tracker: tracker.clone(),
             closing: closing.clone(),

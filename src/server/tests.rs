@@ -93,6 +93,20 @@ impl schema::Choosing for NoChoice {
     async fn templates(&self, _: schema::TemplateWish) -> Result<schema::TemplateAnswer, commands::Error> {
         Ok(schema::TemplateAnswer { by_meaning: false, found: vec![], read: vec![], missing: vec![] })
     }
+
+    async fn prepare(&self, _: commands::Request, _: schema::ErrandWish) -> Result<schema::Errand, commands::Error> {
+        Err(commands::Refused::NothingFits.into())
+    }
+}
+
+impl rest::Errands for NoChoice {
+    fn prepare(
+        &self,
+        _: commands::Request,
+        _: rest::ErrandWish,
+    ) -> futures_util::future::BoxFuture<'_, Result<rest::Errand, commands::Error>> {
+        Box::pin(async { Err(commands::Refused::NothingFits.into()) })
+    }
 }
 
 fn parts(journal: &Arc<dyn Journal>, well: &Arc<AtomicBool>) -> Parts {
@@ -120,6 +134,7 @@ fn parts(journal: &Arc<dyn Journal>, well: &Arc<AtomicBool>) -> Parts {
     Parts {
         schema,
         house,
+        errands: Arc::new(NoChoice),
         documents: super::Documents::default(),
         checks,
         metrics: Some(metrics),

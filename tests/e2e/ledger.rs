@@ -111,6 +111,12 @@ fn what_a_run_leaves_to_people_is_tracked_and_its_task_done_again() {
     assert_eq!((&changed["changed"], &changed["actionItem"]["state"]), (&json!(true), &json!("DONE")));
     assert_eq!(house_json(&["actions"]).as_array().unwrap().len(), 1);
     assert_eq!(house_json(&["actions", "--overdue", "--all"]), json!([]));
+    // As it was before, and before there was anything.
+    let position: u64 = changed["position"].as_str().unwrap().parse().unwrap();
+    let before = (position - 1).to_string();
+    assert_eq!(house_json(&["actions", "--as-of", &before, "--overdue"])[0]["state"], "OPEN");
+    assert_eq!(house_json(&["actions", "show", id, "--as-of", &before])["note"], Value::Null);
+    assert_eq!(house_json(&["actions", "--as-of", "1", "--all"]), json!([]));
     assert_eq!(house_json(&["actions", "--state", "done", "--owner", "huda"])[0]["note"], "by phone");
     let shown = home.run(&["actions", "show", id]).expect(0).out();
     assert!(shown.contains("Ask the notary") && shown.contains("[done]") && shown.contains("by phone"), "{shown}");
@@ -178,6 +184,47 @@ fn a_model_reads_what_rules_cannot_and_nothing_that_is_not_said() {
     assert_eq!((&asked["reading"], platform.received().len()), (&Value::Null, before));
     let planned = home.run(&["do", wish, "--dry-run"]).expect(4);
     assert_eq!(platform.received().len(), before, "{}", planned.all());
+}
+
+#[test]
+fn programs_have_a_model_read_as_the_command_line_does() {
+    const PREPARE: &str = "mutation($input: PrepareTaskInput!) { prepareTask(input: $input) { templateKey fallback
+        read { name value quote by } reading { runId ended why run { status workflowKey } } parameters missing { name } } }";
+    let House { _server: server, platform, .. } = &House::open();
+    let wish = "does the third clause on escrow of source code hold";
+    let input = json!({ "clientMutationId": uuid::Uuid::now_v7(), "request": wish, "model": true });
+    let told = server.ask(PREPARE, json!({ "input": input }))["prepareTask"].take();
+    let read = json!([{ "name": "what", "value": "third clause", "quote": "the third clause", "by": "MODEL" }]);
+    assert_eq!((&told["templateKey"], &told["read"], &told["missing"]), (&json!("opinion"), &read, &json!([])));
+    assert_eq!(told["parameters"], json!({ "what": "third clause" }));
+    assert_eq!((&told["reading"]["ended"], &told["reading"]["why"]), (&json!(true), &Value::Null));
+    // The same command waits for the same reading.
+    assert_eq!(
+        server.ask(PREPARE, json!({ "input": input }))["prepareTask"]["reading"]["runId"],
+        told["reading"]["runId"]
+    );
+    assert_eq!(platform.received().len(), 1);
+    let rules = json!({ "request": wish });
+    let told = server.ask(PREPARE, json!({ "input": rules }))["prepareTask"].take();
+    assert_eq!((&told["reading"], &told["missing"]), (&Value::Null, &json!([{ "name": "what" }])));
+    assert_eq!(platform.received().len(), 1);
+
+    let post = |wish: &str| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let body = json!({ "request": wish, "read": "model" });
+            let post = client.post(format!("{}/api/v1/tasks?wait=30s", server.url)).json(&body);
+            let answer = post.send().await.unwrap();
+            (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+        })
+    };
+    let (status, run) = post(wish);
+    assert_eq!((status, &run["status"], &run["input"]["what"]), (201, &json!("completed"), &json!("third clause")));
+    assert_eq!(run["output"]["text"], "It holds.");
+    let (status, problem) = post("does the clause on escrow of everything hold");
+    assert_eq!((status, &problem["code"]), (422, &json!("PARAMETERS_MISSING")), "{problem:#}");
+    assert_eq!((&problem["template"], &problem["missing"][0]["name"]), (&json!("opinion"), &json!("what")));
 }
 
 #[test]

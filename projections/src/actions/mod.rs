@@ -1,9 +1,11 @@
 //! The projector of action items.
 //!
 //! Invariants: an item is there from the end of the run on that asked for it, and never twice; what a task said after that
-//! end does not count; a run that asks for no outputs leaves nothing here, not even for a moment.
+//! end does not count; a run that asks for no outputs leaves nothing here, not even for a moment; of an item only what
+//! people make of it changes, and how it was before that stays.
 
 mod fold;
+mod past;
 mod write;
 
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use sqlx::PgConnection;
 
 use crate::projector::{ApplyError, Projector};
 
+pub(crate) use past::{change, urgency};
+
 /// Keeps `read_actions`.
 pub(crate) struct Actions;
 
@@ -25,7 +29,7 @@ impl Projector for Actions {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn schema(&self) -> &'static str {

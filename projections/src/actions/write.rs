@@ -128,16 +128,11 @@ async fn ended(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
         return Ok(());
     }
     let standing = |opened: &Opened| Standing::opened(&opened.item);
-    let urgency = |priority: Option<Priority>| match priority.unwrap_or(Priority::Medium) {
-        Priority::High => 0_i32,
-        Priority::Medium => 1,
-        Priority::Low => 2,
-    };
     sqlx::query!(
         "INSERT INTO action_items (task_id, number, run_id, workflow_key, steps, what, priority, urgency, state, owner,
-            due, due_day, opened_at, changed_at, position)
+            due, due_day, opened_at, changed_at, position, asked_owner, asked_due, opened_position)
         SELECT u.task_id, u.number, u.run_id, u.workflow_key, string_to_array(u.steps, ' '), u.what, u.priority,
-            u.urgency, $14, u.owner, u.due, u.due_day, u.at, u.at, u.position
+            u.urgency, $14, u.owner, u.due, u.due_day, u.at, u.at, u.position, u.owner, u.due, u.position
         FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
             $8::integer[], $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[])
             AS u (task_id, number, run_id, workflow_key, steps, what, priority, urgency, owner, due, due_day, at,
@@ -160,6 +155,15 @@ async fn ended(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// By what an item's priority is sorted: 0 is the most pressing.
+pub(super) fn urgency(priority: Option<Priority>) -> i32 {
+    match priority.unwrap_or(Priority::Medium) {
+        Priority::High => 0,
+        Priority::Medium => 1,
+        Priority::Low => 2,
+    }
 }
 
 /// An item whose person was erased is there no more, so a change of it may find nothing.

@@ -1,11 +1,13 @@
 //! What was true as of a position, folded from the journal.
 //!
 //! The read models say which entities there are and in which order lists show them, because neither ever changes
-//! once something is there; everything else comes from the streams of the entities, up to the position.
+//! once something is there, and what action items were when they came to be, which does not change either; everything else
+//! comes from the streams of the entities, up to the position.
 //!
 //! Invariants: what is told here for a position is what the read models told when they stood there; no answer is cut:
 //! a question that would cost too much is refused.
 
+mod actions;
 mod catalog;
 mod runs;
 mod steps;
@@ -15,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::StreamId;
-use journal::{Journal, Position, RecordedEvent};
+use journal::{Filter, Journal, Position, RecordedEvent};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -28,6 +30,8 @@ pub struct Past {
     journal: Arc<dyn Journal>,
     queries: Queries,
     position: Position,
+    /// The moment that was asked about, in microseconds since the Unix epoch, when it was one.
+    moment: Option<i64>,
     /// Runs whose stories were told, by id and the position that they were told up to; a run that there was not yet
     /// has an empty one.
     stories: Mutex<HashMap<(Uuid, Position), Arc<Story>>>,
@@ -45,13 +49,34 @@ impl Past {
     /// As of a position, which the read models must have reached.
     #[must_use]
     pub fn new(journal: Arc<dyn Journal>, queries: Queries, position: Position) -> Self {
-        Self { journal, queries, position, stories: Mutex::default(), tasks: Mutex::default() }
+        Self { journal, queries, position, moment: None, stories: Mutex::default(), tasks: Mutex::default() }
+    }
+
+    /// The same, when it was asked for by a moment, in microseconds since the Unix epoch.
+    #[must_use]
+    pub fn as_of(self, micros: i64) -> Self {
+        Self { moment: Some(micros), ..self }
     }
 
     /// As of which position.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// The moment that it is of, in microseconds since the Unix epoch: the one that was asked about, or else the one at
+    /// which the event at the position was recorded; `None` when there is no such event.
+    ///
+    /// # Errors
+    /// When the journal fails.
+    pub async fn moment(&self) -> Result<Option<i64>, Error> {
+        if self.moment.is_some() {
+            return Ok(self.moment);
+        }
+        let before = Position::from_u64(self.position.as_u64().saturating_sub(1));
+        let page = self.journal.read_all(before, &Filter::default(), 1).await?;
+        let last = page.events.first().filter(|event| event.position <= self.position);
+        Ok(last.map(|event| event.recorded_at.as_micros()))
     }
 
     fn too_much(&self, what: impl Into<String>) -> Error {

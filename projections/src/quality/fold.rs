@@ -13,6 +13,8 @@ use crate::projector::{ApplyError, storable};
 /// What a batch does.
 #[derive(Debug, Default)]
 pub(super) struct Fold<'a> {
+    /// What programs give.
+    pub(super) checked: BTreeMap<Uuid, i32>,
     pub(super) judged: BTreeMap<Uuid, Judged<'a>>,
     /// The last rating of each person, by task and person.
     pub(super) rated: BTreeMap<(Uuid, String), Rated>,
@@ -44,6 +46,9 @@ pub(super) fn fold(events: &[Arc<RecordedEvent>]) -> Result<Fold<'_>, ApplyError
     for recorded in events {
         let id = recorded.stream.id;
         match recorded.event().map_err(|error| ApplyError::Indigestible(error.to_string()))? {
+            Event::Task(TaskEvent::Completed { quality: Some(quality), .. }) => {
+                fold.checked.insert(id, quality.score.hundredths().into());
+            }
             Event::Task(TaskEvent::Judged { judgement, .. }) => {
                 let median = judgement.median();
                 let mark = median.ok_or_else(|| ApplyError::Indigestible("a judgement has no mark".to_owned()))?;

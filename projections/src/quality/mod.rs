@@ -1,7 +1,7 @@
-//! The projector of what judges and people give to answers.
+//! The projector of what programs, judges and people give to answers.
 //!
-//! Invariants: of one person only the last rating counts; what programs have checked is not here, because it is a fact of
-//! the answer itself; nothing that anybody said in words is here.
+//! Invariants: of one person only the last rating counts; of what programs have checked only the mark is here, because the
+//! rest is a fact of the answer itself; nothing that anybody said in words is here.
 
 mod fold;
 mod write;
@@ -25,7 +25,7 @@ impl Projector for Quality {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn schema(&self) -> &'static str {
@@ -52,9 +52,9 @@ impl Projector for Quality {
         write::write(connection, &fold::fold(events)?).await
     }
 
-    /// Verdicts alone, which are few among the events of tasks.
+    /// Ends and verdicts alone.
     fn filter(&self) -> Filter {
-        let types = ["task.rated", "task.judged"].map(str::to_owned).to_vec();
+        let types = ["task.completed", "task.rated", "task.judged"].map(str::to_owned).to_vec();
         Filter { types, ..Filter::categories(self.categories()) }
     }
 }

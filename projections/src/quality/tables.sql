@@ -1,5 +1,12 @@
--- What judges and people give to answers, for comparing them. Marks are hundredths, 100 to 1000; moments are microseconds
--- since the Unix epoch.
+-- What programs, judges and people give to answers. Marks are hundredths, 100 to 1000; moments are microseconds since the
+-- Unix epoch.
+
+-- What a program could decide, when there was anything to decide.
+CREATE TABLE checked_tasks (
+    task_id uuid PRIMARY KEY,
+    mark integer NOT NULL
+);
+
 CREATE TABLE judged_tasks (
     task_id uuid PRIMARY KEY,
     agent_id uuid NOT NULL,

@@ -12,6 +12,16 @@ macro_rules! column {
 }
 
 pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    let checked = &fold.checked;
+    if !checked.is_empty() {
+        sqlx::query!(
+            "INSERT INTO checked_tasks (task_id, mark) SELECT * FROM unnest($1::uuid[], $2::integer[])",
+            column!(checked, (id, _) => *id) as _,
+            column!(checked, (_, mark) => *mark) as _
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
     let judged = &fold.judged;
     if !judged.is_empty() {
         sqlx::query!(

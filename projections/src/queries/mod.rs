@@ -41,7 +41,7 @@ pub(crate) use moments::Shelf;
 pub(crate) use order::sorted;
 pub use order::{ActionKey, ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, Place, RunKey, SortKey, TaskKey};
 pub use page::{Page, Window};
-pub use quality::Calibration;
+pub use quality::{Calibration, RunQualityRow};
 pub use runs::RunFilter;
 pub use search::FoundRow;
 pub use steps::ApprovalFilter;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Page, Window};
-use crate::{AttemptRow, RunRow, TaskRow, TemplateRow, WorkflowRow};
+use crate::{ActionRow, AttemptRow, RunRow, TaskRow, TemplateRow, WorkflowRow};
 
 /// Greater than every text that a list is sorted by: no name begins with this, which is no character.
 const GREATEST: &str = "\u{10FFFF}\u{10FFFF}";
@@ -254,6 +254,21 @@ pub enum ActionKey {
     Due,
     /// How pressing they are, the most pressing first; those of which it is not said come with the usual ones.
     Priority,
+}
+
+/// Where items without a date stand among those that have one.
+const NEVER: i64 = i64::MAX - 1;
+
+impl ActionKey {
+    /// The value of an item; the same as in SQL.
+    pub(crate) fn of(self, row: &ActionRow) -> SortKey {
+        SortKey::Number(match self {
+            Self::Opened => row.opened_at.saturating_neg(),
+            Self::Changed => row.changed_at.saturating_neg(),
+            Self::Due => row.due_day.unwrap_or(NEVER),
+            Self::Priority => crate::actions::urgency(row.priority.as_deref()),
+        })
+    }
 }
 
 /// By what deliveries are sorted, besides the events that they are about.

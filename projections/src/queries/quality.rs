@@ -1,9 +1,22 @@
-//! How judges agree with people.
+//! How good the answers of runs are, and how judges agree with people.
 
 use std::collections::BTreeMap;
 
+use domain::task::{QualitySource, Score};
+use output::RunQuality;
+use uuid::Uuid;
+
 use super::Queries;
 use crate::Error;
+
+/// How good the answers of a run are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunQualityRow {
+    /// Which run.
+    pub run_id: Uuid,
+    /// The average of the marks that count, and whose those are.
+    pub quality: RunQuality,
+}
 
 /// How one model judges, compared with what people give to the same answers.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +36,39 @@ pub struct Calibration {
 }
 
 impl Queries {
+    /// How good the answers of runs are by the marks that count: of each task people's median, or else the judge's, or
+    /// else the checks. A run of whose tasks nobody says anything is left out; what undoes a step does not count. Answered
+    /// by the read model `quality`, whose position is one of its own.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn qualities_of_runs(&self, runs: &[Uuid]) -> Result<Vec<RunQualityRow>, Error> {
+        let rows = sqlx::query!(
+            r#"SELECT t.run_id AS "run_id!", c.mark AS "checks?", j.mark AS "judge?",
+                (SELECT array_agg(r.mark) FROM read_quality.rated_tasks r WHERE r.task_id = t.task_id) AS "people?"
+            FROM (
+                SELECT s.run_id, s.task_id FROM read_runs.steps s WHERE s.run_id = ANY($1) AND s.task_id IS NOT NULL
+                UNION SELECT i.run_id, i.task_id FROM read_runs.items i WHERE i.run_id = ANY($1)
+            ) AS t
+            LEFT JOIN read_quality.checked_tasks c ON c.task_id = t.task_id
+            LEFT JOIN read_quality.judged_tasks j ON j.task_id = t.task_id"#,
+            runs
+        );
+        let score = |mark: i32| u16::try_from(mark).ok().and_then(Score::of_hundredths);
+        let mut marks: BTreeMap<Uuid, Vec<(QualitySource, Score)>> = BTreeMap::new();
+        for row in rows.fetch_all(&self.pool).await? {
+            let people: Vec<Score> = row.people.into_iter().flatten().filter_map(score).collect();
+            let counting = Score::median(&people).map(|mark| (QualitySource::People, mark));
+            let judge = || row.judge.and_then(score).map(|mark| (QualitySource::Judge, mark));
+            let checks = || row.checks.and_then(score).map(|mark| (QualitySource::Checks, mark));
+            if let Some(mark) = counting.or_else(judge).or_else(checks) {
+                marks.entry(row.run_id).or_default().push(mark);
+            }
+        }
+        let of = |(run_id, marks): (Uuid, Vec<_>)| Some(RunQualityRow { run_id, quality: RunQuality::of(marks)? });
+        Ok(marks.into_iter().filter_map(of).collect())
+    }
+
     /// How judges agree with people, over the tasks that both have said something about: all models together first, then
     /// each by its name; nothing when there is no such task. `since` leaves out what was judged before that moment, in
     /// microseconds since the Unix epoch. People's mark of a task is the median of theirs.

@@ -2,7 +2,8 @@
 //!
 //! Invariants: each text is indexed by the rules of English, and by those of Arabic unless it is of ASCII alone, so nobody
 //! has to say which language it is; an output has no label of its own, those who read take that of its task or run, so
-//! that writing reads nothing.
+//! that writing reads nothing. Action items come to be by the end of a run and change afterwards, so they are not here but
+//! have their words in their own read model; whoever searches asks both.
 
 mod fold;
 

@@ -1,11 +1,12 @@
 //! Action items: what runs ask for, once they have ended, and what people make of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::action::{ActionState, gather};
 use domain::{ActionEvent, ActionId, Actor, Event, RunId, StreamId, TaskEvent, TaskId};
 use journal::{Filter, Position};
-use projections::{ActionFilter, ActionKey, ActionRow, Options, Queries, Window};
+use projections::{ActionFilter, ActionKey, ActionRow, Error, Options, Past, Queries, Window};
 use uuid::Uuid;
 
 use crate::world::World;
@@ -13,6 +14,42 @@ use crate::world::World;
 async fn all(queries: &Queries, key: ActionKey, filter: ActionFilter) -> Vec<ActionRow> {
     let page = queries.actions(key, &filter, &Window::first(10_000)).await.unwrap();
     page.rows.into_iter().map(|(_, row)| row).collect()
+}
+
+/// Everything that can be asked about action items, of the present or of the past.
+macro_rules! everything {
+    ($source:expr, $items:expr) => {{
+        let (source, items) = ($source, $items);
+        let all = ActionFilter::default;
+        let filters = [
+            all(),
+            ActionFilter { owner: Some("sara".to_owned()), ..all() },
+            ActionFilter { states: vec!["done".to_owned(), "in_progress".to_owned()], ..all() },
+            ActionFilter { overdue_on: domain::action::day_of("2026-02-01"), ..all() },
+            ActionFilter { text: Some("AS AGREED".to_owned()), ..all() },
+            ActionFilter { run_id: items.first().map(|row: &ActionRow| row.run_id), ..all() },
+        ];
+        let mut said = Vec::new();
+        for key in [ActionKey::Opened, ActionKey::Changed, ActionKey::Due, ActionKey::Priority] {
+            for filter in &filters {
+                let first = source.actions(key, filter, &Window::first(4)).await.unwrap();
+                if let Some((place, _)) = first.rows.last().cloned() {
+                    let next = Window::first(4).after(place.clone());
+                    said.push(format!("{key:?} {:#?}", source.actions(key, filter, &next).await.unwrap()));
+                    let before = Window::last(2).before(place);
+                    said.push(format!("{key:?} {:#?}", source.actions(key, filter, &before).await.unwrap()));
+                }
+                said.push(format!("{key:?} {first:#?}"));
+            }
+        }
+        let ids: Vec<_> = items.iter().map(|row| (row.task_id, row.number)).collect();
+        let mut rows = source.actions_by_ids(&ids).await.unwrap();
+        rows.sort_by_key(|row| (row.task_id, row.number));
+        said.push(format!("{rows:#?}"));
+        let runs: Vec<Uuid> = items.iter().map(|row| row.run_id).collect();
+        said.push(format!("{:#?}", source.actions_of_runs(&runs).await.unwrap()));
+        said
+    }};
 }
 
 fn of(row: &ActionRow) -> ActionId {
@@ -99,6 +136,7 @@ async fn what_people_make_of_an_item_is_found_by_it() {
         (StreamId::from(of(row)), vec![Event::from(event)])
     };
     let end = i64::MAX / 2;
+    let mut witnesses = vec![(history.position, everything!(queries, &items))];
     for (row, state, owner, due, at) in [
         (&items[0], ActionState::Done, Some("Sara"), Some("2026-01-01"), end),
         (&items[1], ActionState::InProgress, Some("SARA"), Some("2026-01-02"), end + 1),
@@ -107,7 +145,29 @@ async fn what_people_make_of_an_item_is_found_by_it() {
     ] {
         let (stream, events) = change(row, state, owner, due, at);
         history.force(stream, events).await;
+        running.wait_for(history.position).await;
+        witnesses.push((history.position, everything!(queries, &items)));
     }
+    for (position, said) in witnesses {
+        let past = Past::new(Arc::clone(&world.journal), queries.clone(), position);
+        let told = everything!(&past, &items);
+        assert_eq!(told.len(), said.len(), "as of {position}");
+        for (told, said) in told.iter().zip(&said) {
+            assert!(told == said, "as of {position} it is told\n{told}\nbut it was said\n{said}");
+        }
+    }
+    // Found by their words, as they are now.
+    let find = async |words: &str| queries.search(words, &["action_item".to_owned()], 50).await.unwrap();
+    let agreed = find("agreed").await;
+    assert_eq!(agreed.len(), 3);
+    assert!(agreed.iter().all(|row| row.kind == "action_item" && row.excerpt.contains("«agreed»")), "{agreed:?}");
+    let wanted = &items[2];
+    let hit = agreed.iter().find(|row| (row.id, row.number) == (wanted.task_id, Some(wanted.number))).unwrap();
+    assert_eq!((&hit.label, hit.run_id, hit.step.as_ref()), (&wanted.what, Some(wanted.run_id), wanted.steps.first()));
+    assert_eq!(find("Sara").await.len(), 3);
+    assert!(queries.search("agreed", &["task_output".to_owned()], 50).await.unwrap().is_empty());
+    assert_eq!(queries.search("agreed", &[], 2).await.unwrap().len(), 2);
+
     // An item that is none, such as one whose person was erased meanwhile.
     let (_, events) = change(&items[0], ActionState::Done, None, None, end);
     let Event::Action(ActionEvent::Changed { run, state, owner, due, note, by, at, number, .. }) = events[0].clone()
@@ -158,4 +218,57 @@ async fn what_people_make_of_an_item_is_found_by_it() {
     let last = queries.actions(ActionKey::Due, &ActionFilter::default(), &Window::last(3)).await.unwrap();
     assert_eq!(last.rows.iter().map(|(_, row)| of(row)).collect::<Vec<_>>(), whole[whole.len() - 3..]);
     world.assert_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_told_of_items_that_came_later_and_too_many_are_refused() {
+    let world = World::new().await;
+    let mut history = world.history(33);
+    let running = world.start(Options::default()).await;
+    let before = history.position;
+    history.happen(500).await;
+    history.finish().await;
+    running.wait_for(history.position).await;
+    let queries = running.queries();
+    let items = all(queries, ActionKey::Opened, ActionFilter::default()).await;
+    let past = |position| Past::new(Arc::clone(&world.journal), queries.clone(), position);
+    let early = past(before);
+    for key in [ActionKey::Opened, ActionKey::Due] {
+        assert!(early.actions(key, &ActionFilter::default(), &Window::first(9)).await.unwrap().rows.is_empty());
+    }
+    assert!(early.actions_by_ids(&[(items[0].task_id, items[0].number)]).await.unwrap().is_empty());
+    assert!(early.actions_of_runs(&[items[0].run_id]).await.unwrap().is_empty());
+    assert_eq!(early.moment().await.unwrap(), None);
+    let end = past(history.position);
+    let last = world.journal.read_all(Position::START, &Filter::default(), usize::MAX).await.unwrap();
+    let last = last.events.last().unwrap().recorded_at.as_micros();
+    assert_eq!(end.moment().await.unwrap(), Some(last));
+    assert_eq!(past(history.position).as_of(last + 5).moment().await.unwrap(), Some(last + 5));
+
+    // However much a model writes, there is a row for it, and its beginning is found.
+    let long =
+        "UPDATE read_actions.action_items SET (what, owner) = (SELECT 'Inspect ' || string_agg(md5(n::text), ' '),
+        string_agg(md5(n::text), '') FROM generate_series(1, 60000) n) WHERE task_id = $1 AND number = $2";
+    let (task, number) = (items[0].task_id, items[0].number);
+    sqlx::query(long).bind(task).bind(number).execute(world.database.pool()).await.unwrap();
+    let found = queries.search("inspecting", &["action_item".to_owned()], 5).await.unwrap();
+    assert_eq!(found.iter().map(|row| (row.id, row.number)).collect::<Vec<_>>(), [(task, Some(number))]);
+    let row = queries.actions_by_ids(&[(task, number)]).await.unwrap().pop().unwrap();
+    let owner = ActionFilter { owner: row.owner, ..ActionFilter::default() };
+    assert_eq!(all(queries, ActionKey::Opened, owner).await.len(), 1);
+
+    // As many items as would have to be looked at; what they are does not matter.
+    let copies = format!(
+        "INSERT INTO read_actions.action_items (task_id, number, run_id, workflow_key, steps, what, urgency, state,
+            opened_at, changed_at, position, opened_position)
+         SELECT gen_random_uuid(), 1, run_id, workflow_key, steps, what, urgency, state, opened_at, changed_at, position,
+            opened_position FROM read_actions.action_items, generate_series(1, {0}) LIMIT {0}",
+        Past::MAX_ENTRIES + 1000,
+    );
+    sqlx::query(sqlx::AssertSqlSafe(copies)).execute(world.database.pool()).await.unwrap();
+    let none = ActionFilter { states: vec!["dismissed".to_owned()], ..ActionFilter::default() };
+    for key in [ActionKey::Opened, ActionKey::Due] {
+        let error = end.actions(key, &none, &Window::first(10)).await.unwrap_err();
+        assert!(matches!(error, Error::TooMuchPast { .. }), "{error:?}");
+    }
 }

@@ -8,6 +8,7 @@ mod flow;
 mod following;
 mod history;
 mod insight;
+mod marks;
 mod ordered;
 mod past;
 mod rebuilding;

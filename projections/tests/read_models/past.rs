@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use domain::Timestamp;
 use journal::{Filter, Position};
-use projections::{CatalogFilter, CatalogKey, Error, LimitFilter, Options, Past, Queries, RunFilter, RunKey, Window};
+use projections::{
+    ActionFilter, ActionKey, CatalogFilter, CatalogKey, Error, LimitFilter, Options, Past, Queries, RunFilter, RunKey,
+    Window,
+};
 use uuid::Uuid;
 
 use crate::fixtures;
@@ -46,6 +49,11 @@ macro_rules! everything {
             all_of_it.push(shown(source.templates_by(key, &some, &Window::first(3)).await.unwrap()));
         }
         all_of_it.push(shown(source.limits_by_time(&LimitFilter::default(), &Window::first(2)).await.unwrap()));
+        for key in [ActionKey::Opened, ActionKey::Changed, ActionKey::Due, ActionKey::Priority] {
+            all_of_it.push(shown(source.actions(key, &ActionFilter::default(), &Window::first(5)).await.unwrap()));
+            all_of_it.push(shown(source.actions(key, &ActionFilter::default(), &Window::last(3)).await.unwrap()));
+        }
+        all_of_it.extend(sorted(source.actions_of_runs($runs).await.unwrap()));
         all_of_it.extend(sorted(source.runs_by_ids($runs).await.unwrap()));
         all_of_it.extend(sorted(source.steps_of_runs($runs).await.unwrap()));
         all_of_it.extend(sorted(source.approvals_of_runs($runs).await.unwrap()));

@@ -6,6 +6,8 @@ use domain::RunId;
 use uuid::Uuid;
 
 use super::{RunPayload, commands, request};
+use crate::choosing::chooser;
+use crate::errand::{PrepareTaskInput, PreparedTask};
 use crate::failure;
 use crate::input::{
     CancelRunInput, ChangesInput, DecideApprovalInput, ForkRunInput, PauseRunInput, RerunRunInput, ResumeRunInput,
@@ -52,6 +54,16 @@ impl Runs {
         let started = commands(context)?.start_task(request.clone(), task).await;
         let started = started.map_err(|error| failure::command(context, error))?;
         RunPayload::of(&request, started.run.as_uuid(), started.outcome)
+    }
+
+    /// Makes a request in free words ready for `startTask`: finds the template that does it, reads the template's parameters
+    /// out of the request by rules that do not guess, and has a model read what they cannot, where that is wanted. Only that
+    /// last part is recorded, as a run of its own; the task itself is not started.
+    #[graphql(complexity = "50 + child_complexity")]
+    async fn prepare_task(&self, context: &Context<'_>, input: PrepareTaskInput) -> Result<PreparedTask> {
+        let (id, request) = (input.client_mutation_id, request(context, input.client_mutation_id)?);
+        let errand = chooser(context)?.prepare(request, input.into_wish()?).await;
+        Ok(PreparedTask::of(id, errand.map_err(|error| failure::command(context, error))?))
     }
 
     /// Does a task again that has ended, as it was or changed, as a run with a single step called `task`. A task that was a

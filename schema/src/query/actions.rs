@@ -3,8 +3,9 @@
 use async_graphql::{Context, Object, Result};
 use projections::Window;
 
-use super::{fresh, queries};
+use super::queries;
 use crate::action::{ActionItemFilter, TrackedAction};
+use crate::as_of::{AsOf, open};
 use crate::failure;
 use crate::input::parse;
 use crate::order::{ActionOrder, Cursor, by_place, placed};
@@ -23,11 +24,15 @@ impl Actions {
         context: &Context<'_>,
         id: String,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Option<TrackedAction>> {
         let id: domain::ActionId = parse("id", &id)?;
-        fresh(context, min_position).await?;
-        let number = i32::try_from(id.number).unwrap_or(i32::MAX);
-        let rows = queries(context)?.actions_by_ids(&[(id.task.as_uuid(), number)]).await;
+        let view = open(context, min_position, as_of).await?;
+        let ids = [(id.task.as_uuid(), i32::try_from(id.number).unwrap_or(i32::MAX))];
+        let rows = match view.past() {
+            Some(past) => past.actions_by_ids(&ids).await,
+            None => queries(context)?.actions_by_ids(&ids).await,
+        };
         let row = rows.map_err(|error| failure::query(context, &error))?.pop();
         row.map(TrackedAction::of).transpose()
     }
@@ -46,14 +51,19 @@ impl Actions {
         #[graphql(desc = "In which order.", default_with = "ActionOrder::Opened")] order_by: ActionOrder,
         #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<Cursor, TrackedAction>> {
         let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
         let asked = placed(&window, order_by.name())?.turned(reversed);
-        let filter = filter.unwrap_or_default().into_filter(context)?;
-        let position = fresh(context, min_position).await?;
-        let page = queries(context)?.actions(order_by.key().unwrap_or_default(), &filter, &asked).await;
+        let view = open(context, min_position, as_of).await?;
+        let filter = filter.unwrap_or_default().into_filter(context).await?;
+        let key = order_by.key().unwrap_or_default();
+        let page = match view.past() {
+            Some(past) => past.actions(key, &filter, &asked).await,
+            None => queries(context)?.actions(key, &filter, &asked).await,
+        };
         let page = page.map_err(|error| failure::query(context, &error))?;
         let page = by_place(page, reversed, order_by.name())?;
-        connection(page, &window, position, |(cursor, row)| Ok((cursor, TrackedAction::of(row)?)))
+        connection(page, &window, view.position, |(cursor, row)| Ok((cursor, TrackedAction::of(row)?)))
     }
 }

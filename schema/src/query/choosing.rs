@@ -3,10 +3,9 @@
 use async_graphql::{Context, Object, Result};
 
 use crate::choosing::{AgentChoiceInput, AgentWish, FoundTemplates, TemplateWish, WouldChoose, chooser};
+use crate::errand::LONGEST_REQUEST;
 use crate::failure;
 
-/// How long what is asked for may be, in characters.
-const LONGEST_REQUEST: usize = 2000;
 /// How many templates are found at most.
 const MOST: usize = 50;
 

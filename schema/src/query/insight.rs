@@ -98,7 +98,7 @@ impl Insight {
         })
     }
 
-    /// Finds workflows, agents, templates, runs, tasks and their outputs by their words, in English and in Arabic; the
+    /// Finds workflows, agents, templates, runs, tasks, their outputs and action items by their words, in English and in Arabic; the
     /// rules of both languages say which forms of a word are the same. `"exact phrase"`, `or` and `-without` mean what
     /// they mean in web searches.
     #[graphql(complexity = "crate::page::cost(first, None, child_complexity)")]
