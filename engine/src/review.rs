@@ -192,7 +192,9 @@ impl Planner {
                 lacks.data = self.misfits(schema, data);
                 lacks.data.is_empty()
             });
-            output::quality(body, output::Answer { text, finish: &reply.finish, parameters: &order.parameters, fits })
+            let complete = output.as_ref().map(Output::is_complete);
+            let (finish, parameters) = (&reply.finish, &*order.parameters);
+            output::quality(body, output::Answer { text, finish, parameters, fits, complete })
         });
         Answered { attempt, lacks, output, quality }
     }

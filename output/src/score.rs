@@ -9,6 +9,7 @@ use domain::task::{Checked, Quality, Score};
 use domain::template::{Check, TemplateBody};
 use serde_json::Value;
 
+use crate::direction::Direction;
 use crate::prose::{Block, Span, parse};
 
 /// An answer, as it is checked.
@@ -22,6 +23,8 @@ pub struct Answer<'a> {
     pub parameters: &'a Value,
     /// Whether there is structured data that fits the template's output schema; `None` when the template has none.
     pub fits: Option<bool>,
+    /// Whether every part is there; `None` when only the answer was asked for.
+    pub complete: Option<bool>,
 }
 
 /// Checks an answer; `None` when the template's checklist has nothing that a program can decide, because what holds of
@@ -40,6 +43,12 @@ pub fn quality(template: &TemplateBody, answer: Answer<'_>) -> Option<Quality> {
         },
         Checked { item: None, what: "the answer says something".to_owned(), holds: counts.words > 0 },
     ];
+    let general = |what: &str, holds: Option<bool>| Some(Checked { item: None, what: what.to_owned(), holds: holds? });
+    checks.extend(general("every part that was asked for is there", answer.complete));
+    checks.extend(general(
+        "the answer is written as the language asked for is",
+        is_in_script(&counts, answer.parameters),
+    ));
     for (item, entry) in (0_u32..).zip(&template.checklist) {
         if let Some(check) = &entry.check {
             let holds = holds(check, &counts, answer);
@@ -78,6 +87,23 @@ fn holds(check: &Check, counts: &Counts, answer: Answer<'_>) -> bool {
     }
 }
 
+/// Whether the prose goes the way in which the language goes that the parameter `answer_language` names; `None` when it names
+/// none of which that is known, or there is no prose.
+fn is_in_script(counts: &Counts, parameters: &Value) -> Option<bool> {
+    const LEFT_TO_RIGHT: [&str; 10] =
+        ["english", "french", "german", "spanish", "italian", "portuguese", "dutch", "turkish", "indonesian", "malay"];
+    const RIGHT_TO_LEFT: [&str; 7] = ["arabic", "العربية", "hebrew", "persian", "farsi", "urdu", "pashto"];
+    let asked = parameters.get(TemplateBody::ANSWER_LANGUAGE)?.as_str()?.trim().to_lowercase();
+    let wanted = if RIGHT_TO_LEFT.contains(&asked.as_str()) {
+        Direction::RightToLeft
+    } else if LEFT_TO_RIGHT.contains(&asked.as_str()) {
+        Direction::LeftToRight
+    } else {
+        return None;
+    };
+    Some(Direction::of(&counts.prose)? == wanted)
+}
+
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -87,6 +113,8 @@ fn plain(value: &Value) -> String {
 struct Counts {
     /// All of it, in lower case.
     text: String,
+    /// What of it is neither a program nor data.
+    prose: String,
     words: u32,
     headings: Vec<String>,
     items: u32,
@@ -131,11 +159,77 @@ impl Counts {
     fn spans(&mut self, spans: &[Span]) -> String {
         let text: String = spans.iter().map(|span| span.text.as_str()).collect();
         self.count(&text);
+        self.prose.push_str(&text);
+        self.prose.push(' ');
         text
     }
 
     fn count(&mut self, text: &str) {
         let words = text.split(char::is_whitespace).filter(|word| word.chars().any(char::is_alphanumeric)).count();
         self.words = self.words.saturating_add(u32::try_from(words).unwrap_or(u32::MAX));
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use domain::task::{Output, Rating};
+    use domain::template::ChecklistItem;
+    use domain::{Bilingual, Key};
+    use serde_json::json;
+
+    use super::*;
+
+    fn general(text: &str, parameters: &Value, complete: Option<bool>) -> Vec<(String, bool)> {
+        let key: Key = "echo".parse().unwrap();
+        let item = ChecklistItem { text: Bilingual::from("long enough"), check: Some(Check::MinWords(1)) };
+        let template = TemplateBody { checklist: vec![item], ..TemplateBody::new(key, "Echo", json!({}), "Say it.") };
+        let answer = Answer { text, finish: &FinishReason::Stop, parameters, fits: None, complete };
+        let quality = quality(&template, answer).unwrap();
+        let checks = quality.checks.into_iter().filter(|check| check.item.is_none()).skip(2);
+        checks.map(|check| (check.what, check.holds)).collect()
+    }
+
+    #[test]
+    fn the_language_that_was_asked_for_shows_in_the_letters() {
+        let cases = [
+            ("English", "All is well.", Some(true)),
+            ("english ", "كل شيء على ما يرام", Some(false)),
+            ("Arabic", "كل شيء على ما يرام", Some(true)),
+            ("Arabic", "All is well.", Some(false)),
+            (
+                "Arabic",
+                "النتيجة:\n\n```rust\nfn main() { println!(\"a long program in Latin letters\"); }\n```",
+                Some(true),
+            ),
+            ("Quenya", "All is well.", None),
+            ("Arabic", "2026", None),
+        ];
+        for (language, text, holds) in cases {
+            let told = general(text, &json!({ "answer_language": language }), None);
+            assert_eq!(told.first().map(|(_, holds)| *holds), holds, "{language}: {text}");
+        }
+        assert!(general("All is well.", &json!({}), None).is_empty(), "nobody asked for a language");
+    }
+
+    #[test]
+    fn a_part_that_is_missing_counts() {
+        let whole = Output {
+            summary: Some("x".to_owned()),
+            critique: Some("x".to_owned()),
+            improvements: Some(vec![]),
+            alternatives: Some(vec![]),
+            actions: Some(vec![]),
+            rating: Some(Rating { score: Score::of_share(1, 2).unwrap(), parts: vec![] }),
+            ..Output::default()
+        };
+        assert!(whole.is_complete());
+        assert!(!Output { actions: None, ..whole }.is_complete());
+        for complete in [true, false] {
+            assert_eq!(
+                general("x", &json!({}), Some(complete)),
+                [("every part that was asked for is there".to_owned(), complete)]
+            );
+        }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::text::{Text, prose};
 
 /// The parameter that instructions may read without its being described.
-pub(super) const ANSWER_LANGUAGE: &str = "answer_language";
+pub(super) const ANSWER_LANGUAGE: &str = TemplateBody::ANSWER_LANGUAGE;
 
 /// How it is described then.
 static ANSWER_LANGUAGE_SCHEMA: LazyLock<Value> = LazyLock::new(|| {

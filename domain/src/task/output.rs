@@ -55,6 +55,16 @@ pub struct Output {
     pub rating: Option<Rating>,
 }
 
+impl Output {
+    /// Whether the model gave every part; what it said there is nothing of is given.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let texts = [&self.summary, &self.critique].into_iter().all(Option::is_some);
+        let lists = [&self.improvements, &self.alternatives].into_iter().all(Option::is_some);
+        texts && lists && self.actions.is_some() && self.rating.is_some()
+    }
+}
+
 /// Something that has to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ActionItem {

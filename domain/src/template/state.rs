@@ -65,6 +65,9 @@ impl TemplateBody {
     /// either.
     pub const READ_PARAMETERS: &'static str = "read-parameters";
 
+    /// The parameter that names the language of the answer, by its English name.
+    pub const ANSWER_LANGUAGE: &'static str = "answer_language";
+
     /// The key of the template with which judges are asked about answers. It is taken by name and never found.
     pub const JUDGEMENT: &'static str = "quality-judgement";
 
