@@ -98,7 +98,7 @@ fn an_answer_is_revised_judged_and_rated_and_the_judge_is_measured() {
     });
     assert_eq!((&judged["quality"]["score"], &judged["attempts"].as_array().unwrap().len()), (&json!(8.0), &2));
     let review = &judged["review"];
-    assert_eq!((&review["rounds"], &review["gain"]), (&json!(1), &json!(3.0)));
+    assert_eq!((&review["rounds"], &review["gain"]), (&json!(1), &json!(2.25)));
     assert_eq!(review["versions"][1]["counts"], true);
 
     let task = judged["taskId"].as_str().unwrap();
@@ -107,8 +107,8 @@ fn an_answer_is_revised_judged_and_rated_and_the_judge_is_measured() {
     assert_eq!((&rated["changed"], &rated["task"]["quality"]["source"]), (&json!(true), &json!("PEOPLE")));
     assert_eq!(home.run(&["rate", task, "11"]).0.status.code(), Some(2));
     let told = String::from_utf8(home.run(&["show", &run]).0.stdout).unwrap();
-    assert!(told.contains("quality 6.0 (checks 10.0 of 3, judge 8.0 of 3, people 6.0 of 1)"), "{told}");
-    assert!(told.contains("1 revision (gain +3.0)") && told.contains("attempt 2, a revision"), "{told}");
+    assert!(told.contains("quality 6.0 (checks 7.8 of 4, judge 8.0 of 3, people 6.0 of 1)"), "{told}");
+    assert!(told.contains("1 revision (gain +2.2)") && told.contains("attempt 2, a revision"), "{told}");
 
     let calibrated = until("the read model", || {
         let answer = home.run(&["quality", "calibration", "--json"]);

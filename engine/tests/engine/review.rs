@@ -83,7 +83,7 @@ async fn an_answer_that_could_be_better_is_revised_and_the_better_one_counts() {
     assert_eq!(task.output().unwrap().results, LISTED);
     let review = task.review().unwrap();
     let marks: Vec<_> = review.versions.iter().map(|version| version.checks.unwrap().hundredths()).collect();
-    assert_eq!((marks, review.rounds, review.gain()), (vec![550, 1000], 1, Some(450)));
+    assert_eq!((marks, review.rounds, review.gain()), (vec![640, 1000], 1, Some(360)));
     assert_eq!(task.quality().unwrap().score.hundredths(), 1000);
     // Both versions are kept: the first is the reply of its attempt.
     assert!(task.answer().unwrap().1.text.contains(SHORT));
@@ -117,7 +117,7 @@ async fn rounds_go_on_while_it_gets_better_and_no_longer() {
     let (task, ..) = reviewed(3, Form::Last, template(true), &answers).await;
     assert_eq!(task.attempts().len(), 3, "the third version was no better than the second");
     let review = task.review().unwrap();
-    assert_eq!((review.rounds, review.best().unwrap().attempt, review.gain()), (2, 2, Some(225)));
+    assert_eq!((review.rounds, review.best().unwrap().attempt, review.gain()), (2, 2, Some(180)));
     let (task, ..) = reviewed(1, Form::Last, template(true), &answers).await;
     assert_eq!(task.attempts().len(), 2, "one round is one round");
     let rising = [whole(SHORT, "- More"), whole(LONGER, "- More"), whole(LISTED, "None"), whole(LISTED, "None")];
