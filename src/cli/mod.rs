@@ -493,7 +493,6 @@ async fn dispatch(arguments: Arguments, config: Config) -> Result<(), Failure> {
         Command::Up { inputs, once } => up::up(&config, terminal, json, &inputs, once).await,
         Command::Serve => up::serve(&config, terminal, json).await,
         Command::Run { workflow, inputs, subject, output, watch, server } => {
-            let output = output.into();
             let ask = run::Ask { workflow, inputs, subject, output, watch, json, url: server.url };
             run::run(&config, terminal, ask).await
         }
