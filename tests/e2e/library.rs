@@ -38,7 +38,7 @@ fn answer(request: &Received) -> Behaviour {
         Some((_, text)) => text,
         None => PLAN,
     };
-    Behaviour::reply(&whole(text))
+    Behaviour::reply(whole(text))
 }
 
 /// The same in every part that is asked for.
