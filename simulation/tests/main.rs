@@ -14,8 +14,27 @@ const SEEDS: u64 = 240;
 const WITH_BUDGETS: u64 = 80;
 
 /// Seeds beyond those that showed a defect when it was found; docs/reliability.md says which.
-const FOUND: [u64; 17] =
-    [485, 540, 594, 595, 637, 690, 695, 1011, 1051, 1122, 1289, 1531, 1699, 1925, 2178, 6979, 4_294_987_343];
+const FOUND: [u64; 19] = [
+    485,
+    540,
+    594,
+    595,
+    637,
+    690,
+    695,
+    1011,
+    1051,
+    1122,
+    1289,
+    1531,
+    1699,
+    1925,
+    2178,
+    6979,
+    50_146,
+    4_294_987_343,
+    4_295_017_907,
+];
 
 /// Everything that happens to runs, tasks, slots, limits, holds, budgets and purses. Not `run.stalled`, which never must. Nor
 /// `task.attempt_late`: the engine cuts the calls of tasks that end, and a node that was replaced drops their answers.

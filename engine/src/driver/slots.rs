@@ -38,9 +38,10 @@ impl Driver {
         let holder = Holder { run: self.id, task };
         let priority = stage.run().priority();
         for need in needs {
-            // Who waits already has to see what others have given it.
+            // Who waits already has to see what others have given it; and nothing is recorded about a slot that it seems to have,
+            // so nothing would tell that it has been given back.
             let news = self.look_around;
-            self.look_at_slots(stage, need.slots, |slots| news && slots.awaits(holder)).await?;
+            self.look_at_slots(stage, need.slots, |slots| slots.has(holder) || (news && slots.awaits(holder))).await?;
             let capacity = self.capacity(need).await?;
             let request = SlotsCommand::Request {
                 holder,
