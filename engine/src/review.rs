@@ -2,8 +2,8 @@
 //!
 //! Invariants: what is decided follows from the task's own events and the versions of agent and template that it names; a
 //! task needs nothing more than its answer when its template has neither checklist nor schema for data, or no parts were
-//! asked for and the data fits. A task with
-//! an answer never fails for want of a better one. Of all versions the best counts, of equals the first.
+//! asked for and the data fits. A task with an answer never fails for want of a better one. Of all versions the best counts,
+//! of equals the first.
 
 use std::sync::Arc;
 

@@ -126,6 +126,17 @@ impl Call {
         queries.position().await.map_err(failed)
     }
 
+    /// The same for a read model that answers for itself: it is waited for until it reflects what the others do.
+    ///
+    /// # Errors
+    /// As of [`Self::fresh`].
+    pub async fn fresh_of(&self, model: &str, wanted: Option<u64>) -> Result<Position, Problem> {
+        let position = self.fresh(wanted).await?;
+        let waited = self.api.queries().wait_for_one(model, position, self.api.options().freshness).await;
+        waited.map_err(|error| Problem::query(self.correlation, &error))?;
+        Ok(position)
+    }
+
     /// Whether the client has this revision already.
     #[must_use]
     pub fn has(&self, revision: u64) -> bool {

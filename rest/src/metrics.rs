@@ -188,9 +188,7 @@ pub(crate) async fn list(call: Call, of: Path<Of>, params: Params<ListMetrics>) 
         .run(call.correlation, async move {
             let call = within;
             let failed = |error: projections::Error| Problem::query(call.correlation, &error);
-            let (queries, position) = (call.api.queries(), call.fresh(params.min_position).await?);
-            // Its read model answers for itself, so it is waited for until it reflects what the others do.
-            queries.wait_for_one("usage", position, call.api.options().freshness).await.map_err(failed)?;
+            let (queries, position) = (call.api.queries(), call.fresh_of("usage", params.min_position).await?);
             let today = call.api.commands().surroundings().now().as_micros().div_euclid(DAY);
             let from = match params.window {
                 Window::Days7 => Some(today - 6),

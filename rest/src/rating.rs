@@ -228,9 +228,7 @@ pub(crate) async fn of_run(call: Call, id: Path<Uuid>, params: Params<ShowQualit
         .run(call.correlation, async move {
             let call = within;
             let failed = |error: projections::Error| Problem::query(call.correlation, &error);
-            let (queries, position) = (call.api.queries(), call.fresh(params.min_position).await?);
-            // Its read model answers for itself, so it is waited for until it reflects what the others do.
-            queries.wait_for_one("quality", position, call.api.options().freshness).await.map_err(failed)?;
+            let (queries, position) = (call.api.queries(), call.fresh_of("quality", params.min_position).await?);
             if queries.run(id).await.map_err(failed)?.is_none() {
                 return Err(Problem::no_run(id));
             }

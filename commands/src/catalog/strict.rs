@@ -10,7 +10,6 @@ use domain::{Bilingual, Definition};
 use serde_json::Value;
 
 use super::similarity::{self, words_of};
-use super::template_file::ANSWER_LANGUAGE;
 use super::{Catalog, CatalogError, Fault, Kind, schema};
 
 /// The departments of a company as our catalogue knows them.
@@ -224,8 +223,8 @@ fn of_template(wanting: &mut Wanting, body: &TemplateBody) {
     if body.key.as_str() == TemplateBody::READ_PARAMETERS {
         return;
     }
-    let reads = schema::properties(&body.parameters).any(|(name, _)| name == ANSWER_LANGUAGE);
-    wanting.unless(reads, "instructions", format!("`{{{{ {ANSWER_LANGUAGE} }}}}` is expected in them"));
+    let reads = schema::properties(&body.parameters).any(|(name, _)| name == TemplateBody::ANSWER_LANGUAGE);
+    wanting.unless(reads, "instructions", format!("`{{{{ {} }}}}` is expected in them", TemplateBody::ANSWER_LANGUAGE));
 }
 
 fn of_workflow(wanting: &mut Wanting, definition: &Definition) {

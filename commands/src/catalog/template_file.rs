@@ -9,10 +9,7 @@ use serde_json::{Value, json};
 
 use super::text::{Text, prose};
 
-/// The parameter that instructions may read without its being described.
-pub(super) const ANSWER_LANGUAGE: &str = TemplateBody::ANSWER_LANGUAGE;
-
-/// How it is described then.
+/// How [`TemplateBody::ANSWER_LANGUAGE`] is described, which instructions may read without its being described.
 static ANSWER_LANGUAGE_SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     json!({
         "type": "string",
@@ -111,11 +108,11 @@ impl From<TemplateFile> for TemplateBody {
 /// Describes the parameter `answer_language` when the instructions read it and the author has not described it.
 fn describe_answer_language(body: &mut TemplateBody) {
     // Instructions that cannot be read are refused later, with their reason.
-    let reads = body.unknown_names().is_ok_and(|names| names.iter().any(|name| name == ANSWER_LANGUAGE));
+    let reads = body.unknown_names().is_ok_and(|names| names.iter().any(|name| name == TemplateBody::ANSWER_LANGUAGE));
     let Some(schema) = body.parameters.as_object_mut().filter(|_| reads) else { return };
     let properties = schema.entry("properties").or_insert_with(|| json!({}));
     if let Some(properties) = properties.as_object_mut() {
-        properties.insert(ANSWER_LANGUAGE.to_owned(), ANSWER_LANGUAGE_SCHEMA.clone());
+        properties.insert(TemplateBody::ANSWER_LANGUAGE.to_owned(), ANSWER_LANGUAGE_SCHEMA.clone());
     }
 }
 
@@ -123,10 +120,10 @@ fn describe_answer_language(body: &mut TemplateBody) {
 fn as_written(parameters: &Value) -> Value {
     let mut parameters = parameters.clone();
     if let Some(properties) = parameters.get_mut("properties").and_then(Value::as_object_mut)
-        && properties.get(ANSWER_LANGUAGE) == Some(&*ANSWER_LANGUAGE_SCHEMA)
-        && properties.keys().next_back().is_some_and(|last| last == ANSWER_LANGUAGE)
+        && properties.get(TemplateBody::ANSWER_LANGUAGE) == Some(&*ANSWER_LANGUAGE_SCHEMA)
+        && properties.keys().next_back().is_some_and(|last| last == TemplateBody::ANSWER_LANGUAGE)
     {
-        properties.shift_remove(ANSWER_LANGUAGE);
+        properties.shift_remove(TemplateBody::ANSWER_LANGUAGE);
     }
     parameters
 }
