@@ -38,27 +38,40 @@ pub(crate) struct Settled {
     pub(crate) outcome: Result<Reply, AttemptError>,
     /// What a failed attempt had used, as far as the platform has told.
     pub(crate) consumed: Option<Consumed>,
+    /// Whose word it is that there is such an attempt.
+    pub(crate) grounds: Grounds,
+}
+
+/// Whose word it is that there is the attempt that a call is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Grounds {
+    /// The journal's.
+    Recorded,
+    /// The driver's, who is about to record it; it had to begin again so many times before.
+    Foreseen(u64),
 }
 
 impl Call {
-    /// Makes the call; never longer than the attempt may take. An adapter that panics fails like any other platform.
-    pub(crate) async fn make(self, task: TaskId, attempt: u32, live: &LiveOutputs) -> Settled {
-        // Who waits for a platform's turn has nothing to say yet, but may be listened to.
-        let speech = self.platform.speaks().then(|| live.speak(task, attempt));
-        match AssertUnwindSafe(self.ask(task, attempt, speech)).catch_unwind().await {
-            Ok(settled) => settled,
-            Err(_) => {
-                let message = "the platform's adapter failed; the program's log has the reason".to_owned();
-                let error = AttemptError { kind: ErrorKind::PlatformFailure, message, retry_after: None };
-                Settled { task, attempt, outcome: Err(error), consumed: None }
-            }
-        }
+    /// Whether nothing outside of this process is asked, see [`Platform::is_self_contained`].
+    pub(crate) fn is_self_contained(&self) -> bool {
+        self.served.is_some() || (self.keeping.is_none() && self.platform.is_self_contained())
     }
 
-    async fn ask(self, task: TaskId, attempt: u32, speech: Option<Speech>) -> Settled {
+    /// Makes the call; never longer than the attempt may take. An adapter that panics fails like any other platform.
+    pub(crate) async fn make(self, task: TaskId, attempt: u32, grounds: Grounds, live: &LiveOutputs) -> Settled {
+        // Who waits for a platform's turn has nothing to say yet, but may be listened to.
+        let speech = self.platform.speaks().then(|| live.speak(task, attempt));
+        let (outcome, consumed) = AssertUnwindSafe(self.ask(speech)).catch_unwind().await.unwrap_or_else(|_| {
+            let message = "the platform's adapter failed; the program's log has the reason".to_owned();
+            (Err(AttemptError { kind: ErrorKind::PlatformFailure, message, retry_after: None }), None)
+        });
+        Settled { task, attempt, outcome, consumed, grounds }
+    }
+
+    async fn ask(self, speech: Option<Speech>) -> (Result<Reply, AttemptError>, Option<Consumed>) {
         let Self { platform, request, timeout, mut permit, vault, keeping, served } = self;
         if let Some(reply) = served {
-            return Settled { task, attempt, outcome: Ok(reply), consumed: None };
+            return (Ok(reply), None);
         }
         permit.turn(timeout).await;
         let answered =
@@ -93,7 +106,7 @@ impl Call {
         metrics::counter!("hishamos_attempts_total", "platform" => platform.key().to_owned(),
             "outcome" => outcome.as_ref().map_or_else(|error| error.kind.name(), |_| "succeeded"))
         .increment(1);
-        Settled { task, attempt, outcome, consumed }
+        (outcome, consumed)
     }
 }
 

@@ -13,7 +13,7 @@ use domain::{
     RunRefusal, Slots, SlotsCommand, SlotsEvent, SlotsId, StepName, StreamId, Task, TaskCommand, TaskEvent, TaskId,
     TaskRefusal,
 };
-use journal::{Append, Appended, Context, Loaded, StreamAppend, Turn};
+use journal::{Append, Context, Loaded, StreamAppend, Turn};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::ahead::{Basis, Foreseen};
@@ -399,10 +399,20 @@ impl Stage {
         Append { streams, context, remember }
     }
 
-    /// Takes over what was recorded.
-    pub(crate) fn adopt(mut self, appended: &Appended) -> Adopted {
-        let revision =
-            |stream: StreamId| appended.heads.iter().find(|(head, _)| *head == stream).map(|(_, revision)| *revision);
+    /// Whether there are calls to be made, and nothing outside of this process hears of any, nor of anything else that was decided.
+    pub(crate) fn asks_nobody(&self) -> bool {
+        let mut calls = self.tasks.values().filter_map(|staged| staged.call.as_ref()).peekable();
+        calls.peek().is_some()
+            && calls.all(Call::is_self_contained)
+            && self.guard.is_none()
+            && self.slots.is_empty()
+            && self.purses.is_empty()
+            && self.others.is_empty()
+    }
+
+    /// Takes over what was recorded, with the revisions that it left.
+    pub(crate) fn adopt(mut self, heads: &[(StreamId, u64)]) -> Adopted {
+        let revision = |stream: StreamId| heads.iter().find(|(head, _)| *head == stream).map(|(_, revision)| *revision);
         if let Some(at) = revision(self.id.into()) {
             self.run.revision = Some(at);
         }

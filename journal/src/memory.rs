@@ -111,6 +111,10 @@ impl Journal for MemoryJournal {
         done
     }
 
+    fn takes_ahead(&self) -> bool {
+        true
+    }
+
     async fn read_stream(
         &self,
         stream: StreamId,

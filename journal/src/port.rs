@@ -36,6 +36,12 @@ pub trait Journal: Send + Sync + 'static {
         done
     }
 
+    /// Whether an append is taken by [`append_in_turn`](Self::append_in_turn) that is based on one which is not recorded yet.
+    /// Where it is not, such an append is refused.
+    fn takes_ahead(&self) -> bool {
+        false
+    }
+
     /// Events of one stream with a revision of at least `from`, oldest first, at most `limit`.
     ///
     /// # Errors

@@ -30,6 +30,13 @@ pub trait Platform: Send + Sync {
         false
     }
 
+    /// Whether an answer needs nothing outside of this process, leaves nothing behind there, and cannot take the process
+    /// with it. A call that nobody will ever know of is then as if it had never been made, so it may be made before its
+    /// attempt is recorded. Anything that is paid for, counted by somebody or loaded from elsewhere is not like that.
+    fn is_self_contained(&self) -> bool {
+        false
+    }
+
     /// Asks once and waits for the whole answer, at most [`Request::timeout`].
     ///
     /// # Errors

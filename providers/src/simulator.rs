@@ -265,6 +265,11 @@ impl Platform for Simulator {
         true
     }
 
+    fn is_self_contained(&self) -> bool {
+        // A script may do anything.
+        self.shared.script.is_none()
+    }
+
     fn unusable(&self) -> Option<String> {
         None
     }

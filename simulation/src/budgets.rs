@@ -1,7 +1,4 @@
 //! What there is to spend in some worlds, and what calls cost there.
-//!
-//! Whether a world has budgets follows from its seed alone, and in worlds without any nothing here is drawn: the seeds that found a
-//! defect still make the worlds that they made.
 
 use std::sync::Arc;
 
@@ -12,18 +9,10 @@ use crate::catalog::{AGENTS, Blueprint, PEOPLE, key};
 use crate::dice::Dice;
 use crate::platforms::PLATFORMS;
 
-/// The seeds from this one on are those of worlds with budgets.
-pub const BUDGETED: u64 = 1 << 32;
-
 /// What a call may cost at most, in billionths of a dollar.
 const MOST: u64 = 100;
 /// How many budgets there can be.
 const BUDGETS: u64 = 5;
-
-/// Whether the world of a seed has budgets.
-pub(crate) const fn has(seed: u64) -> bool {
-    seed >= BUDGETED
-}
 
 /// The key of a budget.
 pub(crate) fn any_key(dice: &Dice) -> domain::Key {

@@ -4,7 +4,8 @@
 //! In each world random workflows of every kind of step run under random faults: processes die between any two awaits
 //! and at every append, freeze and wake up, are cut off from the journal, are told late or wrongly who else is alive;
 //! the journal answers late, fails, or cannot say what it did; subscriptions lag and break; platforms fail, hang and
-//! panic; people pause, cancel, signal, approve, branch and limit runs, and repeat their commands; some worlds have budgets. Then nothing goes
+//! panic; people pause, cancel, signal, approve, branch and limit runs, and repeat their commands; some worlds have budgets, in some a
+//! platform answers out of itself. Then nothing goes
 //! wrong any more, people do what is asked of them, and everything must come to its end. [`check`] says what is
 //! compared with what.
 //!
@@ -17,6 +18,7 @@ mod catalog;
 mod check;
 mod condition;
 mod dice;
+mod kind;
 mod nodes;
 mod people;
 mod platforms;
@@ -30,7 +32,7 @@ use std::num::NonZeroUsize;
 
 use parking_lot::Mutex;
 
-pub use budgets::BUDGETED;
+pub use kind::{BUDGETED, SELF_CONTAINED};
 pub use nodes::Tally;
 pub use trace::{Line, Telling};
 pub use world::{Report, simulate};

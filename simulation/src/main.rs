@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use parking_lot::Mutex;
-use simulation::{BUDGETED, Report, Telling, simulate, simulate_all};
+use simulation::{BUDGETED, Report, SELF_CONTAINED, Telling, simulate, simulate_all};
 
 /// Runs the engine in simulated worlds, each made from a seed, and says whether everything held.
 #[derive(Debug, Parser)]
@@ -20,6 +20,9 @@ struct Arguments {
     /// Worlds with budgets, which have seeds of their own.
     #[arg(long)]
     budgets: bool,
+    /// Worlds in which a platform answers out of itself, so that runs go on before they are recorded; with seeds of their own.
+    #[arg(long, conflicts_with = "budgets")]
+    self_contained: bool,
     /// Only this seed, with everything that happens in it.
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     replay: Option<u64>,
@@ -52,7 +55,12 @@ fn main() -> anyhow::Result<ExitCode> {
     let threads = arguments.threads.unwrap_or(std::thread::available_parallelism()?);
     let began = Instant::now();
     let sum = Mutex::new(Sum::default());
-    let from = arguments.from.saturating_add(if arguments.budgets { BUDGETED } else { 0 });
+    let first = match (arguments.budgets, arguments.self_contained) {
+        (true, _) => BUDGETED,
+        (_, true) => SELF_CONTAINED,
+        _ => 0,
+    };
+    let from = arguments.from.saturating_add(first);
     let seeds = from..from.saturating_add(arguments.seeds);
     simulate_all(seeds, threads, |mut report| {
         if arguments.twice && report.violations.is_empty() {

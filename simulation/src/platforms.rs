@@ -18,6 +18,9 @@ use crate::store::Store;
 /// The keys of all platforms.
 pub(crate) const PLATFORMS: [&str; 2] = ["north", "south"];
 
+/// The one that answers out of itself where any does.
+const SELF_CONTAINED: &str = "north";
+
 /// What every platform answers to a prompt, to the first line of it: whoever is asked for parts as well gives none.
 pub(crate) fn answer(user: &str) -> String {
     let hash = blake3::hash(user.lines().next().unwrap_or_default().as_bytes());
@@ -65,15 +68,21 @@ impl Platform for Dicey {
         None
     }
 
+    fn is_self_contained(&self) -> bool {
+        self.store.self_contained && self.key == SELF_CONTAINED
+    }
+
     async fn execute(&self, request: Request) -> Result<Reply, Failure> {
         let (began, dice, rates) = (Instant::now(), &self.store.dice, self.store.weather.now());
         self.condition.thawed().await;
-        let found = self.store.checker.lock().called(request.hash());
+        // A call of one that answers out of itself may be made before its attempt is recorded.
+        let found = if self.is_self_contained() { None } else { self.store.checker.lock().called(request.hash()) };
         if let Some(violation) = found {
             self.store.trace.note("CHECK", || violation);
         }
         let latency = match dice.below(10) {
             0 => Duration::ZERO,
+            2..=7 if self.is_self_contained() => Duration::ZERO,
             1 => dice.millis(1000, 20_000),
             _ => dice.millis(1, 800),
         };

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use crate::check::Checker;
 use crate::condition::Condition;
 use crate::dice::Dice;
+use crate::kind::Kind;
 use crate::trace::Trace;
 use crate::weather::Weather;
 
@@ -48,6 +49,8 @@ pub(crate) struct Store {
     pub(crate) orders: mpsc::UnboundedSender<Order>,
     /// Whether calls cost something, and there are budgets.
     pub(crate) budgeted: bool,
+    /// Whether one platform answers out of itself, often at once.
+    pub(crate) self_contained: bool,
 }
 
 impl Store {
@@ -56,7 +59,7 @@ impl Store {
         trace: Trace,
         clock: SeededSurroundings,
         dice: Dice,
-        budgeted: bool,
+        kind: Kind,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Order>) {
         let (orders, received) = mpsc::unbounded_channel();
         let store = Self {
@@ -69,7 +72,8 @@ impl Store {
             clock,
             dice,
             orders,
-            budgeted,
+            budgeted: kind == Kind::Budgeted,
+            self_contained: kind == Kind::SelfContained,
         };
         (Arc::new(store), received)
     }
@@ -269,6 +273,10 @@ impl Journal for Line {
         drop(turn.take_held());
         passed(ahead).await;
         self.send(append, Some(turn), Some(open)).await
+    }
+
+    fn takes_ahead(&self) -> bool {
+        true
     }
 
     async fn read_stream(

@@ -16,6 +16,7 @@ use crate::budgets;
 use crate::catalog::{self, Blueprint};
 use crate::check::Checker;
 use crate::dice::Dice;
+use crate::kind::Kind;
 use crate::nodes::{Nodes, Tally};
 use crate::people::Person;
 use crate::store::{Line, Store};
@@ -90,13 +91,12 @@ async fn live(seed: u64, telling: Telling) -> Report {
     let dice = Dice::new(seed);
     let blueprints: Arc<[Arc<Blueprint>]> = catalog::workflows(&dice.fork()).into();
     let clock = SeededSurroundings::new(origin, 0);
-    let budgeted = budgets::has(seed);
-    let (store, orders) =
-        Store::new(Checker::new(&blueprints), Trace::new(origin, telling), clock, dice.fork(), budgeted);
+    let kind = Kind::of(seed);
+    let (store, orders) = Store::new(Checker::new(&blueprints), Trace::new(origin, telling), clock, dice.fork(), kind);
     let outside = outside(&store, origin, dice.next());
     let founded = async {
         found(&outside, &blueprints).await?;
-        if budgeted { endow(&outside, &dice.fork(), &blueprints).await } else { Ok(()) }
+        if kind == Kind::Budgeted { endow(&outside, &dice.fork(), &blueprints).await } else { Ok(()) }
     };
     if let Err(error) = founded.await {
         store.checker.lock().blame(format!("the world cannot begin: {error}"));

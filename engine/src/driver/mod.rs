@@ -1,11 +1,12 @@
 //! Drives one run from claim to end.
 //!
-//! Invariants: an attempt is recorded before its platform is called; what came back and what follows from it are one
+//! Invariants: an attempt is recorded before its platform is called, unless nobody outside could tell ([`early`]); what came back and what follows from it are one
 //! append; every append names the revision that it is based on, so a driver that was replaced is refused; a driver
 //! leaves only when its run has ended, belongs to another node, or waits for something that the engine will see.
 
 mod budgets;
 mod children;
+mod early;
 mod remains;
 mod slots;
 mod tasks;
@@ -21,7 +22,7 @@ use domain::task::Consumed;
 use domain::{Actor, AttemptError, CommandId, ErrorKind, EventId, NodeId, Run, RunId, TaskId, Timestamp};
 use journal::{Context, Executor, Journal, Loaded, ReadError};
 use tokio::sync::{Mutex, mpsc};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -33,6 +34,7 @@ use crate::standing::Standing;
 
 pub(crate) use turn::Ready;
 
+use early::{Early, Open};
 use remains::Remains;
 
 /// What the drivers of one engine share.
@@ -86,7 +88,9 @@ pub(crate) struct Driver {
     run: Loaded<Run>,
     tasks: BTreeMap<TaskId, Slot>,
     calls: JoinSet<Settled>,
-    aborts: BTreeMap<TaskId, AbortHandle>,
+    aborts: BTreeMap<TaskId, Open>,
+    /// What came back from platforms and is not recorded yet.
+    pending: Vec<Settled>,
     /// Calls that were over as soon as they were made.
     done: Vec<Settled>,
     looks: mpsc::UnboundedReceiver<Look>,
@@ -103,6 +107,8 @@ pub(crate) struct Driver {
     poll_at: Option<Timestamp>,
     /// What appends may have left behind.
     remains: Remains,
+    /// What is gone on from before it is recorded.
+    early: Early,
 }
 
 /// The driver cannot go on.
@@ -112,6 +118,8 @@ enum Stop {
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
     /// The journal does not take what was decided.
     Unrecordable(String),
+    /// What was gone on from was not recorded after all.
+    BeginAgain,
 }
 
 impl From<ReadError> for Stop {
@@ -142,6 +150,8 @@ impl Driver {
             tasks: BTreeMap::new(),
             calls: JoinSet::new(),
             aborts: BTreeMap::new(),
+            pending: Vec::new(),
+            early: Early::default(),
             done: Vec::new(),
             looks,
             thread,
@@ -167,16 +177,16 @@ impl Driver {
             tokio::time::sleep(drain).await;
         };
         tokio::pin!(cut_at);
-        let mut pending: Vec<Settled> = Vec::new();
         loop {
-            pending.append(&mut self.done);
-            match self.take_turn(&pending).await {
-                Ok(()) => pending.clear(),
+            self.pending.append(&mut self.done);
+            match self.take_turn().await {
+                Ok(()) => {}
                 Err(Stop::Ended(end)) => return end,
-                Err(Stop::Unrecordable(what)) if pending.iter().any(|settled| settled.outcome.is_ok()) => {
+                Err(Stop::BeginAgain) => continue,
+                Err(Stop::Unrecordable(what)) if self.pending.iter().any(|settled| settled.outcome.is_ok()) => {
                     tracing::error!(run.id = %self.id, what, "answers cannot be recorded; their attempts fail");
                     let error = AttemptError { kind: ErrorKind::InvalidInput, message: what, retry_after: None };
-                    for settled in &mut pending {
+                    for settled in &mut self.pending {
                         if let Ok(reply) = &settled.outcome {
                             settled.consumed = Some(Consumed { usage: reply.usage, cost: reply.cost });
                         }
@@ -236,9 +246,9 @@ impl Driver {
                     (self.unread, self.look_around) = (true, true);
                 }
                 Some(done) = self.calls.join_next() => {
-                    pending.extend(self.finished(done));
+                    self.finished(done);
                     while let Some(done) = self.calls.try_join_next() {
-                        pending.extend(self.finished(done));
+                        self.finished(done);
                     }
                 }
                 () = sleep(pause) => {}
@@ -248,7 +258,7 @@ impl Driver {
 
     /// Takes the run, when it has not yet, and does what can be done. A run that nobody has taken yet is known whole
     /// from the event that started it; should that be wrong, the append says so.
-    async fn take_turn(&mut self, pending: &[Settled]) -> Result<(), Stop> {
+    async fn take_turn(&mut self) -> Result<(), Stop> {
         if !self.owned {
             if self.run.revision != Some(0) {
                 self.reload().await?;
@@ -268,9 +278,13 @@ impl Driver {
         }
         // Until it is read nothing is decided: not every append names the run's revision.
         if self.owned && self.unread {
+            self.confirm().await?;
             self.reload_owned().await?;
+            self.forget_unrecorded();
         }
-        self.record(turn::Turn::Go(pending)).await
+        self.record(turn::Turn::Go).await?;
+        // As long as there are answers to go on with, nothing is waited for.
+        if self.done.is_empty() { self.confirm().await } else { Ok(()) }
     }
 
     /// Leaves the run alone when it waits for long. What was sent to this driver before ends the wait at once; what is
@@ -330,10 +344,17 @@ impl Driver {
     /// The engine stops: cuts what is open and records it.
     async fn stop(&mut self) -> End {
         self.calls.shutdown().await;
-        match self.record(turn::Turn::Interrupt).await {
+        let mut stopped = self.record(turn::Turn::Interrupt).await;
+        if matches!(stopped, Err(Stop::BeginAgain)) {
+            stopped = match self.reload_owned().await {
+                Ok(()) => self.record(turn::Turn::Interrupt).await,
+                failed => failed,
+            };
+        }
+        match stopped {
             Ok(()) => End::Stopped,
             Err(Stop::Ended(end)) => end,
-            Err(Stop::Unavailable(_) | Stop::Unrecordable(_)) => {
+            Err(Stop::Unavailable(_) | Stop::Unrecordable(_) | Stop::BeginAgain) => {
                 tracing::warn!(run.id = %self.id, "open attempts could not be recorded as interrupted; the next start finds them lost");
                 End::Stopped
             }
@@ -379,14 +400,12 @@ impl Driver {
         Ok(())
     }
 
-    fn finished(&mut self, done: Result<Settled, tokio::task::JoinError>) -> Option<Settled> {
-        match done {
-            Ok(settled) => {
-                self.aborts.remove(&settled.task);
-                Some(settled)
-            }
-            // Calls that fail are settled too, so this one was cut.
-            Err(_) => None,
+    fn finished(&mut self, done: Result<Settled, tokio::task::JoinError>) {
+        // Calls that fail are settled too, so one without an answer was cut.
+        let Ok(settled) = done else { return };
+        if self.counts(&settled) {
+            self.aborts.remove(&settled.task);
+            self.pending.push(settled);
         }
     }
 

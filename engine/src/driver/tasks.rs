@@ -31,13 +31,8 @@ impl Driver {
     }
 
     /// Records what came back from platforms.
-    pub(super) async fn take_results(
-        &self,
-        pending: &[Settled],
-        stage: &mut Stage,
-        now: Timestamp,
-    ) -> Result<(), Stop> {
-        for settled in pending {
+    pub(super) async fn take_results(&self, stage: &mut Stage, now: Timestamp) -> Result<(), Stop> {
+        for settled in &self.pending {
             let attempt = settled.attempt;
             let slot = match self.tasks.get(&settled.task) {
                 Some(slot) => slot.clone(),
@@ -81,7 +76,7 @@ impl Driver {
 
     /// An attempt whose start was recorded although the journal could not say so was never called; it makes way for
     /// the next.
-    pub(super) fn give_up_uncalled(&self, pending: &[Settled], stage: &mut Stage, now: Timestamp) {
+    pub(super) fn give_up_uncalled(&self, stage: &mut Stage, now: Timestamp) {
         if !self.owned {
             return;
         }
@@ -89,7 +84,7 @@ impl Driver {
             let Some(attempt) = slot.task.state.running_attempt() else { continue };
             // What came back from the attempt before it does not mean that this one was called.
             let came_back = |settled: &Settled| (settled.task, settled.attempt) == (*id, attempt.number);
-            if !self.aborts.contains_key(id) && !pending.iter().any(came_back) {
+            if !self.aborts.contains_key(id) && !self.pending.iter().any(came_back) {
                 let fail = self.cut_short(attempt.number, uncalled(), now);
                 late(stage.decide_task(*id, || slot.clone(), fail).map(drop));
             }

@@ -9,16 +9,17 @@ use futures_util::FutureExt;
 use journal::{Append, AppendError, Appended, Context, Loaded};
 use tokio::sync::mpsc;
 
+use super::early::Open;
 use super::{Driver, End, Look, Shared, Stop, Thread, late};
 use crate::ahead::UnderWay;
-use crate::call::Settled;
+use crate::call::Grounds;
 use crate::stage::{InTurn, Stage};
 
 /// What an append is made for.
 #[derive(Clone, Copy)]
-pub(super) enum Turn<'a> {
+pub(super) enum Turn {
     /// To go on, with what came back from platforms.
-    Go(&'a [Settled]),
+    Go,
     /// To stop in order.
     Interrupt,
     /// To tell that the run waits for nothing.
@@ -27,11 +28,11 @@ pub(super) enum Turn<'a> {
 
 impl Driver {
     /// Decides, records, and calls what is to be called. On conflict everything is read again and decided again.
-    pub(super) async fn record(&mut self, turn: Turn<'_>) -> Result<(), Stop> {
+    pub(super) async fn record(&mut self, turn: Turn) -> Result<(), Stop> {
         loop {
             let mut stage = Stage::new(self.id, &self.run);
             match turn {
-                Turn::Go(pending) => self.go(pending, &mut stage).await?,
+                Turn::Go => self.go(&mut stage).await?,
                 Turn::Interrupt => {
                     self.interrupt(&mut stage);
                     self.give_back(&mut stage, self.now()).await?;
@@ -44,11 +45,18 @@ impl Driver {
             if stage.is_empty() {
                 self.look_around = false;
                 self.remains.settle(&BTreeMap::new());
-                return Ok(());
+                self.pending.clear();
+                return self.confirm().await;
             }
             let append = stage.append(self.context(), false);
+            if self.may_go_on_early(&stage) {
+                return self.go_on_early(append, stage).await;
+            }
             match self.append(append, stage).await? {
-                Recorded::Yes => return Ok(()),
+                Recorded::Yes => {
+                    self.pending.clear();
+                    return Ok(());
+                }
                 Recorded::Again => {}
             }
         }
@@ -73,11 +81,20 @@ impl Driver {
         let command = append.context.command;
         let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
         let first = append.streams.first().map(|first| first.stream);
-        match self.hand_in(append, &mut stage).await {
+        let answer = if !self.early.is_under_way() {
+            self.hand_in(append, &mut stage).await
+        } else if stage.has_guard() {
+            // Others go by what this one does, so it is not to fail for what comes before it.
+            self.confirm().await?;
+            self.hand_in(append, &mut stage).await
+        } else {
+            self.hand_in_behind(append).await?.map(|appended| (appended, None))
+        };
+        match answer {
             Ok((appended, under_way)) => {
                 let last = u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX);
                 self.thread.cause = Some(journal::event_id(command, last));
-                self.adopt(stage, &appended);
+                self.adopt(stage, &appended.heads, Grounds::Recorded);
                 under_way.into_iter().for_each(UnderWay::recorded);
                 Ok(Recorded::Yes)
             }
@@ -107,8 +124,8 @@ impl Driver {
     }
 
     /// Takes over what was recorded, begins the calls, and cuts those whose tasks are over.
-    fn adopt(&mut self, stage: Stage, appended: &Appended) {
-        let adopted = stage.adopt(appended);
+    pub(super) fn adopt(&mut self, stage: Stage, heads: &[(StreamId, u64)], grounds: Grounds) {
+        let adopted = stage.adopt(heads);
         self.run = adopted.run;
         self.owned = true;
         self.takes_from = None;
@@ -125,19 +142,19 @@ impl Driver {
         for (task, attempt, call) in adopted.calls {
             // A platform that answers at once spares its caller a change of threads.
             let live = self.shared.commands.live().clone();
-            let mut call = Box::pin(async move { call.make(task, attempt, &live).await });
+            let mut call = Box::pin(async move { call.make(task, attempt, grounds, &live).await });
             match call.as_mut().now_or_never() {
                 Some(settled) => self.done.push(settled),
                 None => {
                     let abort = self.calls.spawn(call);
-                    self.aborts.insert(task, abort);
+                    self.aborts.insert(task, Open { attempt, grounds, abort });
                 }
             }
         }
         let over: Vec<_> = self.aborts.keys().filter(|task| !self.tasks.contains_key(task)).copied().collect();
         for task in over {
-            if let Some(abort) = self.aborts.remove(&task) {
-                abort.abort();
+            if let Some(open) = self.aborts.remove(&task) {
+                open.abort.abort();
             }
         }
     }
@@ -176,7 +193,7 @@ impl Driver {
     }
 
     /// Everything that can be decided now.
-    async fn go(&mut self, pending: &[Settled], stage: &mut Stage) -> Result<(), Stop> {
+    async fn go(&mut self, stage: &mut Stage) -> Result<(), Stop> {
         let now = self.now();
         // Slots may have become free by time, and others may have taken them.
         self.look_around |= self.poll_at.take().is_some_and(|at| at <= now);
@@ -192,8 +209,8 @@ impl Driver {
             self.give_back(stage, now).await?;
         }
         self.heed_holds(stage, now);
-        self.take_results(pending, stage, now).await?;
-        self.give_up_uncalled(pending, stage, now);
+        self.take_results(stage, now).await?;
+        self.give_up_uncalled(stage, now);
         self.follow_up_all(stage, now).await?;
         if self.look_around {
             self.settle_children(stage, now).await?;
@@ -268,7 +285,7 @@ fn unstarted(stop: Stop) -> AppendError {
     match stop {
         Stop::Unavailable(error) => AppendError::Unavailable(error),
         Stop::Unrecordable(what) => AppendError::Invalid(what),
-        Stop::Ended(_) => AppendError::Closed,
+        Stop::Ended(_) | Stop::BeginAgain => AppendError::Closed,
     }
 }
 
@@ -292,7 +309,7 @@ impl Driver {
             let mut stage = Stage::new(start.id, &driver.run);
             // A run of no state can always start.
             late(stage.decide_run(RunCommand::Start(start.clone())));
-            driver.go(&[], &mut stage).await.map_err(unstarted)?;
+            driver.go(&mut stage).await.map_err(unstarted)?;
             let append = stage.append(context.clone(), remember);
             let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
             match driver.hand_in(append, &mut stage).await {
@@ -310,7 +327,7 @@ impl Driver {
         }
         let last = u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX);
         driver.thread.cause = Some(journal::event_id(command, last));
-        driver.adopt(stage, &appended);
+        driver.adopt(stage, &appended.heads, Grounds::Recorded);
         under_way.into_iter().for_each(UnderWay::recorded);
         Ok((appended, Some((driver, looks))))
     }

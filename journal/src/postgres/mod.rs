@@ -161,6 +161,10 @@ impl Journal for PostgresJournal {
         self.put(append, Some(turn)).await
     }
 
+    fn takes_ahead(&self) -> bool {
+        true
+    }
+
     async fn read_stream(
         &self,
         stream: StreamId,

@@ -98,6 +98,10 @@ impl Journal for PrivateJournal {
         self.inner.append_in_turn(append, turn).await
     }
 
+    fn takes_ahead(&self) -> bool {
+        self.inner.takes_ahead()
+    }
+
     async fn read_stream(
         &self,
         stream: StreamId,
