@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -88,20 +89,21 @@ async fn ask(
     let whole = warm + Duration::from_secs(if report.quick { 2 } else { 15 });
     let begun = Instant::now();
     let mut clients: JoinSet<anyhow::Result<Vec<Duration>>> = JoinSet::new();
-    for number in 0..CLIENTS {
+    let (turns, mut due): (Vec<_>, Vec<_>) =
+        (0..CLIENTS).map(|_| mpsc::unbounded_channel()).map(|(turn, due)| (turn, pace.map(|_| due))).unzip();
+    for (number, due) in due.iter_mut().enumerate() {
         let mut client = Client::open(address).await?;
         let bodies = Arc::clone(&bodies);
+        let mut due = due.take();
         clients.spawn(async move {
             let mut times = Vec::new();
-            let mut pulse = pace.map(|pace| {
-                let every = Duration::from_secs(1) * u32::try_from(CLIENTS).unwrap_or(1) / pace;
-                let offset = every * u32::try_from(number).unwrap_or(0) / u32::try_from(CLIENTS).unwrap_or(1);
-                tokio::time::interval_at(tokio::time::Instant::now() + offset, every)
-            });
             let mut next = number * 7919;
             while begun.elapsed() < whole {
-                let started = match &mut pulse {
-                    Some(pulse) => pulse.tick().await.into_std(),
+                let started = match &mut due {
+                    Some(due) => match due.recv().await {
+                        Some(due) => due,
+                        None => break,
+                    },
                     None => Instant::now(),
                 };
                 next += 1;
@@ -120,11 +122,29 @@ async fn ask(
             Ok(times)
         });
     }
+    if let Some(pace) = pace {
+        tokio::task::spawn_blocking(move || call_up(&turns, pace, whole)).await?;
+    }
     let mut times = Vec::new();
     while let Some(done) = clients.join_next().await {
         times.extend(done??);
     }
     Ok(Seen { requests: per_second(times.len(), whole - warm), times })
+}
+
+/// Tells one client after the other when it is due. By the system's own clock: the runtime's is right to a millisecond only, which
+/// would be a part of every time that is measured.
+fn call_up(turns: &[mpsc::UnboundedSender<Instant>], pace: u32, whole: Duration) {
+    let begun = Instant::now();
+    for (number, turn) in (0..).zip(turns.iter().cycle()) {
+        let after = Duration::from_secs(1) / pace * number;
+        if after >= whole {
+            return;
+        }
+        std::thread::sleep(after.saturating_sub(begun.elapsed()));
+        // Who is done does not want to know.
+        let _ = turn.send(begun + after);
+    }
 }
 
 /// Whether an answer has a run with all its steps and all their tasks.

@@ -2,6 +2,7 @@
 
 mod flows;
 mod house;
+mod outside;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use domain::run::RunStatus;
 use domain::{Run, RunId};
 use journal::{Executor, Filter, Journal, MemorySnapshots, Position, Snapshots};
-use providers::{Behaviour, Simulator};
+use providers::{Behaviour, Platform, Simulator};
 use serde_json::{Value, json};
 
 use crate::report::{Report, per_second, quantile_ms};
@@ -19,18 +20,39 @@ use crate::{cpu, raw};
 
 pub(crate) use flows::{DAY, LONG, ONE, SEQ10};
 pub(crate) use house::House;
+use outside::Outside;
 
 const STEPS: usize = 10;
 
+/// Where the answers of a bench come from.
+struct Source {
+    /// The beginning of the names of its figures.
+    name: &'static str,
+    platform: fn() -> Arc<dyn Platform>,
+}
+
+/// The simulator: a run need not wait until a step is recorded.
+const WITHIN: Source = Source { name: "engine.seq10", platform: || Arc::new(Simulator::builder().build()) };
+
+/// As quick, but each attempt is recorded before it is made.
+const OUTSIDE: Source =
+    Source { name: "engine.seq10.outside", platform: || Arc::new(Outside(Simulator::builder().build())) };
+
 pub(crate) async fn measure(store: &Store, report: &mut Report) -> anyhow::Result<()> {
     if report.wants_one(&["engine.seq10.single", "engine.seq10.single.p99"]) {
-        single(store, report).await?;
+        single(store, report, &WITHIN).await?;
+    }
+    if report.wants_one(&["engine.seq10.outside.single", "engine.seq10.outside.single.p99"]) {
+        single(store, report, &OUTSIDE).await?;
     }
     if report.wants_one(&["engine.seq10.c100", "engine.seq10.cpu"]) {
-        at_once(store, report, LARGE, 100).await?;
+        at_once(store, report, &WITHIN, LARGE, 100).await?;
     }
     if report.wants_one(&["engine.seq10.c1000", "engine.seq10.c1000.cpu"]) {
-        at_once(store, report, "engine_thousand", 1000).await?;
+        at_once(store, report, &WITHIN, "engine_thousand", 1000).await?;
+    }
+    if report.wants_one(&["engine.seq10.outside.c100", "engine.seq10.outside.cpu"]) {
+        at_once(store, report, &OUTSIDE, "engine_outside", 100).await?;
     }
     if report.wants_one(&["engine.seq10.nodes3", "engine.seq10.nodes3.cpu"]) {
         on_three_nodes(store, report).await?;
@@ -56,17 +78,17 @@ pub(crate) async fn measure(store: &Store, report: &mut Report) -> anyhow::Resul
 }
 
 /// One run of ten steps at a time.
-async fn single(store: &Store, report: &mut Report) -> anyhow::Result<()> {
+async fn single(store: &Store, report: &mut Report, source: &Source) -> anyhow::Result<()> {
     let database = store.database("engine_single").await?;
-    let house = House::open(&database).await?;
+    let house = House::with(&database, (source.platform)()).await?;
     let mut times = one_by_one(&house, flows::SEQ10, report.rounds(300)).await?;
     house.close().await?;
     let commit = raw::commit_ms(&database, report.rounds(1000), 1).await?;
     #[expect(clippy::cast_precision_loss, reason = "ten")]
     let reference = commit * STEPS as f64;
     let p50 = quantile_ms(&mut times, 0.5);
-    report.add("engine.seq10.single", p50, "ms", Some(reference));
-    report.add("engine.seq10.single.p99", quantile_ms(&mut times, 0.99), "ms", Some(reference));
+    report.add(&format!("{}.single", source.name), p50, "ms", Some(reference));
+    report.add(&format!("{}.single.p99", source.name), quantile_ms(&mut times, 0.99), "ms", Some(reference));
     Ok(())
 }
 
@@ -94,10 +116,16 @@ async fn one_by_one(house: &House, flow: &str, rounds: usize) -> anyhow::Result<
 }
 
 /// Two thousand runs of ten steps, so many of them at the same time.
-async fn at_once(store: &Store, report: &mut Report, database: &str, count: usize) -> anyhow::Result<()> {
+async fn at_once(
+    store: &Store,
+    report: &mut Report,
+    source: &Source,
+    database: &str,
+    count: usize,
+) -> anyhow::Result<()> {
     let runs = report.rounds(2000).max(count);
     let database = store.database(database).await?;
-    let house = House::open(&database).await?;
+    let house = House::with(&database, (source.platform)()).await?;
     house.many(100, 100).await?;
     let (own, server) = (cpu::own(), cpu::server(&store.data));
     let started = Instant::now();
@@ -106,11 +134,12 @@ async fn at_once(store: &Store, report: &mut Report, database: &str, count: usiz
     // Whatever the program still owes, such as rows of read models, is part of the bill.
     house.settle().await?;
     let used = (cpu::own() - own) + (cpu::server(&store.data) - server);
-    report.add(&format!("engine.seq10.c{count}"), per_second(runs * STEPS, took), "steps/s", None);
+    let name = source.name;
+    report.add(&format!("{name}.c{count}"), per_second(runs * STEPS, took), "steps/s", None);
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     let each = used.as_secs_f64() * 1000.0 / runs as f64;
-    let name = if count == 100 { "engine.seq10.cpu".to_owned() } else { format!("engine.seq10.c{count}.cpu") };
-    report.add(&name, each, "ms/run", None);
+    let of_whom = if count == 100 { String::new() } else { format!(".c{count}") };
+    report.add(&format!("{name}{of_whom}.cpu"), each, "ms/run", None);
     house.close().await
 }
 
