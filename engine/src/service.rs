@@ -9,14 +9,14 @@ use journal::{AppendError, Checkpoints, Journal, Members, ReadError, RecordedEve
 use providers::Registry;
 use providers::router::{BreakerOptions, PaceOptions};
 use selection::Policy;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::ahead::Ahead;
 use crate::cache::Cache;
 use crate::dispatch::Dispatch;
-use crate::driver::Shared;
+use crate::driver::{AT_ONCE, Shared};
 use crate::drivers::Drivers;
 use crate::guard::Redaction;
 use crate::health::{LineHealth, ProbeHealth};
@@ -208,6 +208,7 @@ impl Engine {
                 residency: Arc::new(self.options.residency.clone()),
             },
             standing: Standing::default(),
+            early: Arc::new(Semaphore::new(AT_ONCE)),
             node,
             drain: self.options.drain,
             park_after: self.options.park_after,

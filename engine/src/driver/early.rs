@@ -16,7 +16,7 @@ use std::sync::Arc;
 use domain::{EventId, RunId, StreamId, TaskId};
 use futures_util::FutureExt;
 use journal::{Append, AppendError, Appended, Expected, Loaded, StreamAppend, Ticket, Turn};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::{Driver, End, Stop};
@@ -25,6 +25,9 @@ use crate::stage::Stage;
 
 /// How many appends of one run are under way at most.
 const MOST: usize = 64;
+/// How many runs of a node go on early at once. Where more are under way, they share their commits anyway, and to go on early
+/// would cost each of them more than it spares.
+pub(crate) const AT_ONCE: usize = 16;
 
 /// A call that is under way.
 pub(super) struct Open {
@@ -43,6 +46,8 @@ pub(super) struct Early {
     /// What they still have to do. It is done whatever their driver waits for, because others may wait behind them.
     tasks: JoinSet<()>,
     newest: Option<Ticket>,
+    /// The right to go on early, as long as anything is under way.
+    right: Option<OwnedSemaphorePermit>,
     /// The last event that was recorded before them.
     cause: Option<EventId>,
     /// How often the driver had to begin again.
@@ -63,6 +68,11 @@ impl Early {
     /// Whether anything is under way.
     pub(super) fn is_under_way(&self) -> bool {
         !self.sent.is_empty()
+    }
+
+    /// Nothing is under way any more.
+    fn is_over(&mut self) {
+        (self.newest, self.right) = (None, None);
     }
 
     /// What a call has to go by whose attempt is not recorded yet.
@@ -90,13 +100,17 @@ impl Early {
 
 impl Driver {
     /// Whether the driver may go on as if a stage were recorded.
-    pub(super) fn may_go_on_early(&self, stage: &Stage) -> bool {
-        self.owned
+    pub(super) fn may_go_on_early(&mut self, stage: &Stage) -> bool {
+        let may = self.owned
             && self.early.sent.len() < MOST
             && stage.asks_nobody()
             // What is personal is sealed first, which takes its time.
             && self.run.state.subject().is_none()
-            && self.journal().takes_ahead()
+            && self.journal().takes_ahead();
+        if may && self.early.right.is_none() {
+            self.early.right = Arc::clone(&self.shared.early).try_acquire_owned().ok();
+        }
+        may && self.early.right.is_some()
     }
 
     /// Hands an append in, and goes on as if it were recorded.
@@ -126,7 +140,7 @@ impl Driver {
             let answer = self.next_answer().await;
             if self.early.sent.len() == 1 {
                 self.early.sent.clear();
-                self.early.newest = None;
+                self.early.is_over();
                 return Ok(answer);
             }
             self.heed(answer).await?;
@@ -210,7 +224,7 @@ impl Driver {
             Ok(_) => {
                 self.early.cause = sent.map(|sent| sent.last);
                 if self.early.sent.is_empty() {
-                    self.early.newest = None;
+                    self.early.is_over();
                 }
                 Ok(())
             }
@@ -230,7 +244,7 @@ impl Driver {
         }
         while self.early.tasks.try_join_next().is_some() {}
         self.pending.append(&mut self.done);
-        self.early.newest = None;
+        self.early.is_over();
         self.early.restarts += 1;
         self.early.known = None;
         self.thread.cause = self.early.cause;

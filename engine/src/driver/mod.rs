@@ -21,7 +21,7 @@ use domain::run::{Activity, RunStatus, StepStatus};
 use domain::task::Consumed;
 use domain::{Actor, AttemptError, CommandId, ErrorKind, EventId, NodeId, Run, RunId, TaskId, Timestamp};
 use journal::{Context, Executor, Journal, Loaded, ReadError};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -32,6 +32,7 @@ use crate::plan::Planner;
 use crate::stage::Slot;
 use crate::standing::Standing;
 
+pub(crate) use early::AT_ONCE;
 pub(crate) use turn::Ready;
 
 use early::{Early, Open};
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) slots: Arc<Mutex<()>>,
     /// Purses as appends under way will leave them.
     pub(crate) ahead: Ahead,
+    /// Rights to go on before what was decided is recorded.
+    pub(crate) early: Arc<Semaphore>,
 }
 
 /// Tells a driver that something happened that it did not do itself.
