@@ -34,19 +34,26 @@ struct Job {
 
 /// How a process records.
 #[derive(Debug, Clone)]
-struct Hand {
+pub(crate) struct Hand {
     /// How long it takes before each commit, in tenths of a millisecond, one after the other and from the start again.
-    pauses: Vec<u64>,
+    pub(crate) pauses: Vec<u64>,
     /// How many appends go into one commit at most.
-    together: usize,
-    /// Which of its appends with purses fail, counted from 1; every second of them without anybody knowing that it did.
-    failing: BTreeSet<usize>,
+    pub(crate) together: usize,
+    /// Which appends are counted.
+    pub(crate) counts: fn(&Append) -> bool,
+    /// Which of its appends that count fail, counted from 1; every second of them without anybody knowing that it did.
+    pub(crate) failing: BTreeSet<usize>,
 }
 
 impl Hand {
     /// One whose pauses are long enough for others to come.
     fn slow(failing: &[usize]) -> Self {
-        Self { pauses: vec![50], together: usize::MAX, failing: failing.iter().copied().collect() }
+        Self {
+            pauses: vec![50],
+            together: usize::MAX,
+            counts: touches_purses,
+            failing: failing.iter().copied().collect(),
+        }
     }
 
     async fn write(self, records: Arc<MemoryJournal>, mut jobs: mpsc::UnboundedReceiver<Job>, most: Arc<AtomicUsize>) {
@@ -60,12 +67,12 @@ impl Hand {
             {
                 batch.push(next);
             }
-            let shared = batch.iter().filter(|job| touches_purses(&job.append)).count();
+            let shared = batch.iter().filter(|job| (self.counts)(&job.append)).count();
             most.fetch_max(shared, Ordering::Relaxed);
             for Job { append, turn, answer } in batch {
-                let shares = touches_purses(&append);
-                number += usize::from(shares);
-                let done = if shares && self.failing.contains(&number) {
+                let counts = (self.counts)(&append);
+                number += usize::from(counts);
+                let done = if counts && self.failing.contains(&number) {
                     failed += 1;
                     // With it goes its turn, which says so to those that are based on it.
                     drop(turn);
@@ -88,11 +95,11 @@ impl Hand {
 }
 
 /// The way of one process to the journal: it records in turn, a while later.
-struct InTurn {
+pub(crate) struct InTurn {
     inner: Arc<MemoryJournal>,
     queue: mpsc::UnboundedSender<Job>,
-    /// How many appends with purses waited together at most.
-    together: Arc<AtomicUsize>,
+    /// How many appends that count waited together at most.
+    pub(crate) together: Arc<AtomicUsize>,
     writer: JoinHandle<()>,
 }
 
@@ -107,7 +114,7 @@ fn touches_purses(append: &Append) -> bool {
 }
 
 impl InTurn {
-    fn new(inner: &Arc<MemoryJournal>, hand: Hand) -> Arc<Self> {
+    pub(crate) fn new(inner: &Arc<MemoryJournal>, hand: Hand) -> Arc<Self> {
         let together = Arc::default();
         let (queue, jobs) = mpsc::unbounded_channel();
         let writer = tokio::spawn(hand.write(Arc::clone(inner), jobs, Arc::clone(&together)));
@@ -131,6 +138,10 @@ impl Journal for InTurn {
 
     async fn append_in_turn(&self, append: Append, turn: Turn) -> Result<Appended, AppendError> {
         self.put(append, Some(turn)).await
+    }
+
+    fn takes_ahead(&self) -> bool {
+        self.inner.takes_ahead()
     }
 
     async fn read_stream(
@@ -250,6 +261,7 @@ fn hand() -> impl Strategy<Value = Hand> {
     (proptest::collection::vec(0..40_u64, 1..8), 1..12_usize, failing).prop_map(|(pauses, together, failing)| Hand {
         pauses,
         together,
+        counts: touches_purses,
         failing,
     })
 }

@@ -13,6 +13,7 @@ mod cache;
 mod choosing;
 mod compat;
 mod control;
+mod early;
 mod failover;
 mod flow;
 mod found;
