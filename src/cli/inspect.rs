@@ -23,7 +23,7 @@ const RUN: &str = "query($run: UUID!, $position: Position) { run(id: $run, minPo
                    platform model answeredBy status simulated durationMs firstPieceMs cost kept { at saved } \
                    usage { inputTokens outputTokens } error { kind message } } } } } }";
 const EXPLAIN: &str = "query($run: UUID!) { run(id: $run) { explain { runId status node next { ...cause inner { ...cause } } steps { \
-                       step status assignment { agentKey agentVersion named choice { reason capability language minimum candidates { agentKey \
+                       step status residency assignment { agentKey agentVersion named choice { reason capability language minimum candidates { agentKey \
                        score running experience excluded factors { capability quality availability cost speed } } } } \
                        cause { ...cause inner { ...cause } } } } } } fragment cause on Cause { kind since at step taskId \
                        attempt platform error steps by reason clock held limit holders { runId taskId } ahead running \
@@ -288,6 +288,11 @@ pub(crate) async fn explain(client: &Client, terminal: &mut Terminal, as_json: b
             let why = why.to_lowercase().replace('_', " ");
             terminal.line(format!("    agent {}, chosen: {why}", text(assignment, "agentKey")));
             show_candidates(terminal, assignment, 8);
+        }
+        let tags: Vec<&str> =
+            at(step, "residency").as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if !tags.is_empty() {
+            terminal.line(format!("    only on platforms that are tagged {}", tags.join(", ")));
         }
     }
     Ok(())

@@ -18,6 +18,7 @@ description:
   en: A letter that is ready to be signed.
   ar: خطاب جاهز للتوقيع.
 capability: documentation
+residency: [on-premises, eu]
 parameters:
   type: object
   required: [to]
@@ -74,6 +75,7 @@ fn everything_is_read_and_written() {
     assert_eq!(body.title, both("Write a letter", "كتابة خطاب"));
     assert_eq!(body.result, Some("A letter.".into()));
     assert_eq!(body.capability, Some(Capability::Documentation));
+    assert_eq!(body.residency, ["eu", "on-premises"].map(|tag| tag.parse().unwrap()).into());
     let checks: Vec<_> = body.checklist.iter().map(|item| item.check.clone()).collect();
     assert_eq!(
         checks,
