@@ -95,8 +95,6 @@ fn is_met(config: &Config, agent: Option<&Profile>, demanded: &BTreeSet<Platform
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use commands::catalog::{parse_agent, parse_template, parse_workflow};
-
     use super::*;
     use crate::config::PlatformKind;
 
@@ -115,12 +113,8 @@ mod tests {
         );
         let flow = "key: flow\nname: F\ndescription: F.\ndepartment: legal\ninput_schema: { type: object }\n\
                     steps: [{ name: a, title: A, agent: counsel, template: review }]\n";
-        Catalog {
-            agents: vec![parse_agent("a", &profile).unwrap()],
-            templates: vec![parse_template("t", &body).unwrap()],
-            workflows: vec![parse_workflow("w", flow).unwrap()],
-            ..Catalog::default()
-        }
+        let files = [("agents/a.yaml", profile.as_str()), ("templates/t.yaml", &body), ("workflows/w.yaml", flow)];
+        Catalog::from_files(files).unwrap()
     }
 
     #[test]

@@ -18,7 +18,6 @@ description:
   en: A letter that is ready to be signed.
   ar: خطاب جاهز للتوقيع.
 capability: documentation
-residency: [on-premises, eu]
 parameters:
   type: object
   required: [to]
@@ -57,6 +56,7 @@ example:
   parameters:
     to: the landlord
     notes: We leave on 3 May.
+residency: [on-premises, eu]
 ";
 
 /// What is wrong with the template after a change of its text.
