@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
-use crate::{Capabilities, Chunk, Failure, Health, Model, Platform, Reply, ReplyStream, Request, Usage};
+use crate::{Capabilities, Chunk, Failure, FailureKind, Health, Model, Platform, Reply, ReplyStream, Request, Usage};
 
 /// An agent that works by itself for a while: a program on this machine, or one in somebody's cloud.
 #[async_trait]
@@ -28,7 +28,7 @@ pub trait ExternalAgent: Send + Sync {
 
     /// Names whom it counts our jobs for, without telling any key.
     fn account(&self) -> String {
-        self.key().to_owned()
+        ExternalAgent::key(self).to_owned()
     }
 
     /// Whether what it says can be followed while it works; otherwise it speaks when it has ended.
@@ -50,9 +50,15 @@ pub trait ExternalAgent: Send + Sync {
     /// Asks which models there are, without spending anything.
     ///
     /// # Errors
-    /// When it cannot be asked.
+    /// When it cannot be asked, or has no such list.
     async fn models(&self) -> Result<Vec<Model>, Failure> {
-        Ok(self.default_model().map(Model::named).into_iter().collect())
+        match ExternalAgent::default_model(self) {
+            Some(model) => Ok(vec![Model { capabilities: abilities(self.takes_images()), ..Model::named(model) }]),
+            None => {
+                let what = format!("{}: it has no list of models", ExternalAgent::key(self));
+                Err(Failure::new(FailureKind::InvalidRequest, what))
+            }
+        }
     }
 
     /// Asks whether it would work now, without spending anything.
@@ -72,6 +78,11 @@ pub trait ExternalAgent: Send + Sync {
     }
 }
 
+/// What an agent can do as a model of ours: it calls no tools of ours, because it has its own.
+fn abilities(takes_images: bool) -> Capabilities {
+    Capabilities { tools: Some(false), images: Some(takes_images), ..Capabilities::default() }
+}
+
 /// A job under way; dropping it cancels it.
 pub struct Work {
     says: BoxStream<'static, String>,
@@ -84,7 +95,8 @@ impl Work {
         says: impl futures_util::Stream<Item = String> + Send + 'static,
         end: impl Future<Output = Result<Reply, Failure>> + Send + 'static,
     ) -> Self {
-        Self { says: says.boxed(), end: Box::pin(end) }
+        // Whoever asks again after the last piece is told that there is none.
+        Self { says: says.fuse().boxed(), end: Box::pin(end) }
     }
 
     /// A job of which nothing is heard before its end.
@@ -166,16 +178,11 @@ impl<A: ExternalAgent> Platform for A {
     }
 
     fn capabilities(&self, _model: &str) -> Capabilities {
-        Capabilities { tools: Some(false), images: Some(self.takes_images()), ..Capabilities::default() }
+        abilities(self.takes_images())
     }
 
     async fn models(&self) -> Result<Vec<Model>, Failure> {
-        let models = ExternalAgent::models(self).await?;
-        let known = |model: Model| match model.capabilities == Capabilities::default() {
-            true => Model { capabilities: self.capabilities(&model.name), ..model },
-            false => model,
-        };
-        Ok(models.into_iter().map(known).collect())
+        ExternalAgent::models(self).await
     }
 
     async fn health(&self) -> Health {

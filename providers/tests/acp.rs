@@ -72,7 +72,8 @@ async fn a_turn_is_followed_and_asks_for_nothing_that_is_not_allowed() {
 async fn its_work_is_followed_and_collected() {
     let (_folder, mut options) = agent().await;
     options.permissions = Permissions::named(["read"]).unwrap();
-    let mut work = providers::ExternalAgent::start(&AcpAgent::new(options).unwrap(), prompt("work")).await.unwrap();
+    let agent = AcpAgent::new(options).unwrap();
+    let mut work = providers::ExternalAgent::start(&agent, prompt("work")).await.unwrap();
     let mut told = Vec::new();
     while let Some(text) = work.follow().await {
         told.push(text);

@@ -5,9 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use providers::command::{CommandAgent, Error, Fields, Options, Output};
-use providers::{
-    CostSource, ExternalAgent, Failure, FailureKind, Message, Platform, Reply, Request, State, Tool, Usage, Work,
-};
+use providers::{CostSource, Failure, FailureKind, Message, Platform, Reply, Request, State, Tool, Usage, Work};
 use tempfile::TempDir;
 
 use crate::collect;
@@ -35,7 +33,7 @@ async fn ask(options: Options, request: Request) -> Result<Reply, Failure> {
 
 async fn start(options: Options) -> Work {
     loop {
-        match ExternalAgent::start(&CommandAgent::new(options.clone()).unwrap(), prompt()).await {
+        match providers::ExternalAgent::start(&CommandAgent::new(options.clone()).unwrap(), prompt()).await {
             Err(failure) if failure.message.contains("Text file busy") => tokio::task::yield_now().await,
             started => return started.unwrap(),
         }
