@@ -31,6 +31,8 @@ NO_CODES = {
     # causes that `explain` tells
     "APPROVAL", "ATTEMPT", "CHILD", "ENGINE", "FAILED", "ITEMS", "LIMIT", "NEEDS", "NOT_REACHED", "PAUSED", "RESTING", "RETRY",
     "RUNNING", "SIGNAL", "SKIPPED", "TIMER", "UNCLAIMED", "UNDO",
+    # where a cost comes from
+    "LISTED", "REPORTED", "UNPRICED",
     # values of GraphQL, and what stands for values in the help of the command line
     "AGENT", "CURSOR", "DATE", "DOLLARS", "EXPRESSION", "FILE", "FROZEN", "GRACE", "HEX", "ID", "JSON", "KEY", "MOMENT", "N", "NAME", "ORDER", "PERCENT", "PLATFORM", "POSITION",
     "REVISION", "RUN", "TEXT", "TYPE", "VERSION", "WORDS", "WORKFLOW",

@@ -139,7 +139,7 @@ impl Choosing for Chooser {
             department: department.filter(|department| !department.is_empty()),
         };
         let now = self.commands.surroundings().now();
-        let (choice, recorded) = self.engine.choose_agent(&task, &wish.without, now).await?;
+        let (choice, recorded) = self.engine.choose_agent(&task, body.as_deref(), &wish.without, now).await?;
         Ok(AgentAnswer {
             told: choice.told(&task),
             considered: choice.considered(),

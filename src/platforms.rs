@@ -136,7 +136,7 @@ pub(crate) fn prices(data_dir: &Path) -> anyhow::Result<Prices> {
     files.sort();
     for path in files {
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        prices.add(&PriceList::parse(&text).with_context(|| format!("{} cannot be used", path.display()))?);
+        prices.add_imported(&PriceList::parse(&text).with_context(|| format!("{} cannot be used", path.display()))?);
     }
     Ok(prices)
 }
@@ -326,6 +326,7 @@ mod tests {
         let list = r#"{"date":"2030-01-01","origin":"us","models":[{"vendor":"openai","model":"gpt-4o","rates":[{"input":7,"output":8}]}]}"#;
         std::fs::write(imported(dir.path()).join("2030-01-01.json"), list).unwrap();
         let prices_then = prices(dir.path()).unwrap();
+        assert_eq!(prices_then.versions().last().map(String::as_str), Some("imported/2030-01-01"));
         let rate = |time: &str| {
             prices_then.valid("openai", "gpt-4o", time.parse().unwrap()).unwrap().model.rates.first().unwrap().input
         };

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::run::{Activity, Asked, PauseClock, RunStatus, SlotsNeed, StepState, StepStatus};
@@ -5,8 +6,8 @@ use domain::slots::Holder;
 use domain::task::{AgentChoice, PassedOver, TaskStatus};
 use domain::workflow::Work;
 use domain::{
-    Actor, Agent, Definition, Key, Limit, LimitId, NodeId, Run, RunId, Slots, StepName, StreamId, Task, TaskId,
-    Timestamp,
+    Actor, Agent, Definition, Key, Limit, LimitId, NodeId, PlatformTag, Run, RunId, Slots, StepName, StreamId, Task,
+    TaskId, Template, Timestamp,
 };
 use journal::ReadError;
 use serde::Serialize;
@@ -39,6 +40,9 @@ pub struct StepExplanation {
     pub cause: Cause,
     /// Who has its task, when it has one; of a list, who has the first task under way.
     pub assignment: Option<Assignment>,
+    /// What platforms must be tagged with to be sent that task, by what its agent and its template say of themselves; the
+    /// installation may demand more.
+    pub residency: BTreeSet<PlatformTag>,
 }
 
 /// Who has a task.
@@ -234,11 +238,11 @@ impl Commands {
             if at.status == StepStatus::Running && !status.is_terminal() && !stopped {
                 next.push(cause.clone());
             }
-            let assignment = match task_of(&state, &step.name, at) {
-                Some(task) => self.assignment(task).await?,
-                None => None,
+            let (assignment, residency) = match task_of(&state, &step.name, at) {
+                Some(task) => (self.assignment(task).await?, self.residency(task).await?),
+                None => (None, BTreeSet::new()),
             };
-            steps.push(StepExplanation { step: step.name.clone(), status: at.status, cause, assignment });
+            steps.push(StepExplanation { step: step.name.clone(), status: at.status, cause, assignment, residency });
         }
         if next.is_empty() && !status.is_terminal() {
             next.push(Cause::Engine);
@@ -256,6 +260,25 @@ impl Commands {
         let agent = self.executor.load_cached::<Agent>(id.into()).await?.state;
         let Some(agent) = agent.profile().map(|profile| profile.key.clone()) else { return Ok(None) };
         Ok(Some(Assignment { task, agent, version, choice: state.agent_choice().cloned() }))
+    }
+
+    /// What platforms must be tagged with to be sent a task, by its agent and its template in the versions that it has;
+    /// nothing of a task that does not exist.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn residency(&self, task: TaskId) -> Result<BTreeSet<PlatformTag>, Error> {
+        let state = self.executor.load::<Task>(task.into()).await?.state;
+        let mut demanded = BTreeSet::new();
+        if let Some(order) = state.order() {
+            let template = self.executor.load::<Template>(order.template.into()).await?.state;
+            demanded.extend(template.body_at(order.template_version).iter().flat_map(|body| body.residency.clone()));
+        }
+        if let Some((id, version)) = state.agent() {
+            let agent = self.executor.load::<Agent>(id.into()).await?.state;
+            demanded.extend(agent.profile_at(version).iter().flat_map(|profile| profile.residency.clone()));
+        }
+        Ok(demanded)
     }
 
     /// What stops the run as a whole.

@@ -78,6 +78,16 @@ checked_text!(
 );
 
 checked_text!(
+    /// What a platform must be tagged with to be sent something, such as the region in which it processes data. What it means
+    /// is known to whoever tags the platforms.
+    PlatformTag,
+    "tag",
+    "1 to 64 of a-z, 0-9, `-`, `_`, `.` and `:`",
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.' | ':'),
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.' | ':')
+);
+
+checked_text!(
     /// Names a step within its workflow, or a value within a mapping; a plain identifier, so that expressions
     /// can say `steps.NAME`.
     StepName,

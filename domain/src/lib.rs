@@ -54,7 +54,7 @@ pub use id::{
     ActionId, AgentId, CommandId, DeliveryId, DenialsId, EventId, ExternalId, HoldId, InvalidActionId, LimitId, NodeId,
     PurseId, RunId, SearchesId, SlotsId, SubjectId, TaskId, TemplateId, TriggerId, WebhookId, WorkflowId,
 };
-pub use key::{InvalidKey, Key, StepName};
+pub use key::{InvalidKey, Key, PlatformTag, StepName};
 pub use limit::{Limit, LimitCommand, LimitEvent, LimitRefusal};
 pub use purse::{Purse, PurseCommand, PurseEvent, PurseRefusal};
 pub use reply::{Account, AttemptError, CostSource, ErrorKind, FinishReason, NanoUsd, Reply, Usage};

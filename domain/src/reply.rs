@@ -106,6 +106,19 @@ pub enum CostSource {
     Free,
 }
 
+impl CostSource {
+    /// The stable snake_case name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Unpriced => "unpriced",
+            Self::Reported => "reported",
+            Self::Listed(_) => "listed",
+            Self::Free => "free",
+        }
+    }
+}
+
 /// How an attempt can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

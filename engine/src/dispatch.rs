@@ -13,7 +13,7 @@ use std::time::Duration;
 use domain::agent::Profile;
 use domain::task::AgentChoice;
 use domain::template::TemplateBody;
-use domain::{Category, Key, TaskId, Timestamp};
+use domain::{Category, Key, PlatformTag, TaskId, Timestamp};
 use journal::{AppendError, Checkpoint, Checkpoints, Filter, Journal, Page, Position, ReadError, RecordedEvent};
 use parking_lot::Mutex;
 use providers::{Registry, Request};
@@ -29,7 +29,7 @@ use crate::way::Way;
 /// Under which name its checkpoint is kept.
 const CHECKPOINT: &str = "engine.agents";
 /// The first byte of a saved copy; one with another is not read.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 /// After how many events it is saved.
 const SAVE_EVERY: usize = 20_000;
 /// How many events are read at a time.
@@ -130,13 +130,20 @@ impl Dispatch {
         }
     }
 
-    /// Chooses, as of now; whoever is in `without` is left out.
-    pub(crate) fn choose(&self, task: &Task, without: &BTreeSet<Key>, now: Timestamp) -> Choice {
+    /// Chooses, as of now, for a task of this template; whoever is in `without` is left out.
+    pub(crate) fn choose(
+        &self,
+        task: &Task,
+        template: Option<&TemplateBody>,
+        without: &BTreeSet<Key>,
+        now: Timestamp,
+    ) -> Choice {
+        let demanded = self.0.residency.demands(None, template, task.department.as_deref());
         let candidates = self.0.roster.lock().candidates(without, now);
         let candidates: Vec<Candidate> = candidates
             .into_iter()
             .map(|(profile, candidate)| match candidate.state {
-                State::Active if self.is_down(&profile) => Candidate { state: State::Down, ..candidate },
+                State::Active if self.is_down(&profile, &demanded) => Candidate { state: State::Down, ..candidate },
                 _ => candidate,
             })
             .collect();
@@ -144,9 +151,10 @@ impl Dispatch {
     }
 
     /// Whether none of the platforms that an agent may use can be called now.
-    fn is_down(&self, profile: &Profile) -> bool {
+    fn is_down(&self, profile: &Profile, demanded: &BTreeSet<PlatformTag>) -> bool {
         let request = Request { model: profile.model.clone(), ..Request::new(String::new()) };
-        let demanded = self.0.residency.of_agent(&profile.key);
+        let own = self.0.residency.demands(Some(profile), None, None);
+        let demanded = own.union(demanded).cloned().collect();
         Way::new(&self.0.platforms, profile, request, 1, demanded).is_ok_and(|way| !way.is_open(&self.0.traffic))
     }
 

@@ -156,7 +156,10 @@ impl Planner {
         })?;
         let assign = match named {
             Some(assign) => assign,
-            None => self.chosen(task, &dispatch::asks(body, &definition.department, &parameters), now).await?,
+            None => {
+                let asks = dispatch::asks(body, &definition.department, &parameters);
+                self.chosen(task, &asks, body, now).await?
+            }
         };
         Ok([
             TaskCommand::Create {
@@ -190,11 +193,17 @@ impl Planner {
     }
 
     /// Gives a task to the best agent that there is now.
-    async fn chosen(&self, task: TaskId, asks: &selection::Task, now: Timestamp) -> Result<TaskCommand, Unplannable> {
+    async fn chosen(
+        &self,
+        task: TaskId,
+        asks: &selection::Task,
+        body: &TemplateBody,
+        now: Timestamp,
+    ) -> Result<TaskCommand, Unplannable> {
         self.dispatch.ready().await?;
         let mut gone = BTreeSet::new();
         loop {
-            let choice = self.dispatch.choose(asks, &gone, now);
+            let choice = self.dispatch.choose(asks, Some(body), &gone, now);
             if let Some(key) = &choice.agent {
                 let id = AgentId::from_key(key);
                 let agent = self.executor.load_cached::<Agent>(id.into()).await?.state;
@@ -321,7 +330,8 @@ impl Planner {
             turns: self.said(task, &body, order, parts, purpose),
             ..Request::new(prompt.user)
         };
-        let demanded = self.residency.of(run, &profile.key, &body.key);
+        let department = run.definition().map(|definition| definition.department.as_str());
+        let demanded = self.residency.demands(Some(&profile), Some(&body), department);
         let way = Way::new(&self.platforms, &profile, request, order.retry.max_attempts, demanded);
         // A schema for the parts has no place for data of a schema of their own.
         let holds = parts && body.output_schema.is_none();

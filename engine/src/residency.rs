@@ -1,38 +1,49 @@
 //! Where data may go: the tags that a platform must have for what an agent, a template or a department sends.
 //!
+//! Demands come from two sides and add up: the installation's configuration, which nobody who writes an agent can take off, and
+//! what agents and templates say of themselves. The latter is part of the versions that a task records when it is made, so
+//! it holds for all attempts of the task, on every node and after every restart, whatever becomes of the catalogue meanwhile.
+//!
 //! Invariant: what demands a tag is sent to no platform without it, whoever stands in for whom; there is no order and no fallback
 //! that it gives way to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Key, Run};
+use domain::agent::Profile;
+use domain::template::TemplateBody;
+use domain::{Key, PlatformTag};
 
-/// The tags that are demanded; all that apply together. By default none is.
+/// The tags that the installation demands; all that apply together. By default none is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Residency {
     /// Of everything.
-    pub everywhere: BTreeSet<String>,
+    pub everywhere: BTreeSet<PlatformTag>,
     /// Of what these agents send.
-    pub agents: BTreeMap<Key, BTreeSet<String>>,
+    pub agents: BTreeMap<Key, BTreeSet<PlatformTag>>,
     /// Of what these templates ask for.
-    pub templates: BTreeMap<Key, BTreeSet<String>>,
+    pub templates: BTreeMap<Key, BTreeSet<PlatformTag>>,
     /// Of what runs of these departments' workflows send.
-    pub departments: BTreeMap<String, BTreeSet<String>>,
+    pub departments: BTreeMap<String, BTreeSet<PlatformTag>>,
 }
 
 impl Residency {
-    /// What whatever this agent sends demands, sorted; tasks may demand more.
-    pub(crate) fn of_agent(&self, agent: &Key) -> Vec<String> {
-        let all: BTreeSet<&String> =
-            self.everywhere.iter().chain(self.agents.get(agent).into_iter().flatten()).collect();
-        all.into_iter().cloned().collect()
-    }
-
-    /// What a task demands, sorted.
-    pub(crate) fn of(&self, run: &Run, agent: &Key, template: &Key) -> Vec<String> {
-        let department = run.definition().and_then(|definition| self.departments.get(&definition.department));
-        let sets = [Some(&self.everywhere), self.agents.get(agent), self.templates.get(template), department];
-        let all: BTreeSet<&String> = sets.into_iter().flatten().flatten().collect();
-        all.into_iter().cloned().collect()
+    /// What is demanded of whoever is sent what an agent makes of a template for a department; what is not known yet demands
+    /// nothing.
+    #[must_use]
+    pub fn demands(
+        &self,
+        agent: Option<&Profile>,
+        template: Option<&TemplateBody>,
+        department: Option<&str>,
+    ) -> BTreeSet<PlatformTag> {
+        let sets = [
+            Some(&self.everywhere),
+            agent.and_then(|agent| self.agents.get(&agent.key)),
+            agent.map(|agent| &agent.residency),
+            template.and_then(|template| self.templates.get(&template.key)),
+            template.map(|template| &template.residency),
+            department.and_then(|department| self.departments.get(department)),
+        ];
+        sets.into_iter().flatten().flatten().cloned().collect()
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use commands::{Commands, Surroundings};
 use domain::task::AgentChoice;
+use domain::template::TemplateBody;
 use domain::{Event, HoldEvent, Key, LimitEvent, NodeId, RunEvent, RunId, SlotsEvent, Timestamp};
 use journal::{AppendError, Checkpoints, Journal, Members, ReadError, RecordedEvent};
 use providers::Registry;
@@ -124,19 +125,20 @@ impl Handle {
         self.traffic.lines()
     }
 
-    /// Whom the engine would choose for a task now, and the choice as it would be recorded; whoever is in `without` is
-    /// left out. Waits until all is known that has happened to agents.
+    /// Whom the engine would choose for a task of this template now, and the choice as it would be recorded; whoever is in
+    /// `without` is left out. Waits until all is known that has happened to agents.
     ///
     /// # Errors
     /// When the engine stops.
     pub async fn choose_agent(
         &self,
         task: &selection::Task,
+        template: Option<&TemplateBody>,
         without: &BTreeSet<Key>,
         now: Timestamp,
     ) -> Result<(selection::Choice, Option<AgentChoice>), ReadError> {
         self.dispatch.ready().await?;
-        let choice = self.dispatch.choose(task, without, now);
+        let choice = self.dispatch.choose(task, template, without, now);
         let recorded = choice.recorded(task, self.dispatch.policy());
         Ok((choice, recorded))
     }

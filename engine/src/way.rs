@@ -1,10 +1,11 @@
 //! Where the attempts of a task can go: the platforms that its agent may use, and which of them is next.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::agent::Profile;
 use domain::task::{AttemptStatus, Choice, PassedOver, Why};
-use domain::{AttemptError, ErrorKind, Key, Task};
+use domain::{AttemptError, ErrorKind, Key, PlatformTag, Task};
 use providers::redaction::Denied;
 use providers::router::{self, Lack, Needs, Route, SkipReason, Skipped, Step, Target, Tried};
 use providers::{Capabilities, Platform, Registry, Request, Usage};
@@ -84,7 +85,7 @@ impl Way {
         profile: &Profile,
         request: Request,
         attempts: u32,
-        demanded: Vec<String>,
+        demanded: BTreeSet<PlatformTag>,
     ) -> Result<Self, AttemptError> {
         let mut keys: Vec<Key> = Vec::new();
         let first = match &profile.platform {
@@ -112,7 +113,8 @@ impl Way {
             };
             stops.push(Stop { key, platform, model });
         }
-        let needs = Needs { tags: demanded, ..Needs::of(&request) };
+        let tags = demanded.into_iter().map(String::from).collect();
+        let needs = Needs { tags, ..Needs::of(&request) };
         let tokens = needs.input_tokens.saturating_add(needs.output_tokens);
         // Two bytes a token are less than any language has on average.
         let bounds = (needs.input_tokens.saturating_mul(2).saturating_add(16), request.max_tokens.map(u64::from));

@@ -1,6 +1,7 @@
 //! AI platforms behind one port.
 //!
-//! A [`Platform`] turns a [`Request`] into a [`Reply`] or a typed [`Failure`]. This room knows no other room: whoever
+//! A [`Platform`] turns a [`Request`] into a [`Reply`] or a typed [`Failure`]. Beside it stands the port of agents that work by
+//! themselves, [`ExternalAgent`]: started, followed, cancelled, collected; whoever implements it is a platform as well. This room knows no other room: whoever
 //! calls it converts to its own words. Three rules hold for every adapter:
 //!
 //! - One call is one attempt. Nothing here retries; the caller owns retries, so that every attempt is recorded.
@@ -11,6 +12,7 @@ pub mod acp;
 pub mod anthropic;
 pub mod command;
 pub mod cursor;
+mod external;
 mod failure;
 pub mod gemini;
 pub mod http;
@@ -37,6 +39,7 @@ pub use acp::AcpAgent;
 pub use anthropic::Anthropic;
 pub use command::CommandAgent;
 pub use cursor::Cursor;
+pub use external::{ExternalAgent, Work};
 pub use failure::{Consumed, Failure, FailureKind};
 pub use gemini::Gemini;
 #[cfg(feature = "local-model")]

@@ -16,8 +16,12 @@ pub const HOME: &str = "https://openrouter.ai/api/v1";
 pub type OpenRouter = Http<Routed>;
 
 /// Speaks OpenRouter's dialect of Chat Completions.
-#[derive(Debug, Clone, Copy)]
-pub struct Routed;
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Routed {
+    /// Whether Anthropic's models are to keep instructions in their cache; they have to be asked, behind OpenRouter too. The other
+    /// vendors behind it do so by themselves.
+    pub cached: bool,
+}
 
 impl Http<Routed> {
     /// Prepares the platform; connects to nothing.
@@ -25,7 +29,8 @@ impl Http<Routed> {
     /// # Errors
     /// When the options cannot work.
     pub fn new(options: Options) -> Result<Self, Error> {
-        Self::speaking(Routed, options)
+        let cached = options.prompt_cache;
+        Self::speaking(Routed { cached }, options)
     }
 }
 
@@ -52,7 +57,11 @@ impl Protocol for Routed {
     }
 
     fn encode(&self, request: &Request, model: &str, _limit: Option<u32>, stream: bool) -> Result<Value, Failure> {
-        Ok(openai_chat::encode(request, model, Dialect::OPENROUTER, stream))
+        let mut body = openai_chat::encode(request, model, Dialect::OPENROUTER, stream);
+        if self.cached && model.starts_with("anthropic/") {
+            openai_chat::keep_instructions(&mut body);
+        }
+        Ok(body)
     }
 
     fn decode(&self, body: &[u8]) -> Result<Answer, Failure> {

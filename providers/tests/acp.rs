@@ -67,6 +67,21 @@ async fn a_turn_is_followed_and_asks_for_nothing_that_is_not_allowed() {
     assert!(reply.first_piece.unwrap() < reply.duration);
 }
 
+/// As an agent and not as a platform: started, followed, collected.
+#[tokio::test]
+async fn its_work_is_followed_and_collected() {
+    let (_folder, mut options) = agent().await;
+    options.permissions = Permissions::named(["read"]).unwrap();
+    let agent = AcpAgent::new(options).unwrap();
+    let mut work = providers::ExternalAgent::start(&agent, prompt("work")).await.unwrap();
+    let mut told = Vec::new();
+    while let Some(text) = work.follow().await {
+        told.push(text);
+    }
+    assert!(told.len() > 1, "{told:?}");
+    assert_eq!(work.collect().await.unwrap().text, told.concat());
+}
+
 #[tokio::test]
 async fn the_prompt_is_one_text_and_what_is_not_told_is_unknown() {
     let (_folder, options) = agent().await;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use providers::command::{CommandAgent, Error, Fields, Options, Output};
-use providers::{CostSource, Failure, FailureKind, Message, Platform, Reply, Request, State, Tool};
+use providers::{CostSource, Failure, FailureKind, Message, Platform, Reply, Request, State, Tool, Usage, Work};
 use tempfile::TempDir;
 
 use crate::collect;
@@ -27,6 +27,15 @@ async fn ask(options: Options, request: Request) -> Result<Reply, Failure> {
         match CommandAgent::new(options.clone()).unwrap().execute(request.clone()).await {
             Err(failure) if failure.message.contains("Text file busy") => tokio::task::yield_now().await,
             answered => return answered,
+        }
+    }
+}
+
+async fn start(options: Options) -> Work {
+    loop {
+        match providers::ExternalAgent::start(&CommandAgent::new(options.clone()).unwrap(), prompt()).await {
+            Err(failure) if failure.message.contains("Text file busy") => tokio::task::yield_now().await,
+            started => return started.unwrap(),
         }
     }
 }
@@ -203,6 +212,25 @@ async fn all_that_it_started_ends_with_the_call() {
     let (folder, options) = script("sleep 1000 >/dev/null 2>&1 & echo $! > pid; echo done");
     assert_eq!(ask(options, prompt()).await.unwrap().text, "done");
     until_dead(&pid(folder.path()).await).await;
+}
+
+/// As an agent and not as a platform: started, collected, and cancelled.
+#[tokio::test]
+async fn it_works_from_its_start_until_it_is_collected_or_cancelled() {
+    let (folder, options) = script("echo $$ > pid; cat");
+    let mut work = start(options).await;
+    // Nobody has asked for its end yet.
+    pid(folder.path()).await;
+    assert_eq!(work.follow().await, None, "it speaks when it has ended");
+    let reply = work.collect().await.unwrap();
+    assert_eq!((reply.cost, reply.cost_source, reply.usage), (None, CostSource::Unpriced, Usage::default()));
+
+    let (folder, options) = script("sleep 1000 & echo $! > pid; wait");
+    let work = start(options).await;
+    let child = pid(folder.path()).await;
+    assert!(is_alive(&child));
+    work.cancel();
+    until_dead(&child).await;
 }
 
 #[test]

@@ -12,6 +12,7 @@
 mod acp;
 mod command;
 mod cursor;
+mod differential;
 mod encode;
 mod failures;
 mod golden;

@@ -93,6 +93,24 @@ async fn anthropic_keeps_instructions_in_its_cache_unless_told_not_to() {
 }
 
 #[tokio::test]
+async fn openrouter_asks_anthropic_to_keep_instructions_unless_told_not_to() {
+    let kept = json!([{ "type": "text", "text": "You are terse.", "cache_control": { "type": "ephemeral" } }]);
+    for (prompt_cache, model, system, content) in [
+        (true, "anthropic/claude-sonnet-4.5", Some("You are terse."), kept),
+        (true, "openai/gpt-4o", Some("You are terse."), json!("You are terse.")),
+        (false, "anthropic/claude-sonnet-4.5", Some("You are terse."), json!("You are terse.")),
+        (true, "anthropic/claude-sonnet-4.5", None, json!("Hello")),
+    ] {
+        let answer = Behaviour::respond(200, "application/json", &golden("openrouter/reasoning.json"));
+        let server = OpenAiServer::start([answer]).await.unwrap();
+        let platform = OpenRouter::new(Options { prompt_cache, ..options(&server, "openrouter") }).unwrap();
+        let request = Request { system: system.map(Into::into), model: Some(model.into()), ..Request::new("Hello") };
+        platform.execute(request).await.unwrap();
+        assert_eq!(server.received()[0].json["messages"][0]["content"], content, "{prompt_cache} {model}");
+    }
+}
+
+#[tokio::test]
 async fn gemini() {
     let (replies, received) = both("gemini", "thinking").await;
     for reply in replies {
@@ -125,7 +143,7 @@ async fn openrouter_says_itself_what_it_charged() {
     for reply in replies {
         assert_eq!((reply.cost, &reply.cost_source), (Some(141_260), &CostSource::Reported));
         let said = Request { turns: vec![reply.message()], ..Request::new("x") };
-        let body = openrouter::Routed.encode(&said, "m", None, false).unwrap();
+        let body = openrouter::Routed::default().encode(&said, "m", None, false).unwrap();
         assert_eq!(body["messages"][1]["reasoning_details"][1]["data"], json!("CpEB"));
     }
     assert_eq!(received[0].path, "/v1/chat/completions");
@@ -265,7 +283,7 @@ fn lists_of_models_are_read() {
           "supported_parameters": ["tools", "temperature"], "architecture": { "input_modalities": ["text", "image"] } },
         { "nothing": 1 }
     ] });
-    let models = openrouter::Routed.models(&list);
+    let models = openrouter::Routed::default().models(&list);
     assert_eq!(models.len(), 1);
     let can = models[0].capabilities;
     assert_eq!((can.max_input, can.max_output), (Some(400_000), Some(128_000)));

@@ -102,6 +102,8 @@ pub(crate) struct AgentProfile {
     fallback_platforms: Vec<String>,
     /// The model; null takes the platform's default.
     model: Option<String>,
+    /// What every platform must be tagged with that anything of it is sent to, besides what the installation demands.
+    residency: Vec<String>,
     /// Sampling temperature, 0 to 2.
     temperature: Option<f64>,
     /// The longest answer, in tokens.
@@ -160,6 +162,7 @@ impl From<Profile> for AgentProfile {
             platform: profile.platform.map(String::from),
             fallback_platforms: profile.fallback_platforms.into_iter().map(String::from).collect(),
             model: profile.model,
+            residency: profile.residency.into_iter().map(String::from).collect(),
             temperature: profile.temperature_milli.map(|value| milli(value.into())),
             max_tokens: profile.max_tokens,
             top_p: profile.top_p_milli.map(|value| milli(value.into())),

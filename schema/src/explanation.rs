@@ -36,6 +36,9 @@ pub(crate) struct StepExplanation {
     cause: Cause,
     /// Who has its task, when it has one; of a list, who has the first task under way.
     assignment: Option<Assignment>,
+    /// What platforms must be tagged with to be sent that task, by what its agent and its template say of themselves; the
+    /// installation may demand more.
+    residency: Vec<String>,
 }
 
 /// What something waits for.
@@ -118,6 +121,7 @@ impl Explanation {
             status: step.status.into(),
             cause: step.cause.into(),
             assignment: step.assignment.map(Assignment::from),
+            residency: step.residency.into_iter().map(String::from).collect(),
         });
         Ok(Self {
             run_id: explained.run.as_uuid(),

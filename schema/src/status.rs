@@ -54,6 +54,18 @@ named! {
         Cancelled = "cancelled",
     }
 
+    /// Where the cost of an answer comes from.
+    CostSource {
+        /// The platform said what it charged.
+        Reported = "reported",
+        /// It was computed from a list of prices: one that came with the program, or one that was imported.
+        Listed = "listed",
+        /// Nobody knows it, which is not free.
+        Unpriced = "unpriced",
+        /// Nobody is paid.
+        Free = "free",
+    }
+
     /// Where a step of a run stands.
     StepStatus {
         /// It waits for other steps.

@@ -17,7 +17,7 @@ use crate::mutation::commands;
 use crate::outcome::{AttemptPurpose, FailedJudgement, Judgement, OutputParts, Quality, Review, TaskRating};
 use crate::run::{Failure, Run, between, global_id, moment, position};
 use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
-use crate::status::{AttemptStatus, TaskStatus};
+use crate::status::{AttemptStatus, CostSource, TaskStatus};
 use crate::template::Template;
 
 /// One unit of AI work done by an agent, for a step of a run or on its own.
@@ -282,6 +282,10 @@ pub(crate) struct Attempt {
     usage: Usage,
     /// What it cost; null means unknown, which is not free.
     cost: Option<NanoUsd>,
+    /// Where its cost comes from; null while there is no answer, and of a kept one.
+    cost_source: Option<CostSource>,
+    /// The list of prices that the cost was computed from, such as `2026-11-25`; of one that was imported, `imported/2026-12-01`.
+    price_list: Option<String>,
     /// From sending to the last byte in milliseconds, as the platform's adapter measured it.
     platform_duration_ms: Option<Count>,
     /// From sending to the first piece of the answer's text in milliseconds; null when the answer did not come in pieces.
@@ -319,6 +323,8 @@ impl Attempt {
                 reasoning_tokens: row.reasoning_tokens.map(Count::of),
             },
             cost: row.cost_nano_usd.map(NanoUsd),
+            cost_source: row.cost_source.as_deref().map(CostSource::of).transpose()?,
+            price_list: row.price_list,
             platform_duration_ms: row.duration_ms.map(Count::of),
             first_piece_ms: row.first_piece_ms.map(Count::of),
             request_hash: hex(&row.request_hash),

@@ -103,6 +103,9 @@ pub(crate) struct TemplateBody {
     output_schema: Option<Json>,
     /// An example of use.
     example: Option<TemplateExample>,
+    /// What every platform must be tagged with that is asked to carry it out, besides what the agent and the installation
+    /// demand.
+    residency: Vec<String>,
 }
 
 #[ComplexObject]
@@ -184,6 +187,7 @@ impl From<Body> for TemplateBody {
             checklist: body.checklist.into_iter().map(ChecklistItem::from).collect(),
             output_schema: body.output_schema.map(async_graphql::Json),
             example: body.example.map(TemplateExample),
+            residency: body.residency.into_iter().map(String::from).collect(),
         }
     }
 }

@@ -11,8 +11,11 @@ use crate::house::{ACTIVATE, DRAFT, House, REGISTER_AGENT, REGISTER_TEMPLATE, ag
 async fn the_catalogue_is_written_and_read() {
     let house = House::new().await;
     let mut answers = Vec::new();
-    answers.push(house.data(REGISTER_AGENT, json!({ "input": agent("writer") })).await);
-    answers.push(house.data(REGISTER_TEMPLATE, json!({ "input": template("outline") })).await);
+    let (mut writer, mut outline) = (agent("writer"), template("outline"));
+    writer["residency"] = json!(["on-premises", "eu"]);
+    outline["residency"] = json!(["eu"]);
+    answers.push(house.data(REGISTER_AGENT, json!({ "input": writer })).await);
+    answers.push(house.data(REGISTER_TEMPLATE, json!({ "input": outline })).await);
     house.data(REGISTER_TEMPLATE, json!({ "input": template("draft") })).await;
     answers.push(house.data(DRAFT, json!({ "input": workflow() })).await);
     answers.push(house.data(ACTIVATE, json!({ "input": { "key": "letter" } })).await);
@@ -24,9 +27,9 @@ async fn the_catalogue_is_written_and_read() {
     answers.push(house.data(enable, json!({})).await);
     let all = "{
         agents(filter: { text: \"WRIT\", enabled: true }) { edges { node { id key profile {
-            timeoutMs contextWindow topP languages fallbackPlatforms } } } position }
+            timeoutMs contextWindow topP languages fallbackPlatforms residency } } } position }
         none: agents(filter: { department: \"nowhere\" }) { edges { cursor } }
-        templates { edges { node { key body { parameters } versions { version } } } }
+        templates { edges { node { key body { parameters residency } versions { version } } } }
         workflows(filter: { active: true }) { edges { node { key versions { version draftedBy definition {
             inputSchema output { name expression } } } } } pageInfo { hasNextPage hasPreviousPage } }
         missing: agent(key: \"nobody\") { key }
@@ -57,6 +60,8 @@ async fn refusals_have_codes_and_change_nothing() {
     let house = House::new().await;
     let mut hot = agent("writer");
     hot["temperature"] = json!(3);
+    let mut far = agent("writer");
+    far["residency"] = json!(["The EU"]);
     let mut shouted = agent("WRITER");
     shouted["key"] = json!("WRITER");
     let mut circle = workflow();
@@ -69,6 +74,7 @@ async fn refusals_have_codes_and_change_nothing() {
     let refusals = [
         house.refusal(REGISTER_AGENT, json!({ "input": hot })).await,
         house.refusal(REGISTER_AGENT, json!({ "input": shouted })).await,
+        house.refusal(REGISTER_AGENT, json!({ "input": far })).await,
         house.refusal(REGISTER_TEMPLATE, json!({ "input": stranger })).await,
         house.refusal(DRAFT, json!({ "input": circle })).await,
         house.refusal(DRAFT, json!({ "input": unreadable })).await,

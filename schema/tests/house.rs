@@ -15,8 +15,8 @@ use domain::task::{
     AgentChoice, AgentExclusion, AgentFactors, AgentReason, Choice, ConsideredAgent, Ending, Pacing, Purpose, Share,
 };
 use domain::{
-    Actor, AgentId, CommandId, FinishReason, NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunId, StepName,
-    StreamId, Task, TaskCommand, TaskId, TemplateId, Usage,
+    Account, Actor, AgentId, CommandId, CostSource, FinishReason, NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand,
+    RunId, StepName, StreamId, Task, TaskCommand, TaskId, TemplateId, Usage,
 };
 use journal::{Checkpoints, Context, Filter, Journal, Members, MemoryCheckpoints, MemoryJournal, Position};
 use schema::{Caller, FailureState, Limits, ModelState, Parts, PlatformState, PriceState, Schema};
@@ -233,7 +233,7 @@ impl House {
             duration: Duration::from_millis(40),
             first_piece: Some(Duration::from_millis(15)),
             simulated: true,
-            account: None,
+            account: Some(Box::new(Account::new(CostSource::Listed("2026-11-25".to_owned()), None))),
         };
         let task = TaskId::of_step(run, &name);
         self.on_task(task, TaskCommand::SucceedAttempt { attempt, reply, ending: Some(ending) }).await;

@@ -16,10 +16,10 @@ const TREE: &str = "query($id: UUID!, $at: Position) { run(id: $id, minPosition:
         task { id taskId step templateVersion agentVersion assignReason parameters status attemptCount
             run { runId } agent { key } template { key }
             attempts { number platform model answeredBy status error { kind message } finishReason text simulated
-                usage { inputTokens cachedInputTokens outputTokens reasoningTokens } cost platformDurationMs
+                usage { inputTokens cachedInputTokens outputTokens reasoningTokens } cost costSource priceList platformDurationMs
                 requestHash startedAt endedAt late } } }
     step(name: \"draft\") { name } missing: step(name: \"nowhere\") { name }
-    explain { status next { kind } steps { step } } } }";
+    explain { status next { kind } steps { step residency } } } }";
 
 #[tokio::test]
 async fn a_finished_run_shows_everything() {

@@ -56,8 +56,10 @@ pub(crate) fn check(
         }
     }
     let similarity = similar.then(|| whole.similarity(PAIRS));
+    let unmet = catalogue::unmet(config, &whole).map_err(Failure::usage)?;
     if as_json {
-        let mut answer = json!({ "counts": counts, "errors": errors.iter().map(error_json).collect::<Vec<_>>() });
+        let faults: Vec<Value> = errors.iter().map(error_json).collect();
+        let mut answer = json!({ "counts": counts, "errors": faults, "unmet": unmet });
         if let Some(similarity) = &similarity
             && let Some(answer) = answer.as_object_mut()
         {
@@ -66,6 +68,7 @@ pub(crate) fn check(
         terminal.json(&answer);
     } else {
         errors.iter().for_each(|error| terminal.line(error.to_string()));
+        unmet.iter().for_each(|unmet| terminal.line(terminal.paint(Style::Dim, &format!("note: {unmet}"))));
         similarity.iter().for_each(|similarity| show_similarity(terminal, similarity));
         let Counts { agents, templates, workflows, triggers } = counts;
         let verdict = match errors.len() {

@@ -20,10 +20,10 @@ const RUN: &str = "query($run: UUID!, $position: Position) { run(id: $run, minPo
                    attempt checks own counts } } failedJudgement { reason } \
                    assignment { agentKey agentVersion named choice { reason capability candidates { agentKey score \
                    excluded } } } attempts { number purpose \
-                   platform model answeredBy status simulated durationMs firstPieceMs cost kept { at saved } \
+                   platform model answeredBy status simulated durationMs firstPieceMs cost costSource priceList kept { at saved } \
                    usage { inputTokens outputTokens } error { kind message } } } } } }";
 const EXPLAIN: &str = "query($run: UUID!) { run(id: $run) { explain { runId status node next { ...cause inner { ...cause } } steps { \
-                       step status assignment { agentKey agentVersion named choice { reason capability language minimum candidates { agentKey \
+                       step status residency assignment { agentKey agentVersion named choice { reason capability language minimum candidates { agentKey \
                        score running experience excluded factors { capability quality availability cost speed } } } } \
                        cause { ...cause inner { ...cause } } } } } } fragment cause on Cause { kind since at step taskId \
                        attempt platform error steps by reason clock held limit holders { runId taskId } ahead running \
@@ -160,13 +160,14 @@ fn show_step(terminal: &mut Terminal, step: &Value) {
             _ => "",
         };
         let line = format!(
-            "               attempt {}{purpose}  {}  {}/{}  {}{}  {}",
+            "               attempt {}{purpose}  {}  {}/{}  {}{}{}  {}",
             at(attempt, "number"),
             text(attempt, "status").to_lowercase(),
             text(attempt, "platform"),
             printable(model),
             duration(attempt),
             pace(attempt),
+            price(attempt),
             cut(&error, 80)
         );
         let line = terminal.paint(Style::Dim, line.trim_end());
@@ -217,6 +218,18 @@ fn pace(attempt: &Value) -> String {
     }
     let first = count(at(attempt, "firstPieceMs")).map(std::time::Duration::from_millis);
     first.map(|first| format!(", first piece after {}", super::terminal::seconds(first))).unwrap_or_default()
+}
+
+/// What an attempt has cost and who says so; nothing where nobody was paid or nothing is known of it.
+fn price(attempt: &Value) -> String {
+    let cost = count(at(attempt, "cost")).and_then(|nano| i64::try_from(nano).ok());
+    let cost = cost.map(|nano| format!("${}", super::platforms::usd(nano))).unwrap_or_default();
+    match text(attempt, "costSource") {
+        "REPORTED" => format!(", {cost} as the platform says"),
+        "LISTED" => format!(", {cost} by the list {}", text(attempt, "priceList")),
+        "UNPRICED" => ", unpriced".to_owned(),
+        _ => String::new(),
+    }
 }
 
 /// Who does a step: who has its task, or whom the workflow names.
@@ -288,6 +301,11 @@ pub(crate) async fn explain(client: &Client, terminal: &mut Terminal, as_json: b
             let why = why.to_lowercase().replace('_', " ");
             terminal.line(format!("    agent {}, chosen: {why}", text(assignment, "agentKey")));
             show_candidates(terminal, assignment, 8);
+        }
+        let tags: Vec<&str> =
+            at(step, "residency").as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if !tags.is_empty() {
+            terminal.line(format!("    only on platforms that are tagged {}", tags.join(", ")));
         }
     }
     Ok(())

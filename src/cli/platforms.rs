@@ -27,6 +27,11 @@ pub(crate) enum Platforms {
         /// The key of the platform
         key: String,
     },
+    /// List what models cost today, as `hishamos prices list` does
+    Prices {
+        /// Only models with this in their name, VENDOR/MODEL
+        name: Option<String>,
+    },
     /// Make one short call, which the platform charges for, and show all about it
     Test {
         /// The key of the platform
@@ -48,6 +53,7 @@ pub(crate) async fn platforms(
         Platforms::List => list(config, terminal, json),
         Platforms::Health => health(config, terminal, json).await,
         Platforms::Models { key } => models(config, terminal, json, &key).await,
+        Platforms::Prices { name } => super::prices::list(config, terminal, json, name.as_deref()),
         Platforms::Test { key, model } => test(config, terminal, json, &key, model).await,
     }
 }

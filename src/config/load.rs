@@ -7,7 +7,7 @@ use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile};
 
-use super::{Config, Masked, PlatformKind, is_tag};
+use super::{Config, Masked, PlatformKind};
 
 /// The file that is read from the working directory when no other is named.
 const FILE: &str = "hishamos.toml";
@@ -254,10 +254,8 @@ fn check(config: &Config) -> Result<(), Error> {
             return Err(Error::Invalid(format!("platforms.{key}.limits.{fault}")));
         }
         let mut tags = platform.tags.iter().chain(platform.model_tags.values().flatten());
-        if let Some(tag) = tags.find(|tag| !is_tag(tag)) {
-            return Err(Error::Invalid(format!(
-                "platforms.{key}.tags: `{tag}` is no tag; one has 1 to 64 lower-case letters, digits, `-`, `_`, `.` and `:`"
-            )));
+        if let Some(error) = tags.find_map(|tag| tag.parse::<domain::PlatformTag>().err()) {
+            return Err(Error::Invalid(format!("platforms.{key}.tags: {error}")));
         }
         if platform.api_key.is_some() && platform.stored_key.is_some() {
             return Err(Error::Invalid(format!("platforms.{key} has both an api_key and a stored_key; one is enough")));

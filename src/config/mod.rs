@@ -31,7 +31,7 @@ pub(crate) use limits::Limits;
 pub(crate) use load::{Flags, SERVICES, load};
 pub(crate) use platform::{Platform, PlatformKind};
 pub(crate) use redaction::Redaction;
-pub(crate) use residency::{Residency, is_tag};
+pub(crate) use residency::Residency;
 pub(crate) use secret::{DatabaseUrl, Masked};
 pub(crate) use webhooks::{HookScheme, IncomingHook, Webhooks};
 

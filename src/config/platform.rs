@@ -95,7 +95,7 @@ pub(crate) struct Platform {
     /// Over HTTP: whether answers are asked for in pieces, so that they can be followed; they are when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stream: Option<bool>,
-    /// anthropic: whether instructions are kept in the platform's cache; they are when not given.
+    /// anthropic, openrouter: whether instructions are kept in the platform's cache; they are when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) prompt_cache: Option<bool>,
     /// What it is tagged with, such as the region in which it processes data.
@@ -186,7 +186,10 @@ impl Platform {
             .or_else(|| set(PlatformKind::Local, "path", self.path.is_some()))
             .or_else(|| set(PlatformKind::Command, "command", self.command.is_some()))
             .or_else(|| set(PlatformKind::Acp, "acp", self.acp.is_some()))
-            .or_else(|| set(PlatformKind::Anthropic, "prompt_cache", self.prompt_cache.is_some()))
+            .or_else(|| {
+                let asks = matches!(self.kind, PlatformKind::Anthropic | PlatformKind::Openrouter);
+                (self.prompt_cache.is_some() && !asks).then_some("prompt_cache")
+            })
             .or_else(|| set(PlatformKind::Cursor, "cursor", self.cursor.is_some()))
             // An agent belongs to the key that launched it, and speaks when it has ended.
             .or_else(|| (self.kind == PlatformKind::Cursor && !self.more_keys.is_empty()).then_some("more_keys"))

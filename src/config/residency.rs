@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::PlatformTag;
 use serde::{Deserialize, Serialize};
 
 /// The tags that are demanded; all that apply hold together.
@@ -16,13 +17,6 @@ pub(crate) struct Residency {
     pub(crate) templates: BTreeMap<String, BTreeSet<String>>,
     /// For what the runs of these departments' workflows send.
     pub(crate) departments: BTreeMap<String, BTreeSet<String>>,
-}
-
-/// Whether a word can be a tag.
-pub(crate) fn is_tag(word: &str) -> bool {
-    let fits =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.' | b':');
-    (1..=64).contains(&word.len()) && word.bytes().all(fits)
 }
 
 impl Residency {
@@ -53,13 +47,9 @@ impl Residency {
     }
 }
 
-fn checked(place: &str, tags: &BTreeSet<String>) -> Result<BTreeSet<String>, String> {
-    match tags.iter().find(|tag| !is_tag(tag)) {
-        Some(tag) => Err(format!(
-            "residency.{place}: `{tag}` is no tag; one has 1 to 64 lower-case letters, digits, `-`, `_`, `.` and `:`"
-        )),
-        None => Ok(tags.clone()),
-    }
+fn checked(place: &str, tags: &BTreeSet<String>) -> Result<BTreeSet<PlatformTag>, String> {
+    let one = |tag: &String| tag.parse().map_err(|error| format!("residency.{place}: {error}"));
+    tags.iter().map(one).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,6 @@ mod server;
 pub mod webhooks;
 
 pub use database::Database;
-pub use peers::{Peer, node_with, python_with};
+pub use peers::{Peer, cargo_built, node_with, python_with};
 pub use redis::RedisServer;
 pub use server::PostgresServer;

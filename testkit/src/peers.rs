@@ -198,6 +198,22 @@ pub fn python_with(name: &str, packages: &[&str]) -> PathBuf {
     home.join("bin/python")
 }
 
+/// Builds a program that is no part of the workspace, once for all tests that ask for it, and answers the folder that it lies in.
+///
+/// # Panics
+/// When it cannot be built.
+#[must_use]
+pub fn cargo_built(name: &str, manifest: &Path) -> PathBuf {
+    let peers = peers_of(&std::env::current_exe().expect("a running program has a path"));
+    let home = peers.join(name);
+    std::fs::create_dir_all(&home).expect("a directory for the peer");
+    // Cargo itself lets one build at a time into a folder, and finds out whether anything has to be done.
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(manifest).arg("--target-dir").arg(&home);
+    run(cargo, "cargo build");
+    home.join("debug")
+}
+
 /// Installs packages from npm into a folder of their own, once, and answers Node.js and that folder.
 ///
 /// # Panics

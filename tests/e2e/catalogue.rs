@@ -30,10 +30,19 @@ fn checking_needs_no_database_and_names_every_place() {
     let own = own.to_str().unwrap();
     let answer = home.run(&["catalog", "check", own, "--json"]).expect(0).json();
     let counts = json!({ "agents": 0, "templates": 1, "workflows": 0, "triggers": 0 });
-    assert_eq!(answer, json!({ "counts": counts, "errors": [] }));
+    assert_eq!(answer, json!({ "counts": counts, "errors": [], "unmet": [] }));
     let answer = home.run(&["catalog", "check", own, "--strict", "--similar"]).expect(1).out();
     assert!(answer.contains("letter.yaml:3:1: description.ar: a text in Arabic is expected\n"), "{answer}");
     assert!(answer.contains("most similar templates by wording"), "{answer}");
+
+    // What the installation cannot do is told, and is no error of the catalogue.
+    home.write("own/templates/office/near.yaml", LETTER.replace("write-letter", "near") + "residency: [on-premises]\n");
+    let answer = home.run(&["catalog", "check", own, "--json"]).expect(0).json();
+    let unmet = "template `near` needs a platform that is tagged on-premises, and none that is configured for it is";
+    assert_eq!(answer["unmet"], json!([unmet]));
+    home.write("hishamos.toml", "[platforms.own]\nkind = \"ollama\"\nmodel = \"m\"\ntags = [\"on-premises\"]\n");
+    assert_eq!(home.run(&["catalog", "check", own, "--json"]).expect(0).json()["unmet"], json!([]));
+    std::fs::remove_file(home.path().join("own/templates/office/near.yaml")).unwrap();
 
     home.write(
         "own/templates/office/bad.yaml",

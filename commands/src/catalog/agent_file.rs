@@ -1,10 +1,11 @@
 //! The file of an agent, and its conversion to the domain and back.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
 use domain::agent::Profile;
-use domain::{Bilingual, Capability, Key, NanoUsd};
+use domain::{Bilingual, Capability, Key, NanoUsd, PlatformTag};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -108,6 +109,8 @@ pub(super) struct AgentFile {
     fallback_platforms: Vec<Key>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    residency: BTreeSet<PlatformTag>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     temperature: Option<Thousandths>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,6 +145,7 @@ impl From<AgentFile> for Profile {
             platform: file.platform,
             fallback_platforms: file.fallback_platforms,
             model: file.model,
+            residency: file.residency,
             temperature_milli: file.temperature.map(|value| value.fit(u16::MAX)),
             max_tokens: file.max_tokens,
             top_p_milli: file.top_p.map(|value| value.fit(u16::MAX)),
@@ -174,6 +178,7 @@ impl From<&Profile> for AgentFile {
             platform: profile.platform.clone(),
             fallback_platforms: profile.fallback_platforms.clone(),
             model: profile.model.clone(),
+            residency: profile.residency.clone(),
             temperature: profile.temperature_milli.map(|value| Thousandths(i64::from(value))),
             max_tokens: profile.max_tokens,
             top_p: profile.top_p_milli.map(|value| Thousandths(i64::from(value))),

@@ -38,6 +38,9 @@ pub const DEPARTMENTS: [&str; 18] = [
 /// from what would make prompts longer.
 const STARTER: &str = "starter";
 
+/// What tags mean is known to each installation alone.
+const NO_DEMANDS: &str = "none is expected: which tags there are is for the installation to say";
+
 /// The largest share of sequences of five words that the instructions of two templates may have in common.
 pub const MOST_SHARED: f64 = 0.30;
 
@@ -183,6 +186,7 @@ fn of_agent(wanting: &mut Wanting, profile: &Profile) {
     }
     let moves = profile.platform.is_none() && profile.model.is_none() && profile.fallback_platforms.is_empty();
     wanting.unless(moves, "platform", "none is expected: our agents move with the installation");
+    wanting.unless(profile.residency.is_empty(), "residency", NO_DEMANDS);
     if is_starter(&profile.tags) {
         return;
     }
@@ -198,6 +202,7 @@ fn of_agent(wanting: &mut Wanting, profile: &Profile) {
 fn of_template(wanting: &mut Wanting, body: &TemplateBody) {
     wanting.both("title", &body.title, 4, 80);
     wanting.both("description", &body.description, 40, 500);
+    wanting.unless(body.residency.is_empty(), "residency", NO_DEMANDS);
     let anybody = body.is_by_name_only();
     wanting.unless(body.capability.is_some() || anybody, "capability", "one is expected");
     of_properties(wanting, "parameters", &body.parameters);

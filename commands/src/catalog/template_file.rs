@@ -1,9 +1,10 @@
 //! The file of a template, and its conversion to the domain and back.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
-use domain::{Bilingual, Capability, Key};
+use domain::{Bilingual, Capability, Key, PlatformTag};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -37,6 +38,8 @@ pub(super) struct TemplateFile {
     capability: Option<Capability>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    residency: BTreeSet<PlatformTag>,
     parameters: Value,
     instructions: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,6 +102,7 @@ impl From<TemplateFile> for TemplateBody {
             checklist: file.checklist.into_iter().map(ChecklistItem::from).collect(),
             output_schema: file.output_schema,
             example: file.example.map(Example::from),
+            residency: file.residency,
         };
         describe_answer_language(&mut body);
         body
@@ -138,6 +142,7 @@ impl From<&TemplateBody> for TemplateFile {
             department: body.department.clone(),
             capability: body.capability,
             tags: body.tags.clone(),
+            residency: body.residency.clone(),
             parameters: as_written(&body.parameters),
             instructions: body.instructions.clone(),
             result: body.result.as_ref().map(text),

@@ -56,6 +56,7 @@ example:
   parameters:
     to: the landlord
     notes: We leave on 3 May.
+residency: [on-premises, eu]
 ";
 
 /// What is wrong with the template after a change of its text.
@@ -74,6 +75,7 @@ fn everything_is_read_and_written() {
     assert_eq!(body.title, both("Write a letter", "كتابة خطاب"));
     assert_eq!(body.result, Some("A letter.".into()));
     assert_eq!(body.capability, Some(Capability::Documentation));
+    assert_eq!(body.residency, ["eu", "on-premises"].map(|tag| tag.parse().unwrap()).into());
     let checks: Vec<_> = body.checklist.iter().map(|item| item.check.clone()).collect();
     assert_eq!(
         checks,

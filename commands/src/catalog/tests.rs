@@ -227,11 +227,13 @@ fn the_documented_workflow_is_right() {
 #[test]
 fn every_number_of_an_agent_is_read_and_written() {
     let text = format!(
-        "{AGENT}platform: ollama\nfallback_platforms: [local]\nmodel: qwen3\ntemperature: 0.25\ntop_p: 0.9\n\
+        "{AGENT}platform: ollama\nfallback_platforms: [local]\nmodel: qwen3\nresidency: [on-premises, eu]\n\
+         temperature: 0.25\ntop_p: 0.9\n\
          frequency_penalty: -1.5\npresence_penalty: 2\nmax_tokens: 10\n\
          cost_limit_usd: 0.000000001\nself_review: false\ntimeout: 1h30m15s250ms\ncontext_window: 4096\n"
     );
     let profile = parse_agent("a", &text).unwrap();
+    assert_eq!(profile.residency, ["eu", "on-premises"].map(|tag| tag.parse().unwrap()).into());
     assert_eq!(profile.temperature_milli, Some(250));
     assert_eq!(profile.top_p_milli, Some(900));
     assert_eq!(profile.frequency_penalty_milli, Some(-1500));
@@ -263,7 +265,7 @@ fn fields_are_named_with_their_place() {
         agent("name: Helper", "nmae: Helper"),
         "agents/a.yaml:2:1: nmae: unknown field `nmae`, expected one of key, name, description, \
          department, capabilities, tags, system_prompt, constraints, platform, fallback_platforms, model, \
-         temperature, max_tokens, top_p, frequency_penalty, presence_penalty, timeout, cost_limit_usd, \
+         residency, temperature, max_tokens, top_p, frequency_penalty, presence_penalty, timeout, cost_limit_usd, \
          self_review, context_window, languages"
     );
     assert_eq!(
@@ -294,6 +296,10 @@ fn fields_are_named_with_their_place() {
     assert_eq!(
         agent("name: Helper", "name: Helper\nmax_tokens: -1"),
         "agents/a.yaml:3:13: max_tokens: a whole number from 0 to 4294967295 belongs here"
+    );
+    assert_eq!(
+        agent("name: Helper", "name: Helper\nresidency: [eu, The EU]"),
+        "agents/a.yaml:3:17: residency[1]: `The EU` is no tag: it must be 1 to 64 of a-z, 0-9, `-`, `_`, `.` and `:`"
     );
     assert_eq!(
         agent("name: Helper", "name: Helper\nname: Other"),
@@ -564,7 +570,7 @@ fn all_that_is_wrong_is_reported_at_once() {
         errors.to_string(),
         "agents/one.yaml:2:1: nmae: unknown field `nmae`, expected one of key, name, description, \
          department, capabilities, tags, system_prompt, constraints, platform, fallback_platforms, model, \
-         temperature, max_tokens, top_p, frequency_penalty, presence_penalty, timeout, cost_limit_usd, \
+         residency, temperature, max_tokens, top_p, frequency_penalty, presence_penalty, timeout, cost_limit_usd, \
          self_review, context_window, languages\n\
          templates/t.yaml:9:1: instructions: the instructions use whom, which are no parameters of the \
          template\n\

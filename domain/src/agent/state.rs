@@ -1,9 +1,10 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentEvent, Bilingual, Capability, Key, NanoUsd};
+use crate::{AgentEvent, Bilingual, Capability, Key, NanoUsd, PlatformTag};
 
 /// Everything that makes an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Profile {
     pub fallback_platforms: Vec<Key>,
     /// The model; `None` takes the platform's default.
     pub model: Option<String>,
+    /// What every platform must be tagged with that anything of it is sent to, besides what the installation demands.
+    #[serde(default)]
+    pub residency: BTreeSet<PlatformTag>,
     /// Sampling temperature in thousandths, 0 to 2000.
     pub temperature_milli: Option<u16>,
     /// The longest answer, in tokens.
@@ -69,6 +73,7 @@ impl Profile {
             platform: None,
             fallback_platforms: Vec::new(),
             model: None,
+            residency: BTreeSet::new(),
             temperature_milli: None,
             max_tokens: None,
             top_p_milli: None,

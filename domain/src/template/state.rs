@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use minijinja::{Environment, UndefinedBehavior};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::slices::without_slices;
 use super::{ChecklistItem, Example};
-use crate::{Bilingual, Capability, Key, TemplateEvent};
+use crate::{Bilingual, Capability, Key, PlatformTag, TemplateEvent};
 
 /// How all instructions are rendered. Instructions are prose, not HTML: nothing is escaped.
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -44,6 +44,10 @@ pub struct TemplateBody {
     pub output_schema: Option<Value>,
     /// An example of use.
     pub example: Option<Example>,
+    /// What every platform must be tagged with that is asked to carry it out, besides what the agent and the installation
+    /// demand.
+    #[serde(default)]
+    pub residency: BTreeSet<PlatformTag>,
 }
 
 /// Instructions that could not be made from their parameters.
@@ -96,6 +100,7 @@ impl TemplateBody {
             checklist: Vec::new(),
             output_schema: None,
             example: None,
+            residency: BTreeSet::new(),
         }
     }
 

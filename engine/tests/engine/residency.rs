@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use domain::agent::Profile;
 use domain::run::RunStatus;
-use domain::{ErrorKind, Event, RunId, TaskEvent};
+use domain::template::TemplateBody;
+use domain::{AgentId, ErrorKind, Event, PlatformTag, RunId, TaskEvent};
 use engine::{Options, Residency};
 use providers::{Behaviour, Failure, FailureKind, Platform, Registry, Simulator};
 use serde_json::json;
 
-use crate::world::{World, step, workflow};
+use crate::world::{Called, World, echo, edit, me, step, worker, workflow};
 
-fn tags(all: &[&str]) -> BTreeSet<String> {
-    all.iter().map(|tag| (*tag).to_owned()).collect()
+fn tags(all: &[&str]) -> BTreeSet<PlatformTag> {
+    all.iter().map(|tag| tag.parse().unwrap()).collect()
 }
 
 /// A world of three platforms, of which the first has no tags, the second `eu`, and the third `eu` and `house`.
@@ -118,5 +120,85 @@ async fn the_tags_of_a_model_hold_instead_of_its_platforms() {
         let run = run(&world).await;
         assert_eq!(world.finished(run).await.status(), RunStatus::Completed);
         assert_eq!(asked(&world).await, [expected], "{demanded:?}");
+    }
+}
+
+/// What a worker and a template say of themselves.
+async fn say(world: &World, agent: &[&str], template: &[&str]) {
+    world.commands.register_agent(me(), Profile { residency: tags(agent), ..worker() }).await.unwrap();
+    world.commands.register_template(me(), TemplateBody { residency: tags(template), ..echo() }).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_agents_and_templates_say_of_themselves_is_kept_to() {
+    let everywhere = |all: &[&str]| Residency { everywhere: tags(all), ..Residency::default() };
+    for (agent, template, installation, expected) in [
+        (&["eu"][..], &[][..], &[][..], "b"),
+        (&[], &["eu"], &[], "b"),
+        (&["eu"], &["house"], &[], "c"),
+        (&["house"], &[], &["eu"], "c"),
+        // What the installation demands nobody can take off by saying nothing.
+        (&[], &[], &["eu"], "b"),
+    ] {
+        let world = world([&well("a"), &well("b"), &well("c")], everywhere(installation)).await;
+        say(&world, agent, template).await;
+        let run = run(&world).await;
+        assert_eq!(world.finished(run).await.status(), RunStatus::Completed);
+        assert_eq!(asked(&world).await, [expected], "{agent:?} {template:?} {installation:?}");
+    }
+    let platforms = [well("a"), well("b"), well("c")];
+    let [a, b, c] = &platforms;
+    let world = world([a, b, c], Residency::default()).await;
+    say(&world, &["house"], &["moon"]).await;
+    let run = run(&world).await;
+    let run = world.finished(run).await;
+    assert_eq!((run.status(), run.error().unwrap().kind), (RunStatus::Failed, ErrorKind::TagMissing));
+    assert_eq!(platforms.iter().map(Simulator::calls).sum::<u64>(), 0);
+}
+
+#[tokio::test]
+async fn a_task_keeps_the_demands_that_it_was_made_with() {
+    let (a, b) = (well("a"), well("b"));
+    let failure = Failure::new(FailureKind::PlatformFailure, "it is down");
+    let script = move |_: &_, call| if call == 1 { Behaviour::Hang } else { Behaviour::Fail(failure.clone()) };
+    let c = Simulator::builder().key("c").script(script).build();
+    let mut world = World::without_engine().await;
+    say(&world, &["house"], &["eu"]).await;
+    let tagged = BTreeMap::from([("b", vec!["eu"]), ("c", vec!["eu", "house"])]);
+    let platforms = || [&a, &b, &c].map(|one| Arc::new(one.clone()) as Arc<dyn Platform>).to_vec();
+    world.start_engine_tagged(platforms(), &tagged, Residency::default());
+    let first = run(&world).await;
+    world.until(|event| matches!(event, Event::Task(TaskEvent::AttemptStarted { .. }))).await;
+    let explained = world.commands.explain(first).await.unwrap();
+    assert_eq!(explained.steps[0].residency, tags(&["eu", "house"]));
+
+    // The process dies, and the catalogue forgets its demands before another takes the run over.
+    world.kill_engine().await;
+    say(&world, &[], &[]).await;
+    world.start_engine_tagged(platforms(), &tagged, Residency::default());
+    assert_eq!(world.finished(first).await.status(), RunStatus::Failed);
+    assert!(asked(&world).await.iter().all(|platform| platform == "c"), "{:?}", asked(&world).await);
+    let second = world.start(workflow(vec![step("a", &[], "'x'")]).called("again"), json!({})).await;
+    assert_eq!(world.finished(second).await.status(), RunStatus::Completed);
+    assert_eq!((asked(&world).await.pop().as_deref(), b.calls()), (Some("a"), 0));
+}
+
+#[tokio::test]
+async fn who_cannot_be_sent_a_template_is_not_chosen_for_it() {
+    for (template, expected) in [(&[][..], "alpha"), (&["house"], "worker")] {
+        let world = world([&well("a"), &well("b"), &well("c")], Residency::default()).await;
+        let alpha = Profile { key: "alpha".parse().unwrap(), platform: Some("a".parse().unwrap()), ..worker() };
+        world.commands.register_agent(me(), alpha).await.unwrap();
+        say(&world, &[], template).await;
+        let mut open = step("a", &[], "'x'");
+        edit(&mut open, |task| task.agent = "auto".parse().unwrap());
+        let run = world.start(workflow(vec![open]), json!({})).await;
+        assert_eq!(world.finished(run).await.status(), RunStatus::Completed);
+        let events = world.events().await;
+        let assigned = events.iter().find_map(|event| match event {
+            Event::Task(TaskEvent::Assigned { agent, .. }) => Some(*agent),
+            _ => None,
+        });
+        assert_eq!(assigned, Some(AgentId::from_key(&expected.parse().unwrap())), "{template:?}");
     }
 }

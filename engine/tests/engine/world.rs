@@ -139,6 +139,11 @@ pub(crate) fn worker() -> Profile {
     }
 }
 
+pub(crate) fn echo() -> TemplateBody {
+    let parameters = json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]});
+    TemplateBody::new("echo".parse().unwrap(), "Echo", parameters, "Say: {{ text }}")
+}
+
 impl World {
     /// A world with an agent, a template and an engine over this platform. Commands and engine are as far apart as two
     /// processes.
@@ -243,9 +248,7 @@ impl World {
     pub(crate) async fn upon(journal: Arc<dyn Journal>) -> Self {
         let commands = plain(&journal);
         commands.register_agent(me(), worker()).await.unwrap();
-        let parameters = json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]});
-        let body = TemplateBody::new("echo".parse().unwrap(), "Echo", parameters, "Say: {{ text }}");
-        commands.register_template(me(), body).await.unwrap();
+        commands.register_template(me(), echo()).await.unwrap();
         Self {
             journal,
             checkpoints: Arc::new(MemoryCheckpoints::default()),

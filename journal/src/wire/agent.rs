@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use domain::agent::Profile;
-use domain::{AgentEvent, Event, Key, NanoUsd};
+use domain::{AgentEvent, Event, Key, NanoUsd, PlatformTag};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::values::{borrowed, checked, keys, micros, owned};
+use super::values::{borrowed, checked, keys, micros, owned, sorted};
 use super::words::{BilingualV1, CapabilityV1};
 use super::{Encoded, Thaw, write};
 
@@ -239,6 +239,97 @@ impl<'a> From<RevisedV2<'a>> for RevisedV3<'a> {
     }
 }
 
+/// Since an agent may say which tags platforms must have.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct ProfileV4<'a> {
+    key: &'a str,
+    #[serde(borrow)]
+    name: BilingualV1<'a>,
+    #[serde(borrow)]
+    description: BilingualV1<'a>,
+    capabilities: Vec<CapabilityV1>,
+    system_prompt: &'a str,
+    #[serde(borrow)]
+    constraints: Vec<BilingualV1<'a>>,
+    #[serde(borrow)]
+    platform: Option<&'a str>,
+    #[serde(borrow)]
+    fallback_platforms: Vec<&'a str>,
+    #[serde(borrow)]
+    model: Option<&'a str>,
+    #[serde(borrow)]
+    residency: Vec<&'a str>,
+    temperature_milli: Option<u16>,
+    max_tokens: Option<u32>,
+    top_p_milli: Option<u16>,
+    frequency_penalty_milli: Option<i16>,
+    presence_penalty_milli: Option<i16>,
+    timeout_micros: u64,
+    cost_limit_nano_usd: Option<i64>,
+    review_rounds: u8,
+    context_window: u32,
+    #[serde(borrow)]
+    languages: Vec<&'a str>,
+    department: &'a str,
+    #[serde(borrow)]
+    tags: Vec<&'a str>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct RegisteredV4<'a> {
+    #[serde(borrow)]
+    profile: ProfileV4<'a>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct RevisedV4<'a> {
+    version: u32,
+    #[serde(borrow)]
+    profile: ProfileV4<'a>,
+}
+
+impl<'a> From<ProfileV3<'a>> for ProfileV4<'a> {
+    /// Agents demanded nothing; only the installation did.
+    fn from(old: ProfileV3<'a>) -> Self {
+        Self {
+            key: old.key,
+            name: old.name,
+            description: old.description,
+            capabilities: old.capabilities,
+            system_prompt: old.system_prompt,
+            constraints: old.constraints,
+            platform: old.platform,
+            fallback_platforms: old.fallback_platforms,
+            model: old.model,
+            residency: Vec::new(),
+            temperature_milli: old.temperature_milli,
+            max_tokens: old.max_tokens,
+            top_p_milli: old.top_p_milli,
+            frequency_penalty_milli: old.frequency_penalty_milli,
+            presence_penalty_milli: old.presence_penalty_milli,
+            timeout_micros: old.timeout_micros,
+            cost_limit_nano_usd: old.cost_limit_nano_usd,
+            review_rounds: old.review_rounds,
+            context_window: old.context_window,
+            languages: old.languages,
+            department: old.department,
+            tags: old.tags,
+        }
+    }
+}
+
+impl<'a> From<RegisteredV3<'a>> for RegisteredV4<'a> {
+    fn from(old: RegisteredV3<'a>) -> Self {
+        Self { profile: old.profile.into() }
+    }
+}
+
+impl<'a> From<RevisedV3<'a>> for RevisedV4<'a> {
+    fn from(old: RevisedV3<'a>) -> Self {
+        Self { version: old.version, profile: old.profile.into() }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct EnabledV1 {}
 
@@ -249,16 +340,16 @@ pub(super) struct DisabledV1<'a> {
 
 pub(super) fn freeze(event: &AgentEvent) -> Result<Encoded, String> {
     match event {
-        AgentEvent::Registered { profile } => write(&RegisteredV3 { profile: ProfileV3::freeze(profile)? }),
+        AgentEvent::Registered { profile } => write(&RegisteredV4 { profile: ProfileV4::freeze(profile)? }),
         AgentEvent::Revised { version, profile } => {
-            write(&RevisedV3 { version: *version, profile: ProfileV3::freeze(profile)? })
+            write(&RevisedV4 { version: *version, profile: ProfileV4::freeze(profile)? })
         }
         AgentEvent::Enabled => write(&EnabledV1 {}),
         AgentEvent::Disabled { reason } => write(&DisabledV1 { reason }),
     }
 }
 
-impl<'a> ProfileV3<'a> {
+impl<'a> ProfileV4<'a> {
     fn freeze(profile: &'a Profile) -> Result<Self, String> {
         let Profile {
             key,
@@ -270,6 +361,7 @@ impl<'a> ProfileV3<'a> {
             platform,
             fallback_platforms,
             model,
+            residency,
             temperature_milli,
             max_tokens,
             top_p_milli,
@@ -293,6 +385,7 @@ impl<'a> ProfileV3<'a> {
             platform: platform.as_ref().map(Key::as_str),
             fallback_platforms: fallback_platforms.iter().map(Key::as_str).collect(),
             model: model.as_deref(),
+            residency: residency.iter().map(PlatformTag::as_str).collect(),
             temperature_milli: *temperature_milli,
             max_tokens: *max_tokens,
             top_p_milli: *top_p_milli,
@@ -319,6 +412,7 @@ impl<'a> ProfileV3<'a> {
             platform: self.platform.map(checked).transpose()?,
             fallback_platforms: keys(&self.fallback_platforms)?,
             model: self.model.map(str::to_owned),
+            residency: sorted(&self.residency)?,
             temperature_milli: self.temperature_milli,
             max_tokens: self.max_tokens,
             top_p_milli: self.top_p_milli,
@@ -335,13 +429,13 @@ impl<'a> ProfileV3<'a> {
     }
 }
 
-impl Thaw for RegisteredV3<'_> {
+impl Thaw for RegisteredV4<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(AgentEvent::Registered { profile: self.profile.thaw()? }.into())
     }
 }
 
-impl Thaw for RevisedV3<'_> {
+impl Thaw for RevisedV4<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(AgentEvent::Revised { version: self.version, profile: self.profile.thaw()? }.into())
     }

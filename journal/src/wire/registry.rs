@@ -154,13 +154,19 @@ registry! {
     "task.judged" { 1 => verdict::JudgedV1<'_> }
     "task.judging_failed" { 1 => verdict::JudgingFailedV1<'_> }
 
-    "agent.registered" { 1 => agent::RegisteredV1<'_>, 2 => agent::RegisteredV2<'_>, 3 => agent::RegisteredV3<'_> }
-    "agent.revised" { 1 => agent::RevisedV1<'_>, 2 => agent::RevisedV2<'_>, 3 => agent::RevisedV3<'_> }
+    "agent.registered" {
+        1 => agent::RegisteredV1<'_>, 2 => agent::RegisteredV2<'_>, 3 => agent::RegisteredV3<'_>, 4 => agent::RegisteredV4<'_>
+    }
+    "agent.revised" {
+        1 => agent::RevisedV1<'_>, 2 => agent::RevisedV2<'_>, 3 => agent::RevisedV3<'_>, 4 => agent::RevisedV4<'_>
+    }
     "agent.enabled" { 1 => agent::EnabledV1 }
     "agent.disabled" { 1 => agent::DisabledV1<'_> }
 
-    "template.registered" { 1 => template::RegisteredV1<'_>, 2 => template::RegisteredV2<'_> }
-    "template.revised" { 1 => template::RevisedV1<'_>, 2 => template::RevisedV2<'_> }
+    "template.registered" {
+        1 => template::RegisteredV1<'_>, 2 => template::RegisteredV2<'_>, 3 => template::RegisteredV3<'_>
+    }
+    "template.revised" { 1 => template::RevisedV1<'_>, 2 => template::RevisedV2<'_>, 3 => template::RevisedV3<'_> }
 
     "limit.set" { 1 => limit::SetV1<'_> }
     "limit.removed" { 1 => limit::RemovedV1<'_> }

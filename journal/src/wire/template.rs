@@ -1,11 +1,11 @@
 //! Frozen events of templates.
 
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
-use domain::{Event, TemplateEvent};
+use domain::{Event, PlatformTag, TemplateEvent};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::values::{JsonV1, borrowed, checked, owned};
+use super::values::{JsonV1, borrowed, checked, owned, sorted};
 use super::words::{BilingualV1, CapabilityV1};
 use super::{Encoded, Thaw, write};
 
@@ -153,16 +153,89 @@ impl<'a> From<RevisedV1<'a>> for RevisedV2<'a> {
     }
 }
 
-pub(super) fn freeze(event: &TemplateEvent) -> Result<Encoded, String> {
-    match event {
-        TemplateEvent::Registered { body } => write(&RegisteredV2 { body: TemplateBodyV2::freeze(body)? }),
-        TemplateEvent::Revised { version, body } => {
-            write(&RevisedV2 { version: *version, body: TemplateBodyV2::freeze(body)? })
+/// Since a template may say which tags platforms must have.
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct TemplateBodyV3<'a> {
+    key: &'a str,
+    #[serde(borrow)]
+    title: BilingualV1<'a>,
+    #[serde(borrow)]
+    description: BilingualV1<'a>,
+    department: &'a str,
+    capability: Option<CapabilityV1>,
+    #[serde(borrow)]
+    tags: Vec<&'a str>,
+    #[serde(borrow)]
+    parameters: JsonV1<'a>,
+    instructions: &'a str,
+    #[serde(borrow)]
+    result: Option<BilingualV1<'a>>,
+    #[serde(borrow)]
+    checklist: Vec<ChecklistItemV1<'a>>,
+    #[serde(borrow)]
+    output_schema: Option<JsonV1<'a>>,
+    #[serde(borrow)]
+    example: Option<ExampleV1<'a>>,
+    #[serde(borrow)]
+    residency: Vec<&'a str>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct RegisteredV3<'a> {
+    #[serde(borrow)]
+    body: TemplateBodyV3<'a>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Schema)]
+pub(super) struct RevisedV3<'a> {
+    version: u32,
+    #[serde(borrow)]
+    body: TemplateBodyV3<'a>,
+}
+
+impl<'a> From<TemplateBodyV2<'a>> for TemplateBodyV3<'a> {
+    /// Templates demanded nothing; only the installation did.
+    fn from(old: TemplateBodyV2<'a>) -> Self {
+        Self {
+            key: old.key,
+            title: old.title,
+            description: old.description,
+            department: old.department,
+            capability: old.capability,
+            tags: old.tags,
+            parameters: old.parameters,
+            instructions: old.instructions,
+            result: old.result,
+            checklist: old.checklist,
+            output_schema: old.output_schema,
+            example: old.example,
+            residency: Vec::new(),
         }
     }
 }
 
-impl<'a> TemplateBodyV2<'a> {
+impl<'a> From<RegisteredV2<'a>> for RegisteredV3<'a> {
+    fn from(old: RegisteredV2<'a>) -> Self {
+        Self { body: old.body.into() }
+    }
+}
+
+impl<'a> From<RevisedV2<'a>> for RevisedV3<'a> {
+    fn from(old: RevisedV2<'a>) -> Self {
+        Self { version: old.version, body: old.body.into() }
+    }
+}
+
+pub(super) fn freeze(event: &TemplateEvent) -> Result<Encoded, String> {
+    match event {
+        TemplateEvent::Registered { body } => write(&RegisteredV3 { body: TemplateBodyV3::freeze(body)? }),
+        TemplateEvent::Revised { version, body } => {
+            write(&RevisedV3 { version: *version, body: TemplateBodyV3::freeze(body)? })
+        }
+    }
+}
+
+impl<'a> TemplateBodyV3<'a> {
     fn freeze(body: &'a TemplateBody) -> Result<Self, String> {
         let TemplateBody {
             key,
@@ -177,6 +250,7 @@ impl<'a> TemplateBodyV2<'a> {
             checklist,
             output_schema,
             example,
+            residency,
         } = body;
         Ok(Self {
             key: key.as_str(),
@@ -191,6 +265,7 @@ impl<'a> TemplateBodyV2<'a> {
             checklist: checklist.iter().map(ChecklistItemV1::freeze).collect(),
             output_schema: output_schema.as_ref().map(JsonV1::freeze).transpose()?,
             example: example.as_ref().map(ExampleV1::freeze).transpose()?,
+            residency: residency.iter().map(PlatformTag::as_str).collect(),
         })
     }
 
@@ -208,6 +283,7 @@ impl<'a> TemplateBodyV2<'a> {
             checklist: self.checklist.into_iter().map(ChecklistItemV1::thaw).collect(),
             output_schema: self.output_schema.as_ref().map(JsonV1::thaw).transpose()?,
             example: self.example.as_ref().map(ExampleV1::thaw).transpose()?,
+            residency: sorted(&self.residency)?,
         }))
     }
 }
@@ -278,13 +354,13 @@ impl<'a> ExampleV1<'a> {
     }
 }
 
-impl Thaw for RegisteredV2<'_> {
+impl Thaw for RegisteredV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TemplateEvent::Registered { body: self.body.thaw()? }.into())
     }
 }
 
-impl Thaw for RevisedV2<'_> {
+impl Thaw for RevisedV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TemplateEvent::Revised { version: self.version, body: self.body.thaw()? }.into())
     }

@@ -5,6 +5,7 @@
 //! compact text. Text is borrowed in both directions: from the event when freezing, from the payload when thawing.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -62,6 +63,14 @@ pub(super) fn checked<T: FromStr<Err: ToString>>(text: &str) -> Result<T, String
 
 /// Every text through its checked constructor.
 pub(super) fn all<T: FromStr<Err: ToString>>(texts: &[&str]) -> Result<Vec<T>, String> {
+    texts.iter().copied().map(checked).collect()
+}
+
+/// Every text through its checked constructor; they are in order, and none stands there twice, so that a set has one encoding.
+pub(super) fn sorted<T: FromStr<Err: ToString> + Ord>(texts: &[&str]) -> Result<BTreeSet<T>, String> {
+    if !texts.is_sorted_by(|one, next| one < next) {
+        return Err(format!("{texts:?} is no set in order"));
+    }
     texts.iter().copied().map(checked).collect()
 }
 

@@ -278,7 +278,7 @@ impl Queries {
             AttemptRow,
             "SELECT task_id, number, platform, model, answered_by, status, error_kind, error_message, finish_reason,
                 text, simulated, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, cost_nano_usd,
-                duration_ms, first_piece_ms, request_hash, kept_at, saved_nano_usd, started_at, ended_at, late
+                cost_source, price_list, duration_ms, first_piece_ms, request_hash, kept_at, saved_nano_usd, started_at, ended_at, late
             FROM read_runs.attempts WHERE task_id = ANY($1) ORDER BY task_id, number",
             tasks
         );

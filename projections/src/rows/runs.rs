@@ -240,6 +240,11 @@ pub struct AttemptRow {
     pub reasoning_tokens: Option<i64>,
     /// What it cost, in billionths of a US dollar; `None` means unknown, which is not free.
     pub cost_nano_usd: Option<i64>,
+    /// Where the cost of an answer comes from: `reported` by the platform, computed from a list of prices (`listed`), `unpriced`
+    /// or `free`; `None` while there is no answer, of one that served again, and of what was recorded before that was kept.
+    pub cost_source: Option<String>,
+    /// The list of prices that it was computed from.
+    pub price_list: Option<String>,
     /// From sending to the last byte, as measured by the platform's adapter.
     pub duration_ms: Option<i64>,
     /// From sending to the first piece of text; `None` when the answer did not come in pieces.

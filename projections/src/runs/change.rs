@@ -145,6 +145,10 @@ pub(super) struct Answer<'a> {
     pub(super) simulated: bool,
     pub(super) duration_ms: i64,
     pub(super) first_piece_ms: Option<i64>,
+    /// Where the cost comes from; `None` of answers that served again, and of what was recorded before that was kept.
+    pub(super) cost_source: Option<&'static str>,
+    /// The list of prices that it was computed from.
+    pub(super) price_list: Text<'a>,
 }
 
 /// Kind and message of an error; both or neither.

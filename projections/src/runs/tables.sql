@@ -110,6 +110,9 @@ CREATE TABLE attempts (
     output_tokens bigint,
     reasoning_tokens bigint,
     cost_nano_usd bigint,
+    -- Where the cost of an answer comes from: `reported`, `listed`, `unpriced` or `free`; of which list.
+    cost_source text,
+    price_list text,
     duration_ms bigint,
     -- From asking to the first piece of text; of an answer that came in pieces.
     first_piece_ms bigint,

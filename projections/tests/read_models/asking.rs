@@ -57,6 +57,7 @@ async fn a_run_is_shown_with_all_its_parts() {
         assert!(attempt.text.unwrap().contains("Bread \u{2400} is"));
         assert_eq!(attempt.request_hash, [7; 32]);
         assert_eq!(attempt.cost_nano_usd.is_some(), attempt.input_tokens.is_some());
+        assert_eq!(attempt.price_list.is_some(), attempt.cost_source.as_deref() == Some("listed"));
     }
     assert!(queries.run(Uuid::from_u128(5)).await.unwrap().is_none());
 }

@@ -12,9 +12,10 @@ use domain::task::{
     Purpose, Quality, Score, TaskStatus,
 };
 use domain::{
-    Actor, Agent, AgentCommand, AgentId, AttemptError, CommandId, Decide, Definition, ErrorKind, Event, FinishReason,
-    NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunEvent, RunId, StepName, StreamId, Task, TaskCommand,
-    TaskId, Template, TemplateCommand, TemplateId, Timestamp, TriggerId, Usage, Workflow, WorkflowCommand, WorkflowId,
+    Account, Actor, Agent, AgentCommand, AgentId, AttemptError, CommandId, CostSource, Decide, Definition, ErrorKind,
+    Event, FinishReason, NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand, RunEvent, RunId, StepName, StreamId,
+    Task, TaskCommand, TaskId, Template, TemplateCommand, TemplateId, Timestamp, TriggerId, Usage, Workflow,
+    WorkflowCommand, WorkflowId,
 };
 use journal::{Append, Context, Expected, Journal, Position, StreamAppend};
 use serde_json::json;
@@ -560,7 +561,13 @@ impl History {
             // By the clock, so that what is drawn stays as it is.
             first_piece: (self.clock % 3 == 0).then(|| Duration::from_millis(self.clock.unsigned_abs() % 1000)),
             simulated: self.below(5) == 0,
-            account: None,
+            // By the clock as well.
+            account: match self.clock % 4 {
+                0 => None,
+                1 => Some(Box::new(Account::new(CostSource::Reported, None))),
+                2 => Some(Box::new(Account::new(CostSource::Listed("2026-11-25".to_owned()), None))),
+                _ => Some(Box::new(Account::new(CostSource::Unpriced, None))),
+            },
         }
     }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, stream};
+use futures_util::stream;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -26,7 +26,7 @@ pub use permission::{Permissions, UnknownAction};
 
 use self::session::Session;
 use crate::program::{self, MODEL};
-use crate::{Capabilities, Chunk, Failure, FailureKind, Health, Platform, Reply, ReplyStream, Request, State, Usage};
+use crate::{ExternalAgent, Failure, FailureKind, Health, Request, State, Work};
 
 /// How long an agent may take to say hello.
 const HELLO: Duration = Duration::from_secs(20);
@@ -89,7 +89,7 @@ pub enum Error {
     Placeholder(String),
 }
 
-/// The platform. All clones share their sessions, which end with the last of them.
+/// The agent. All clones share their sessions, which end with the last of them.
 #[derive(Debug, Clone)]
 pub struct AcpAgent {
     options: Arc<Options>,
@@ -130,7 +130,7 @@ impl AcpAgent {
 }
 
 #[async_trait]
-impl Platform for AcpAgent {
+impl ExternalAgent for AcpAgent {
     fn key(&self) -> &str {
         &self.options.key
     }
@@ -139,32 +139,18 @@ impl Platform for AcpAgent {
         self.options.model.as_deref()
     }
 
-    fn simulated(&self) -> bool {
-        false
-    }
-
     fn unusable(&self) -> Option<String> {
         program::missing(&self.options.program, &self.options.directory)
     }
 
-    fn speaks(&self) -> bool {
+    fn can_be_followed(&self) -> bool {
         true
     }
 
-    async fn execute(&self, request: Request) -> Result<Reply, Failure> {
-        let mut chunks = self.stream(request).await?;
-        while let Some(chunk) = chunks.next().await {
-            if let Chunk::End(reply) = chunk? {
-                return Ok(*reply);
-            }
-        }
-        Err(Failure::malformed(format!("{}: the answer broke off without an end", self.options.key)))
-    }
-
-    async fn stream(&self, request: Request) -> Result<ReplyStream, Failure> {
-        let session = self.session(&request)?;
+    async fn start(&self, job: Request) -> Result<Work, Failure> {
+        let session = self.session(&job)?;
         let gone = Failure::new(FailureKind::PlatformFailure, format!("{}: its session was ended", self.options.key));
-        // Whoever drops the stream gives up; the session then has the time to say so to the agent.
+        // Whoever drops the work gives up; the session then has the time to say so to the agent.
         let waiting = session.given_up.clone().drop_guard();
         let (pieces, texts) = mpsc::unbounded_channel();
         let (ended, end) = oneshot::channel();
@@ -175,24 +161,14 @@ impl Platform for AcpAgent {
             let _ = ended.send(session.run(pieces).await);
         });
         drop(sessions);
-        let chunks = stream::unfold(Some((texts, end, waiting, gone)), async |state| {
-            let (mut texts, end, waiting, gone) = state?;
-            Some(match texts.recv().await {
-                Some(text) => (Ok(Chunk::Text(text)), Some((texts, end, waiting, gone))),
-                // The last text was said before the end is known.
-                None => (end.await.unwrap_or(Err(gone)).map(|reply| Chunk::End(Box::new(reply))), None),
-            })
+        let says = stream::unfold(texts, async |mut texts: mpsc::UnboundedReceiver<String>| {
+            Some((texts.recv().await?, texts))
         });
-        Ok(chunks.boxed())
-    }
-
-    /// Nobody knows before it has said so.
-    fn cost(&self, _model: &str, _usage: &Usage) -> Option<i64> {
-        None
-    }
-
-    fn capabilities(&self, _model: &str) -> Capabilities {
-        Capabilities { tools: Some(false), images: Some(false), ..Capabilities::default() }
+        Ok(Work::new(says, async move {
+            let end = end.await.unwrap_or(Err(gone));
+            drop(waiting);
+            end
+        }))
     }
 
     async fn health(&self) -> Health {

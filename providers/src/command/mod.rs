@@ -12,14 +12,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use futures_util::stream;
+use tokio::task::JoinSet;
 
 pub use answer::{Fields, Output};
 
-use crate::program::{self, MODEL};
-use crate::{
-    Capabilities, Chunk, CostSource, Failure, Finish, Health, Platform, Reply, ReplyStream, Request, State, Usage,
-};
+use crate::program::{self, MODEL, Running};
+use crate::{CostSource, ExternalAgent, Failure, FailureKind, Finish, Health, Reply, Request, State, Work};
 
 /// Stands in arguments for the prompt, with what the agent is told about itself before it.
 const PROMPT: &str = "{prompt}";
@@ -76,7 +74,7 @@ pub enum Error {
     Pointer(String),
 }
 
-/// The platform.
+/// The agent.
 #[derive(Debug, Clone)]
 pub struct CommandAgent {
     options: std::sync::Arc<Options>,
@@ -100,24 +98,32 @@ impl CommandAgent {
         Ok(Self { options: std::sync::Arc::new(options) })
     }
 
-    async fn run(&self, request: &Request, started: Instant) -> Result<Reply, Failure> {
-        let options = &*self.options;
-        let prompt = program::as_one_text(&options.key, request)?;
-        let asked = program::model(&options.key, request, options.model.as_deref(), &options.arguments)?;
+    /// Starts the program: what runs, what it is told over standard input, and what it is called.
+    fn begin(&self, job: &Request) -> Result<(Running, String, String), Failure> {
+        let Options { key, program, arguments, directory, environment, model, .. } = &*self.options;
+        let prompt = program::as_one_text(key, job)?;
+        let asked = program::model(key, job, model.as_deref(), arguments)?;
         // At once, so that a prompt with `{model}` in it stays as it is.
         let fill = |argument: &String| {
             let parts = argument.split(PROMPT).map(|part| part.replace(MODEL, asked.unwrap_or_default()));
             parts.collect::<Vec<_>>().join(&prompt)
         };
-        let arguments: Vec<String> = options.arguments.iter().map(fill).collect();
-        let takes_prompt = options.arguments.iter().any(|argument| argument.contains(PROMPT));
-        let input = if takes_prompt { "" } else { &prompt };
-        let said = process::run(options, &arguments, input).await?;
+        let takes_prompt = arguments.iter().any(|argument| argument.contains(PROMPT));
+        let arguments: Vec<String> = arguments.iter().map(fill).collect();
+        let running = program::start(key, program, &arguments, directory, environment)?;
+        let input = if takes_prompt { String::new() } else { prompt };
+        Ok((running, input, program::called(asked, program)))
+    }
+
+    /// What the program answers in the end.
+    async fn end(&self, running: Running, input: &str, called: String, started: Instant) -> Result<Reply, Failure> {
+        let options = &*self.options;
+        let said = process::run(options, running, input).await?;
         let answer = options.output.read(&options.key, &said)?;
         Ok(Reply {
             text: answer.text,
             finish: Finish::Stop,
-            model: answer.model.unwrap_or_else(|| program::called(asked, &options.program)),
+            model: answer.model.unwrap_or(called),
             usage: answer.usage,
             cost: answer.cost,
             cost_source: if answer.cost.is_some() { CostSource::Reported } else { CostSource::Unpriced },
@@ -133,7 +139,7 @@ impl CommandAgent {
 }
 
 #[async_trait]
-impl Platform for CommandAgent {
+impl ExternalAgent for CommandAgent {
     fn key(&self) -> &str {
         &self.options.key
     }
@@ -142,34 +148,24 @@ impl Platform for CommandAgent {
         self.options.model.as_deref()
     }
 
-    fn simulated(&self) -> bool {
-        false
-    }
-
     fn unusable(&self) -> Option<String> {
         program::missing(&self.options.program, &self.options.directory)
     }
 
-    async fn execute(&self, request: Request) -> Result<Reply, Failure> {
-        // What runs when the time is up ends, because it is dropped.
-        let asked = tokio::time::timeout(request.timeout, self.run(&request, Instant::now())).await;
-        asked.unwrap_or_else(|_| Err(Failure::timed_out(&self.options.key, request.timeout)))
-    }
-
-    async fn stream(&self, request: Request) -> Result<ReplyStream, Failure> {
-        // Whether it has done its work is known when it has ended, and not before.
-        let reply = self.execute(request).await?;
-        let text = (!reply.text.is_empty()).then(|| Ok(Chunk::Text(reply.text.clone())));
-        Ok(Box::pin(stream::iter(text.into_iter().chain([Ok(Chunk::End(Box::new(reply)))]))))
-    }
-
-    /// Nobody knows before it has said so.
-    fn cost(&self, _model: &str, _usage: &Usage) -> Option<i64> {
-        None
-    }
-
-    fn capabilities(&self, _model: &str) -> Capabilities {
-        Capabilities { tools: Some(false), images: Some(false), ..Capabilities::default() }
+    async fn start(&self, job: Request) -> Result<Work, Failure> {
+        let (agent, key, started) = (self.clone(), self.options.key.clone(), Instant::now());
+        let (program, input, called) = self.begin(&job)?;
+        // It is listened to from now on, and ends with the set when nobody waits any more.
+        let mut listening = JoinSet::new();
+        listening.spawn(async move {
+            // What runs when the time is up ends, because it is dropped.
+            let end = tokio::time::timeout(job.timeout, agent.end(program, &input, called, started)).await;
+            end.unwrap_or_else(|_| Err(Failure::timed_out(&agent.options.key, job.timeout)))
+        });
+        Ok(Work::silent(async move {
+            let gone = || Failure::new(FailureKind::PlatformFailure, format!("{key}: what ran it has ended"));
+            listening.join_next().await.and_then(Result::ok).unwrap_or_else(|| Err(gone()))
+        }))
     }
 
     async fn health(&self) -> Health {

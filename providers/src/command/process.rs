@@ -1,4 +1,4 @@
-//! Runs a program to its end, and never beyond the call.
+//! Listens to a program until its end, and never lets it run beyond the call.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
@@ -6,12 +6,10 @@ use super::Options;
 use crate::program::{self, Running};
 use crate::{Failure, FailureKind};
 
-/// Starts it, gives it the input, and answers what it has written when it ended well.
-pub(super) async fn run(options: &Options, arguments: &[String], input: &str) -> Result<String, Failure> {
+/// Gives it the input, and answers what it has written when it ended well.
+pub(super) async fn run(options: &Options, running: Running, input: &str) -> Result<String, Failure> {
     let failed = |kind, what: String| Failure::new(kind, format!("{}: {what}", options.key));
-    let Options { key, program, directory, environment, .. } = options;
-    let Running { mut child, group, stdin, stdout, stderr } =
-        program::start(key, program, arguments, directory, environment)?;
+    let Running { mut child, group, stdin, stdout, stderr } = running;
     let feed = async {
         if let Some(mut stdin) = stdin {
             // A program that does not read its input may have its reasons.

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::stream;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -23,10 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::api::Api;
 use self::session::{Session, agent_name};
-use crate::{
-    Capabilities, Chunk, Failure, FailureKind, Health, Model, Platform, Reply, ReplyStream, Request, State, Usage,
-    http, program,
-};
+use crate::{ExternalAgent, Failure, FailureKind, Health, Model, Reply, Request, State, Work, http, program};
 
 /// Where the API begins.
 pub const HOME: &str = "https://api.cursor.com";
@@ -74,7 +70,7 @@ impl Options {
     }
 }
 
-/// The platform. All clones share their sessions, which end with the last of them.
+/// The agents. All clones share their sessions, which end with the last of them.
 #[derive(Debug, Clone)]
 pub struct Cursor {
     options: Arc<Options>,
@@ -123,17 +119,13 @@ impl Cursor {
 }
 
 #[async_trait]
-impl Platform for Cursor {
+impl ExternalAgent for Cursor {
     fn key(&self) -> &str {
         &self.options.http.key
     }
 
     fn default_model(&self) -> Option<&str> {
         self.options.http.model.as_deref()
-    }
-
-    fn simulated(&self) -> bool {
-        false
     }
 
     fn unusable(&self) -> Option<String> {
@@ -145,32 +137,24 @@ impl Platform for Cursor {
         self.options.http.account()
     }
 
-    async fn execute(&self, request: Request) -> Result<Reply, Failure> {
+    fn takes_images(&self) -> bool {
+        true
+    }
+
+    async fn start(&self, job: Request) -> Result<Work, Failure> {
         if let Some(why) = self.unusable() {
             return Err(Failure::new(FailureKind::Unauthorized, format!("{}: {why}", self.key())));
         }
-        let session = self.session(&request)?;
+        let session = self.session(&job)?;
         let gone = Failure::new(FailureKind::PlatformFailure, format!("{}: its session was ended", self.key()));
-        // Whoever drops the call gives up; the session then has the time to tell Cursor so.
-        let _waiting = session.given_up.clone().drop_guard();
+        // Whoever drops the work gives up; the session then has the time to tell Cursor so.
+        let waiting = session.given_up.clone().drop_guard();
         let end = self.begin(session);
-        end.await.unwrap_or(Err(gone))
-    }
-
-    async fn stream(&self, request: Request) -> Result<ReplyStream, Failure> {
-        // Its answer is there when its run has ended, and not before.
-        let reply = self.execute(request).await?;
-        let text = (!reply.text.is_empty()).then(|| Ok(Chunk::Text(reply.text.clone())));
-        Ok(Box::pin(stream::iter(text.into_iter().chain([Ok(Chunk::End(Box::new(reply)))]))))
-    }
-
-    /// Cursor charges by a plan, and does not say what an agent has cost.
-    fn cost(&self, _model: &str, _usage: &Usage) -> Option<i64> {
-        None
-    }
-
-    fn capabilities(&self, _model: &str) -> Capabilities {
-        Capabilities { tools: Some(false), images: Some(true), ..Capabilities::default() }
+        Ok(Work::silent(async move {
+            let end = end.await.unwrap_or(Err(gone));
+            drop(waiting);
+            end
+        }))
     }
 
     async fn models(&self) -> Result<Vec<Model>, Failure> {

@@ -55,6 +55,9 @@ pub struct Valid<'a> {
     pub model: &'a ModelPrices,
 }
 
+/// What the names of imported lists begin with.
+const IMPORTED: &str = "imported/";
+
 impl Prices {
     /// The lists that come with the program.
     ///
@@ -70,10 +73,20 @@ impl Prices {
 
     /// Adds a list. Of two lists of the same day, the one that was added later covers the other.
     pub fn add(&mut self, list: &PriceList) {
-        self.lists.push(list.version());
+        self.add_called(list.version(), list);
+    }
+
+    /// Adds a list that the organisation has imported, under a name that says so: whoever sees what a call was priced by
+    /// can tell it from a list of the same day that came with the program.
+    pub fn add_imported(&mut self, list: &PriceList) {
+        self.add_called(format!("{IMPORTED}{}", list.version()), list);
+    }
+
+    fn add_called(&mut self, version: String, list: &PriceList) {
+        self.lists.push(version.clone());
         for model in &list.models {
             let from = model.valid_from.unwrap_or(list.date);
-            let dated = Dated { from, version: list.version(), model: model.clone() };
+            let dated = Dated { from, version: version.clone(), model: model.clone() };
             let known = self.models.entry((model.vendor.clone(), model.model.clone())).or_default();
             let place = known.partition_point(|other| other.from <= from);
             known.insert(place, dated);

@@ -23,7 +23,8 @@
 //! - A reported zero and a figure that was not reported are the same; the service tier is not read.
 //! - What had been used before an error is not told.
 //!
-//! So all families are written here, and `genai` is not used.
+//! So all families are written here, and `genai` reads nothing but those recordings, in a test (`tests/differential.rs`): where it
+//! reads them otherwise than we do is written there, one by one, so that neither changes unseen.
 
 pub mod anthropic;
 mod draft;

@@ -94,6 +94,17 @@ pub fn encode(request: &Request, model: &str, dialect: Dialect, stream: bool) ->
     Value::Object(body)
 }
 
+/// Marks the instructions of a request as what is to be kept in the platform's cache, in the words of OpenRouter, which passes the
+/// mark on (its documentation, "Prompt caching"). A request without instructions stays as it is.
+pub fn keep_instructions(body: &mut Value) {
+    let first = body.pointer_mut("/messages/0").and_then(Value::as_object_mut);
+    let Some(first) = first.filter(|first| first.get("role").and_then(Value::as_str) == Some("system")) else { return };
+    if let Some(text) = first.get("content").and_then(Value::as_str) {
+        let kept = json!([{ "type": "text", "text": text, "cache_control": { "type": "ephemeral" } }]);
+        first.insert("content".to_owned(), kept);
+    }
+}
+
 fn messages(request: &Request) -> Vec<Value> {
     let system = request.system.as_deref().filter(|system| !system.is_empty());
     let system = system.map(|content| json!({ "role": "system", "content": content }));

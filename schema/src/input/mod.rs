@@ -7,14 +7,15 @@ mod flow;
 mod trigger;
 mod workflow;
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 
 use async_graphql::{InputObject, Result};
 use domain::Bilingual;
-use domain::Key;
 use domain::agent::Profile;
 use domain::template::{ChecklistItem, Example, TemplateBody};
+use domain::{Key, PlatformTag};
 use uuid::Uuid;
 
 use crate::failure::invalid;
@@ -60,6 +61,10 @@ pub(crate) struct RegisterAgentInput {
     fallback_platforms: Vec<String>,
     /// The model; null takes the platform's default.
     model: Option<String>,
+    /// What every platform must be tagged with that anything of it is sent to, besides what the installation demands: words of
+    /// 1 to 64 of a-z, 0-9, `-`, `_`, `.` and `:`.
+    #[graphql(default)]
+    residency: Vec<String>,
     /// Sampling temperature, 0 to 2, with at most three decimals.
     temperature: Option<f64>,
     /// The longest answer, in tokens.
@@ -110,6 +115,7 @@ impl RegisterAgentInput {
                 .map(|key| parse("fallbackPlatforms", key))
                 .collect::<Result<_>>()?,
             model: self.model,
+            residency: tags(&self.residency)?,
             temperature_milli: milli("temperature", self.temperature)?,
             max_tokens: self.max_tokens,
             top_p_milli: milli("topP", self.top_p)?,
@@ -184,6 +190,10 @@ pub(crate) struct RegisterTemplateInput {
     output_schema: Option<Json>,
     /// An example of use; its parameters must fit the schema.
     example: Option<TemplateExampleInput>,
+    /// What every platform must be tagged with that is asked to carry it out: words of 1 to 64 of a-z, 0-9, `-`, `_`, `.` and
+    /// `:`.
+    #[graphql(default)]
+    residency: Vec<String>,
 }
 
 /// One thing that a good result has or does.
@@ -244,6 +254,7 @@ impl RegisterTemplateInput {
                 .collect::<Result<_>>()?,
             output_schema: self.output_schema.map(|schema| schema.0),
             example: self.example.map(Into::into),
+            residency: tags(&self.residency)?,
         })
     }
 }
@@ -262,6 +273,11 @@ pub(crate) struct ActivateWorkflowInput {
 /// Reads a key, a step name or another checked text.
 pub(crate) fn parse<T: FromStr<Err: std::fmt::Display>>(field: &str, text: &str) -> Result<T> {
     text.parse().map_err(|error| invalid(format!("`{field}`: {error}")))
+}
+
+/// The tags that are demanded of platforms.
+fn tags(texts: &[String]) -> Result<BTreeSet<PlatformTag>> {
+    texts.iter().map(|tag| parse("residency", tag)).collect()
 }
 
 /// The key of a workflow, an agent or a template.

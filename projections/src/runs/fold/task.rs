@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::task::TaskStatus;
-use domain::{ErrorKind, FinishReason, NanoUsd, Reply, RunId, StepName, TaskEvent, Timestamp, Usage};
+use domain::{CostSource, ErrorKind, FinishReason, NanoUsd, Reply, RunId, StepName, TaskEvent, Timestamp, Usage};
 use journal::RecordedEvent;
 
 use super::{Fold, clamp, counter, json};
@@ -132,6 +132,7 @@ impl<'a> Fold<'a> {
 
 fn answer(reply: &Reply) -> Answer<'_> {
     let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    let source = reply.account.as_ref().map(|account| &account.source);
     Answer {
         answered_by: storable(&reply.model),
         finish_reason: match &reply.finish {
@@ -144,6 +145,11 @@ fn answer(reply: &Reply) -> Answer<'_> {
         simulated: reply.simulated,
         duration_ms: millis(reply.duration),
         first_piece_ms: reply.first_piece.map(millis),
+        cost_source: source.map(CostSource::name),
+        price_list: match source {
+            Some(CostSource::Listed(list)) => Some(storable(list)),
+            _ => None,
+        },
     }
 }
 

@@ -85,6 +85,8 @@ fn attempt_row(task_id: Uuid, number: i32, change: &AttemptChange<'_>) -> Option
         output_tokens: change.spent.output_tokens,
         reasoning_tokens: change.spent.reasoning_tokens,
         cost_nano_usd: change.spent.cost_nano_usd,
+        cost_source: answer.and_then(|answer| answer.cost_source).map(str::to_owned),
+        price_list: answer.and_then(|answer| answer.price_list.as_deref()).map(str::to_owned),
         duration_ms: answer.map(|answer| answer.duration_ms),
         first_piece_ms: answer.and_then(|answer| answer.first_piece_ms),
         request_hash: born.request_hash.to_vec(),

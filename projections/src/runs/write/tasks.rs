@@ -108,11 +108,12 @@ pub(super) async fn insert_attempts(
     sqlx::query!(
         "INSERT INTO attempts (task_id, number, platform, model, answered_by, status, error_kind, error_message,
             finish_reason, text, simulated, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens,
-            cost_nano_usd, duration_ms, first_piece_ms, request_hash, kept_at, saved_nano_usd, started_at, ended_at, late)
+            cost_nano_usd, duration_ms, first_piece_ms, request_hash, kept_at, saved_nano_usd, started_at, ended_at, late,
+            cost_source, price_list)
         SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
             $8::text[], $9::text[], $10::text[], $11::boolean[], $12::bigint[], $13::bigint[], $14::bigint[],
             $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bytea[], $20::bigint[], $21::bigint[],
-            $22::bigint[], $23::bigint[], $24::boolean[])",
+            $22::bigint[], $23::bigint[], $24::boolean[], $25::text[], $26::text[])",
         column!(rows, ((task, _), _) => *task) as _,
         column!(rows, ((_, number), _) => *number) as _,
         column!(births, birth => birth.platform) as _,
@@ -136,7 +137,9 @@ pub(super) async fn insert_attempts(
         column!(births, birth => birth.saved_nano_usd) as _,
         column!(births, birth => birth.started_at) as _,
         column!(rows, (_, attempt) => attempt.ended_at) as _,
-        column!(rows, (_, attempt) => attempt.late) as _
+        column!(rows, (_, attempt) => attempt.late) as _,
+        column!(answers, answer => answer.and_then(|answer| answer.cost_source)) as _,
+        column!(answers, answer => answer.and_then(|answer| answer.price_list.as_deref())) as _
     )
     .execute(connection)
     .await?;
@@ -164,13 +167,14 @@ pub(super) async fn update_attempts(
             cost_nano_usd = coalesce(u.cost_nano_usd, a.cost_nano_usd),
             duration_ms = coalesce(u.duration_ms, a.duration_ms),
             first_piece_ms = coalesce(u.first_piece_ms, a.first_piece_ms),
-            ended_at = coalesce(u.ended_at, a.ended_at), late = a.late OR u.late
+            ended_at = coalesce(u.ended_at, a.ended_at), late = a.late OR u.late,
+            cost_source = coalesce(u.cost_source, a.cost_source), price_list = coalesce(u.price_list, a.price_list)
         FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::boolean[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
-            $16::bigint[], $17::bigint[], $18::boolean[])
+            $16::bigint[], $17::bigint[], $18::boolean[], $19::text[], $20::text[])
             AS u (task_id, number, answered_by, status, error_kind, error_message, finish_reason, text, simulated,
                 input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, cost_nano_usd, duration_ms,
-                first_piece_ms, ended_at, late)
+                first_piece_ms, ended_at, late, cost_source, price_list)
         WHERE a.task_id = u.task_id AND a.number = u.number",
         column!(rows, ((task, _), _) => *task) as _,
         column!(rows, ((_, number), _) => *number) as _,
@@ -189,7 +193,9 @@ pub(super) async fn update_attempts(
         column!(answers, answer => answer.map(|answer| answer.duration_ms)) as _,
         column!(answers, answer => answer.and_then(|answer| answer.first_piece_ms)) as _,
         column!(rows, (_, attempt) => attempt.ended_at) as _,
-        column!(rows, (_, attempt) => attempt.late) as _
+        column!(rows, (_, attempt) => attempt.late) as _,
+        column!(answers, answer => answer.and_then(|answer| answer.cost_source)) as _,
+        column!(answers, answer => answer.and_then(|answer| answer.price_list.as_deref())) as _
     )
     .execute(connection)
     .await?;

@@ -222,6 +222,7 @@ fn bare() -> Vec<Event> {
         platform: None,
         fallback_platforms: vec![],
         model: None,
+        residency: [].into(),
         temperature_milli: None,
         max_tokens: None,
         top_p_milli: None,
@@ -248,6 +249,7 @@ fn bare() -> Vec<Event> {
         checklist: vec![],
         output_schema: None,
         example: None,
+        residency: [].into(),
         ..body()
     };
     vec![
@@ -475,6 +477,7 @@ fn profile() -> Profile {
         platform: Some("openai".parse().unwrap()),
         fallback_platforms: vec!["local".parse().unwrap(), "simulator".parse().unwrap()],
         model: Some("gpt-x".to_owned()),
+        residency: ["eu", "on-premises"].map(|tag| tag.parse().unwrap()).into(),
         temperature_milli: Some(700),
         max_tokens: Some(4096),
         top_p_milli: Some(950),
@@ -508,6 +511,7 @@ fn body() -> TemplateBody {
             parameters: json!({ "topic": "moon" }),
             parameters_ar: Some(json!({ "topic": "القمر" })),
         }),
+        residency: ["iso-27001".parse().unwrap()].into(),
     }
 }
 

@@ -11,6 +11,7 @@ mod verdict;
 mod webhook;
 mod workflow;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +29,9 @@ use domain::task::{
 use domain::template::{Check, ChecklistItem, Example, TemplateBody};
 use domain::{
     Account, Actor, ActorKind, AgentEvent, AgentId, AttemptError, Bilingual, BudgetEvent, Capability, CostSource,
-    ErrorKind, Event, Expression, FinishReason, HoldEvent, Key, LimitEvent, NanoUsd, PurseEvent, PurseId, Reply,
-    RetryPolicy, RunId, SlotsEvent, SlotsId, StepName, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp, Usage,
+    ErrorKind, Event, Expression, FinishReason, HoldEvent, Key, LimitEvent, NanoUsd, PlatformTag, PurseEvent, PurseId,
+    Reply, RetryPolicy, RunId, SlotsEvent, SlotsId, StepName, TaskEvent, TaskId, TemplateEvent, TemplateId, Timestamp,
+    Usage,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -320,7 +322,7 @@ fn hold_event() -> BoxedStrategy<Event> {
 
 fn profile() -> BoxedStrategy<Profile> {
     let words = (key(), bilingual(), bilingual(), capabilities(), text(), text(), texts(), texts());
-    let platform = (option::of(key()), vec(key(), 0..3), option::of(text()));
+    let platform = (option::of(key()), vec(key(), 0..3), option::of(text()), residency());
     let sampling = (
         option::of(any::<u16>()),
         option::of(any::<u32>()),
@@ -332,7 +334,7 @@ fn profile() -> BoxedStrategy<Profile> {
     (words, platform, sampling, duration(), any::<u32>(), rules)
         .prop_map(|(words, platform, sampling, timeout, context_window, (constraints, cost_limit, review_rounds))| {
             let (key, name, description, capabilities, system_prompt, department, languages, tags) = words;
-            let (platform, fallback_platforms, model) = platform;
+            let (platform, fallback_platforms, model, residency) = platform;
             let (temperature_milli, max_tokens, top_p_milli, frequency_penalty_milli, presence_penalty_milli) =
                 sampling;
             Profile {
@@ -345,6 +347,7 @@ fn profile() -> BoxedStrategy<Profile> {
                 platform,
                 fallback_platforms,
                 model,
+                residency,
                 temperature_milli,
                 max_tokens,
                 top_p_milli,
@@ -364,9 +367,10 @@ fn profile() -> BoxedStrategy<Profile> {
 
 fn body() -> BoxedStrategy<TemplateBody> {
     let words = (key(), bilingual(), bilingual(), text(), option::of(capability()), texts(), json(), text());
-    let goal = (option::of(bilingual()), vec(checklist_item(), 0..4), option::of(json()), option::of(example()));
+    let goal =
+        (option::of(bilingual()), vec(checklist_item(), 0..4), option::of(json()), option::of(example()), residency());
     (words, goal)
-        .prop_map(|(words, (result, checklist, output_schema, example))| {
+        .prop_map(|(words, (result, checklist, output_schema, example, residency))| {
             let (key, title, description, department, capability, tags, parameters, instructions) = words;
             TemplateBody {
                 key,
@@ -381,9 +385,14 @@ fn body() -> BoxedStrategy<TemplateBody> {
                 checklist,
                 output_schema,
                 example,
+                residency,
             }
         })
         .boxed()
+}
+
+fn residency() -> impl Strategy<Value = BTreeSet<PlatformTag>> {
+    proptest::collection::btree_set("[a-z0-9_.:-]{1,64}".prop_map(|tag| tag.parse().unwrap()), 0..3)
 }
 
 fn checklist_item() -> impl Strategy<Value = ChecklistItem> {
