@@ -7,9 +7,9 @@ use std::sync::Arc;
 use async_graphql::{Context, Result};
 use domain::Key;
 use projections::{
-    ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, MetricsRow,
-    Past, PauseRow, Queries, RepeatRow, RunQualityRow, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow,
-    TaskRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
+    ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, DeliveryAttemptRow, Error, ItemRow,
+    LimitRow, MetricsRow, Past, PauseRow, Queries, RepeatRow, RunQualityRow, RunRow, SeatRow, SignalRow, SlotsRow,
+    StallRow, StepRow, TaskRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
 use uuid::Uuid;
 
@@ -26,6 +26,7 @@ use crate::scalar::NanoUsd;
 use crate::step::{Item, Step};
 use crate::task::{Attempt, Task};
 use crate::template::{Template, TemplateVersion};
+use crate::webhook::WebhookAttempt;
 use crate::workflow::{Workflow, WorkflowVersion};
 
 /// Why a batch failed, for all fields that wait for it.
@@ -125,6 +126,7 @@ many!(StallsOfRun => StallRow, stalls_of_runs by run_id);
 many!(ActionsOfRun => ActionRow, actions_of_runs by run_id);
 many!(RepeatsOfTask => RepeatRow, repeats_of_tasks by task_id, "repetitions");
 many!(SeatsOfRun => SeatRow, seats_of_runs by run_id, "seats");
+many!(AttemptsOfDelivery => DeliveryAttemptRow, delivery_attempts by delivery_id, "attempts");
 many!(AttemptsOfTask => AttemptRow, attempts_of_tasks by task_id);
 many!(VersionsOfAgent => AgentVersionRow, agent_versions by agent_id);
 many!(VersionsOfTemplate => TemplateVersionRow, template_versions by template_id);
@@ -422,6 +424,10 @@ impl Loaders {
 
     pub(crate) async fn attempts(&self, task: Uuid) -> Result<Vec<Attempt>> {
         rows(self.one(AttemptsOfTask(task)).await?).map(Attempt::of).collect()
+    }
+
+    pub(crate) async fn delivery_attempts(&self, delivery: Uuid) -> Result<Vec<WebhookAttempt>> {
+        Ok(rows(self.one(AttemptsOfDelivery(delivery)).await?).map(WebhookAttempt::from).collect())
     }
 
     pub(crate) async fn agent(&self, key: &str) -> Result<Option<Agent>> {

@@ -5,12 +5,15 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, Enum, Result, SimpleObject};
+use async_graphql::resolver_utils::EnumType;
+use async_graphql::{ComplexObject, Context, Enum, InputObject, Result, SimpleObject};
 use async_trait::async_trait;
 use domain::Timestamp;
 use futures_util::stream::BoxStream;
+use projections::Window;
 use uuid::Uuid;
 
+use crate::order::{Cursor, PlatformOrder, Sorted, held};
 use crate::scalar::{Count, DateTime};
 
 /// What there is to know of platforms on this node.
@@ -173,6 +176,29 @@ pub(crate) enum PlatformHealth {
     Well,
     /// Nothing was called since this node started.
     Untried,
+}
+
+/// Which platforms are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, InputObject)]
+pub(crate) struct PlatformFilter {
+    /// Only with this text in the key, whatever the case.
+    text: Option<String>,
+    /// Only those that are doing like this; empty means any.
+    #[graphql(default)]
+    health: Vec<PlatformHealth>,
+    /// Only those that are tagged with this.
+    tag: Option<String>,
+    /// Only those that ask no model at all, or only those that do.
+    simulated: Option<bool>,
+}
+
+impl PlatformFilter {
+    pub(crate) fn wants(&self, platform: &Platform) -> bool {
+        self.text.as_ref().is_none_or(|text| platform.key.contains(&text.to_lowercase()))
+            && (self.health.is_empty() || self.health.contains(&platform.stands()))
+            && self.tag.as_ref().is_none_or(|tag| platform.tags.contains(tag))
+            && self.simulated.is_none_or(|simulated| simulated == platform.simulated)
+    }
 }
 
 /// An AI platform, and how it is doing as the answering node sees it.
@@ -413,6 +439,28 @@ impl Platform {
                 failure,
             }),
             node,
+        }
+    }
+
+    /// A page of platforms.
+    pub(crate) fn page(
+        platforms: Vec<Self>,
+        window: &Window<Cursor>,
+        order: PlatformOrder,
+        reversed: bool,
+    ) -> Result<Sorted<Self>> {
+        let key = |platform: &Self| platform.key.clone();
+        match order {
+            PlatformOrder::Key => held(platforms, window, reversed, "key", key),
+            PlatformOrder::Health => {
+                let worst = |platform: &Self| {
+                    PlatformHealth::items().iter().position(|health| health.value == platform.stands())
+                };
+                held(platforms, window, reversed, "health", |platform| (worst(platform), key(platform)))
+            }
+            PlatformOrder::Place => held(platforms, window, reversed, "place", |platform| {
+                (platform.order.is_none(), platform.order, key(platform))
+            }),
         }
     }
 

@@ -39,13 +39,13 @@ pub(crate) struct Run {
     /// The global id, for `node`.
     pub(crate) id: ID,
     /// The run's own id; version 7, so ids sort by time.
-    run_id: Uuid,
+    pub(crate) run_id: Uuid,
     /// The key of the workflow.
-    workflow_key: String,
+    pub(crate) workflow_key: String,
     /// The version of the workflow that the run follows, whatever becomes of the workflow later.
     version: i32,
     /// Where it stands.
-    status: RunStatus,
+    pub(crate) status: RunStatus,
     /// The input, completed with the defaults of the workflow's schema.
     input: Json,
     /// The output, once completed.
@@ -69,7 +69,7 @@ pub(crate) struct Run {
     /// Which runs go first when a limit makes them wait: higher before lower, 0 is usual, -100 to 100.
     priority: i32,
     /// When it was started.
-    started_at: DateTime,
+    pub(crate) started_at: DateTime,
     /// When it ended.
     ended_at: Option<DateTime>,
     /// When it fails if it has not ended.
@@ -91,7 +91,7 @@ pub(crate) struct Run {
     /// The position of the last event of the run itself that is reflected here.
     position: Position,
     #[graphql(skip)]
-    parent_id: Option<Uuid>,
+    pub(crate) parent_id: Option<Uuid>,
 }
 
 impl Run {
@@ -392,25 +392,6 @@ pub(crate) struct Stall {
 impl From<StallRow> for Stall {
     fn from(row: StallRow) -> Self {
         Self { what: row.what, found_at: moment(row.at) }
-    }
-}
-
-/// A run among those that it hangs together with.
-#[derive(Debug, SimpleObject)]
-#[graphql(complex)]
-pub(crate) struct RelatedRun {
-    /// The run's id.
-    pub(crate) run_id: Uuid,
-    /// How far away it is. In a tree: how many runs stand between it and the root, and one. In a lineage: negative for
-    /// runs whose history was taken over, positive for those that took over.
-    pub(crate) distance: i32,
-}
-
-#[ComplexObject]
-impl RelatedRun {
-    /// The run.
-    async fn run(&self, context: &Context<'_>) -> Result<Option<Run>> {
-        Loaders::of(context)?.run(self.run_id).await
     }
 }
 

@@ -11,7 +11,7 @@ use domain::{
     Actor, Definition, Event, HoldEvent, LimitEvent, LimitId, RunEvent, RunId, SlotsEvent, SlotsId, StepName, TaskId,
     Timestamp, WorkflowId,
 };
-use projections::{ApprovalFilter, HoldFilter, LimitFilter, Options, RunFilter, Window};
+use projections::{ApprovalFilter, HoldFilter, HoldKey, LimitFilter, Options, Queries, RunFilter, Window};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -380,12 +380,55 @@ async fn limits_slots_and_holds_are_shown() {
             .len(),
         1
     );
+    held_in_every_order(&queries).await;
     history.force(limit.into(), vec![LimitEvent::Removed { reason: "no need".to_owned() }.into()]).await;
     running.wait_for(history.position).await;
     assert!(queries.limits(&LimitFilter::default(), &Window::first(5)).await.unwrap().rows.is_empty());
     let known = queries.limits_by_ids(&[limit.as_uuid()]).await.unwrap();
     assert_eq!(known[0].removed_reason.as_deref(), Some("no need"));
     world.assert_equal().await;
+}
+
+/// Three holds: placed at 1, 3 and 5, the first lifted at 2, the second at 4.
+async fn held_in_every_order(queries: &Queries) {
+    let all = HoldFilter::default();
+    for (key, wanted) in [(HoldKey::Lifted, [3, 1, 5]), (HoldKey::Workflow, [1, 3, 5])] {
+        for reversed in [false, true] {
+            let mut wanted = wanted.map(micros);
+            if reversed {
+                wanted.reverse();
+            }
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let window = Window { after, ..Window::first(1) };
+                let page = queries.holds_by(key, &all, &window.turned(reversed)).await.unwrap().turned(reversed);
+                seen.extend(page.rows.iter().map(|(_, hold)| hold.placed_at));
+                after = page.rows.last().map(|(place, _)| place.clone());
+                if !page.has_more {
+                    break;
+                }
+            }
+            assert_eq!(seen, wanted, "{key:?} reversed: {reversed}");
+            let last = queries.holds_by(key, &all, &Window::last(2).turned(reversed)).await.unwrap().turned(reversed);
+            let last: Vec<_> = last.rows.iter().map(|(_, hold)| hold.placed_at).collect();
+            assert_eq!(last, wanted[1..], "the end of {key:?} reversed: {reversed}");
+        }
+    }
+    let filters = [
+        (HoldFilter { placed_by: Some("person:boss".to_owned()), ..all.clone() }, vec![5, 3, 1]),
+        (HoldFilter { placed_by: Some("person:ada".to_owned()), ..all.clone() }, vec![]),
+        (HoldFilter { text: Some("AUD".to_owned()), placed_from: Some(micros(3)), ..all.clone() }, vec![5, 3]),
+        (HoldFilter { placed_before: Some(micros(3)), ..all.clone() }, vec![1]),
+        (HoldFilter { text: Some("fire".to_owned()), ..all.clone() }, vec![]),
+    ];
+    for (filter, wanted) in filters {
+        let mut wanted: Vec<i64> = wanted.into_iter().map(micros).collect();
+        let usual = queries.holds(&filter, &Window::first(5)).await.unwrap().rows;
+        assert_eq!(usual.iter().map(|hold| hold.placed_at).collect::<Vec<_>>(), wanted, "{filter:?}");
+        let by = queries.holds_by(HoldKey::Workflow, &filter, &Window::first(5)).await.unwrap().rows;
+        wanted.sort_unstable();
+        assert_eq!(by.iter().map(|(_, hold)| hold.placed_at).collect::<Vec<_>>(), wanted, "{filter:?}");
+    }
 }
 
 /// An ordinary run costs no more for what other runs have.
