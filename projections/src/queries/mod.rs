@@ -41,7 +41,7 @@ pub(crate) use moments::Shelf;
 pub use order::{
     ActionKey, ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, HoldKey, Place, RunKey, SortKey, TaskKey, sorted,
 };
-pub use page::{Page, Window};
+pub use page::{ItemWindow, Page, Window};
 pub use quality::{Calibration, RunQualityRow};
 pub use runs::RunFilter;
 pub use search::FoundRow;

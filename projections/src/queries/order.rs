@@ -261,8 +261,14 @@ pub enum ActionKey {
 const NEVER: i64 = i64::MAX - 1;
 
 impl ActionKey {
+    /// The place of an item.
+    #[must_use]
+    pub fn place(self, row: &ActionRow) -> Place<(Uuid, i32)> {
+        (self.of(row), (row.task_id, row.number))
+    }
+
     /// The value of an item; the same as in SQL.
-    pub(crate) fn of(self, row: &ActionRow) -> SortKey {
+    fn of(self, row: &ActionRow) -> SortKey {
         SortKey::Number(match self {
             Self::Opened => row.opened_at.saturating_neg(),
             Self::Changed => row.changed_at.saturating_neg(),

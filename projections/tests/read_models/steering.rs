@@ -11,7 +11,7 @@ use domain::{
     Actor, Definition, Event, HoldEvent, LimitEvent, LimitId, RunEvent, RunId, SlotsEvent, SlotsId, StepName, TaskId,
     Timestamp, WorkflowId,
 };
-use projections::{ApprovalFilter, HoldFilter, HoldKey, LimitFilter, Options, Queries, RunFilter, Window};
+use projections::{ApprovalFilter, HoldFilter, HoldKey, ItemWindow, LimitFilter, Options, Queries, RunFilter, Window};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -147,11 +147,31 @@ async fn what_steps_consist_of_is_shown() {
     assert_eq!((steps[3].agent_key.as_deref(), steps[0].agent_key.as_deref()), (None, Some("writer")));
 
     let list = [(id, "each".to_owned())];
-    let items = queries.items_of_steps(&list, 0, 10).await.unwrap();
+    let items = queries.items_of_steps(&list, &ItemWindow::from(0, 10)).await.unwrap();
     let shown: Vec<_> = items.iter().map(|item| (item.item, item.status.as_str(), item.element.clone())).collect();
     assert_eq!(shown, [(0, "completed", json!("a\0")), (1, "running", json!({ "b": 2 })), (2, "pending", json!(null))]);
     assert_eq!(items[1].task_id, Some(TaskId::of_item(run(1), &name("each"), 1).as_uuid()));
-    assert_eq!(queries.items_of_steps(&list, 1, 1).await.unwrap().len(), 1);
+    assert_eq!(queries.items_of_steps(&list, &ItemWindow::from(1, 1)).await.unwrap().len(), 1);
+
+    for (window, wanted) in [
+        (ItemWindow { limit: 2, reversed: true, ..ItemWindow::default() }, vec![2, 1]),
+        (ItemWindow { from: Some(1), limit: 9, reversed: true, statuses: vec![] }, vec![1, 0]),
+        (
+            ItemWindow {
+                limit: 1,
+                statuses: vec!["pending".to_owned(), "running".to_owned()],
+                ..ItemWindow::default()
+            },
+            vec![1],
+        ),
+        (
+            ItemWindow { from: Some(1), limit: 9, statuses: vec!["completed".to_owned()], ..ItemWindow::default() },
+            vec![],
+        ),
+    ] {
+        let found = queries.items_of_steps(&list, &window).await.unwrap();
+        assert_eq!(found.iter().map(|item| item.item).collect::<Vec<_>>(), wanted, "{window:?}");
+    }
 
     let open = |approvers: &[&str]| ApprovalFilter {
         approvers: approvers.iter().map(|&one| one.to_owned()).collect(),
@@ -185,7 +205,7 @@ async fn what_steps_consist_of_is_shown() {
         (steps[0].undo_status.as_deref(), steps[6].abandoned, steps[5].items_running),
         (Some("running"), true, 0)
     );
-    assert_eq!(queries.items_of_steps(&list, 1, 1).await.unwrap()[0].status, "cancelled");
+    assert_eq!(queries.items_of_steps(&list, &ItemWindow::from(1, 1)).await.unwrap()[0].status, "cancelled");
     let done = RunEvent::CompensationFailed { step: name("first"), error: fixtures::error() };
     record(&mut history, run(1), vec![done, RunEvent::Cancelled { reason: "enough".to_owned() }]).await;
     running.wait_for(history.position).await;
@@ -293,7 +313,7 @@ async fn a_run_that_takes_over_another_shows_all_of_it() {
     );
     assert_eq!(steps[0].task_id, Some(TaskId::of_step(run(1), &name("first")).as_uuid()));
     assert_eq!((steps[0].undo_status.as_deref(), steps[6].child_id), (None, Some(run(99).as_uuid())));
-    assert_eq!(queries.items_of_steps(&[(last, "each".to_owned())], 0, 9).await.unwrap().len(), 3);
+    assert_eq!(queries.items_of_steps(&[(last, "each".to_owned())], &ItemWindow::from(0, 9)).await.unwrap().len(), 3);
     assert_eq!(queries.decisions_of_runs(&[last]).await.unwrap().len(), 1);
     assert_eq!(queries.approvals_of_runs(&[last]).await.unwrap()[0].content, json!({ "n": 1 }));
 
