@@ -13,7 +13,7 @@ use futures_util::stream::BoxStream;
 use projections::Window;
 use uuid::Uuid;
 
-use crate::order::{Cursor, PlatformOrder, Sorted, held};
+use crate::order::{Cursor, PlatformOrder, Sorted, held, some_of};
 use crate::scalar::{Count, DateTime};
 
 /// What there is to know of platforms on this node.
@@ -309,20 +309,51 @@ pub(crate) struct PlatformModel {
 
 /// What a platform offers.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct PlatformOffer {
-    /// Its models, as it lists them; none when it could not be asked.
+    #[graphql(skip)]
     models: Vec<PlatformModel>,
     /// Why it could not be asked.
     failure: Option<PlatformFailure>,
 }
 
+#[ComplexObject]
+impl PlatformOffer {
+    /// Its models, as it lists them; none when it could not be asked.
+    async fn models(
+        &self,
+        #[graphql(desc = "Only with this text in the name, whatever the case.")] text: Option<String>,
+        #[graphql(desc = "Only those that are tagged with this.")] tag: Option<String>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Vec<PlatformModel> {
+        let text = text.map(|text| text.to_lowercase());
+        some_of(self.models.clone(), reversed, |model| {
+            text.as_ref().is_none_or(|text| model.name.to_lowercase().contains(text))
+                && tag.as_ref().is_none_or(|tag| model.tags.contains(tag))
+        })
+    }
+}
+
 /// What models cost.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct ModelPrices {
     /// The lists of prices that there are, in the order in which they were added.
     lists: Vec<String>,
-    /// What is valid today.
+    #[graphql(skip)]
     prices: Vec<ModelPrice>,
+}
+
+#[ComplexObject]
+impl ModelPrices {
+    /// What is valid today, in the order of the lists.
+    async fn prices(
+        &self,
+        #[graphql(desc = "Only those of this vendor.")] vendor: Option<String>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Vec<ModelPrice> {
+        some_of(self.prices.clone(), reversed, |price| vendor.as_ref().is_none_or(|vendor| *vendor == price.vendor))
+    }
 }
 
 /// What one model costs at one tier, in billionths of a US dollar for a million tokens.
