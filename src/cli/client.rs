@@ -69,18 +69,22 @@ impl Client {
             "query($first: Int, $after: String{parameters}) {{ {name}(first: $first, after: $after{arguments}) {{ \
              nodes {{ {fields} }} pageInfo {{ hasNextPage endCursor }} }} }}"
         );
-        let mut entries = Vec::new();
-        variables["first"] = json!(PAGE);
+        let mut set = |name: &str, value: Value| {
+            if let Some(variables) = variables.as_object_mut() {
+                variables.insert(name.to_owned(), value);
+            }
+            variables.clone()
+        };
+        let (mut entries, mut asked) = (Vec::new(), set("first", json!(PAGE)));
         loop {
-            let mut page =
-                self.ask(&query, variables.clone()).await?.get_mut(name).map(Value::take).unwrap_or_default();
+            let mut page = self.ask(&query, asked).await?.get_mut(name).map(Value::take).unwrap_or_default();
             if let Some(Value::Array(nodes)) = page.get_mut("nodes").map(Value::take) {
                 entries.extend(nodes);
             }
             if page.pointer("/pageInfo/hasNextPage") != Some(&Value::Bool(true)) {
                 return Ok(entries);
             }
-            variables["after"] = page.pointer_mut("/pageInfo/endCursor").map(Value::take).unwrap_or_default();
+            asked = set("after", page.pointer_mut("/pageInfo/endCursor").map(Value::take).unwrap_or_default());
         }
     }
 
