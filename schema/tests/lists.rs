@@ -55,8 +55,9 @@ async fn what_is_kept_as_a_whole_comes_in_pages_in_every_order() {
     let projectors = "{ lag: projectors(orderBy: LAG, reversed: true) { nodes { lag } }
         updated: projectors(orderBy: UPDATED, reversed: true) { nodes { updatedAt } } }";
     let projectors = house.data(projectors, json!({})).await;
+    let moment = |at: &Value| at.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     assert!(projectors["lag"]["nodes"].as_array().unwrap().is_sorted_by_key(|one| one["lag"].as_u64()));
-    assert!(projectors["updated"]["nodes"].as_array().unwrap().is_sorted_by_key(|one| one["updatedAt"].as_str()));
+    assert!(projectors["updated"]["nodes"].as_array().unwrap().is_sorted_by_key(|one| moment(&one["updatedAt"])));
     let narrowed = "{ triggers(filter: { text: \"A\", kind: SCHEDULE, paused: false }) { nodes { key } position }
         budgets(filter: { window: EVER, scope: ORGANISATION }) { nodes { key } position }
         platforms(filter: { health: [UNUSABLE, WELL] }, orderBy: HEALTH) { nodes { key } position }
