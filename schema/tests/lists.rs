@@ -258,19 +258,17 @@ fn bare(of: &Value) -> &Value {
 const SCHEMA: &str = "{ __schema { types { kind name fields { name args { name } type { ...T } } } } }
     fragment T on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";
 
-/// The rule of docs/use/graphql.md: what the API has many of comes as a connection that pages, sorts and narrows; a plain
-/// list of objects is one of those that are named in `lists.txt`, and those that grow can be narrowed and turned.
-#[tokio::test]
-async fn every_list_of_the_schema_keeps_the_rule() {
-    let rules: BTreeMap<&str, &str> = RULES
-        .lines()
+/// The rules of the file, by field.
+fn rules(text: &str) -> BTreeMap<&str, &str> {
+    text.lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .map(|line| line.split_once(' ').unwrap())
         .map(|(field, rule)| (field, rule.split_once(' ').map_or(rule, |(kind, _)| kind)))
-        .collect();
-    let house = House::new().await;
-    let data = house.data(SCHEMA, json!({})).await;
-    let types = data["__schema"]["types"].as_array().unwrap();
+        .collect()
+}
+
+/// What is wrong with the lists of a schema.
+fn faults(types: &[Value], rules: &BTreeMap<&str, &str>) -> Vec<String> {
     let connected: BTreeSet<&str> =
         types.iter().filter_map(|known| known["name"].as_str()?.strip_suffix("Connection")).collect();
     let (mut wrong, mut met) = (Vec::new(), BTreeSet::new());
@@ -281,44 +279,80 @@ async fn every_list_of_the_schema_keeps_the_rule() {
         }
         for field in known["fields"].as_array().into_iter().flatten() {
             let name = format!("{owner}.{}", field["name"].as_str().unwrap());
-            let args: BTreeSet<&str> =
-                field["args"].as_array().unwrap().iter().map(|arg| arg["name"].as_str().unwrap()).collect();
-            // What says which part is wanted, or of which moment, narrows nothing.
-            let others =
-                ["first", "last", "after", "before", "from", "orderBy", "reversed", "minPosition", "asOf", "id"];
-            let narrows = args.iter().any(|arg| !others.contains(arg));
             let rule = rules.get_key_value(name.as_str()).map(|(name, rule)| {
                 met.insert(*name);
                 *rule
             });
-            let given = bare(&field["type"]);
-            if given["name"].as_str().is_some_and(|name| name.ends_with("Connection")) {
-                if !["first", "last", "after", "before"].iter().all(|arg| args.contains(arg)) {
-                    wrong.push(format!("{name} is a connection that does not take first, last, after and before"));
-                }
-                match rule {
-                    Some("saved") => {}
-                    Some("one-order") if args.contains("reversed") && narrows => {}
-                    None if args.contains("reversed") && args.contains("orderBy") && narrows => {}
-                    _ => wrong.push(format!("{name} is a connection without an order, `reversed` or a filter")),
-                }
-                continue;
-            }
-            let of = bare(&given["ofType"]);
-            if given["kind"] != "LIST" || !["OBJECT", "INTERFACE", "UNION"].contains(&of["kind"].as_str().unwrap()) {
-                continue;
-            }
-            let entity = connected.contains(of["name"].as_str().unwrap());
-            match rule {
-                Some("record") if args.contains("reversed") && narrows => {}
-                Some("record") => wrong.push(format!("{name} grows, and takes no `reversed` or no filter")),
-                Some("answer") => {}
-                Some("part") if !entity && owner != "Query" => {}
-                Some(rule) => wrong.push(format!("{name} cannot be `{rule}`")),
-                None => wrong.push(format!("{name} is a plain list; make it a connection, or name it in lists.txt")),
-            }
+            wrong.extend(fault(owner, field, rule, &connected).map(|what| format!("{name} {what}")));
         }
     }
     wrong.extend(rules.keys().filter(|name| !met.contains(*name)).map(|name| format!("{name} is not there any more")));
+    wrong
+}
+
+fn fault(owner: &str, field: &Value, rule: Option<&str>, connected: &BTreeSet<&str>) -> Option<String> {
+    let args: BTreeSet<&str> =
+        field["args"].as_array().unwrap().iter().map(|arg| arg["name"].as_str().unwrap()).collect();
+    // What says which part is wanted, or of which moment, narrows nothing.
+    let others = ["first", "last", "after", "before", "from", "orderBy", "reversed", "minPosition", "asOf", "id"];
+    let narrows = args.iter().any(|arg| !others.contains(arg));
+    let given = bare(&field["type"]);
+    if given["name"].as_str().is_some_and(|name| name.ends_with("Connection")) {
+        if !["first", "last", "after", "before"].iter().all(|arg| args.contains(arg)) {
+            return Some("is a connection that does not take first, last, after and before".to_owned());
+        }
+        return match rule {
+            Some("saved") => None,
+            Some("one-order") if args.contains("reversed") && narrows => None,
+            None if args.contains("reversed") && args.contains("orderBy") && narrows => None,
+            _ => Some("is a connection without an order, `reversed` or a filter".to_owned()),
+        };
+    }
+    let of = bare(&given["ofType"]);
+    if given["kind"] != "LIST" || !["OBJECT", "INTERFACE", "UNION"].contains(&of["kind"].as_str().unwrap()) {
+        return None;
+    }
+    let entity = connected.contains(of["name"].as_str().unwrap());
+    match rule {
+        Some("record") if args.contains("reversed") && narrows => None,
+        Some("record") => Some("grows, and takes no `reversed` or no filter".to_owned()),
+        Some("answer") => None,
+        Some("part") if !entity && owner != "Query" => None,
+        Some(rule) => Some(format!("cannot be `{rule}`")),
+        None => Some("is a plain list; make it a connection, or name it in lists.txt".to_owned()),
+    }
+}
+
+/// The rule of docs/use/graphql.md: what the API has many of comes as a connection that pages, sorts and narrows; a plain
+/// list of objects is one of those that are named in `lists.txt`, and those that grow can be narrowed and turned.
+#[tokio::test]
+async fn every_list_of_the_schema_keeps_the_rule() {
+    let house = House::new().await;
+    let data = house.data(SCHEMA, json!({})).await;
+    let wrong = faults(data["__schema"]["types"].as_array().unwrap(), &rules(RULES));
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_list_that_breaks_the_rule_is_found() {
+    let of = |name: &str| json!({ "kind": "NON_NULL", "ofType": { "kind": "OBJECT", "name": name } });
+    let many = |name: &str| json!({ "kind": "NON_NULL", "ofType": { "kind": "LIST", "ofType": of(name) } });
+    let field = |name: &str, args: &[&str], given: Value| {
+        let args: Vec<Value> = args.iter().map(|arg| json!({ "name": arg })).collect();
+        json!({ "name": name, "args": args, "type": given })
+    };
+    let all = ["first", "last", "after", "before", "orderBy", "reversed", "filter"];
+    let types = |field: Value| vec![json!({ "name": "Query", "fields": [field] }), json!({ "name": "RunConnection" })];
+    let wrong = |list: Value, text: &str| faults(&types(list), &rules(text)).len();
+    assert_eq!(wrong(field("runs", &all, of("RunConnection")), ""), 0);
+    for missing in all {
+        let args: Vec<&str> = all.into_iter().filter(|arg| *arg != missing).collect();
+        assert_eq!(wrong(field("runs", &args, of("RunConnection")), ""), 1, "{missing}");
+    }
+    assert_eq!(wrong(field("runs", &all[..6], of("RunConnection")), "Query.runs saved"), 0);
+    assert_eq!(wrong(field("runs", &["reversed", "filter"], many("Run")), ""), 1, "a plain list that is not named");
+    assert_eq!(wrong(field("runs", &["reversed", "filter"], many("Run")), "Query.runs record"), 0);
+    assert_eq!(wrong(field("runs", &["reversed", "id"], many("Run")), "Query.runs record"), 1, "no filter");
+    assert_eq!(wrong(field("runs", &[], many("Run")), "Query.runs part"), 1, "runs are nobody's part");
+    assert_eq!(wrong(field("name", &[], of("Name")), "Query.names part"), 1, "named, but gone");
 }
