@@ -400,7 +400,7 @@ async fn limits_slots_and_holds_are_shown() {
             .len(),
         1
     );
-    held_in_every_order(&queries).await;
+    held_in_every_order(queries).await;
     history.force(limit.into(), vec![LimitEvent::Removed { reason: "no need".to_owned() }.into()]).await;
     running.wait_for(history.position).await;
     assert!(queries.limits(&LimitFilter::default(), &Window::first(5)).await.unwrap().rows.is_empty());
