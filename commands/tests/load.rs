@@ -446,6 +446,10 @@ impl Journal for Counted {
         self.inner.read_all(after, filter, limit).await
     }
 
+    async fn read_back(&self, before: Option<Position>, filter: &Filter, limit: usize) -> Result<Page, ReadError> {
+        self.inner.read_back(before, filter, limit).await
+    }
+
     async fn read_entries(&self, after: Position, limit: usize) -> Result<Vec<Entry>, ReadError> {
         self.inner.read_entries(after, limit).await
     }

@@ -97,6 +97,21 @@ impl State {
         }
         page
     }
+
+    fn page_back(&self, before: Option<Position>, filter: &Filter, limit: usize) -> Page {
+        let mut events = Vec::new();
+        for event in self.events.iter().rev().skip_while(|event| before.is_some_and(|before| event.position >= before))
+        {
+            if events.len() == limit {
+                let reached = events.last().map(|event: &Arc<RecordedEvent>| event.position);
+                return Page { events, position: reached.or(before).unwrap_or_else(|| self.head()) };
+            }
+            if filter.matches(event) {
+                events.push(Arc::clone(event));
+            }
+        }
+        Page { events, position: Position::START }
+    }
 }
 
 #[async_trait]
@@ -128,6 +143,10 @@ impl Journal for MemoryJournal {
 
     async fn read_all(&self, after: Position, filter: &Filter, limit: usize) -> Result<Page, ReadError> {
         Ok(self.shared.state.lock().page(after, filter, limit))
+    }
+
+    async fn read_back(&self, before: Option<Position>, filter: &Filter, limit: usize) -> Result<Page, ReadError> {
+        Ok(self.shared.state.lock().page_back(before, filter, limit))
     }
 
     async fn read_entries(&self, after: Position, limit: usize) -> Result<Vec<Entry>, ReadError> {

@@ -90,6 +90,16 @@ pub trait Journal: Send + Sync + 'static {
     /// When the store fails or what it holds cannot be read.
     async fn read_all(&self, after: Position, filter: &Filter, limit: usize) -> Result<Page, ReadError>;
 
+    /// Events of all streams before a position, or from the end of the journal when none is named; the newest first.
+    ///
+    /// The position of the page says how far back it reaches: every wanted event from there on is in it. Reading goes on
+    /// before that; it is the start of the journal when nothing earlier is wanted. A page may be short, or empty, where
+    /// little is wanted.
+    ///
+    /// # Errors
+    /// When the store fails or what it holds cannot be read.
+    async fn read_back(&self, before: Option<Position>, filter: &Filter, limit: usize) -> Result<Page, ReadError>;
+
     /// The bytes of all events after a position as the store has them, damaged or not; for proving the journal.
     ///
     /// # Errors
@@ -126,7 +136,7 @@ pub struct Page {
     /// The wanted events.
     pub events: Vec<Arc<RecordedEvent>>,
     /// How far the page reaches: every wanted event up to here is in it. Reading goes on after this; equal to the
-    /// position asked from when nothing further is there.
+    /// position asked from when nothing further is there. See [`Journal::read_back`] for reading backwards.
     pub position: Position,
 }
 

@@ -42,6 +42,10 @@ impl Journal for Counted {
         self.journal.read_all(after, filter, limit).await
     }
 
+    async fn read_back(&self, before: Option<Position>, filter: &Filter, limit: usize) -> Result<Page, ReadError> {
+        self.journal.read_back(before, filter, limit).await
+    }
+
     async fn read_entries(&self, after: Position, limit: usize) -> Result<Vec<Entry>, ReadError> {
         self.journal.read_entries(after, limit).await
     }

@@ -33,10 +33,10 @@ pub use error::Error;
 pub use past::Past;
 pub use queries::{
     ActionFilter, ActionKey, ApprovalFilter, ApprovalKey, AttemptFilter, AttemptKey, Calibration, CatalogFilter,
-    CatalogKey, DefinitionDiff, DeliveryFilter, DeliveryKey, Effort, FieldDiff, FoundRow, HoldFilter, LimitFilter,
-    MetricsKey, MetricsOf, Page, Place, Queries, RunComparison, RunFilter, RunKey, RunQualityRow, RunSide, SortKey,
-    StepChange, StepComparison, StepDiff, StepSide, TaskFilter, TaskKey, UsageFilter, UsageGroups, UsageKey, UsageRow,
-    Window,
+    CatalogKey, DefinitionDiff, DeliveryFilter, DeliveryKey, Effort, FieldDiff, FoundRow, HoldFilter, HoldKey,
+    ItemWindow, LimitFilter, MetricsKey, MetricsOf, Page, Place, Queries, RunComparison, RunFilter, RunKey,
+    RunQualityRow, RunSide, SortKey, StepChange, StepComparison, StepDiff, StepSide, TaskFilter, TaskKey, UsageFilter,
+    UsageGroups, UsageKey, UsageRow, Window, sorted,
 };
 pub use rebuild::Rebuilding;
 pub use report::{outcome, report};

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::loader::Loaders;
 use crate::metrics::{self, Metrics, MetricsWindow};
+use crate::order::some_of;
 use crate::run::{global_id, moment, position};
 use crate::scalar::{Count, DateTime, NanoUsd, Position};
 use crate::words::{Capability, Language};
@@ -67,8 +68,14 @@ impl Agent {
 
     /// Every version, newest first: the history of its prompts and settings.
     #[graphql(complexity = "10 * child_complexity")]
-    async fn versions(&self, context: &Context<'_>) -> Result<Vec<AgentVersion>> {
-        Loaders::of(context)?.agent_versions(self.agent_id).await
+    async fn versions(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only these versions; empty means any.", default)] numbers: Vec<i32>,
+        #[graphql(desc = "The oldest first.", default)] reversed: bool,
+    ) -> Result<Vec<AgentVersion>> {
+        let versions = Loaders::of(context)?.agent_versions(self.agent_id).await?;
+        Ok(some_of(versions, reversed, |version| numbers.is_empty() || numbers.contains(&version.version)))
     }
 
     /// How it has done in the tasks of a window; null when it had none.

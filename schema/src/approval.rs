@@ -7,6 +7,7 @@ use projections::{ApprovalFilter as Filter, ApprovalRow, DecisionRow};
 use uuid::Uuid;
 
 use crate::loader::Loaders;
+use crate::order::some_of;
 use crate::run::{Run, moment};
 use crate::scalar::{Count, DateTime, Json};
 use crate::status::{StepStatus, Verdict};
@@ -102,8 +103,14 @@ impl Approval {
 
     /// What was said so far, oldest first.
     #[graphql(complexity = "3 * child_complexity")]
-    async fn decisions(&self, context: &Context<'_>) -> Result<Vec<Decision>> {
-        Loaders::of(context)?.decisions(self.run_id, &self.step).await
+    async fn decisions(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those that agree, or only those that do not.")] approved: Option<bool>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Result<Vec<Decision>> {
+        let decisions = Loaders::of(context)?.decisions(self.run_id, &self.step).await?;
+        Ok(some_of(decisions, reversed, |decision| approved.is_none_or(|approved| approved == decision.approved)))
     }
 }
 

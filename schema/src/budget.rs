@@ -1,13 +1,16 @@
 //! How much may be spent on AI platforms, and how much has been.
 
+use std::cmp::Reverse;
+
 use async_graphql::{InputObject, Result, SimpleObject};
 use commands::BudgetStanding;
-use domain::budget::{BudgetScope as Scope, BudgetSettings, Unit, Window};
+use domain::budget::{BudgetScope as Scope, BudgetSettings, Unit, Window as Span};
+use projections::Window;
 use uuid::Uuid;
 
 use crate::failure;
 use crate::input::parse;
-use crate::order::BudgetOrder;
+use crate::order::{BudgetOrder, Cursor, Sorted, held};
 use crate::scalar::{Count, DateTime, NanoUsd};
 use crate::status::{BudgetScope, BudgetWindow};
 
@@ -92,6 +95,29 @@ pub(crate) struct RemoveBudgetInput {
     pub(crate) reason: String,
 }
 
+/// Which budgets are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, InputObject)]
+pub(crate) struct BudgetFilter {
+    /// Only with this text in the key or the description, whatever the case.
+    text: Option<String>,
+    /// Only those that count this.
+    scope: Option<BudgetScope>,
+    /// Only those of this department, person, API key, workflow, agent or platform.
+    of: Option<String>,
+    /// Only within this time.
+    window: Option<BudgetWindow>,
+}
+
+impl BudgetFilter {
+    pub(crate) fn wants(&self, budget: &Budget) -> bool {
+        let text = self.text.as_ref().map(|text| text.to_lowercase());
+        text.is_none_or(|text| budget.key.contains(&text) || budget.description.to_lowercase().contains(&text))
+            && self.scope.is_none_or(|scope| scope == budget.scope)
+            && self.of.as_ref().is_none_or(|of| budget.of.as_ref() == Some(of))
+            && self.window.is_none_or(|window| window == budget.window)
+    }
+}
+
 impl SetBudgetInput {
     pub(crate) fn into_settings(self) -> Result<BudgetSettings> {
         let money = |field: &str, money: NanoUsd| {
@@ -122,11 +148,11 @@ impl SetBudgetInput {
             unit,
             limit,
             window: match self.window {
-                BudgetWindow::Hour => Window::Hour,
-                BudgetWindow::Day => Window::Day,
-                BudgetWindow::Week => Window::Week,
-                BudgetWindow::Month => Window::Month,
-                BudgetWindow::Ever => Window::Ever,
+                BudgetWindow::Hour => Span::Hour,
+                BudgetWindow::Day => Span::Day,
+                BudgetWindow::Week => Span::Week,
+                BudgetWindow::Month => Span::Month,
+                BudgetWindow::Ever => Span::Ever,
             },
             warn_milli: self.warn_milli,
             unpriced: self.unpriced.map(|unpriced| money("unpriced", unpriced)).transpose()?,
@@ -135,24 +161,27 @@ impl SetBudgetInput {
 }
 
 impl Budget {
-    /// Whether it counts this; every budget counts something.
-    pub(crate) fn counts(&self, scope: Option<BudgetScope>) -> bool {
-        scope.is_none_or(|scope| scope == self.scope)
-    }
-
-    /// Sorts budgets that come by key.
-    pub(crate) fn sort(budgets: &mut [Self], order: BudgetOrder) {
+    /// A page of budgets.
+    pub(crate) fn page(
+        budgets: Vec<Self>,
+        window: &Window<Cursor>,
+        order: BudgetOrder,
+        reversed: bool,
+    ) -> Result<Sorted<Self>> {
+        let key = |budget: &Self| budget.key.clone();
         match order {
-            BudgetOrder::Key => {}
-            BudgetOrder::Used => budgets.sort_by_key(|budget| std::cmp::Reverse(budget.used_milli())),
-            BudgetOrder::Resets => {
-                budgets.sort_by_key(|budget| (budget.resets_at.is_none(), budget.resets_at.map(|at| at.0)));
+            BudgetOrder::Key => held(budgets, window, reversed, "key", key),
+            BudgetOrder::Used => {
+                held(budgets, window, reversed, "used", |budget| (Reverse(budget.used_milli()), key(budget)))
             }
+            BudgetOrder::Resets => held(budgets, window, reversed, "resets", |budget| {
+                (budget.resets_at.is_none(), budget.resets_at.map(|at| at.0.as_micros()), key(budget))
+            }),
         }
     }
 
     /// How much of it is spent or set aside, in thousandths of the limit; nothing for a budget of each run.
-    fn used_milli(&self) -> Option<i128> {
+    fn used_milli(&self) -> Option<i64> {
         let purse = self.purse.as_ref()?;
         let money = |money: Option<NanoUsd>| money.map_or(0, |money| i128::from(money.0));
         let tokens = |count: Option<Count>| count.map_or(0, |count| i128::from(count.0));
@@ -160,7 +189,8 @@ impl Budget {
             money(purse.spent) + money(purse.reserved) + tokens(purse.tokens_spent) + tokens(purse.tokens_reserved);
         let limit = money(self.limit) + tokens(self.token_limit);
         // Nothing more goes through where nothing may be spent.
-        Some((used * 1000).checked_div(limit).unwrap_or(1000))
+        let milli = (used * 1000).checked_div(limit).unwrap_or(1000);
+        Some(i64::try_from(milli).unwrap_or(i64::MAX))
     }
 
     pub(crate) fn standing(standing: BudgetStanding) -> Result<Self> {

@@ -166,6 +166,28 @@ impl Wanted {
             && self.before.is_none_or(|before| event.recorded_at < before.0)
     }
 
+    /// Part of the journal between two positions, neither of them included: in its order, or the newest first.
+    pub(crate) async fn page(
+        &self,
+        journal: &dyn Journal,
+        (after, before): (Option<journal::Position>, Option<journal::Position>),
+        reversed: bool,
+        limit: usize,
+    ) -> Result<journal::Page, ReadError> {
+        let from = after.unwrap_or(journal::Position::START);
+        let mut page = match reversed {
+            false => self.read(journal, from, limit).await?,
+            true => self.read_back(journal, before, limit).await?,
+        };
+        page.events.retain(|event| event.position > from && before.is_none_or(|before| event.position < before));
+        // Beyond the other end there is nothing to go on for.
+        page.position = match reversed {
+            false => before.map_or(page.position, |before| page.position.min(before)),
+            true => page.position.max(from),
+        };
+        Ok(page)
+    }
+
     /// Part of the journal; it may be short, or empty, where little of it is wanted, and then reaches further.
     pub(crate) async fn read(
         &self,
@@ -173,7 +195,7 @@ impl Wanted {
         after: journal::Position,
         limit: usize,
     ) -> Result<journal::Page, ReadError> {
-        if self.actor.is_none() && self.from.is_none() && self.before.is_none() {
+        if self.is_left_to_the_store() {
             return journal.read_all(after, &self.selected, limit).await;
         }
         let (mut events, mut position) = (Vec::new(), after);
@@ -193,6 +215,39 @@ impl Wanted {
         }
         Ok(journal::Page { events, position })
     }
+
+    /// The same backwards: what stands before a position, or at the end, the newest first.
+    async fn read_back(
+        &self,
+        journal: &dyn Journal,
+        before: Option<journal::Position>,
+        limit: usize,
+    ) -> Result<journal::Page, ReadError> {
+        if self.is_left_to_the_store() {
+            return journal.read_back(before, &self.selected, limit).await;
+        }
+        let (mut events, mut position) = (Vec::new(), before);
+        for _ in 0..Self::READS {
+            let page = journal.read_back(position, &self.selected, Self::CHUNK).await?;
+            position = Some(page.position);
+            for event in page.events.into_iter().filter(|event| self.has(event)) {
+                let reached = event.position;
+                events.push(event);
+                if events.len() == limit {
+                    return Ok(journal::Page { events, position: reached });
+                }
+            }
+            if page.position == journal::Position::START {
+                break;
+            }
+        }
+        Ok(journal::Page { events, position: position.unwrap_or(journal::Position::START) })
+    }
+
+    /// Whether the store selects by itself all that is wanted.
+    fn is_left_to_the_store(&self) -> bool {
+        self.actor.is_none() && self.from.is_none() && self.before.is_none()
+    }
 }
 
 /// Reads the name of a stream, which is also the global id of its aggregate.
@@ -211,10 +266,10 @@ pub(crate) fn stream_id(id: &ID) -> Result<domain::StreamId> {
 /// Part of the journal.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct EventPage {
-    /// The events, in the order of the journal.
+    /// The events, in the order of the journal, or the newest first.
     events: Vec<Event>,
-    /// How far the page reaches: ask on with this as `after`, also when the page is short. Equal to what was asked for when
-    /// nothing came since.
+    /// How far the page reaches: ask on with this as `after`, or as `before` when reversed, also when the page is short. Equal
+    /// to what was asked for when nothing came since; when reversed, 0 or `after` when nothing stands before it.
     position: Position,
 }
 

@@ -5,6 +5,7 @@ use projections::{HoldRow, LimitRow, SeatRow, SlotsRow};
 use uuid::Uuid;
 
 use crate::loader::Loaders;
+use crate::order::some_of;
 use crate::run::{Run, moment, position};
 use crate::scalar::{Count, DateTime, Position};
 use crate::status::{LimitScope, PauseClock};
@@ -76,10 +77,20 @@ impl Limit {
 
 #[ComplexObject]
 impl Limit {
-    /// The slots that somebody has or waits for now, one entry for each value that it counts apart.
+    /// The slots that somebody has or waits for now, one entry for each value that it counts apart, by these.
     #[graphql(complexity = "10 * child_complexity")]
-    async fn slots(&self, context: &Context<'_>) -> Result<Vec<Slots>> {
-        Loaders::of(context)?.slots(self.key.clone()).await
+    async fn slots(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those of this value.")] partition: Option<String>,
+        #[graphql(desc = "Only those that somebody waits for, or only those that nobody does.")] waiting: Option<bool>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Result<Vec<Slots>> {
+        let slots = Loaders::of(context)?.slots(self.key.clone()).await?;
+        Ok(some_of(slots, reversed, |slots| {
+            partition.as_ref().is_none_or(|partition| slots.partition.as_ref() == Some(partition))
+                && waiting.is_none_or(|waiting| waiting == (slots.waiting.0 > 0))
+        }))
     }
 }
 
@@ -110,18 +121,28 @@ impl From<SlotsRow> for Slots {
 
 #[ComplexObject]
 impl Slots {
-    /// Who has one, in the order in which they got it; at most 100.
+    /// Who has one, in the order in which they got it; at most the first 100.
     #[graphql(complexity = "20 * child_complexity")]
-    async fn holders(&self, context: &Context<'_>) -> Result<Vec<Seat>> {
+    async fn holders(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those of this run.")] run: Option<Uuid>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Result<Vec<Seat>> {
         let seats = Loaders::of(context)?.seats(self.slots_id).await?;
-        Ok(seats.into_iter().filter(|seat| seat.granted_at.is_some()).collect())
+        Ok(some_of(seats, reversed, |seat| seat.is_one_of(Some(false)) && run.is_none_or(|run| run == seat.run_id)))
     }
 
-    /// Who waits, oldest first, which is not always the order in which they are served; at most 100.
+    /// Who waits, oldest first, which is not always the order in which they are served; at most the first 100.
     #[graphql(complexity = "20 * child_complexity")]
-    async fn queue(&self, context: &Context<'_>) -> Result<Vec<Seat>> {
+    async fn queue(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those of this run.")] run: Option<Uuid>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Result<Vec<Seat>> {
         let seats = Loaders::of(context)?.seats(self.slots_id).await?;
-        Ok(seats.into_iter().filter(|seat| seat.granted_at.is_none()).collect())
+        Ok(some_of(seats, reversed, |seat| seat.is_one_of(Some(true)) && run.is_none_or(|run| run == seat.run_id)))
     }
 }
 
@@ -163,6 +184,11 @@ impl From<SeatRow> for Seat {
 }
 
 impl Seat {
+    /// Whether it is waited for, or held; nothing means either.
+    pub(crate) fn is_one_of(&self, waiting: Option<bool>) -> bool {
+        waiting.is_none_or(|waiting| waiting == self.granted_at.is_none())
+    }
+
     /// Whether it is for an attempt of this task.
     pub(crate) fn is_of_task(&self, task: Uuid) -> bool {
         self.task_id == Some(task)

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Result};
 use domain::Key;
+use futures_util::future::try_join_all;
 use projections::{
-    ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, LimitRow, MetricsRow,
-    Past, PauseRow, Queries, RepeatRow, RunQualityRow, RunRow, SeatRow, SignalRow, SlotsRow, StallRow, StepRow,
-    TaskRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
+    ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, DeliveryAttemptRow, Error, ItemRow,
+    ItemWindow, LimitRow, MetricsRow, Past, PauseRow, Queries, RepeatRow, RunQualityRow, RunRow, SeatRow, SignalRow,
+    SlotsRow, StallRow, StepRow, TaskRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow,
 };
 use uuid::Uuid;
 
@@ -26,6 +27,7 @@ use crate::scalar::NanoUsd;
 use crate::step::{Item, Step};
 use crate::task::{Attempt, Task};
 use crate::template::{Template, TemplateVersion};
+use crate::webhook::WebhookAttempt;
 use crate::workflow::{Workflow, WorkflowVersion};
 
 /// Why a batch failed, for all fields that wait for it.
@@ -125,6 +127,7 @@ many!(StallsOfRun => StallRow, stalls_of_runs by run_id);
 many!(ActionsOfRun => ActionRow, actions_of_runs by run_id);
 many!(RepeatsOfTask => RepeatRow, repeats_of_tasks by task_id, "repetitions");
 many!(SeatsOfRun => SeatRow, seats_of_runs by run_id, "seats");
+many!(AttemptsOfDelivery => DeliveryAttemptRow, delivery_attempts by delivery_id, "attempts");
 many!(AttemptsOfTask => AttemptRow, attempts_of_tasks by task_id);
 many!(VersionsOfAgent => AgentVersionRow, agent_versions by agent_id);
 many!(VersionsOfTemplate => TemplateVersionRow, template_versions by template_id);
@@ -228,8 +231,7 @@ impl Read<SeatsOfSlots> for Reader {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct ItemsOfStep {
     step: (Uuid, String),
-    from: u32,
-    limit: u32,
+    window: ItemWindow,
 }
 
 impl Read<ItemsOfStep> for Reader {
@@ -237,18 +239,35 @@ impl Read<ItemsOfStep> for Reader {
     type Failed = Failed;
 
     async fn read(&self, keys: Vec<ItemsOfStep>) -> Result<HashMap<ItemsOfStep, Self::Value>, Self::Failed> {
-        let mut parts: HashMap<(u32, u32), Vec<(Uuid, String)>> = HashMap::new();
-        for key in keys {
-            parts.entry((key.from, key.limit)).or_default().push(key.step.clone());
+        let mut parts: HashMap<ItemWindow, Vec<(Uuid, String)>> = HashMap::new();
+        for ItemsOfStep { step, window } in keys {
+            parts.entry(window).or_default().push(step);
         }
         let mut groups: HashMap<ItemsOfStep, Vec<ItemRow>> = HashMap::new();
-        for ((from, limit), steps) in parts {
-            for row in read!(self.items_of_steps(&steps, from, limit))? {
-                let key = ItemsOfStep { step: (row.run_id, row.step.clone()), from, limit };
+        for (window, steps) in parts {
+            for row in read!(self.items_of_steps(&steps, &window))? {
+                let key = ItemsOfStep { step: (row.run_id, row.step.clone()), window: window.clone() };
                 groups.entry(key).or_default().push(row);
             }
         }
         Ok(groups.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect())
+    }
+}
+
+/// What all that is read afterwards reflects at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Reflected;
+
+impl Read<Reflected> for Reader {
+    type Value = journal::Position;
+    type Failed = Failed;
+
+    async fn read(&self, _: Vec<Reflected>) -> Result<HashMap<Reflected, Self::Value>, Self::Failed> {
+        let position = match &self.source {
+            Source::Now(queries) => queries.position().await.map_err(logged)?,
+            Source::Then(past) => past.position(),
+        };
+        Ok([(Reflected, position)].into())
     }
 }
 
@@ -347,8 +366,13 @@ impl Loaders {
         rows(self.one(StepsAndTasksOfRun(run)).await?).map(of).collect()
     }
 
-    pub(crate) async fn items(&self, run: Uuid, step: String, from: u32, limit: u32) -> Result<Vec<Item>> {
-        rows(self.one(ItemsOfStep { step: (run, step), from, limit }).await?).map(Item::of).collect()
+    pub(crate) async fn items(&self, run: Uuid, step: String, window: ItemWindow) -> Result<Vec<Item>> {
+        rows(self.one(ItemsOfStep { step: (run, step), window }).await?).map(Item::of).collect()
+    }
+
+    /// What all that is read afterwards reflects at least; of the past, exactly.
+    pub(crate) async fn position(&self) -> Result<journal::Position> {
+        Ok(self.one(Reflected).await?.unwrap_or(journal::Position::START))
     }
 
     /// The task that a run does again.
@@ -359,21 +383,19 @@ impl Loaders {
         }
     }
 
-    /// The runs that do a task again, the oldest first.
-    pub(crate) async fn repetitions(&self, task: Uuid) -> Result<Vec<Run>> {
-        let mut runs = Vec::new();
-        for repeat in rows(self.one(RepeatsOfTask(task)).await?) {
-            runs.extend(self.run(repeat.run_id).await?);
-        }
-        Ok(runs)
+    /// The runs that do a task again.
+    pub(crate) async fn repetitions(&self, task: Uuid) -> Result<Vec<RunRow>> {
+        let repeats = rows(self.one(RepeatsOfTask(task)).await?);
+        let runs = try_join_all(repeats.map(|repeat| self.one(RunById(repeat.run_id)))).await?;
+        Ok(runs.into_iter().flatten().collect())
     }
 
     pub(crate) async fn action(&self, task: Uuid, number: i32) -> Result<Option<TrackedAction>> {
         self.one(ActionById(task, number)).await?.map(TrackedAction::of).transpose()
     }
 
-    pub(crate) async fn actions(&self, run: Uuid) -> Result<Vec<TrackedAction>> {
-        rows(self.one(ActionsOfRun(run)).await?).map(TrackedAction::of).collect()
+    pub(crate) async fn actions(&self, run: Uuid) -> Result<Vec<ActionRow>> {
+        Ok(rows(self.one(ActionsOfRun(run)).await?).collect())
     }
 
     pub(crate) async fn approvals(&self, run: Uuid) -> Result<Vec<Approval>> {
@@ -422,6 +444,10 @@ impl Loaders {
 
     pub(crate) async fn attempts(&self, task: Uuid) -> Result<Vec<Attempt>> {
         rows(self.one(AttemptsOfTask(task)).await?).map(Attempt::of).collect()
+    }
+
+    pub(crate) async fn delivery_attempts(&self, delivery: Uuid) -> Result<Vec<WebhookAttempt>> {
+        Ok(rows(self.one(AttemptsOfDelivery(delivery)).await?).map(WebhookAttempt::from).collect())
     }
 
     pub(crate) async fn agent(&self, key: &str) -> Result<Option<Agent>> {

@@ -5,8 +5,8 @@
 
 use async_graphql::{Enum, Result};
 use projections::{
-    ActionKey, ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, Page, Place, RunKey, SortKey, TaskKey, UsageKey,
-    Window,
+    ActionKey, ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, HoldKey, Page, Place, RunKey, SortKey, TaskKey,
+    UsageKey, Window, sorted,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -55,6 +55,36 @@ pub(crate) fn usually<K: Serialize, R>(page: Page<R>, reversed: bool, key: impl 
 pub(crate) fn by_place<T: Serialize, R>(page: Page<(Place<T>, R)>, reversed: bool, order: &str) -> Result<Sorted<R>> {
     let page = page.turned(reversed);
     let cursors = page.rows.into_iter().map(|((key, tie), row)| Ok((cursor(&(order, key, tie))?, row)));
+    Ok(Page { rows: cursors.collect::<Result<_>>()?, has_more: page.has_more })
+}
+
+/// Those that are wanted of a list that belongs to one entry, the last one first when it is reversed.
+pub(crate) fn some_of<R>(mut rows: Vec<R>, reversed: bool, wanted: impl Fn(&R) -> bool) -> Vec<R> {
+    rows.retain(wanted);
+    if reversed {
+        rows.reverse();
+    }
+    rows
+}
+
+/// A page of a list that is at hand as a whole, with its cursors: in the order of its keys, of which no two are the same.
+pub(crate) fn held<K, R>(
+    rows: Vec<R>,
+    window: &Window<Cursor>,
+    reversed: bool,
+    order: &str,
+    key: impl Fn(&R) -> K,
+) -> Result<Sorted<R>>
+where
+    K: Ord + Clone + Serialize + DeserializeOwned,
+{
+    let asked = bounded(window, |cursor| {
+        let (of, key): (String, K) = serde_json::from_value(cursor.clone()).ok()?;
+        (of == order).then_some(key)
+    })?;
+    let rows = rows.into_iter().map(|row| (key(&row), row)).collect();
+    let page = sorted(rows, &asked.turned(reversed)).turned(reversed);
+    let cursors = page.rows.into_iter().map(|(key, row)| Ok((cursor(&(order, key))?, row)));
     Ok(Page { rows: cursors.collect::<Result<_>>()?, has_more: page.has_more })
 }
 
@@ -163,6 +193,16 @@ orders! {
         Priority = "priority" => ActionKey::Priority,
     }
 
+    /// In which order holds come.
+    HoldOrder of HoldKey {
+        /// The one that was placed last first.
+        Placed = "placed",
+        /// The one that was lifted last first; those that are in force come last, or first when the order is reversed.
+        Lifted = "lifted" => HoldKey::Lifted,
+        /// By the workflow's key; those of everything come first.
+        Workflow = "workflow" => HoldKey::Workflow,
+    }
+
     /// In which order deliveries come.
     DeliveryOrder of DeliveryKey {
         /// Those about the latest events first.
@@ -216,6 +256,50 @@ pub(crate) enum WebhookOrder {
     Url,
 }
 
+/// In which order projectors come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub(crate) enum ProjectorOrder {
+    /// By name.
+    Name,
+    /// The one that is furthest behind first; those of which it is not known come last, or first when the order is
+    /// reversed.
+    Lag,
+    /// The one that was written down last first.
+    Updated,
+}
+
+/// In which order AI platforms come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub(crate) enum PlatformOrder {
+    /// By key.
+    Key,
+    /// The one that is doing worst first.
+    Health,
+    /// By their places among those that get work that names no platform; those that are not among them come last, or first
+    /// when the order is reversed.
+    Place,
+}
+
+/// In which order runs come that hang together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub(crate) enum RelatedRunOrder {
+    /// By their places: in a tree each after the one that started it, in a lineage the one that it all goes back to first.
+    Place,
+    /// The one that started last first.
+    Started,
+    /// By where they stand, in the order of the statuses of runs; of those with the same, the one that started last first.
+    Status,
+}
+
+/// In which order statuses come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub(crate) enum RunCountOrder {
+    /// In the order of the statuses of runs.
+    Status,
+    /// The one with the most runs first.
+    Count,
+}
+
 /// In which order groups are shown, and which are left out when there are too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 pub(crate) enum UsageOrder {
@@ -251,6 +335,28 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+
+    #[test]
+    fn what_is_at_hand_is_paged_both_ways() {
+        let words = || vec!["cat", "bee", "ant", "elk", "dog"];
+        let page = |window: &Window<Cursor>, reversed| {
+            let page = held(words(), window, reversed, "length", |word| (word.len(), (*word).to_owned())).unwrap();
+            let cursors: Vec<Cursor> = page.rows.iter().map(|(cursor, _)| cursor.clone()).collect();
+            (page.rows.into_iter().map(|(_, word)| word).collect::<Vec<_>>(), cursors, page.has_more)
+        };
+        let (shown, cursors, more) = page(&Window::first(2), false);
+        assert_eq!((shown, more), (vec!["ant", "bee"], true));
+        let bee = cursors[1].clone();
+        assert_eq!(page(&Window::first(9).after(bee.clone()), false).0, ["cat", "dog", "elk"]);
+        assert_eq!(page(&Window::last(1).before(bee.clone()), false).0, ["ant"]);
+        assert_eq!(page(&Window::last(2), false).0, ["dog", "elk"]);
+        assert_eq!(page(&Window::first(2), true).0, ["elk", "dog"]);
+        assert_eq!(page(&Window::first(2).after(bee.clone()), true).0, ["ant"]);
+        assert_eq!(page(&Window::first(0), false), (vec![], vec![], true));
+        // Of another order, or of another shape.
+        assert!(held(words(), &Window::first(1).after(bee), false, "name", |word| (*word).to_owned()).is_err());
+        assert!(held(words(), &Window::first(1).after(json!(7)), false, "name", |word| (*word).to_owned()).is_err());
+    }
 
     #[test]
     fn a_cursor_means_nothing_in_another_order() {

@@ -136,7 +136,7 @@ pub(crate) struct QualityPart {
 #[derive(Debug, Clone, SimpleObject)]
 pub(crate) struct TaskRating {
     /// Who, as `kind:id`.
-    by: String,
+    pub(crate) by: String,
     /// The mark, 1 to 10.
     rating: f64,
     /// In their words; empty when they say nothing.

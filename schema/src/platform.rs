@@ -5,12 +5,15 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, Enum, Result, SimpleObject};
+use async_graphql::resolver_utils::EnumType;
+use async_graphql::{ComplexObject, Context, Enum, InputObject, Result, SimpleObject};
 use async_trait::async_trait;
 use domain::Timestamp;
 use futures_util::stream::BoxStream;
+use projections::Window;
 use uuid::Uuid;
 
+use crate::order::{Cursor, PlatformOrder, Sorted, held, some_of};
 use crate::scalar::{Count, DateTime};
 
 /// What there is to know of platforms on this node.
@@ -175,6 +178,29 @@ pub(crate) enum PlatformHealth {
     Untried,
 }
 
+/// Which platforms are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, InputObject)]
+pub(crate) struct PlatformFilter {
+    /// Only with this text in the key, whatever the case.
+    text: Option<String>,
+    /// Only those that are doing like this; empty means any.
+    #[graphql(default)]
+    health: Vec<PlatformHealth>,
+    /// Only those that are tagged with this.
+    tag: Option<String>,
+    /// Only those that ask no model at all, or only those that do.
+    simulated: Option<bool>,
+}
+
+impl PlatformFilter {
+    pub(crate) fn wants(&self, platform: &Platform) -> bool {
+        self.text.as_ref().is_none_or(|text| platform.key.contains(&text.to_lowercase()))
+            && (self.health.is_empty() || self.health.contains(&platform.stands()))
+            && self.tag.as_ref().is_none_or(|tag| platform.tags.contains(tag))
+            && self.simulated.is_none_or(|simulated| simulated == platform.simulated)
+    }
+}
+
 /// An AI platform, and how it is doing as the answering node sees it.
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
@@ -283,20 +309,51 @@ pub(crate) struct PlatformModel {
 
 /// What a platform offers.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct PlatformOffer {
-    /// Its models, as it lists them; none when it could not be asked.
+    #[graphql(skip)]
     models: Vec<PlatformModel>,
     /// Why it could not be asked.
     failure: Option<PlatformFailure>,
 }
 
+#[ComplexObject]
+impl PlatformOffer {
+    /// Its models, as it lists them; none when it could not be asked.
+    async fn models(
+        &self,
+        #[graphql(desc = "Only with this text in the name, whatever the case.")] text: Option<String>,
+        #[graphql(desc = "Only those that are tagged with this.")] tag: Option<String>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Vec<PlatformModel> {
+        let text = text.map(|text| text.to_lowercase());
+        some_of(self.models.clone(), reversed, |model| {
+            text.as_ref().is_none_or(|text| model.name.to_lowercase().contains(text))
+                && tag.as_ref().is_none_or(|tag| model.tags.contains(tag))
+        })
+    }
+}
+
 /// What models cost.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct ModelPrices {
     /// The lists of prices that there are, in the order in which they were added.
     lists: Vec<String>,
-    /// What is valid today.
+    #[graphql(skip)]
     prices: Vec<ModelPrice>,
+}
+
+#[ComplexObject]
+impl ModelPrices {
+    /// What is valid today, in the order of the lists.
+    async fn prices(
+        &self,
+        #[graphql(desc = "Only those of this vendor.")] vendor: Option<String>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Vec<ModelPrice> {
+        some_of(self.prices.clone(), reversed, |price| vendor.as_ref().is_none_or(|vendor| *vendor == price.vendor))
+    }
 }
 
 /// What one model costs at one tier, in billionths of a US dollar for a million tokens.
@@ -413,6 +470,28 @@ impl Platform {
                 failure,
             }),
             node,
+        }
+    }
+
+    /// A page of platforms.
+    pub(crate) fn page(
+        platforms: Vec<Self>,
+        window: &Window<Cursor>,
+        order: PlatformOrder,
+        reversed: bool,
+    ) -> Result<Sorted<Self>> {
+        let key = |platform: &Self| platform.key.clone();
+        match order {
+            PlatformOrder::Key => held(platforms, window, reversed, "key", key),
+            PlatformOrder::Health => {
+                let worst = |platform: &Self| {
+                    PlatformHealth::items().iter().position(|health| health.value == platform.stands())
+                };
+                held(platforms, window, reversed, "health", |platform| (worst(platform), key(platform)))
+            }
+            PlatformOrder::Place => held(platforms, window, reversed, "place", |platform| {
+                (platform.order.is_none(), platform.order, key(platform))
+            }),
         }
     }
 

@@ -1,14 +1,16 @@
 //! Runs.
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
-use projections::{PauseRow, RunRow, SignalRow, StallRow};
+use projections::{PauseRow, RunRow, SignalRow, StallRow, Window};
 use uuid::Uuid;
 
-use crate::action::TrackedAction;
+use crate::action::{ActionItemFilter, TrackedAction};
 use crate::explanation::Explanation;
 use crate::flow::Seat;
 use crate::loader::Loaders;
+use crate::order::{ActionOrder, Cursor, held, some_of};
 use crate::outcome::RunQuality;
+use crate::page::{Arguments, Pages, connection, cost};
 use crate::report::DocumentFormat;
 use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
 use crate::status::{ErrorKind, LineageKind, PauseClock, RunStatus, StepKind, StepStatus};
@@ -39,13 +41,13 @@ pub(crate) struct Run {
     /// The global id, for `node`.
     pub(crate) id: ID,
     /// The run's own id; version 7, so ids sort by time.
-    run_id: Uuid,
+    pub(crate) run_id: Uuid,
     /// The key of the workflow.
-    workflow_key: String,
+    pub(crate) workflow_key: String,
     /// The version of the workflow that the run follows, whatever becomes of the workflow later.
     version: i32,
     /// Where it stands.
-    status: RunStatus,
+    pub(crate) status: RunStatus,
     /// The input, completed with the defaults of the workflow's schema.
     input: Json,
     /// The output, once completed.
@@ -69,7 +71,7 @@ pub(crate) struct Run {
     /// Which runs go first when a limit makes them wait: higher before lower, 0 is usual, -100 to 100.
     priority: i32,
     /// When it was started.
-    started_at: DateTime,
+    pub(crate) started_at: DateTime,
     /// When it ended.
     ended_at: Option<DateTime>,
     /// When it fails if it has not ended.
@@ -91,7 +93,7 @@ pub(crate) struct Run {
     /// The position of the last event of the run itself that is reflected here.
     position: Position,
     #[graphql(skip)]
-    parent_id: Option<Uuid>,
+    pub(crate) parent_id: Option<Uuid>,
 }
 
 impl Run {
@@ -148,16 +150,12 @@ impl Run {
         #[graphql(desc = "The last one first.", default)] reversed: bool,
     ) -> Result<Vec<Step>> {
         let loaders = Loaders::of(context)?;
-        let mut steps = if context.look_ahead().field("task").exists() {
+        let steps = if context.look_ahead().field("task").exists() {
             loaders.steps_and_tasks(self.run_id).await?
         } else {
             loaders.steps(self.run_id).await?
         };
-        steps.retain(|step| step.is_one_of(&statuses, &kinds));
-        if reversed {
-            steps.reverse();
-        }
-        Ok(steps)
+        Ok(some_of(steps, reversed, |step| step.is_one_of(&statuses, &kinds)))
     }
 
     /// The run that started it as one of its steps.
@@ -173,34 +171,81 @@ impl Run {
         Loaders::of(context)?.again_of(self.run_id).await
     }
 
-    /// Every pause, oldest first.
+    /// Its pauses, oldest first.
     #[graphql(complexity = "3 * child_complexity")]
-    async fn pauses(&self, context: &Context<'_>) -> Result<Vec<Pause>> {
-        Loaders::of(context)?.pauses(self.run_id).await
+    async fn pauses(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those that last, or only those that are over.")] lasting: Option<bool>,
+        #[graphql(desc = "Only those by holds, or only those of the run by itself.")] held: Option<bool>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Result<Vec<Pause>> {
+        let pauses = Loaders::of(context)?.pauses(self.run_id).await?;
+        Ok(some_of(pauses, reversed, |pause| {
+            lasting.is_none_or(|lasting| lasting == pause.until.is_none()) && held.is_none_or(|held| held == pause.held)
+        }))
     }
 
-    /// Every signal that came, oldest first.
+    /// The signals that came, oldest first.
     #[graphql(complexity = "3 * child_complexity")]
-    async fn signals(&self, context: &Context<'_>) -> Result<Vec<Signal>> {
-        Loaders::of(context)?.signals(self.run_id).await
+    async fn signals(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only of these names; empty means any.", default)] names: Vec<String>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Result<Vec<Signal>> {
+        let signals = Loaders::of(context)?.signals(self.run_id).await?;
+        Ok(some_of(signals, reversed, |signal| names.is_empty() || names.contains(&signal.signal)))
     }
 
-    /// Whenever it was found with nothing to wait for, which must never happen; its owner read it again.
+    /// Whenever it was found with nothing to wait for, which must never happen, oldest first; its owner read it again.
     #[graphql(complexity = "3 * child_complexity")]
-    async fn stalls(&self, context: &Context<'_>) -> Result<Vec<Stall>> {
-        Loaders::of(context)?.stalls(self.run_id).await
+    async fn stalls(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only with this text in what is known about it.")] text: Option<String>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Result<Vec<Stall>> {
+        let stalls = Loaders::of(context)?.stalls(self.run_id).await?;
+        Ok(some_of(stalls, reversed, |stall| text.as_ref().is_none_or(|text| stall.what.contains(text))))
     }
 
-    /// The slots of limits that it and its tasks have or wait for now.
+    /// The slots of limits that it and its tasks have or wait for now, the one that was asked for first first.
     #[graphql(complexity = "3 * child_complexity")]
-    async fn seats(&self, context: &Context<'_>) -> Result<Vec<Seat>> {
-        Loaders::of(context)?.seats_of_run(self.run_id).await
+    async fn seats(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those that are waited for, or only those that are held.")] waiting: Option<bool>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Result<Vec<Seat>> {
+        let seats = Loaders::of(context)?.seats_of_run(self.run_id).await?;
+        Ok(some_of(seats, reversed, |seat| seat.is_one_of(waiting)))
     }
 
-    /// What somebody has to do because it asked for it, the most pressing first; empty until it has ended.
-    #[graphql(complexity = "3 * child_complexity")]
-    async fn action_items(&self, context: &Context<'_>) -> Result<Vec<TrackedAction>> {
-        Loaders::of(context)?.actions(self.run_id).await
+    /// What somebody has to do because it asked for it, the most pressing first unless said otherwise; empty until it has
+    /// ended.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn action_items(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only these.")] filter: Option<ActionItemFilter>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In which order.", default_with = "ActionOrder::Priority")] order_by: ActionOrder,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
+    ) -> Result<Pages<Cursor, TrackedAction>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
+        let filter = filter.unwrap_or_default().into_filter(context).await?;
+        let loaders = Loaders::of(context)?;
+        let position = loaders.position().await?;
+        let mut rows = loaders.actions(self.run_id).await?;
+        rows.retain(|row| filter.wants(row));
+        let key = order_by.key().unwrap_or_default();
+        let page = held(rows, &window, reversed, order_by.name(), |row| key.place(row))?;
+        connection(page, &window, position, |(cursor, row)| Ok((cursor, TrackedAction::of(row)?)))
     }
 
     /// One step by its name.
@@ -208,17 +253,21 @@ impl Run {
         Ok(Loaders::of(context)?.steps(self.run_id).await?.into_iter().find(|step| step.name == name))
     }
 
-    /// Everything that happened to it and to its tasks, in order, straight from the journal; as of the past, up to then.
-    #[graphql(complexity = "crate::page::cost(first, None, child_complexity)")]
+    /// Everything that happened to it and to its tasks, in order or the newest first, straight from the journal; as of the past,
+    /// up to then.
+    #[graphql(complexity = "cost(first, None, child_complexity)")]
     async fn timeline(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only what comes after this.")] after: Option<Position>,
+        #[graphql(desc = "Only what comes before this.")] before: Option<Position>,
         #[graphql(desc = "At most so many, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Only of these types, such as `run.started`; empty means any.", default)] types: Vec<String>,
+        #[graphql(desc = "The newest first.", default)] reversed: bool,
     ) -> Result<Timeline> {
         let limit = usize::try_from(crate::page::limit("first", first)?).unwrap_or(usize::MAX);
-        timeline(context, domain::RunId::from_uuid(self.run_id), after, limit, &types).await
+        let bounds = (after.map(|after| after.0), before.map(|before| before.0));
+        timeline(context, domain::RunId::from_uuid(self.run_id), bounds, reversed, limit, &types).await
     }
 
     /// What its own tasks are known to have cost so far, as the read model `usage` has it, which may be behind by
@@ -392,25 +441,6 @@ pub(crate) struct Stall {
 impl From<StallRow> for Stall {
     fn from(row: StallRow) -> Self {
         Self { what: row.what, found_at: moment(row.at) }
-    }
-}
-
-/// A run among those that it hangs together with.
-#[derive(Debug, SimpleObject)]
-#[graphql(complex)]
-pub(crate) struct RelatedRun {
-    /// The run's id.
-    pub(crate) run_id: Uuid,
-    /// How far away it is. In a tree: how many runs stand between it and the root, and one. In a lineage: negative for
-    /// runs whose history was taken over, positive for those that took over.
-    pub(crate) distance: i32,
-}
-
-#[ComplexObject]
-impl RelatedRun {
-    /// The run.
-    async fn run(&self, context: &Context<'_>) -> Result<Option<Run>> {
-        Loaders::of(context)?.run(self.run_id).await
     }
 }
 

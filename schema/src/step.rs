@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, Result, SimpleObject, Union};
-use projections::{ItemRow, StepRow};
+use projections::{ItemRow, ItemWindow, StepRow};
 use uuid::Uuid;
 
 use crate::agent::Agent;
@@ -256,16 +256,25 @@ pub(crate) struct ItemsActivity {
 
 #[ComplexObject]
 impl ItemsActivity {
-    /// The elements in their order, those whose turn has not come included.
+    /// The elements in their order, or the last one first; those whose turn has not come included.
     #[graphql(complexity = "crate::page::cost(first, None, child_complexity)")]
     async fn items(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The index of the first one wanted, from 0.", default)] from: i32,
+        #[graphql(desc = "The index of the first one that is looked at; the beginning when nothing is said.")]
+        from: Option<i32>,
         #[graphql(desc = "At most so many, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "Only at one of these statuses; empty means any.", default)] statuses: Vec<StepStatus>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
     ) -> Result<Vec<Item>> {
-        let from = u32::try_from(from).map_err(|_| failure::invalid("`from` must be 0 or more"))?;
-        Loaders::of(context)?.items(self.run_id, self.step.clone(), from, limit("first", first)?).await
+        let from = from.map(u32::try_from).transpose();
+        let window = ItemWindow {
+            from: from.map_err(|_| failure::invalid("`from` must be 0 or more"))?,
+            limit: limit("first", first)?,
+            reversed,
+            statuses: statuses.into_iter().map(|status| status.name().to_owned()).collect(),
+        };
+        Loaders::of(context)?.items(self.run_id, self.step.clone(), window).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
 use commands::Commands;
 use domain::TaskId;
-use projections::{AttemptRow, TaskRow};
+use projections::{AttemptRow, TaskRow, Window};
 use uuid::Uuid;
 
 use crate::agent::Agent;
@@ -14,7 +14,10 @@ use crate::failure;
 use crate::flow::Seat;
 use crate::loader::Loaders;
 use crate::mutation::commands;
+use crate::order::{Cursor, held, some_of};
 use crate::outcome::{AttemptPurpose, FailedJudgement, Judgement, OutputParts, Quality, Review, TaskRating};
+use crate::page::{Arguments, Pages, connection, cost};
+use crate::query::RunFilter;
 use crate::run::{Failure, Run, between, global_id, moment, position};
 use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
 use crate::status::{AttemptStatus, CostSource, TaskStatus};
@@ -122,10 +125,27 @@ impl Task {
         }
     }
 
-    /// The runs that do it again, the oldest first.
-    #[graphql(complexity = "5 * child_complexity")]
-    async fn repetitions(&self, context: &Context<'_>) -> Result<Vec<Run>> {
-        Loaders::of(context)?.repetitions(self.task_id).await
+    /// The runs that do it again, the one that started first first.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn repetitions(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only these.")] filter: Option<RunFilter>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
+    ) -> Result<Pages<Cursor, Run>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
+        let loaders = Loaders::of(context)?;
+        let position = loaders.position().await?;
+        let filter: projections::RunFilter = filter.unwrap_or_default().into();
+        let mut runs = loaders.repetitions(self.task_id).await?;
+        runs.retain(|run| filter.wants(run));
+        let page = held(runs, &window, reversed, "started", |run| (run.started_at, run.id))?;
+        connection(page, &window, position, |(cursor, run)| Ok((cursor, Run::of(run)?)))
     }
 
     /// The agent that has it, as it is now.
@@ -148,12 +168,17 @@ impl Task {
         Loaders::of(context)?.template_by_id(self.template_id).await
     }
 
-    /// The slots of limits that its attempt has, or that it waits for.
+    /// The slots of limits that its attempt has, or that it waits for, the one that was asked for first first.
     #[graphql(complexity = "3 * child_complexity")]
-    async fn seats(&self, context: &Context<'_>) -> Result<Vec<Seat>> {
+    async fn seats(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those that are waited for, or only those that are held.")] waiting: Option<bool>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Result<Vec<Seat>> {
         let Some(run) = self.run_id else { return Ok(vec![]) };
         let seats = Loaders::of(context)?.seats_of_run(run).await?;
-        Ok(seats.into_iter().filter(|seat| seat.is_of_task(self.task_id)).collect())
+        Ok(some_of(seats, reversed, |seat| seat.is_of_task(self.task_id) && seat.is_one_of(waiting)))
     }
 
     /// The parts of its output, straight from the journal; null while it has not completed. Parts that were not asked for, or
@@ -180,8 +205,14 @@ impl Task {
 
     /// What people give its answer, straight from the journal: the last rating of each.
     #[graphql(complexity = "5 + child_complexity")]
-    async fn ratings(&self, context: &Context<'_>) -> Result<Vec<TaskRating>> {
-        Ok(self.ended(context).await?.ratings().iter().map(TaskRating::from).collect())
+    async fn ratings(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only by this actor, as `kind:id`.")] by: Option<String>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Result<Vec<TaskRating>> {
+        let ratings = self.ended(context).await?.ratings().iter().map(TaskRating::from).collect();
+        Ok(some_of(ratings, reversed, |rating: &TaskRating| by.as_ref().is_none_or(|by| *by == rating.by)))
     }
 
     /// The average of what people give its answer, 1 to 10; null when nobody has rated it.
@@ -222,12 +253,8 @@ impl Task {
         #[graphql(desc = "Only at one of these statuses; empty means any.", default)] statuses: Vec<AttemptStatus>,
         #[graphql(desc = "The newest first.", default)] reversed: bool,
     ) -> Result<Vec<Attempt>> {
-        let mut attempts = Loaders::of(context)?.attempts(self.task_id).await?;
-        attempts.retain(|attempt| statuses.is_empty() || statuses.contains(&attempt.status));
-        if reversed {
-            attempts.reverse();
-        }
-        Ok(attempts)
+        let attempts = Loaders::of(context)?.attempts(self.task_id).await?;
+        Ok(some_of(attempts, reversed, |attempt| statuses.is_empty() || statuses.contains(&attempt.status)))
     }
 }
 

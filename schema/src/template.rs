@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::loader::Loaders;
 use crate::metrics::{self, Metrics, MetricsWindow};
+use crate::order::some_of;
 use crate::run::{global_id, moment, position};
 use crate::scalar::{DateTime, Json, Position};
 use crate::words::{Capability, Language};
@@ -61,8 +62,14 @@ impl Template {
 
     /// Every version, newest first.
     #[graphql(complexity = "10 * child_complexity")]
-    async fn versions(&self, context: &Context<'_>) -> Result<Vec<TemplateVersion>> {
-        Loaders::of(context)?.template_versions(self.template_id).await
+    async fn versions(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only these versions; empty means any.", default)] numbers: Vec<i32>,
+        #[graphql(desc = "The oldest first.", default)] reversed: bool,
+    ) -> Result<Vec<TemplateVersion>> {
+        let versions = Loaders::of(context)?.template_versions(self.template_id).await?;
+        Ok(some_of(versions, reversed, |version| numbers.is_empty() || numbers.contains(&version.version)))
     }
 
     /// How it has done in the tasks of a window, whoever did them; null when there were none.

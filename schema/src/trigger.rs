@@ -1,17 +1,19 @@
 //! Triggers: what starts runs without being asked for each of them. They are folded from the journal, so an answer is
 //! always of now.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Result, SimpleObject};
 use commands::Commands;
 use domain::trigger::{Overlap as DomainOverlap, Schedule, TriggerKind as Kind};
 use domain::{Category, Key};
+use projections::Window;
 
 use crate::agent::milliseconds;
 use crate::definition::{Mapping, mappings};
 use crate::failure;
-use crate::order::TriggerOrder;
+use crate::order::{Cursor, Sorted, TriggerOrder, held};
 use crate::run::global_id;
 use crate::scalar::{Count, DateTime};
 
@@ -188,15 +190,25 @@ impl Trigger {
         }
     }
 
-    /// Sorts triggers that come by key.
-    pub(crate) fn sort(triggers: &mut [Self], order: TriggerOrder) {
+    /// A page of triggers.
+    pub(crate) fn page(
+        triggers: Vec<Self>,
+        window: &Window<Cursor>,
+        order: TriggerOrder,
+        reversed: bool,
+    ) -> Result<Sorted<Self>> {
+        let key = |trigger: &Self| trigger.key.clone();
         match order {
-            TriggerOrder::Key => {}
-            TriggerOrder::Next => {
-                triggers.sort_by_key(|trigger| (trigger.next_at.is_none(), trigger.next_at.map(|at| at.0)));
+            TriggerOrder::Key => held(triggers, window, reversed, "key", key),
+            TriggerOrder::Next => held(triggers, window, reversed, "next", |trigger| {
+                (trigger.next_at.is_none(), trigger.next_at.map(|at| at.0.as_micros()), key(trigger))
+            }),
+            TriggerOrder::Workflow => {
+                held(triggers, window, reversed, "workflow", |trigger| (trigger.workflow_key.clone(), key(trigger)))
             }
-            TriggerOrder::Workflow => triggers.sort_by(|one, other| one.workflow_key.cmp(&other.workflow_key)),
-            TriggerOrder::Failures => triggers.sort_by_key(|trigger| std::cmp::Reverse(trigger.failures)),
+            TriggerOrder::Failures => {
+                held(triggers, window, reversed, "failures", |trigger| (Reverse(trigger.failures), key(trigger)))
+            }
         }
     }
 

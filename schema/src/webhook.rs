@@ -3,12 +3,12 @@
 use async_graphql::{ComplexObject, Context, Enum, InputObject, Result, SimpleObject};
 use commands::webhooks::KnownWebhook;
 use domain::webhook::{DisabledBecause, Topic, WebhookSettings, WebhookStatus as Status};
-use projections::{DeliveryAttemptRow, DeliveryRow};
+use projections::{DeliveryAttemptRow, DeliveryRow, Window};
 use uuid::Uuid;
 
-use crate::failure;
 use crate::input::parse;
-use crate::query::queries;
+use crate::loader::Loaders;
+use crate::order::{Cursor, Sorted, WebhookOrder, held, some_of};
 use crate::run::{moment, position};
 use crate::scalar::{Count, DateTime, Json, Position};
 use crate::status::DeliveryStatus;
@@ -49,6 +49,30 @@ pub(crate) enum WebhookStatus {
     Paused,
     /// HishamOS gave it up: it is gone, it has failed for days, or too much waits for it.
     Disabled,
+}
+
+/// Which webhooks are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, InputObject)]
+pub(crate) struct WebhookFilter {
+    /// Only those with this URL.
+    url: Option<String>,
+    /// Only with this text in the URL or the description, whatever the case.
+    text: Option<String>,
+    /// Only those that stand there.
+    status: Option<WebhookStatus>,
+    /// Only those that are told about this type of event.
+    event_type: Option<String>,
+}
+
+impl WebhookFilter {
+    pub(crate) fn wants(&self, webhook: &Webhook) -> bool {
+        let has =
+            |text: &str| webhook.url.to_lowercase().contains(text) || webhook.description.to_lowercase().contains(text);
+        self.url.as_ref().is_none_or(|url| *url == webhook.url)
+            && self.text.as_ref().is_none_or(|text| has(&text.to_lowercase()))
+            && self.status.is_none_or(|status| status == webhook.status)
+            && self.event_type.as_ref().is_none_or(|wanted| webhook.event_types.contains(wanted))
+    }
 }
 
 /// A type of event that webhooks can be told about.
@@ -215,6 +239,23 @@ fn topics(names: &[String]) -> Result<std::collections::BTreeSet<Topic>> {
 }
 
 impl Webhook {
+    /// A page of webhooks.
+    pub(crate) fn page(
+        webhooks: Vec<Self>,
+        window: &Window<Cursor>,
+        order: WebhookOrder,
+        reversed: bool,
+    ) -> Result<Sorted<Self>> {
+        match order {
+            WebhookOrder::Subscribed => held(webhooks, window, reversed, "subscribed", |webhook| {
+                (webhook.subscribed_at.0.as_micros(), webhook.webhook_id)
+            }),
+            WebhookOrder::Url => {
+                held(webhooks, window, reversed, "url", |webhook| (webhook.url.clone(), webhook.webhook_id))
+            }
+        }
+    }
+
     /// Nothing when it does not exist.
     pub(crate) fn of(known: &KnownWebhook) -> Option<Self> {
         let webhook = &known.webhook;
@@ -251,14 +292,21 @@ fn words(because: DisabledBecause) -> String {
 }
 
 impl WebhookEventType {
-    /// All of them.
-    pub(crate) fn all() -> Vec<Self> {
+    /// All of them with a text, by name.
+    pub(crate) fn all(text: Option<&str>, reversed: bool) -> Vec<Self> {
+        let text = text.unwrap_or_default().to_lowercase();
+        let wanted = |topic: &Topic| topic.name().contains(&text) || topic.description().to_lowercase().contains(&text);
+        let mut topics: Vec<Topic> = Topic::ALL.into_iter().filter(wanted).collect();
+        topics.sort_unstable_by_key(|topic| topic.name());
+        if reversed {
+            topics.reverse();
+        }
         let shown = |topic: Topic| Self {
             name: topic.name().to_owned(),
             description: topic.description().to_owned(),
             sample: async_graphql::Json(topic.sample()),
         };
-        Topic::ALL.into_iter().map(shown).collect()
+        topics.into_iter().map(shown).collect()
     }
 }
 
@@ -296,10 +344,15 @@ impl From<DeliveryAttemptRow> for WebhookAttempt {
 
 #[ComplexObject]
 impl WebhookDelivery {
-    /// Its attempts, the first first; at most 1,000. One query of its own for each delivery.
-    #[graphql(complexity = "20 + 20 * child_complexity")]
-    async fn attempts(&self, context: &Context<'_>) -> Result<Vec<WebhookAttempt>> {
-        let rows = queries(context)?.delivery_attempts(self.delivery_id).await;
-        Ok(rows.map_err(|error| failure::query(context, &error))?.into_iter().map(Into::into).collect())
+    /// Its attempts, the first first; at most the first 1,000.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn attempts(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those that the webhook took, or only those that it did not.")] succeeded: Option<bool>,
+        #[graphql(desc = "The last one first.", default)] reversed: bool,
+    ) -> Result<Vec<WebhookAttempt>> {
+        let attempts = Loaders::of(context)?.delivery_attempts(self.delivery_id).await?;
+        Ok(some_of(attempts, reversed, |attempt| succeeded.is_none_or(|succeeded| succeeded == attempt.succeeded)))
     }
 }

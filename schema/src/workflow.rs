@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::definition::WorkflowDefinition;
 use crate::failure;
 use crate::loader::Loaders;
+use crate::order::some_of;
 use crate::run::{global_id, moment, position};
 use crate::scalar::{DateTime, Position};
 use crate::status::WorkflowStatus;
@@ -80,8 +81,14 @@ impl Workflow {
 
     /// Every version, newest first.
     #[graphql(complexity = "10 * child_complexity")]
-    async fn versions(&self, context: &Context<'_>) -> Result<Vec<WorkflowVersion>> {
-        Loaders::of(context)?.workflow_versions(self.workflow_id).await
+    async fn versions(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only these versions; empty means any.", default)] numbers: Vec<i32>,
+        #[graphql(desc = "The oldest first.", default)] reversed: bool,
+    ) -> Result<Vec<WorkflowVersion>> {
+        let versions = Loaders::of(context)?.workflow_versions(self.workflow_id).await?;
+        Ok(some_of(versions, reversed, |version| numbers.is_empty() || numbers.contains(&version.version)))
     }
 
     /// What is different between two of its versions; null when it has no such version.

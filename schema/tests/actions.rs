@@ -42,6 +42,13 @@ async fn asking(house: &House) -> RunId {
     run
 }
 
+/// A run that has asked for two things.
+pub(crate) async fn asked(house: &House) -> RunId {
+    let run = asking(house).await;
+    end(house, run).await;
+    run
+}
+
 async fn end(house: &House, run: RunId) {
     let last = [("ask FINANCE", Some("Tester"), None, Some(Priority::High))];
     house.finish_step_with(run, "draft", 1, ending(&last)).await;
@@ -96,9 +103,9 @@ async fn what_a_run_asks_for_is_tracked_changed_and_found() {
     assert_eq!(list(&house, json!({ "states": ["IN_PROGRESS", "DONE"] })).await.len(), 1);
     assert_eq!(list(&house, json!({ "overdue": true })).await.len(), 0);
     assert_eq!(list(&house, json!({ "runId": run.to_string(), "text": "FILE" })).await.len(), 1);
-    let of_run = "query($id: UUID!) { run(id: $id) { actionItems { what } } }";
+    let of_run = "query($id: UUID!) { run(id: $id) { actionItems { nodes { what } } } }";
     let of_run = house.data(of_run, json!({ "id": run.to_string() })).await;
-    assert_eq!(of_run["run"]["actionItems"].as_array().unwrap().len(), 2);
+    assert_eq!(of_run["run"]["actionItems"]["nodes"].as_array().unwrap().len(), 2);
     let one = house.data("query($id: String!) { actionItem(id: $id) { what } }", json!({ "id": id })).await;
     assert_eq!(one["actionItem"]["what"], "Ask finance");
 }
@@ -135,7 +142,7 @@ async fn what_was_to_be_done_then_is_told_and_it_is_found_by_its_words() {
                 actionItem(id: $id{arguments}) {{ id state owner due overdue note changedBy position task {{ status }} }}
                 actionItems(orderBy: DUE{arguments}) {{ nodes {{ id state due overdue }} }}
                 late: actionItems(filter: {{ overdue: true }}{arguments}) {{ nodes {{ id }} }}
-                run(id: $run{arguments}) {{ actionItems {{ id state note }} }}
+                run(id: $run{arguments}) {{ actionItems {{ nodes {{ id state note }} }} }}
             }}"
         )
     };
@@ -161,7 +168,7 @@ async fn what_was_to_be_done_then_is_told_and_it_is_found_by_its_words() {
     let asked = json!({ "id": id, "run": run.to_string(), "at": before });
     let early = house.data(&ask(", asOf: { position: $at }"), asked).await;
     assert_eq!((&early["actionItem"], &early["actionItems"]["nodes"]), (&Value::Null, &json!([])));
-    assert_eq!(early["run"]["actionItems"], json!([]));
+    assert_eq!(early["run"]["actionItems"]["nodes"], json!([]));
 
     let search = "query($words: String!, $kinds: [SearchKind!]!) { search(words: $words, kinds: $kinds) { hits {
         kind label runId step nodeId actionItem { id note } node { __typename } } } }";

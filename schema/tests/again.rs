@@ -9,7 +9,7 @@ use crate::house::{House, REGISTER_AGENT, REGISTER_TEMPLATE, agent, template};
 const AGAIN: &str = "mutation($input: RunTaskAgainInput!) { runTaskAgain(input: $input) { runId repeated } }";
 const SHOW: &str = "query($id: UUID!, $at: Position) { run(id: $id, minPosition: $at) { status workflowKey actor
     againOf { taskId } steps { name task { taskId templateVersion agentVersion parameters agent { key }
-    againOf { taskId step run { runId } } repetitions { runId } attempts { model status } } } } }";
+    againOf { taskId step run { runId } } repetitions { nodes { runId } } attempts { model status } } } } }";
 
 async fn again(house: &House, input: Value) -> Value {
     let started = house.data(AGAIN, json!({ "input": input })).await["runTaskAgain"].take();
@@ -69,7 +69,7 @@ async fn a_task_is_done_again_as_it_was_or_changed() {
     assert_eq!(next["parameters"], task["parameters"]);
 
     let after = shown(&house, first).await;
-    assert_eq!(after["steps"][1]["task"]["repetitions"].as_array().unwrap().len(), 3);
+    assert_eq!(after["steps"][1]["task"]["repetitions"]["nodes"].as_array().unwrap().len(), 3);
     drop(engine);
 }
 

@@ -70,8 +70,11 @@ async fn versions_runs_and_read_models_tell_their_history() {
         run(id: $id, minPosition: $at) {
             timeline(first: 200) { hasMore entries { position step terminal event { type } } }
             start: timeline(first: 2) { hasMore entries { position event { type } } }
-            rest: timeline(first: 200, after: $middle) { entries { position } } }
-        projectors { name slot lag } }";
+            rest: timeline(first: 200, after: $middle) { entries { position } }
+            back: timeline(first: 200, reversed: true) { hasMore entries { position } }
+            end: timeline(first: 1, reversed: true, types: [\"run.completed\", \"run.started\"]) { hasMore entries { terminal } }
+            early: timeline(first: 200, before: $middle, reversed: true) { entries { position } } }
+        projectors { nodes { name slot lag } } }";
     let first = house.journal.read_stream(run.into(), 0, 1).await.unwrap()[0].position;
     let variables = json!({ "id": run, "at": house.head().await, "middle": first.to_string() });
     let data = house.data(query, variables).await;
@@ -87,7 +90,15 @@ async fn versions_runs_and_read_models_tell_their_history() {
     assert!(entries.iter().any(|entry| entry["event"]["type"] == "task.attempt_failed" && entry["step"] == "outline"));
     assert_eq!(data["run"]["start"]["hasMore"], true);
     assert_eq!(data["run"]["rest"]["entries"].as_array().unwrap().len(), entries.len() - 1);
-    let projectors = data["projectors"].as_array().unwrap();
+    let positions = |shown: &Value| -> Vec<Value> {
+        shown["entries"].as_array().unwrap().iter().map(|entry| entry["position"].clone()).collect()
+    };
+    let mut back = positions(&data["run"]["timeline"]);
+    back.reverse();
+    assert_eq!(positions(&data["run"]["back"]), back);
+    assert_eq!(data["run"]["end"], json!({ "hasMore": true, "entries": [{ "terminal": true }] }));
+    assert!(positions(&data["run"]["early"]).is_empty(), "nothing of a run comes before its start");
+    let projectors = data["projectors"]["nodes"].as_array().unwrap();
     assert_eq!(projectors.len(), 9);
     assert!(projectors.iter().all(|projector| projector["lag"].is_u64()), "{projectors:?}");
 }

@@ -15,6 +15,7 @@ mod choosing;
 mod house;
 mod insight;
 mod limits;
+mod lists;
 mod live;
 mod order;
 mod platforms;

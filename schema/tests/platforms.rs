@@ -32,10 +32,10 @@ fn failing() -> LineState {
 #[tokio::test]
 async fn every_platform_says_how_it_is_doing() {
     let house = House::new().await;
-    let ask = format!("{{ platforms {{ {FIELDS} node }} none: platform(key: \"nobody\") {{ key }} }}");
+    let ask = format!("{{ platforms {{ nodes {{ {FIELDS} node }} }} none: platform(key: \"nobody\") {{ key }} }}");
     let untried = house.data(&ask, json!({})).await;
-    assert_eq!(untried["platforms"][0]["health"], "UNTRIED");
-    assert_eq!((&untried["none"], &untried["platforms"][0]["probe"]), (&Value::Null, &Value::Null));
+    assert_eq!(untried["platforms"]["nodes"][0]["health"], "UNTRIED");
+    assert_eq!((&untried["none"], &untried["platforms"]["nodes"][0]["probe"]), (&Value::Null, &Value::Null));
     let at = Timestamp::from_micros(1_800_000_000_000_000);
     house.platforms.change(|platforms| {
         platforms[0].tags = vec!["eu".to_owned()];
@@ -43,7 +43,7 @@ async fn every_platform_says_how_it_is_doing() {
         platforms[0].probe = Some(ProbeState { at, failure: Some("nobody is there".to_owned()) });
     });
     house.platforms.change(|platforms| platforms[0].lines = vec![failing()]);
-    let told = house.data(&ask, json!({})).await["platforms"][0].take();
+    let told = house.data(&ask, json!({})).await["platforms"]["nodes"][0].take();
     assert_eq!((&told["health"], &told["tags"]), (&json!("RESTING"), &json!(["eu"])));
     assert_eq!(told["modelTags"], json!([{ "model": "large", "tags": ["us"] }]));
     assert_eq!(told["probe"], json!({ "at": "2027-01-15T08:00:00Z", "up": false, "failure": "nobody is there" }));
@@ -57,11 +57,11 @@ async fn every_platform_says_how_it_is_doing() {
     );
     let well = LineState { calls: 1, ..LineState::default() };
     house.platforms.change(|platforms| platforms[0].lines.push(well));
-    assert_eq!(house.data(&ask, json!({})).await["platforms"][0]["health"], "TROUBLED");
+    assert_eq!(house.data(&ask, json!({})).await["platforms"]["nodes"][0]["health"], "TROUBLED");
     house.platforms.change(|platforms| platforms[0].lines.retain(|line| line.breaker == Breaker::Closed));
-    assert_eq!(house.data(&ask, json!({})).await["platforms"][0]["health"], "WELL");
+    assert_eq!(house.data(&ask, json!({})).await["platforms"]["nodes"][0]["health"], "WELL");
     house.platforms.change(|platforms| platforms[0].unusable = Some("no key".to_owned()));
-    assert_eq!(house.data(&ask, json!({})).await["platforms"][0]["health"], "UNUSABLE");
+    assert_eq!(house.data(&ask, json!({})).await["platforms"]["nodes"][0]["health"], "UNUSABLE");
 }
 
 #[tokio::test]

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use domain::delivery::{Source, Subject, Trouble};
+use domain::webhook::Topic;
+use domain::{EventId, RunId, WebhookId};
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::house::{House, steady};
 
@@ -195,7 +200,7 @@ async fn an_answer_takes_as_many_statements_for_many_runs_as_for_one() {
     let house = House::furnished().await;
     let ask = "query($n: Int, $at: Position) { runs(first: $n, minPosition: $at) { edges { node { runId
         workflow { key versions { version } } parent { runId } origin { run { runId } } pauses { by } signals { signal }
-        stalls { what } seats { limit } quality { score } actionItems { id } steps { agent { key metrics { total } } template { key }
+        stalls { what } seats { limit } quality { score } actionItems { nodes { id } } steps { agent { key metrics { total } } template { key }
         activity { ... on TaskActivity { task { seats { limit } } } ... on Approval { decisions { by } }
             ... on ItemsActivity { items { task { taskId } } } ... on ChildActivity { run { runId } } }
         undo { task { taskId } } task { run { runId } attempts { number } } } } } } }";
@@ -233,6 +238,91 @@ async fn an_answer_takes_as_many_statements_for_many_runs_as_for_one() {
         agents(first: 1, minPosition: $at) { nodes { key } } usage(minPosition: $at) { hasMore } }";
     let found = house.data(found, json!({ "at": at })).await;
     assert!(found["search"]["hits"].as_array().unwrap().len() >= 6, "{found}");
+    counted_alike(&house, &[ask, dear, tasks, attempts, catalogue, limits, texts]).await;
+}
+
+/// What people are asked and have to do, and what webhooks are told: each with all that hangs on it.
+#[tokio::test]
+async fn an_answer_takes_as_many_statements_for_many_of_what_people_see_as_for_one() {
+    let house = House::furnished().await;
+    house
+        .data(
+            crate::house::DRAFT,
+            json!({ "input": {
+        "key": "asking", "name": "Asking",
+        "inputSchema": { "type": "object", "properties": { "file": { "type": "string" } } },
+        "steps": [{ "name": "ask", "title": "Ask", "approval": {
+            "question": "May it go out?", "approvers": ["anyone"], "quorum": 3, "ownRun": true } }],
+    } }),
+        )
+        .await;
+    house.data(crate::house::ACTIVATE, json!({ "input": { "key": "asking" } })).await;
+    let subscribed =
+        house.hook("subscribeWebhook", "SubscribeWebhookInput", json!({ "url": "https://x.example/" })).await;
+    let webhook = WebhookId::from_uuid(subscribed["webhookId"].as_str().unwrap().parse().unwrap());
+    for number in 0..6_u128 {
+        crate::actions::asked(&house).await;
+        let run = house.mutate("startRun", json!({ "workflow": "asking", "input": {} }), "runId").await;
+        let run: RunId = run["runId"].as_str().unwrap().parse().unwrap();
+        house.advance(run).await;
+        let key = format!("b{number}");
+        house
+            .mutate(
+                "setBudget",
+                json!({ "key": key, "scope": "ORGANISATION", "window": "DAY", "limit": "7" }),
+                "changed",
+            )
+            .await;
+        let source = Source {
+            event: EventId::from_uuid(Uuid::from_u128(100 + number)),
+            stream: run.into(),
+            revision: 0,
+            position: 1,
+            at: commands::now(),
+        };
+        let subject = Subject { webhook, topic: Topic::RunFailed, source };
+        for attempt in 1..=2 {
+            let trouble = Trouble { status: Some(503), what: "answered 503".to_owned() };
+            let again = (attempt == 1).then(commands::now);
+            house
+                .commands
+                .settle_delivery(subject.clone(), attempt, Err(trouble), Duration::ZERO, again)
+                .await
+                .unwrap();
+        }
+    }
+    let open = "query($at: Position) { approvals(minPosition: $at) { nodes { runId contentHash } } }";
+    let open = house.data(open, json!({ "at": house.head().await })).await["approvals"]["nodes"].take();
+    assert_eq!(open.as_array().unwrap().len(), 6);
+    for approval in open.as_array().unwrap() {
+        let decision = json!({ "runId": approval["runId"], "step": "ask", "approve": true, "comment": "Well.",
+            "contentHash": approval["contentHash"] });
+        house.mutate("decideApproval", decision, "changed").await;
+    }
+    let approvals = "query($n: Int) { approvals(first: $n) { nodes { agreed decisions { by comment }
+        run { runId workflow { key } } } } }";
+    let deliveries =
+        "query($n: Int) { webhookDeliveries(first: $n) { nodes { status attempts { attempt trouble } } } }";
+    let changed =
+        "query($n: Int) { webhookDeliveries(first: $n, orderBy: CHANGED) { nodes { attempts { attempt } } } }";
+    let actions = "query($n: Int) { actionItems(first: $n) { nodes { what overdue run { runId workflow { key } }
+        task { taskId agent { key } repetitions { nodes { runId } } } } } }";
+    // Budgets are folded from the journal; what is asked beside them shows that something is counted.
+    let budgets = "query($n: Int) { budgets(first: $n) { nodes { key purse { calls } } } limits { nodes { key } } }";
+    let found = "query($at: Position) { a: approvals(minPosition: $at) { nodes { decisions { by } } }
+        w: webhookDeliveries { nodes { attempts { attempt } } } i: actionItems { nodes { run { runId } } }
+        b: budgets { nodes { key } } }";
+    let found = house.data(found, json!({ "at": house.head().await })).await;
+    assert_eq!(found["a"]["nodes"][0]["decisions"].as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(found["w"]["nodes"][0]["attempts"].as_array().unwrap().len(), 2, "{found}");
+    for (list, least) in [("a", 6), ("w", 6), ("i", 6), ("b", 6)] {
+        assert!(found[list]["nodes"].as_array().unwrap().len() >= least, "{found}");
+    }
+    counted_alike(&house, &[approvals, deliveries, changed, actions, budgets]).await;
+}
+
+/// Expects each question to take as many statements for six entries, `$n`, as for one.
+async fn counted_alike(house: &House, questions: &[&str]) {
     let counted = Statements::default();
     // With a single subscriber, tracing asks the thread that meets a statement first whether anybody listens; tests
     // on other threads would answer for this one. With two it asks both.
@@ -241,7 +331,7 @@ async fn an_answer_takes_as_many_statements_for_many_runs_as_for_one() {
     tracing::callsite::rebuild_interest_cache();
     // What is asked for by several ways falls into one batch or two, as it comes; the fewest of some tries count.
     let mut counts = Vec::new();
-    for ask in [ask, dear, tasks, attempts, catalogue, limits, texts] {
+    for ask in questions {
         let mut fewest = [usize::MAX; 2];
         for _ in 0..10 {
             for (fewest, n) in fewest.iter_mut().zip([1, 6]) {

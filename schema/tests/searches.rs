@@ -81,19 +81,19 @@ async fn every_list_can_be_searched_and_everybody_has_their_own() {
     let hits = house.data(ask, json!({ "at": at })).await["savedSearch"]["hits"]["hits"].take();
     assert_eq!(hits, json!([{ "kind": "TEMPLATE" }]));
 
-    let list =
-        "query { savedSearches(orderBy: SAVED) { name } some: savedSearches(text: \"TS\", reversed: true) { name }
-        one: savedSearches(list: AGENTS) { name } }";
+    let list = "query { savedSearches(orderBy: SAVED) { nodes { name } pageInfo { hasNextPage } }
+        some: savedSearches(filter: { text: \"TS\" }, reversed: true) { nodes { name } }
+        one: savedSearches(filter: { list: AGENTS }) { nodes { name } } }";
     let mine = house.data(list, json!({})).await;
-    assert_eq!(mine["savedSearches"].as_array().unwrap().len(), 8);
-    assert_eq!(mine["savedSearches"][0], json!({ "name": "texts" }));
+    assert_eq!(mine["savedSearches"]["nodes"].as_array().unwrap().len(), 8);
+    assert_eq!(mine["savedSearches"]["nodes"][0], json!({ "name": "texts" }));
     let names = |list: &Value| -> Vec<String> {
-        list.as_array().unwrap().iter().map(|search| search["name"].as_str().unwrap().to_owned()).collect()
+        list["nodes"].as_array().unwrap().iter().map(|search| search["name"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(names(&mine["some"]), ["texts", "attempts", "agents"]);
     assert_eq!(names(&mine["one"]), ["agents"]);
     let theirs = house.ask_as("somebody-else", list, json!({})).await;
-    assert_eq!(theirs["data"]["savedSearches"], json!([]));
+    assert_eq!(theirs["data"]["savedSearches"]["nodes"], json!([]));
 }
 
 #[tokio::test]

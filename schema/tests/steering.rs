@@ -73,7 +73,7 @@ impl House {
         started["startRun"]["runId"].as_str().unwrap().parse().unwrap()
     }
 
-    async fn mutate(&self, name: &str, input: Value, fields: &str) -> Value {
+    pub(crate) async fn mutate(&self, name: &str, input: Value, fields: &str) -> Value {
         let kind = format!("{}{}Input", name[..1].to_uppercase(), &name[1..]);
         let query = format!("mutation($input: {kind}!) {{ {name}(input: $input) {{ {fields} }} }}");
         self.data(&query, json!({ "input": input })).await[name].take()
@@ -190,7 +190,7 @@ async fn every_kind_of_step_is_shown_and_steered() {
         .collect();
     tasks.sort_unstable();
     assert_eq!(tasks, ["each", "each", "each", "first"]);
-    let family = "query($id: UUID!) { runTree(id: $id) { distance run { workflowKey } } }";
+    let family = "query($id: UUID!) { runTree(id: $id) { nodes { distance run { workflowKey } } } }";
     let family = house.data(family, json!({ "id": run })).await;
     assert_json_snapshot!(steady(&json!([explained, tree, family])));
 }
@@ -226,7 +226,7 @@ async fn a_run_is_tried_again_on_top_of_what_it_had_done() {
         // The other run's steps are the same, task for task.
         assert_eq!(of(&old).unwrap(), of(&new).unwrap());
     }
-    let lineage = "query($id: UUID!, $a: UUID!) { runLineage(id: $id) { distance run { runId origin { kind } } }
+    let lineage = "query($id: UUID!, $a: UUID!) { runLineage(id: $id) { nodes { distance run { runId origin { kind } } } }
         compareRuns(a: $a, b: $id) { sameInput sameOutput differences a { effort { attempts } } b { effort { attempts } }
             steps { name same a { kept step { status } effort { attempts inputTokens } } b { kept step { status } } } } }";
     let lineage = house.data(lineage, json!({ "id": again, "a": first })).await;
@@ -270,7 +270,7 @@ async fn limits_and_holds_are_set_and_shown() {
     let third = house.start().await;
     house.until(third, "run.paused", 1).await;
     let pause = "query($id: UUID!, $at: Position) { run(id: $id, minPosition: $at) { status pause { by reason held } }
-        holds(placed: true, minPosition: $at) { edges { node { workflowKey placedBy reason clock liftedAt } } } }";
+        holds(filter: { placed: true }, minPosition: $at) { edges { node { workflowKey placedBy reason clock liftedAt } } } }";
     let paused = house.data(pause, json!({ "id": third, "at": house.head().await })).await;
     house.mutate("liftHold", json!({ "workflow": "letter" }), "changed").await;
     assert_eq!(house.refuse("liftHold", json!({ "workflow": "letter" })).await, "HOLD_NOT_PLACED");
@@ -297,14 +297,14 @@ async fn budgets_are_set_shown_and_removed() {
     let _engine = house.engine();
     let run = house.start().await;
     house.until(run, "run.completed", 1).await;
-    let asked = "query($run: UUID!) { budgets { key scope of window limit tokenLimit resetsAt purse { calls } }
+    let asked = "query($run: UUID!) { budgets { nodes { key scope of window limit tokenLimit resetsAt purse { calls } } }
         budget(key: \"each\", runId: $run) { purse { tokensSpent tokensReserved spent } } missing: budget(key: \"none\") { key } }";
     let shown = house.data(asked, json!({ "run": run })).await;
-    assert_eq!(shown["budgets"][0]["limit"], json!("25500000000"));
-    assert!(shown["budgets"][0]["resetsAt"].is_string());
+    assert_eq!(shown["budgets"]["nodes"][0]["limit"], json!("25500000000"));
+    assert!(shown["budgets"]["nodes"][0]["resetsAt"].is_string());
     let each = json!({ "key": "each", "scope": "EACH_RUN", "of": "letter", "window": "EVER", "limit": null,
         "tokenLimit": 1_000_000, "resetsAt": null, "purse": null });
-    assert_eq!(shown["budgets"][1], each);
+    assert_eq!(shown["budgets"]["nodes"][1], each);
     let purse = &shown["budget"]["purse"];
     assert!(purse["tokensSpent"].as_u64().is_some_and(|spent| spent > 0), "{purse}");
     assert_eq!((&purse["tokensReserved"], &purse["spent"], &shown["missing"]), (&json!(0), &json!(null), &json!(null)));

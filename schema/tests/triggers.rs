@@ -15,7 +15,7 @@ const TRIGGER: &str = "key description workflowKey version kind schedule { cron 
     when input { name expression } priority overlap pauseAfter enabled pause { by reason } nextAt running waiting failures";
 
 impl House {
-    async fn set(&self, input: Value) -> Value {
+    pub(crate) async fn set(&self, input: Value) -> Value {
         let query = format!(
             "mutation($input: SetTriggerInput!) {{ setTrigger(input: $input) {{ changed repeated trigger {{ {TRIGGER} }} }} }}"
         );
@@ -86,8 +86,9 @@ async fn a_trigger_is_set_changed_paused_and_removed() {
     let next = "{ trigger(key: \"nightly\") { next(first: 3) { tick firesAt } } }";
     let next = house.data(next, json!({})).await;
     assert_eq!(next["trigger"]["next"].as_array().unwrap().len(), 3, "{next}");
-    let all = house.data("{ triggers { key next { tick } } }", json!({})).await;
-    let keys: Vec<&Value> = all["triggers"].as_array().unwrap().iter().map(|trigger| &trigger["key"]).collect();
+    let all = house.data("{ triggers { nodes { key next { tick } } } }", json!({})).await;
+    let keys: Vec<&Value> =
+        all["triggers"]["nodes"].as_array().unwrap().iter().map(|trigger| &trigger["key"]).collect();
     assert_eq!(keys, ["nightly", "orders"]);
 
     assert_eq!(house.on_trigger("removeTrigger").await["trigger"], Value::Null);

@@ -13,7 +13,7 @@ use crate::house::House;
 const WEBHOOK: &str = "webhookId url eventTypes description status reason since secretGeneration overlapUntil";
 
 impl House {
-    async fn hook(&self, name: &str, input_type: &str, input: Value) -> Value {
+    pub(crate) async fn hook(&self, name: &str, input_type: &str, input: Value) -> Value {
         let query = format!(
             "mutation($input: {input_type}!) {{ {name}(input: $input) {{ position changed repeated secret deliveryId webhookId \
              webhook {{ {WEBHOOK} }} }} }}"
@@ -38,10 +38,20 @@ async fn webhooks_are_subscribed_steered_and_deleted() {
     let everything =
         house.hook("subscribeWebhook", "SubscribeWebhookInput", json!({ "url": "https://y.example/" })).await;
     assert_eq!(everything["webhook"]["eventTypes"].as_array().unwrap().len(), Topic::ALL.len());
-    let query = format!("query($url: String) {{ webhooks(url: $url) {{ {WEBHOOK} }} }}");
-    let found = house.data(&query, json!({ "url": url })).await;
-    assert_eq!(found["webhooks"], json!([expected]));
-    assert_eq!(house.data(&query, json!({})).await["webhooks"].as_array().unwrap().len(), 2);
+    let query = format!("query($filter: WebhookFilter) {{ webhooks(filter: $filter) {{ nodes {{ {WEBHOOK} }} }} }}");
+    for (filter, count) in [
+        (json!({ "url": url }), 1),
+        (json!({ "eventType": "run.failed" }), 2),
+        (json!({ "text": "HOOKS", "status": "ACTIVE" }), 1),
+        (json!({ "text": "hooks", "status": "PAUSED" }), 0),
+        (json!({ "eventType": "run.completed" }), 1),
+        (json!(null), 2),
+    ] {
+        let found = house.data(&query, json!({ "filter": filter })).await;
+        assert_eq!(found["webhooks"]["nodes"].as_array().unwrap().len(), count, "{filter}");
+    }
+    let found = house.data(&query, json!({ "filter": { "url": url } })).await;
+    assert_eq!(found["webhooks"]["nodes"], json!([expected]));
 
     let change = json!({ "webhookId": id, "eventTypes": ["run.completed", "run.failed"] });
     let changed = house.hook("changeWebhook", "ChangeWebhookInput", change).await;
@@ -90,11 +100,11 @@ async fn what_was_told_is_listed_and_told_once_more() {
     house.commands.settle_delivery(subject.clone(), 1, Err(trouble), took, None).await.unwrap();
     let head = house.journal.head().await.unwrap().as_u64().to_string();
     let query = "query($at: Position, $status: DeliveryStatus) { webhookDeliveries(status: $status, minPosition: $at) { nodes {
-        deliveryId eventType status attemptsMade httpStatus trouble attempts { attempt succeeded httpStatus tookMs } } } }";
+        deliveryId eventType status attemptsMade httpStatus trouble attempts { attempt succeeded httpStatus tookMs } taken: attempts(succeeded: true) { attempt } } } }";
     let listed = house.data(query, json!({ "at": head, "status": "GIVEN_UP" })).await;
     let expected = json!([{ "deliveryId": delivery.to_string(), "eventType": "run.failed", "status": "GIVEN_UP",
         "attemptsMade": 1, "httpStatus": 503, "trouble": "answered 503",
-        "attempts": [{ "attempt": 1, "succeeded": false, "httpStatus": 503, "tookMs": 12 }] }]);
+        "attempts": [{ "attempt": 1, "succeeded": false, "httpStatus": 503, "tookMs": 12 }], "taken": [] }]);
     assert_eq!(listed["webhookDeliveries"]["nodes"], expected);
     let replay = "mutation($input: ReplayDeliveryInput!) { replayWebhookDelivery(input: $input) { position changed } }";
     let input = json!({ "input": { "deliveryId": delivery.to_string() } });
@@ -104,6 +114,14 @@ async fn what_was_told_is_listed_and_told_once_more() {
     let at = &replayed["replayWebhookDelivery"]["position"];
     let shown = house.data(one, json!({ "id": delivery.to_string(), "at": at })).await;
     assert_eq!(shown["webhookDelivery"]["status"], "REQUESTED");
-    let types = house.data("{ webhookEventTypes { name description sample } }", json!({})).await;
-    assert_eq!(types["webhookEventTypes"].as_array().unwrap().len(), Topic::ALL.len());
+    let types = "{ webhookEventTypes { name description sample } back: webhookEventTypes(reversed: true) { name }
+        some: webhookEventTypes(text: \"RUN.F\") { name } }";
+    let types = house.data(types, json!({})).await;
+    let names =
+        |list: &Value| -> Vec<Value> { list.as_array().unwrap().iter().map(|known| known["name"].clone()).collect() };
+    let mut all = names(&types["webhookEventTypes"]);
+    assert_eq!(all.len(), Topic::ALL.len());
+    all.reverse();
+    assert_eq!(names(&types["back"]), all);
+    assert_eq!(names(&types["some"]), ["run.failed"]);
 }

@@ -292,6 +292,10 @@ impl Journal for Line {
         self.read(self.store.journal.read_all(after, filter, limit)).await
     }
 
+    async fn read_back(&self, before: Option<Position>, filter: &Filter, limit: usize) -> Result<Page, ReadError> {
+        self.read(self.store.journal.read_back(before, filter, limit)).await
+    }
+
     async fn read_entries(&self, after: Position, limit: usize) -> Result<Vec<Entry>, ReadError> {
         self.read(self.store.journal.read_entries(after, limit)).await
     }

@@ -175,18 +175,14 @@ pub(crate) async fn relatives(
     field: &str,
     id: Uuid,
 ) -> Result<(), Failure> {
-    let query = format!(
-        "query($id: UUID!) {{ {field}(id: $id) {{ distance run {{ runId workflowKey status startedAt durationMs }} }} }}"
-    );
-    let mut data = client.ask(&query, json!({ "id": id })).await?;
-    let found = data.get_mut(field).map(Value::take).unwrap_or_default();
+    let fields = "distance run { runId workflowKey status startedAt durationMs }";
+    let related = client.all(field, ", $id: UUID!", ", id: $id", fields, json!({ "id": id })).await?;
     if as_json {
-        terminal.json(&found);
+        terminal.json(&Value::Array(related));
         return Ok(());
     }
-    let related = found.as_array().map(Vec::as_slice).unwrap_or_default();
     let least = related.iter().filter_map(|run| at(run, "distance").as_i64()).min().unwrap_or(0);
-    for entry in related {
+    for entry in &related {
         let depth = at(entry, "distance").as_i64().unwrap_or(0).saturating_sub(least);
         let indent = "  ".repeat(usize::try_from(depth).unwrap_or(0));
         let one = at(entry, "run");

@@ -187,13 +187,11 @@ fn nano_dollars(text: &str) -> Result<String, Failure> {
 }
 
 async fn list(client: &Client, terminal: &mut Terminal, as_json: bool) -> Result<(), Failure> {
-    let mut data = client.ask(&format!("query {{ budgets {{ {FIELDS} }} }}"), json!({})).await?;
-    let budgets = data.pointer_mut("/budgets").map(Value::take).unwrap_or_default();
+    let budgets = client.all("budgets", "", "", FIELDS, json!({})).await?;
     if as_json {
-        terminal.json(&budgets);
+        terminal.json(&Value::Array(budgets));
         return Ok(());
     }
-    let budgets = budgets.as_array().map(Vec::as_slice).unwrap_or_default();
     if budgets.is_empty() {
         terminal.line("no budgets are set");
     }

@@ -17,6 +17,8 @@ use crate::server::PERSON;
 
 /// How long one question may take, a wait for a read model included.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// How many entries of a list are asked for at a time.
+const PAGE: u32 = 200;
 /// The subprotocol of GraphQL over WebSocket.
 const PROTOCOL: &str = "graphql-transport-ws";
 
@@ -51,6 +53,39 @@ impl Client {
         let answer: Answer = serde_json::from_slice(&bytes)
             .with_context(|| format!("the server at {} gave no GraphQL answer (status {status})", self.base))?;
         answer.data()
+    }
+
+    /// Every entry of a list, page by page. `parameters` declares the variables that the list wants besides those of pages,
+    /// `arguments` passes them on, each with a comma before it; `fields` is what is asked of each entry.
+    pub(crate) async fn all(
+        &self,
+        name: &str,
+        parameters: &str,
+        arguments: &str,
+        fields: &str,
+        mut variables: Value,
+    ) -> Result<Vec<Value>, Failure> {
+        let query = format!(
+            "query($first: Int, $after: String{parameters}) {{ {name}(first: $first, after: $after{arguments}) {{ \
+             nodes {{ {fields} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+        );
+        let mut set = |name: &str, value: Value| {
+            if let Some(variables) = variables.as_object_mut() {
+                variables.insert(name.to_owned(), value);
+            }
+            variables.clone()
+        };
+        let (mut entries, mut asked) = (Vec::new(), set("first", json!(PAGE)));
+        loop {
+            let mut page = self.ask(&query, asked).await?.get_mut(name).map(Value::take).unwrap_or_default();
+            if let Some(Value::Array(nodes)) = page.get_mut("nodes").map(Value::take) {
+                entries.extend(nodes);
+            }
+            if page.pointer("/pageInfo/hasNextPage") != Some(&Value::Bool(true)) {
+                return Ok(entries);
+            }
+            asked = set("after", page.pointer_mut("/pageInfo/endCursor").map(Value::take).unwrap_or_default());
+        }
     }
 
     /// Follows a subscription.

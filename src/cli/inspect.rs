@@ -15,7 +15,7 @@ const RUN: &str = "query($run: UUID!, $position: Position) { run(id: $run, minPo
                    workflowKey version status simulated actor startedAt endedAt durationMs input output failedStep \
                    quality { score people judge checks } againOf { taskId runId } \
                    cancelReason error { kind message } steps { name title status agentKey templateKey needs simulated \
-                   startedAt endedAt durationMs output error { kind message } task { taskId status assignReason repetitions { runId } \
+                   startedAt endedAt durationMs output error { kind message } task { taskId status assignReason repetitions(first: 200) { nodes { runId } } \
                    quality { score source parts { source score count spread } } review { rounds gain versions { \
                    attempt checks own counts } } failedJudgement { reason } \
                    assignment { agentKey agentVersion named choice { reason capability candidates { agentKey score \
@@ -76,7 +76,14 @@ pub(crate) async fn fetch(client: &Client, run: Uuid, position: Option<&str>) ->
     let mut data = client.ask(RUN, json!({ "run": run, "position": position })).await?;
     match data.get_mut("run").map(Value::take) {
         None | Some(Value::Null) => Err(no_such_run(run)),
-        Some(found) => Ok(found),
+        Some(mut found) => {
+            for step in found.get_mut("steps").and_then(Value::as_array_mut).into_iter().flatten() {
+                if let Some(repetitions) = step.pointer_mut("/task/repetitions") {
+                    *repetitions = repetitions.get_mut("nodes").map(Value::take).unwrap_or_default();
+                }
+            }
+            Ok(found)
+        }
     }
 }
 

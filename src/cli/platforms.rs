@@ -124,7 +124,7 @@ pub(crate) fn list(config: &Config, terminal: &mut Terminal, as_json: bool) -> R
 }
 
 /// What the server that runs knows of each platform.
-const KNOWN: &str = "{ platforms { key health probe { at up failure } lines { model breaker restingUntil barred } } }";
+const KNOWN: &str = "key health probe { at up failure } lines { model breaker restingUntil barred }";
 
 /// `hishamos platforms health`: asks every platform at once, and spends nothing; then the server that runs on the data directory, if
 /// there is one, what it knows of them.
@@ -169,8 +169,7 @@ pub(crate) async fn health(config: &Config, terminal: &mut Terminal, as_json: bo
 /// What the server that runs on the data directory knows, by platform; nothing where none runs.
 async fn known(config: &Config) -> Result<BTreeMap<String, Value>, Failure> {
     let Some(server) = super::run::find_server(config, None).await? else { return Ok(BTreeMap::new()) };
-    let mut data = server.ask(KNOWN, json!({})).await?;
-    let all = data.get_mut("platforms").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+    let all = server.all("platforms", "", "", KNOWN, json!({})).await?;
     let named = |mut one: Value| {
         let key = one.as_object_mut()?.remove("key")?;
         Some((key.as_str()?.to_owned(), one))

@@ -162,13 +162,11 @@ pub(crate) async fn searches(
 }
 
 async fn list(client: &Client, terminal: &mut Terminal, as_json: bool) -> Result<(), Failure> {
-    let mut data = client.ask(&format!("query {{ savedSearches {{ {FIELDS} }} }}"), json!({})).await?;
-    let searches = data.pointer_mut("/savedSearches").map(Value::take).unwrap_or_default();
+    let searches = client.all("savedSearches", "", "", FIELDS, json!({})).await?;
     if as_json {
-        terminal.json(&searches);
+        terminal.json(&Value::Array(searches));
         return Ok(());
     }
-    let searches = searches.as_array().map(Vec::as_slice).unwrap_or_default();
     if searches.is_empty() {
         terminal.line("nothing is saved yet; `hishamos searches save --help` says how");
     }

@@ -128,8 +128,10 @@ pub(crate) async fn webhook(
     let mut say = Say { terminal, as_json };
     match asked {
         Webhooks::List { url } => {
-            let query = format!("query($url: String) {{ webhooks(url: $url) {{ {FIELDS} }} }}");
-            let webhooks = take(client.ask(&query, json!({ "url": url })).await?, "webhooks");
+            let wanted = json!({ "filter": { "url": url } });
+            let webhooks =
+                client.all("webhooks", ", $filter: WebhookFilter", ", filter: $filter", FIELDS, wanted).await?;
+            let webhooks = Value::Array(webhooks);
             let none = "no webhooks yet; `hishamos webhook subscribe URL` makes one";
             say.list(&webhooks, none, tell_webhook);
         }

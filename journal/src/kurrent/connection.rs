@@ -183,6 +183,22 @@ impl Connection {
         self.patiently(&Ask::All(options), limit, PAGE_BYTES).await
     }
 
+    /// Events of `$all` before `before`, or from its end, of streams whose names begin with one of the prefixes; the newest
+    /// first.
+    pub(super) async fn read_all_back(
+        &self,
+        before: Option<u64>,
+        prefixes: &[String],
+        limit: usize,
+    ) -> Result<Slice, Error> {
+        let position = before.map_or(StreamPosition::End, |before| {
+            StreamPosition::Position(Position { commit: before, prepare: before })
+        });
+        let options =
+            ReadAllOptions::default().position(position).backwards().filter(filter(prefixes)).max_count(limit);
+        self.patiently(&Ask::All(options), limit, PAGE_BYTES).await
+    }
+
     /// The last event of `$all` in a stream whose name begins with the prefix.
     pub(super) async fn last(&self, prefix: &str) -> Result<Option<RecordedEvent>, Error> {
         let prefixes = [prefix.to_owned()];

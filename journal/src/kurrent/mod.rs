@@ -319,6 +319,10 @@ impl Journal for KurrentJournal {
         self.core.page(after, until, filter, limit).await
     }
 
+    async fn read_back(&self, before: Option<Position>, filter: &Filter, limit: usize) -> Result<Page, ReadError> {
+        self.core.page_back(before, filter, limit).await
+    }
+
     async fn read_entries(&self, after: Position, limit: usize) -> Result<Vec<Entry>, ReadError> {
         let prefixes = [self.core.names.events()];
         let slice = self.core.after(after, &prefixes, limit).await?;

@@ -98,6 +98,78 @@ impl Core {
         Ok(page)
     }
 
+    /// What stands before a position, or at the end, in streams with these prefixes, the newest first. KurrentDB reads back
+    /// only from a position at which an event begins; ours may also be one that somebody made up.
+    async fn before(&self, before: Option<Position>, prefixes: &[String], limit: usize) -> Result<Slice, ReadError> {
+        let number = before.map(Position::as_u64);
+        // One more, should the event at the position itself be among them.
+        let more = limit.saturating_add(1);
+        let mut slice = match self.connection.read_all_back(number, prefixes, more).await {
+            Err(error) if number.is_some() && meaning(&error) == Meaning::NoPlace => {
+                return self.scan_back(number.unwrap_or(u64::MAX), prefixes, limit).await;
+            }
+            slice => slice.map_err(unavailable)?,
+        };
+        slice.events.retain(|event| number.is_none_or(|number| event.position.commit < number));
+        if slice.events.len() > limit {
+            slice.events.truncate(limit);
+            slice.more = true;
+        }
+        Ok(slice)
+    }
+
+    /// The same from the very end, for a position at which nothing begins.
+    async fn scan_back(&self, before: u64, prefixes: &[String], limit: usize) -> Result<Slice, ReadError> {
+        const STEP: usize = 1000;
+        let mut from = None;
+        let mut found = Slice { events: Vec::new(), more: true };
+        while found.more && found.events.len() < limit {
+            let slice = self.connection.read_all_back(from, prefixes, STEP).await.map_err(unavailable)?;
+            let last = slice.events.last().map(|event| event.position.commit);
+            found.more = slice.more && last.is_some() && last != from;
+            found.events.extend(slice.events.into_iter().filter(|event| event.position.commit < before));
+            from = last.or(from);
+        }
+        if found.events.len() > limit {
+            found.events.truncate(limit);
+            found.more = true;
+        }
+        Ok(found)
+    }
+
+    /// The wanted events before a position, or from the end; the newest first.
+    pub(super) async fn page_back(
+        &self,
+        before: Option<Position>,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Page, ReadError> {
+        let nothing = |position| Ok(Page { events: Vec::new(), position });
+        if limit == 0 || before == Some(Position::START) {
+            return nothing(match before {
+                Some(before) => before,
+                None => head(&self.connection, &self.names).await?,
+            });
+        }
+        let prefixes = self.prefixes(filter);
+        if prefixes.is_empty() {
+            return nothing(Position::START);
+        }
+        let slice = self.before(before, &prefixes, limit).await?;
+        let mut page = Page { events: Vec::new(), position: Position::START };
+        for event in slice.events {
+            page.position = envelope::position(&event);
+            let event = Arc::new(envelope::recorded(&self.names, event)?);
+            if filter.matches(&event) {
+                page.events.push(event);
+            }
+        }
+        if !slice.more {
+            page.position = Position::START;
+        }
+        Ok(page)
+    }
+
     /// What the names of the streams begin with that can hold wanted events.
     fn prefixes(&self, filter: &Filter) -> Vec<String> {
         if let Some(stream) = filter.stream {

@@ -197,6 +197,17 @@ impl Journal for PostgresJournal {
             .await
     }
 
+    async fn read_back(&self, before: Option<Position>, filter: &Filter, limit: usize) -> Result<Page, ReadError> {
+        self.feed
+            .read(|mut connection| async move {
+                let head = rows::head(&mut connection).await?.as_u64();
+                // Everything up to the head is before the position after it.
+                let end = before.map_or(u64::MAX, Position::as_u64).min(head.saturating_add(1));
+                rows::page_back(&mut connection, Position::from_u64(end), filter, limit).await
+            })
+            .await
+    }
+
     async fn read_entries(&self, after: Position, limit: usize) -> Result<Vec<Entry>, ReadError> {
         self.feed.read(|mut connection| async move { Ok(rows::entries(&mut connection, after, limit).await?) }).await
     }

@@ -154,6 +154,59 @@ pub(super) async fn page(
     Ok(Page { events, position })
 }
 
+/// The wanted events before a position, which must not lie further than one beyond the head; the newest first.
+pub(super) async fn page_back(
+    connection: &mut PgConnection,
+    before: Position,
+    filter: &Filter,
+    limit: usize,
+) -> Result<Page, ReadError> {
+    if before == Position::START || limit == 0 {
+        return Ok(Page { events: Vec::new(), position: before });
+    }
+    let rows = i64::try_from(limit).unwrap_or(i64::MAX);
+    let names: Vec<_> = filter.categories.iter().map(|category| category.name().to_owned()).collect();
+    let (categories, types) = (wanted(&names), wanted(&filter.types));
+    let end = signed(before.as_u64());
+    let back_by = |positions: u64| Position::from_u64(before.as_u64().saturating_sub(positions));
+    let (begin, (mut events, full)) = if let Some(stream) = filter.stream {
+        let query = rows!(
+            r#"WHERE stream = $1 AND category = $2 AND position < $3
+            AND ($4::text[] IS NULL OR event_type = ANY($4)) ORDER BY revision DESC LIMIT $5"#,
+            stream.id,
+            stream.category.name(),
+            end,
+            types as _,
+            rows
+        );
+        let none = !filter.categories.is_empty() && !filter.categories.contains(&stream.category);
+        let found = if none { (Vec::new(), false) } else { page_of!(query, &mut *connection) };
+        (Position::START, found)
+    } else if filter.categories.is_empty() && filter.types.is_empty() {
+        let begin = back_by(u64::try_from(limit).unwrap_or(u64::MAX));
+        let query = rows!("WHERE position >= $1 AND position < $2 ORDER BY position DESC", signed(begin.as_u64()), end);
+        (begin, page_of!(query, &mut *connection))
+    } else {
+        let begin = back_by(WINDOW);
+        let query = rows!(
+            r#"WHERE position >= $1 AND position < $2 AND ($3::text[] IS NULL OR category = ANY($3))
+            AND ($4::text[] IS NULL OR event_type = ANY($4)) ORDER BY position DESC LIMIT $5"#,
+            signed(begin.as_u64()),
+            end,
+            categories as _,
+            types as _,
+            rows
+        );
+        (begin, page_of!(query, &mut *connection))
+    };
+    let cut = full || events.len() >= limit;
+    let position = events.last().filter(|_| cut).map_or(begin, |event: &Arc<RecordedEvent>| event.position);
+    if filter.of_run.is_some() {
+        events.retain(|event| filter.matches(event));
+    }
+    Ok(Page { events, position })
+}
+
 fn wanted(names: &[String]) -> Option<&[String]> {
     (!names.is_empty()).then_some(names)
 }

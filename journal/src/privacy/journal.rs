@@ -132,6 +132,12 @@ impl Journal for PrivateJournal {
         Ok(page)
     }
 
+    async fn read_back(&self, before: Option<Position>, filter: &Filter, limit: usize) -> Result<Page, ReadError> {
+        let mut page = self.inner.read_back(before, filter, limit).await?;
+        self.ring.open(&mut page.events).await?;
+        Ok(page)
+    }
+
     async fn read_entries(&self, after: Position, limit: usize) -> Result<Vec<Entry>, ReadError> {
         self.inner.read_entries(after, limit).await
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use domain::Category;
-use journal::{Expected, Filter, Journal, Position};
+use journal::{Expected, Filter, Journal, Position, RecordedEvent};
 
 use super::{conformance, everything, positions};
 use crate::sample::{agent, append, task};
@@ -9,6 +9,7 @@ use crate::sample::{agent, append, task};
 conformance!(
     reads_strictly_after,
     reads_what_a_filter_wants,
+    reads_back_what_a_filter_wants,
     reads_streams_in_part,
     reads_streams_together_as_of_a_position
 );
@@ -56,10 +57,8 @@ async fn reads_strictly_after(journal: Arc<dyn Journal>) {
     assert_eq!(page.position, beyond);
 }
 
-async fn reads_what_a_filter_wants(journal: Arc<dyn Journal>) {
-    fill(&*journal).await;
-    let all = everything(&*journal).await;
-    let filters = [
+fn filters(all: &[Arc<RecordedEvent>]) -> Vec<Filter> {
+    vec![
         Filter::default(),
         Filter::categories([Category::Task]),
         Filter::categories([Category::Task, Category::Agent]),
@@ -72,8 +71,13 @@ async fn reads_what_a_filter_wants(journal: Arc<dyn Journal>) {
         Filter { stream: Some(all[1].stream), types: vec!["task.cancelled".to_owned()], ..Filter::default() },
         Filter { stream: Some(all[1].stream), types: vec!["task.created".to_owned()], ..Filter::default() },
         Filter { stream: Some(agent()), ..Filter::default() },
-    ];
-    for filter in filters {
+    ]
+}
+
+async fn reads_what_a_filter_wants(journal: Arc<dyn Journal>) {
+    fill(&*journal).await;
+    let all = everything(&*journal).await;
+    for filter in filters(&all) {
         let wanted: Vec<u64> =
             all.iter().filter(|event| filter.matches(event)).map(|event| event.position.as_u64()).collect();
         for limit in [1, 3, 50] {
@@ -89,6 +93,39 @@ async fn reads_what_a_filter_wants(journal: Arc<dyn Journal>) {
             assert_eq!(seen, wanted, "{filter:?} in pages of {limit}");
         }
     }
+}
+
+async fn reads_back_what_a_filter_wants(journal: Arc<dyn Journal>) {
+    fill(&*journal).await;
+    let all = everything(&*journal).await;
+    for filter in filters(&all) {
+        let mut wanted: Vec<u64> =
+            all.iter().filter(|event| filter.matches(event)).map(|event| event.position.as_u64()).collect();
+        wanted.reverse();
+        for limit in [1, 3, 50] {
+            let (mut seen, mut before) = (Vec::new(), None);
+            while before != Some(Position::START) {
+                let page = journal.read_back(before, &filter, limit).await.unwrap();
+                assert!(before.is_none_or(|before| page.position < before), "{filter:?} stays before {before:?}");
+                assert!(page.events.len() <= limit);
+                seen.extend(positions(&page.events));
+                before = Some(page.position);
+            }
+            assert_eq!(seen, wanted, "{filter:?} in pages of {limit}");
+        }
+    }
+    let newest: Vec<u64> = positions(&all).into_iter().rev().collect();
+    // Positions need not be those of events: somebody may have made them up.
+    let anything = Filter::default();
+    for (index, position) in newest.iter().enumerate() {
+        let before = |position| journal.read_back(Some(Position::from_u64(position)), &anything, 100);
+        assert_eq!(positions(&before(*position).await.unwrap().events), newest[index + 1..]);
+        assert_eq!(positions(&before(*position + 1).await.unwrap().events), newest[index..]);
+    }
+    let beyond = Some(Position::from_u64(newest[0] + 10_000));
+    assert_eq!(positions(&journal.read_back(beyond, &anything, 2).await.unwrap().events), newest[..2]);
+    let nothing = journal.read_back(Some(Position::START), &anything, 2).await.unwrap();
+    assert!(nothing.events.is_empty() && nothing.position == Position::START);
 }
 
 async fn reads_streams_in_part(journal: Arc<dyn Journal>) {

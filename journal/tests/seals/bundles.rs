@@ -97,6 +97,10 @@ impl Journal for Breaking {
         self.inner.read_all(after, filter, limit).await
     }
 
+    async fn read_back(&self, before: Option<Position>, filter: &Filter, limit: usize) -> Result<Page, ReadError> {
+        self.inner.read_back(before, filter, limit).await
+    }
+
     async fn read_entries(&self, after: Position, limit: usize) -> Result<Vec<Entry>, ReadError> {
         let left = self.pages.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
         match left {

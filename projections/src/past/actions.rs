@@ -11,11 +11,6 @@ use crate::actions::change;
 use crate::queries::sorted;
 use crate::{ActionFilter, ActionKey, ActionRow, Error, Page, Place, Window};
 
-/// What tells an item apart.
-fn tie(row: &ActionRow) -> (Uuid, i32) {
-    (row.task_id, row.number)
-}
-
 impl Past {
     /// Action items, the smallest by the key first, each with its place, as [`crate::Queries::actions`] gives them.
     ///
@@ -27,7 +22,7 @@ impl Past {
         filter: &ActionFilter,
         window: &Window<Place<(Uuid, i32)>>,
     ) -> Result<Page<(Place<(Uuid, i32)>, ActionRow)>, Error> {
-        let place = |row: &ActionRow| (key.of(row), tie(row));
+        let place = |row: &ActionRow| key.place(row);
         if key != ActionKey::Opened {
             let most = u32::try_from(Self::MAX_ENTRIES).unwrap_or(u32::MAX);
             let all = Window::first(most.saturating_add(1));

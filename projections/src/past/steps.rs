@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Past;
 use crate::runs::Story;
-use crate::{ApprovalRow, DecisionRow, Error, ItemRow, PauseRow, SignalRow, StallRow, StepRow, TaskRow};
+use crate::{ApprovalRow, DecisionRow, Error, ItemRow, ItemWindow, PauseRow, SignalRow, StallRow, StepRow, TaskRow};
 
 impl Past {
     async fn of_runs<R>(&self, runs: &[Uuid], rows: impl Fn(&Story) -> Vec<R>) -> Result<Vec<R>, Error> {
@@ -28,14 +28,14 @@ impl Past {
         Ok(self.steps_of_runs(runs).await?.into_iter().map(|step| (step, None)).collect())
     }
 
-    /// The elements of steps over lists: of each step at most `limit`, from the element with the index `from` on.
+    /// The elements of steps over lists; the window is cut of each step by itself.
     ///
     /// # Errors
     /// When database or journal fail.
-    pub async fn items_of_steps(&self, steps: &[(Uuid, String)], from: u32, limit: u32) -> Result<Vec<ItemRow>, Error> {
+    pub async fn items_of_steps(&self, steps: &[(Uuid, String)], window: &ItemWindow) -> Result<Vec<ItemRow>, Error> {
         let runs: Vec<Uuid> = steps.iter().map(|(run, _)| *run).collect();
         let stories = self.stories(&runs).await?;
-        let rows = steps.iter().filter_map(|(run, step)| Some(stories.get(run)?.items(step, from, limit)));
+        let rows = steps.iter().filter_map(|(run, step)| Some(stories.get(run)?.items(step, window)));
         Ok(rows.flatten().collect())
     }
 

@@ -27,7 +27,8 @@ pub struct ActionFilter {
 
 impl ActionFilter {
     /// Whether an item is wanted; the same as the conditions in SQL.
-    pub(crate) fn wants(&self, row: &ActionRow) -> bool {
+    #[must_use]
+    pub fn wants(&self, row: &ActionRow) -> bool {
         let settled = ActionState::of(&row.state).is_none_or(ActionState::is_settled);
         let overdue = |day: i64| !settled && row.due_day.is_some_and(|due| due < day);
         let text = self.text.as_ref().map(|text| text.to_lowercase());

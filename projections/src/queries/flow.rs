@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::order::{Place, SortKey, attach, placed};
+use super::order::{HoldKey, Place, SortKey, attach, placed};
 use super::{Page, Queries, Window};
 use crate::{Error, HoldRow, LimitRow, SeatRow, SlotsRow};
 
@@ -30,6 +30,14 @@ pub struct HoldFilter {
     pub placed: bool,
     /// Only those of the workflow with this key.
     pub workflow_key: Option<String>,
+    /// Only those that this actor placed, as `kind:id`.
+    pub placed_by: Option<String>,
+    /// Only with this text in the reason, whatever the case.
+    pub text: Option<String>,
+    /// Only placed at or after this moment, in microseconds.
+    pub placed_from: Option<i64>,
+    /// Only placed before this moment, in microseconds.
+    pub placed_before: Option<i64>,
 }
 
 macro_rules! seats {
@@ -188,6 +196,7 @@ impl Queries {
     pub async fn holds(&self, filter: &HoldFilter, window: &Window<(i64, Uuid, i64)>) -> Result<Page<HoldRow>, Error> {
         let (upper, upper_id, upper_number) = window.after.unwrap_or((i64::MAX, Uuid::max(), i64::MAX));
         let (lower, lower_id, lower_number) = window.before.unwrap_or((i64::MIN, Uuid::nil(), i64::MIN));
+        let text = filter.text.as_ref().map(|text| text.to_lowercase());
         macro_rules! page {
             ($order:literal) => {
                 sqlx::query_as!(
@@ -195,7 +204,9 @@ impl Queries {
                     "SELECT hold_id, number, workflow_key, placed_by, reason, placed_at, clock, lifted_by, lifted_at,
                         position
                     FROM read_flow.holds WHERE ($1::boolean IS FALSE OR lifted_at IS NULL)
-                        AND ($9::text IS NULL OR workflow_key = $9)
+                        AND ($9::text IS NULL OR workflow_key = $9) AND ($10::text IS NULL OR placed_by = $10)
+                        AND ($11::text IS NULL OR strpos(lower(reason), $11) > 0)
+                        AND ($12::bigint IS NULL OR placed_at >= $12) AND ($13::bigint IS NULL OR placed_at < $13)
                         AND (placed_at, hold_id, number) < ($2::bigint, $3::uuid, $4::bigint)
                         AND (placed_at, hold_id, number) > ($5::bigint, $6::uuid, $7::bigint)
                     ORDER BY "
@@ -209,7 +220,11 @@ impl Queries {
                     lower_id,
                     lower_number,
                     window.probe(),
-                    filter.workflow_key.as_deref()
+                    filter.workflow_key.as_deref(),
+                    filter.placed_by.as_deref(),
+                    text.as_deref(),
+                    filter.placed_from,
+                    filter.placed_before
                 )
             };
         }
@@ -219,5 +234,72 @@ impl Queries {
             page!("placed_at DESC, hold_id DESC, number DESC").fetch_all(&self.pool).await?
         };
         Ok(Page::cut(rows, window))
+    }
+
+    /// The same in another order, each with its place.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn holds_by(
+        &self,
+        key: HoldKey,
+        filter: &HoldFilter,
+        window: &Window<Place<(Uuid, i64)>>,
+    ) -> Result<Page<(Place<(Uuid, i64)>, HoldRow)>, Error> {
+        let asked = window.turned(key.descends());
+        let text = filter.text.as_ref().map(|text| text.to_lowercase());
+        macro_rules! page {
+            ($key:literal, $type:literal, $desc:literal, $lower:expr, $upper:expr) => {
+                sqlx::query!(
+                    "SELECT hold_id, number, workflow_key, placed_by, reason, placed_at, clock, lifted_by, lifted_at,
+                        position, " + $key + " AS \"key!\"
+                    FROM read_flow.holds WHERE ($1::boolean IS FALSE OR lifted_at IS NULL)
+                        AND ($2::text IS NULL OR workflow_key = $2) AND ($3::text IS NULL OR placed_by = $3)
+                        AND ($4::text IS NULL OR strpos(lower(reason), $4) > 0)
+                        AND ($5::bigint IS NULL OR placed_at >= $5) AND ($6::bigint IS NULL OR placed_at < $6)
+                        AND (" + $key + ", hold_id, number) > ($7::" + $type + ", $8::uuid, $9::bigint)
+                        AND (" + $key + ", hold_id, number) < ($10::" + $type + ", $11::uuid, $12::bigint)
+                    ORDER BY " + $key + $desc + ", hold_id" + $desc + ", number" + $desc + " LIMIT $13",
+                    filter.placed,
+                    filter.workflow_key.as_deref(),
+                    filter.placed_by.as_deref(),
+                    text.as_deref(),
+                    filter.placed_from,
+                    filter.placed_before,
+                    $lower.0,
+                    $lower.1.0,
+                    $lower.1.1,
+                    $upper.0,
+                    $upper.1.0,
+                    $upper.1.1,
+                    asked.probe()
+                )
+                .map(|row| {
+                    let hold = HoldRow {
+                        hold_id: row.hold_id,
+                        number: row.number,
+                        workflow_key: row.workflow_key,
+                        placed_by: row.placed_by,
+                        reason: row.reason,
+                        placed_at: row.placed_at,
+                        clock: row.clock,
+                        lifted_by: row.lifted_by,
+                        lifted_at: row.lifted_at,
+                        position: row.position,
+                    };
+                    ((SortKey::from(row.key), (hold.hold_id, hold.number)), hold)
+                })
+                .fetch_all(&self.pool)
+                .await?
+            };
+        }
+        let (least, most) = ((Uuid::nil(), i64::MIN), (Uuid::max(), i64::MAX));
+        let rows = match key {
+            HoldKey::Lifted => placed!(asked, least, most, page, number "coalesce(lifted_at, -1)"),
+            HoldKey::Workflow => {
+                placed!(asked, least, most, page, text "coalesce(workflow_key, '') COLLATE \"C\"")
+            }
+        };
+        Ok(Page::cut(rows, &asked).turned(key.descends()))
     }
 }

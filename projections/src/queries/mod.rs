@@ -38,9 +38,10 @@ pub use comparison::{Effort, RunComparison, RunSide, StepComparison, StepSide};
 pub use flow::{HoldFilter, LimitFilter};
 pub use metrics::{MetricsKey, MetricsOf};
 pub(crate) use moments::Shelf;
-pub(crate) use order::sorted;
-pub use order::{ActionKey, ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, Place, RunKey, SortKey, TaskKey};
-pub use page::{Page, Window};
+pub use order::{
+    ActionKey, ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, HoldKey, Place, RunKey, SortKey, TaskKey, sorted,
+};
+pub use page::{ItemWindow, Page, Window};
 pub use quality::{Calibration, RunQualityRow};
 pub use runs::RunFilter;
 pub use search::FoundRow;

@@ -94,10 +94,11 @@ pub(super) fn attach<T: Clone + Eq + Hash, R>(
     Page { rows: found.collect(), has_more: page.has_more }
 }
 
-/// A page of rows that are all at hand, in ascending order, or backwards from the end.
-pub(crate) fn sorted<T: Ord, R>(rows: Vec<(Place<T>, R)>, window: &Window<Place<T>>) -> Page<(Place<T>, R)> {
-    let after = |place: &Place<T>| window.after.as_ref().is_none_or(|after| place > after);
-    let before = |place: &Place<T>| window.before.as_ref().is_none_or(|before| place < before);
+/// A page of rows that are all at hand, each with its place, in the order of these; no two rows may have the same one.
+#[must_use]
+pub fn sorted<K: Ord, R>(rows: Vec<(K, R)>, window: &Window<K>) -> Page<(K, R)> {
+    let after = |place: &K| window.after.as_ref().is_none_or(|after| place > after);
+    let before = |place: &K| window.before.as_ref().is_none_or(|before| place < before);
     let mut rows: Vec<_> = rows.into_iter().filter(|(place, _)| after(place) && before(place)).collect();
     rows.sort_by(|(one, _), (other, _)| one.cmp(other));
     if window.from_end {
@@ -260,14 +261,37 @@ pub enum ActionKey {
 const NEVER: i64 = i64::MAX - 1;
 
 impl ActionKey {
+    /// The place of an item.
+    #[must_use]
+    pub fn place(self, row: &ActionRow) -> Place<(Uuid, i32)> {
+        (self.of(row), (row.task_id, row.number))
+    }
+
     /// The value of an item; the same as in SQL.
-    pub(crate) fn of(self, row: &ActionRow) -> SortKey {
+    fn of(self, row: &ActionRow) -> SortKey {
         SortKey::Number(match self {
             Self::Opened => row.opened_at.saturating_neg(),
             Self::Changed => row.changed_at.saturating_neg(),
             Self::Due => row.due_day.unwrap_or(NEVER),
             Self::Priority => crate::actions::urgency(row.priority.as_deref()),
         })
+    }
+}
+
+/// By what holds are sorted, besides when they were placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldKey {
+    /// When they were lifted, the latest first; those that are in force come last.
+    Lifted,
+    /// The key of the workflow whose runs are paused; those of everything come first.
+    Workflow,
+}
+
+impl HoldKey {
+    /// Whether the greatest comes first.
+    #[must_use]
+    pub fn descends(self) -> bool {
+        matches!(self, Self::Lifted)
     }
 }
 

@@ -61,6 +61,33 @@ impl<K> Window<K> {
     }
 }
 
+/// Which elements of a step's list are wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct ItemWindow {
+    /// The index of the first one that is looked at; `None` is the first of the list, or the last when reversed.
+    pub from: Option<u32>,
+    /// At most so many.
+    pub limit: u32,
+    /// The last one first.
+    pub reversed: bool,
+    /// Only at one of these statuses; empty means any.
+    pub statuses: Vec<String>,
+}
+
+impl ItemWindow {
+    /// At most `limit` elements, from the one with the index `from` on.
+    #[must_use]
+    pub fn from(from: u32, limit: u32) -> Self {
+        Self { from: Some(from), limit, ..Self::default() }
+    }
+
+    /// Whether an element at this place, from 0, can be wanted.
+    pub(crate) fn reaches(&self, place: i32) -> bool {
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        self.from.is_none_or(|from| if self.reversed { place <= from } else { place >= from })
+    }
+}
+
 /// Part of a sorted list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<R> {

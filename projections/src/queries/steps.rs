@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::order::{ApprovalKey, Place, SortKey, attach, placed};
-use super::{Page, Queries, Window};
+use super::{ItemWindow, Page, Queries, Window};
 use crate::{ApprovalRow, AttemptRow, DecisionRow, Error, ItemRow, PauseRow, SignalRow, StallRow, StepRow, TaskRow};
 
 /// Which approvals are wanted; the default wants all that are open.
@@ -285,35 +285,45 @@ impl Queries {
         Ok(rows.fetch_all(&self.pool).await?)
     }
 
-    /// The elements of steps over lists, those whose turn has not come included, by run, step and place: of each step
-    /// at most `limit`, from the element with the index `from` on.
+    /// The elements of steps over lists, those whose turn has not come included, by run and step, and in the order that is
+    /// wanted; the window is cut of each step by itself.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn items_of_steps(&self, steps: &[(Uuid, String)], from: u32, limit: u32) -> Result<Vec<ItemRow>, Error> {
+    pub async fn items_of_steps(&self, steps: &[(Uuid, String)], window: &ItemWindow) -> Result<Vec<ItemRow>, Error> {
         let runs: Vec<Uuid> = steps.iter().map(|(run, _)| *run).collect();
         let names: Vec<String> = steps.iter().map(|(_, step)| step.clone()).collect();
+        let statuses = (!window.statuses.is_empty()).then_some(window.statuses.as_slice());
         let rows = sqlx::query_as!(
             ItemRow,
-            r#"SELECT l.run_id, l.step, (e.place - 1)::integer AS "item!", e.element AS "element!",
-                CASE WHEN i.status = 'running' AND s.status <> 'running' THEN 'cancelled'
-                    ELSE coalesce(i.status, 'pending') END AS "status!",
-                i.task_id AS "task_id?", i.result AS "result?", coalesce(i.simulated, false) AS "simulated!",
-                i.error_kind AS "error_kind?", i.error_message AS "error_message?", i.started_at AS "started_at?",
-                i.ended_at AS "ended_at?"
-            FROM unnest($1::uuid[], $2::text[]) AS u (run_id, step)
-            JOIN read_runs.lists l ON l.run_id = u.run_id AND l.step = u.step
-            JOIN read_runs.steps s ON s.run_id = l.run_id AND s.step = l.step
-            CROSS JOIN LATERAL json_array_elements(
-                CASE json_typeof(l.elements) WHEN 'array' THEN l.elements ELSE '[]'::json END
-            ) WITH ORDINALITY AS e (element, place)
-            LEFT JOIN read_runs.items i ON i.run_id = l.run_id AND i.step = l.step AND i.item = e.place - 1
-            WHERE e.place > $3::bigint AND e.place <= $3::bigint + $4::bigint
-            ORDER BY l.run_id, l.step, e.place"#,
+            r#"SELECT u.run_id AS "run_id!", u.step AS "step!", e.item AS "item!", e.element AS "element!",
+                e.status AS "status!", e.task_id AS "task_id?", e.result AS "result?", e.simulated AS "simulated!",
+                e.error_kind AS "error_kind?", e.error_message AS "error_message?", e.started_at AS "started_at?",
+                e.ended_at AS "ended_at?"
+            FROM unnest($1::uuid[], $2::text[]) AS u (run_id, step) CROSS JOIN LATERAL (
+                SELECT * FROM (
+                    SELECT (p.place - 1)::integer AS item, p.element,
+                        CASE WHEN i.status = 'running' AND s.status <> 'running' THEN 'cancelled'
+                            ELSE coalesce(i.status, 'pending') END AS status,
+                        i.task_id, i.result, coalesce(i.simulated, false) AS simulated, i.error_kind, i.error_message,
+                        i.started_at, i.ended_at
+                    FROM read_runs.lists l JOIN read_runs.steps s ON s.run_id = l.run_id AND s.step = l.step
+                    CROSS JOIN LATERAL json_array_elements(
+                        CASE json_typeof(l.elements) WHEN 'array' THEN l.elements ELSE '[]'::json END
+                    ) WITH ORDINALITY AS p (element, place)
+                    LEFT JOIN read_runs.items i ON i.run_id = l.run_id AND i.step = l.step AND i.item = p.place - 1
+                    WHERE l.run_id = u.run_id AND l.step = u.step
+                ) AS shown
+                WHERE ($3::bigint IS NULL OR CASE WHEN $5 THEN item <= $3 ELSE item >= $3 END)
+                    AND ($6::text[] IS NULL OR status = ANY($6))
+                ORDER BY CASE WHEN $5::boolean THEN -item ELSE item END LIMIT $4
+            ) AS e ORDER BY u.run_id, u.step, CASE WHEN $5 THEN -e.item ELSE e.item END"#,
             &runs,
             &names,
-            i64::from(from),
-            i64::from(limit)
+            window.from.map(i64::from),
+            i64::from(window.limit),
+            window.reversed,
+            statuses as _
         );
         Ok(rows.fetch_all(&self.pool).await?)
     }

@@ -128,16 +128,21 @@ impl Queries {
         Ok(rows.fetch_all(&self.pool).await?)
     }
 
-    /// The attempts of one delivery, the first first; at most 1000.
+    /// The attempts of deliveries, by delivery, the first first; at most 1000 of each.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn delivery_attempts(&self, delivery: Uuid) -> Result<Vec<DeliveryAttemptRow>, Error> {
+    pub async fn delivery_attempts(&self, deliveries: &[Uuid]) -> Result<Vec<DeliveryAttemptRow>, Error> {
         let rows = sqlx::query_as!(
             DeliveryAttemptRow,
-            "SELECT delivery_id, number, attempt, succeeded, http_status, trouble, took_micros, ended_at
-            FROM read_webhooks.delivery_attempts WHERE delivery_id = $1 ORDER BY number LIMIT 1000",
-            delivery
+            r#"SELECT a.delivery_id AS "delivery_id!", a.number AS "number!", a.attempt AS "attempt!",
+                a.succeeded AS "succeeded!", a.http_status, a.trouble, a.took_micros AS "took_micros!",
+                a.ended_at AS "ended_at!"
+            FROM unnest($1::uuid[]) AS u (delivery_id) CROSS JOIN LATERAL (
+                SELECT * FROM read_webhooks.delivery_attempts d WHERE d.delivery_id = u.delivery_id
+                ORDER BY d.number LIMIT 1000
+            ) AS a ORDER BY a.delivery_id, a.number"#,
+            deliveries
         );
         Ok(rows.fetch_all(&self.pool).await?)
     }

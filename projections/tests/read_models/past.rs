@@ -6,8 +6,8 @@ use std::sync::Arc;
 use domain::Timestamp;
 use journal::{Filter, Position};
 use projections::{
-    ActionFilter, ActionKey, CatalogFilter, CatalogKey, Error, LimitFilter, Options, Past, Queries, RunFilter, RunKey,
-    Window,
+    ActionFilter, ActionKey, CatalogFilter, CatalogKey, Error, ItemWindow, LimitFilter, Options, Past, Queries,
+    RunFilter, RunKey, Window,
 };
 use uuid::Uuid;
 
@@ -61,7 +61,9 @@ macro_rules! everything {
         all_of_it.extend(sorted(source.pauses_of_runs($runs).await.unwrap()));
         all_of_it.extend(sorted(source.signals_of_runs($runs).await.unwrap()));
         all_of_it.extend(sorted(source.stalls_of_runs($runs).await.unwrap()));
-        all_of_it.extend(sorted(source.items_of_steps($steps, 1, 2).await.unwrap()));
+        all_of_it.extend(sorted(source.items_of_steps($steps, &ItemWindow::from(1, 2)).await.unwrap()));
+        let some = ItemWindow { limit: 2, reversed: true, statuses: vec!["completed".to_owned()], from: Some(2) };
+        all_of_it.extend(sorted(source.items_of_steps($steps, &some).await.unwrap()));
         all_of_it.extend(sorted(source.tasks_by_ids($tasks).await.unwrap()));
         all_of_it.extend(sorted(source.attempts_of_tasks($tasks).await.unwrap()));
         all_of_it.extend(sorted(source.agent_versions(&agent_ids).await.unwrap()));

@@ -11,7 +11,7 @@ use domain::{
     Actor, Definition, Event, HoldEvent, LimitEvent, LimitId, RunEvent, RunId, SlotsEvent, SlotsId, StepName, TaskId,
     Timestamp, WorkflowId,
 };
-use projections::{ApprovalFilter, HoldFilter, LimitFilter, Options, RunFilter, Window};
+use projections::{ApprovalFilter, HoldFilter, HoldKey, ItemWindow, LimitFilter, Options, Queries, RunFilter, Window};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -147,11 +147,31 @@ async fn what_steps_consist_of_is_shown() {
     assert_eq!((steps[3].agent_key.as_deref(), steps[0].agent_key.as_deref()), (None, Some("writer")));
 
     let list = [(id, "each".to_owned())];
-    let items = queries.items_of_steps(&list, 0, 10).await.unwrap();
+    let items = queries.items_of_steps(&list, &ItemWindow::from(0, 10)).await.unwrap();
     let shown: Vec<_> = items.iter().map(|item| (item.item, item.status.as_str(), item.element.clone())).collect();
     assert_eq!(shown, [(0, "completed", json!("a\0")), (1, "running", json!({ "b": 2 })), (2, "pending", json!(null))]);
     assert_eq!(items[1].task_id, Some(TaskId::of_item(run(1), &name("each"), 1).as_uuid()));
-    assert_eq!(queries.items_of_steps(&list, 1, 1).await.unwrap().len(), 1);
+    assert_eq!(queries.items_of_steps(&list, &ItemWindow::from(1, 1)).await.unwrap().len(), 1);
+
+    for (window, wanted) in [
+        (ItemWindow { limit: 2, reversed: true, ..ItemWindow::default() }, vec![2, 1]),
+        (ItemWindow { from: Some(1), limit: 9, reversed: true, statuses: vec![] }, vec![1, 0]),
+        (
+            ItemWindow {
+                limit: 1,
+                statuses: vec!["pending".to_owned(), "running".to_owned()],
+                ..ItemWindow::default()
+            },
+            vec![1],
+        ),
+        (
+            ItemWindow { from: Some(1), limit: 9, statuses: vec!["completed".to_owned()], ..ItemWindow::default() },
+            vec![],
+        ),
+    ] {
+        let found = queries.items_of_steps(&list, &window).await.unwrap();
+        assert_eq!(found.iter().map(|item| item.item).collect::<Vec<_>>(), wanted, "{window:?}");
+    }
 
     let open = |approvers: &[&str]| ApprovalFilter {
         approvers: approvers.iter().map(|&one| one.to_owned()).collect(),
@@ -185,7 +205,7 @@ async fn what_steps_consist_of_is_shown() {
         (steps[0].undo_status.as_deref(), steps[6].abandoned, steps[5].items_running),
         (Some("running"), true, 0)
     );
-    assert_eq!(queries.items_of_steps(&list, 1, 1).await.unwrap()[0].status, "cancelled");
+    assert_eq!(queries.items_of_steps(&list, &ItemWindow::from(1, 1)).await.unwrap()[0].status, "cancelled");
     let done = RunEvent::CompensationFailed { step: name("first"), error: fixtures::error() };
     record(&mut history, run(1), vec![done, RunEvent::Cancelled { reason: "enough".to_owned() }]).await;
     running.wait_for(history.position).await;
@@ -293,7 +313,7 @@ async fn a_run_that_takes_over_another_shows_all_of_it() {
     );
     assert_eq!(steps[0].task_id, Some(TaskId::of_step(run(1), &name("first")).as_uuid()));
     assert_eq!((steps[0].undo_status.as_deref(), steps[6].child_id), (None, Some(run(99).as_uuid())));
-    assert_eq!(queries.items_of_steps(&[(last, "each".to_owned())], 0, 9).await.unwrap().len(), 3);
+    assert_eq!(queries.items_of_steps(&[(last, "each".to_owned())], &ItemWindow::from(0, 9)).await.unwrap().len(), 3);
     assert_eq!(queries.decisions_of_runs(&[last]).await.unwrap().len(), 1);
     assert_eq!(queries.approvals_of_runs(&[last]).await.unwrap()[0].content, json!({ "n": 1 }));
 
@@ -380,12 +400,55 @@ async fn limits_slots_and_holds_are_shown() {
             .len(),
         1
     );
+    held_in_every_order(queries).await;
     history.force(limit.into(), vec![LimitEvent::Removed { reason: "no need".to_owned() }.into()]).await;
     running.wait_for(history.position).await;
     assert!(queries.limits(&LimitFilter::default(), &Window::first(5)).await.unwrap().rows.is_empty());
     let known = queries.limits_by_ids(&[limit.as_uuid()]).await.unwrap();
     assert_eq!(known[0].removed_reason.as_deref(), Some("no need"));
     world.assert_equal().await;
+}
+
+/// Three holds: placed at 1, 3 and 5, the first lifted at 2, the second at 4.
+async fn held_in_every_order(queries: &Queries) {
+    let all = HoldFilter::default();
+    for (key, wanted) in [(HoldKey::Lifted, [3, 1, 5]), (HoldKey::Workflow, [1, 3, 5])] {
+        for reversed in [false, true] {
+            let mut wanted = wanted.map(micros);
+            if reversed {
+                wanted.reverse();
+            }
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let window = Window { after, ..Window::first(1) };
+                let page = queries.holds_by(key, &all, &window.turned(reversed)).await.unwrap().turned(reversed);
+                seen.extend(page.rows.iter().map(|(_, hold)| hold.placed_at));
+                after = page.rows.last().map(|(place, _)| place.clone());
+                if !page.has_more {
+                    break;
+                }
+            }
+            assert_eq!(seen, wanted, "{key:?} reversed: {reversed}");
+            let last = queries.holds_by(key, &all, &Window::last(2).turned(reversed)).await.unwrap().turned(reversed);
+            let last: Vec<_> = last.rows.iter().map(|(_, hold)| hold.placed_at).collect();
+            assert_eq!(last, wanted[1..], "the end of {key:?} reversed: {reversed}");
+        }
+    }
+    let filters = [
+        (HoldFilter { placed_by: Some("person:boss".to_owned()), ..all.clone() }, vec![5, 3, 1]),
+        (HoldFilter { placed_by: Some("person:ada".to_owned()), ..all.clone() }, vec![]),
+        (HoldFilter { text: Some("AUD".to_owned()), placed_from: Some(micros(3)), ..all.clone() }, vec![5, 3]),
+        (HoldFilter { placed_before: Some(micros(3)), ..all.clone() }, vec![1]),
+        (HoldFilter { text: Some("fire".to_owned()), ..all.clone() }, vec![]),
+    ];
+    for (filter, wanted) in filters {
+        let mut wanted: Vec<i64> = wanted.into_iter().map(micros).collect();
+        let usual = queries.holds(&filter, &Window::first(5)).await.unwrap().rows;
+        assert_eq!(usual.iter().map(|hold| hold.placed_at).collect::<Vec<_>>(), wanted, "{filter:?}");
+        let by = queries.holds_by(HoldKey::Workflow, &filter, &Window::first(5)).await.unwrap().rows;
+        wanted.sort_unstable();
+        assert_eq!(by.iter().map(|(_, hold)| hold.placed_at).collect::<Vec<_>>(), wanted, "{filter:?}");
+    }
 }
 
 /// An ordinary run costs no more for what other runs have.

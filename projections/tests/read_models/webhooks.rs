@@ -121,7 +121,7 @@ async fn the_log_says_what_became_of_each_delivery() {
     let waiting = DeliveryFilter { webhook: None, status: Some("waiting".to_owned()) };
     assert_eq!(list(waiting, Window::first(5)).await.0.len(), 1);
     let delivered = subject(0, 0).id().as_uuid();
-    let attempts = queries.delivery_attempts(delivered).await.unwrap();
+    let attempts = queries.delivery_attempts(&[delivered]).await.unwrap();
     let told: Vec<_> = attempts.iter().map(|row| (row.attempt, row.succeeded, row.http_status)).collect();
     assert_eq!(told, [(1, false, Some(503)), (2, true, Some(200))]);
     assert_eq!(attempts[0].trouble.as_deref(), Some("an\u{2400}swered 503"));

@@ -1,19 +1,23 @@
 //! Entities and their lists, and the journal.
 
+use std::cmp::Reverse;
+
 use async_graphql::{Context, ID, Interface, Object, Result, SimpleObject};
-use projections::{CheckpointRow, RunKey, StatusCountRow, Window};
+use projections::{RunKey, StatusCountRow, Window};
 use uuid::Uuid;
 
 use super::filter::{AgentFilter, RunFilter, TemplateFilter, WorkflowFilter};
-use super::{correlation, fresh, journal, queries, reach};
+use super::{correlation, fresh, head, journal, queries, reach};
 use crate::agent::Agent;
 use crate::as_of::{AsOf, open};
 use crate::event::{EventFilter, EventPage, Wanted, stream_id};
 use crate::failure;
-use crate::order::{CatalogOrder, Cursor, RunOrder, by_place, placed, usual, usually};
+use crate::order::{CatalogOrder, Cursor, ProjectorOrder, RunCountOrder, RunOrder, by_place, placed, usual, usually};
 use crate::page::{Arguments, Pages, connection, cost, limit};
-use crate::run::{Run, moment, position};
-use crate::scalar::{Count, DateTime, Position};
+use crate::projector::{Projector, ProjectorFilter};
+use crate::relatives::place_of;
+use crate::run::Run;
+use crate::scalar::{Count, Position};
 use crate::status::RunStatus;
 use crate::task::Task;
 use crate::template::Template;
@@ -50,43 +54,6 @@ impl RunCount {
     }
 }
 
-/// How far a projector is, as it was last written down; a quiet one may be ahead of it.
-#[derive(Debug, SimpleObject)]
-pub(crate) struct Projector {
-    /// The projector's name.
-    name: String,
-    /// `live`, or `next` for a read model that is being rebuilt.
-    slot: String,
-    /// The position that its rows reflect.
-    position: Position,
-    /// The projector's version that built the rows.
-    version: i32,
-    /// `running`, `rebuilding` or `poisoned`.
-    status: String,
-    /// What stopped it.
-    error: Option<String>,
-    /// When this was written down.
-    updated_at: DateTime,
-    /// How many positions of the journal it has not looked at yet, as far as this node knows; null for a read model that
-    /// is being rebuilt.
-    lag: Option<Count>,
-}
-
-impl Projector {
-    fn of(row: CheckpointRow, lag: Option<u64>) -> Self {
-        Self {
-            lag: lag.map(Count),
-            name: row.name,
-            slot: row.slot,
-            position: position(row.position),
-            version: row.version,
-            status: row.status,
-            error: row.error,
-            updated_at: moment(row.updated_at),
-        }
-    }
-}
-
 /// Entities, their lists, and the journal.
 #[derive(Default)]
 pub(super) struct Entities;
@@ -95,8 +62,7 @@ pub(super) struct Entities;
 impl Entities {
     /// The position of the journal's last event.
     async fn journal_head(&self, context: &Context<'_>) -> Result<Position> {
-        let head = journal(context)?.head().await;
-        Ok(head.map_err(|error| failure::read(correlation(context), &error))?.into())
+        Ok(head(context).await?.into())
     }
 
     /// The position that all read models reflect at least.
@@ -108,23 +74,27 @@ impl Entities {
         Ok(fresh(context, min_position).await?.into())
     }
 
-    /// How far every projector is.
-    async fn projectors(&self, context: &Context<'_>) -> Result<Vec<Projector>> {
-        let failed = |error: projections::Error| failure::query(context, &error);
-        let head = journal(context)?.head().await.map_err(|error| failure::read(correlation(context), &error))?;
-        let queries = queries(context)?;
-        let mut projectors = Vec::new();
-        for row in queries.checkpoints().await.map_err(failed)? {
-            let lag = match row.slot.as_str() {
-                "live" => {
-                    let reached = queries.position_of(&row.name).await.map_err(failed)?;
-                    Some(head.as_u64().saturating_sub(reached.as_u64()))
-                }
-                _ => None,
-            };
-            projectors.push(Projector::of(row, lag));
-        }
-        Ok(projectors)
+    /// How far the projectors are, by name unless said otherwise.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn projectors(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only these.")] filter: Option<ProjectorFilter>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In which order.", default_with = "ProjectorOrder::Name")] order_by: ProjectorOrder,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
+    ) -> Result<Pages<Cursor, Projector>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
+        let position = head(context).await?;
+        let filter = filter.unwrap_or_default();
+        let mut projectors = Projector::all(context, position).await?;
+        projectors.retain(|projector| filter.wants(projector));
+        let page = Projector::page(projectors, &window, order_by, reversed)?;
+        connection(page, &window, position, Ok)
     }
 
     /// Anything by its global id: the name of its stream, such as `run-0198c2f0-0000-7000-8000-000000000000`.
@@ -223,11 +193,26 @@ impl Entities {
     async fn run_counts(
         &self,
         context: &Context<'_>,
+        #[graphql(desc = "Count only these runs.")] filter: Option<RunFilter>,
+        #[graphql(desc = "In which order.", default_with = "RunCountOrder::Status")] order_by: RunCountOrder,
+        #[graphql(desc = "In the opposite order.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
     ) -> Result<Vec<RunCount>> {
         fresh(context, min_position).await?;
-        let rows = queries(context)?.runs_by_status().await.map_err(|error| failure::query(context, &error))?;
-        rows.into_iter().map(RunCount::of).collect()
+        let rows = match filter {
+            Some(filter) => queries(context)?.count_runs(&filter.into()).await,
+            None => queries(context)?.runs_by_status().await,
+        };
+        let rows = rows.map_err(|error| failure::query(context, &error))?;
+        let mut counts = rows.into_iter().map(RunCount::of).collect::<Result<Vec<_>>>()?;
+        counts.sort_by_key(|count| {
+            let most = (order_by == RunCountOrder::Count).then_some(Reverse(count.count.0));
+            (most, place_of(count.status))
+        });
+        if reversed {
+            counts.reverse();
+        }
+        Ok(counts)
     }
 
     /// One task.
@@ -397,19 +382,26 @@ impl Entities {
         connection(page, &window, view.position, |(cursor, row)| Ok((cursor, Template::from(row))))
     }
 
-    /// The recorded events after a position, for audit: straight from the journal.
+    /// The recorded events, for audit, straight from the journal: in its order, after a position, or the newest first, before
+    /// one. Pages go by positions, which are never skipped, instead of cursors.
     #[graphql(complexity = "cost(first, None, child_complexity)")]
     async fn journal(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Where to go on; the beginning when nothing is said.")] after: Option<Position>,
+        #[graphql(desc = "Only what comes after this: where to go on, or the beginning when nothing is said.")]
+        after: Option<Position>,
+        #[graphql(
+            desc = "Only what comes before this: when reversed, where to go on, or the end when nothing is said."
+        )]
+        before: Option<Position>,
         #[graphql(desc = "Only these.")] filter: Option<EventFilter>,
         #[graphql(desc = "At most so many, 1 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "The newest first.", default)] reversed: bool,
     ) -> Result<EventPage> {
         let limit = limit("first", first)?.max(1);
-        let after = after.map_or(journal::Position::START, |after| after.0);
+        let bounds = (after.map(|after| after.0), before.map(|before| before.0));
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let page = Wanted::of(filter)?.read(&**journal(context)?, after, limit).await;
+        let page = Wanted::of(filter)?.page(&**journal(context)?, bounds, reversed, limit).await;
         Ok(page.map_err(|error| failure::read(correlation(context), &error))?.into())
     }
 }

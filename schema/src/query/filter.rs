@@ -190,3 +190,34 @@ impl From<LimitFilter> for projections::LimitFilter {
         Self { text: filter.text, scope_kind: filter.scope.map(|scope| scope.name().to_owned()) }
     }
 }
+
+/// Which holds are wanted; an empty filter wants all that ever were.
+#[derive(Debug, Clone, Default, InputObject)]
+pub(crate) struct HoldFilter {
+    /// Only those that are in force.
+    #[graphql(default)]
+    placed: bool,
+    /// Only those of the workflow with this key.
+    workflow: Option<String>,
+    /// Only those that this actor placed, as `kind:id`.
+    actor: Option<String>,
+    /// Only with this text in the reason, whatever the case.
+    text: Option<String>,
+    /// Only placed at or after this moment.
+    placed_from: Option<DateTime>,
+    /// Only placed before this moment.
+    placed_before: Option<DateTime>,
+}
+
+impl From<HoldFilter> for projections::HoldFilter {
+    fn from(filter: HoldFilter) -> Self {
+        Self {
+            placed: filter.placed,
+            workflow_key: filter.workflow,
+            placed_by: filter.actor,
+            text: filter.text,
+            placed_from: filter.placed_from.map(|moment| moment.0.as_micros()),
+            placed_before: filter.placed_before.map(|moment| moment.0.as_micros()),
+        }
+    }
+}

@@ -60,6 +60,12 @@ pub(crate) fn correlation(context: &Context<'_>) -> Uuid {
     Caller::of(context).map_or(Uuid::nil(), |caller| caller.correlation)
 }
 
+/// The position of the journal's last event: what is read from the journal afterwards reflects at least that.
+pub(crate) async fn head(context: &Context<'_>) -> Result<journal::Position> {
+    let head = journal(context)?.head().await;
+    head.map_err(|error| failure::read(correlation(context), &error))
+}
+
 /// Waits for what the caller wants to see; answers with what all read models reflect at least.
 pub(crate) async fn fresh(context: &Context<'_>, wanted: Option<Position>) -> Result<journal::Position> {
     if let Some(wanted) = wanted {

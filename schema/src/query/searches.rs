@@ -3,24 +3,27 @@
 //! A search keeps the filter and the order in the words of this API. Both are checked before it is saved, and again
 //! when it is asked: what this version does not know any more is refused, and nothing else is shown instead.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, Enum, InputObject, InputType, Object, Result, SimpleObject};
 use commands::Commands;
 use domain::search::{Kept, SavedSearch as Search, SearchList as List};
+use projections::Window;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::entities::Entities;
 use super::filter::{AgentFilter, AttemptFilter, RunFilter, TaskFilter, TemplateFilter, WorkflowFilter};
+use super::head;
 use super::insight::Insight;
 use super::steering::Steering;
 use super::work::Work;
 use crate::agent::Agent;
 use crate::approval::{Approval, ApprovalFilter};
 use crate::failure::{self, Caller};
-use crate::order::{ApprovalOrder, AttemptOrder, CatalogOrder, Cursor, RunOrder, TaskOrder};
-use crate::page::{Pages, cost};
+use crate::order::{ApprovalOrder, AttemptOrder, CatalogOrder, Cursor, RunOrder, TaskOrder, held};
+use crate::page::{Arguments, Pages, connection, cost};
 use crate::run::Run;
 use crate::scalar::{DateTime, Json, Position};
 use crate::search::{SearchKind, SearchResult};
@@ -77,6 +80,23 @@ pub(crate) enum SearchOrder {
     Name,
     /// The one that was saved last first.
     Saved,
+}
+
+/// Which saved searches are wanted; an empty filter wants all.
+#[derive(Debug, Clone, Default, InputObject)]
+struct SavedSearchFilter {
+    /// Only with this text in the name, whatever the case.
+    text: Option<String>,
+    /// Only those that look through this.
+    list: Option<SearchList>,
+}
+
+impl SavedSearchFilter {
+    fn wants(&self, search: &SavedSearch) -> bool {
+        let text = self.text.as_ref().map(|text| text.to_lowercase());
+        self.list.is_none_or(|list| list == search.list)
+            && text.is_none_or(|text| search.name.to_lowercase().contains(&text))
+    }
 }
 
 /// A search to save; one of this name is changed.
@@ -304,27 +324,31 @@ impl Searches {
     }
 
     /// What you have saved, by name unless said otherwise.
-    #[graphql(complexity = "20 * child_complexity")]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn saved_searches(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only those that look through this.")] list: Option<SearchList>,
-        #[graphql(desc = "Only those with this text in the name, whatever the case.")] text: Option<String>,
+        #[graphql(desc = "Only these.")] filter: Option<SavedSearchFilter>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
         #[graphql(desc = "In which order.", default_with = "SearchOrder::Name")] order_by: SearchOrder,
-        #[graphql(desc = "In the opposite order.", default)] reversed: bool,
-    ) -> Result<Vec<SavedSearch>> {
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
+    ) -> Result<Pages<Cursor, SavedSearch>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
+        let position = head(context).await?;
+        let filter = filter.unwrap_or_default();
         let mut searches = SavedSearch::all(context).await?;
-        let text = text.map(|text| text.to_lowercase());
-        searches.retain(|search| {
-            list.is_none_or(|list| list == search.list)
-                && text.as_ref().is_none_or(|text| search.name.to_lowercase().contains(text))
-        });
-        if order_by == SearchOrder::Saved {
-            searches.sort_by_key(|search| std::cmp::Reverse(search.kept.saved_at));
-        }
-        if reversed {
-            searches.reverse();
-        }
-        Ok(searches)
+        searches.retain(|search| filter.wants(search));
+        let name = |search: &SavedSearch| search.name.clone();
+        let page = match order_by {
+            SearchOrder::Name => held(searches, &window, reversed, "name", name),
+            SearchOrder::Saved => held(searches, &window, reversed, "saved", |search| {
+                (Reverse(search.kept.saved_at.as_micros()), name(search))
+            }),
+        };
+        connection(page?, &window, position, Ok)
     }
 }

@@ -3,10 +3,10 @@
 use async_graphql::{Context, Object, Result, SimpleObject};
 use commands::Commands;
 use domain::RunId;
-use projections::{HoldFilter, RelativeRow, Window};
+use projections::Window;
 use uuid::Uuid;
 
-use super::filter::LimitFilter;
+use super::filter::{HoldFilter, LimitFilter};
 use super::{RunCount, RunFilter, fresh, queries};
 use crate::approval::{Approval, ApprovalFilter};
 use crate::as_of::{AsOf, open};
@@ -16,9 +16,11 @@ use crate::explanation::Explanation;
 use crate::failure;
 use crate::flow::{Hold, Limit};
 use crate::input::key;
-use crate::order::{ApprovalOrder, Cursor, LimitOrder, by_place, placed, usual, usually};
+use crate::loader::Loaders;
+use crate::order::{ApprovalOrder, Cursor, HoldOrder, LimitOrder, RelatedRunOrder, by_place, placed, usual, usually};
 use crate::page::{Arguments, Pages, connection, cost, limit};
-use crate::run::{RelatedRun, Run};
+use crate::relatives::{self, RelatedRun, RelatedRunFilter, Relation};
+use crate::run::Run;
 use crate::scalar::{Count, Position};
 
 /// The most runs that a tree or a lineage shows.
@@ -50,30 +52,54 @@ impl Steering {
         Explanation::of_run(context, RunId::from_uuid(id)).await
     }
 
-    /// A run and all that its steps started, and theirs, each after the one that started it; at most 1000. Empty when
-    /// there is no such run.
-    #[graphql(complexity = "20 * child_complexity")]
+    /// A run and all that its steps started, and theirs, each after the one that started it unless said otherwise; of at most
+    /// the first 1,000. Empty when there is no such run.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn run_tree(
         &self,
         context: &Context<'_>,
         id: Uuid,
+        #[graphql(desc = "Only these.")] filter: Option<RelatedRunFilter>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In which order.", default_with = "RelatedRunOrder::Place")] order_by: RelatedRunOrder,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
-    ) -> Result<Vec<RelatedRun>> {
-        fresh(context, min_position).await?;
-        related(context, queries(context)?.tree(id, MAX_RELATED).await)
+    ) -> Result<Pages<Cursor, RelatedRun>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
+        let position = fresh(context, min_position).await?;
+        let rows = queries(context)?.tree(id, MAX_RELATED).await.map_err(|error| failure::query(context, &error))?;
+        let (loaders, filter) = (Loaders::of(context)?, filter.unwrap_or_default());
+        let page = relatives::page(&loaders, Relation::Tree, rows, &filter, &window, order_by, reversed).await?;
+        connection(page, &window, position, Ok)
     }
 
-    /// A run with those whose history it goes back to, the first one first, and those that took over its own; at most
-    /// 1000. Empty when there is no such run.
-    #[graphql(complexity = "20 * child_complexity")]
+    /// A run with those whose history it goes back to, the first one first unless said otherwise, and those that took over its
+    /// own; of at most the first 1,000. Empty when there is no such run.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn run_lineage(
         &self,
         context: &Context<'_>,
         id: Uuid,
+        #[graphql(desc = "Only these.")] filter: Option<RelatedRunFilter>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In which order.", default_with = "RelatedRunOrder::Place")] order_by: RelatedRunOrder,
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
-    ) -> Result<Vec<RelatedRun>> {
-        fresh(context, min_position).await?;
-        related(context, queries(context)?.lineage(id, MAX_RELATED).await)
+    ) -> Result<Pages<Cursor, RelatedRun>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
+        let position = fresh(context, min_position).await?;
+        let rows = queries(context)?.lineage(id, MAX_RELATED).await.map_err(|error| failure::query(context, &error))?;
+        let (loaders, filter) = (Loaders::of(context)?, filter.unwrap_or_default());
+        let page = relatives::page(&loaders, Relation::Lineage, rows, &filter, &window, order_by, reversed).await?;
+        connection(page, &window, position, Ok)
     }
 
     /// Two runs beside each other: steps, outputs, times, costs and tokens. Null when there is no such run.
@@ -215,29 +241,37 @@ impl Steering {
         connection(page, &window, view.position, |(cursor, row)| Ok((cursor, Limit::of(row)?)))
     }
 
-    /// Times during which everything or a workflow was held, the latest first.
+    /// Times during which everything or a workflow was held, the one that was placed last first unless said otherwise.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn holds(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only those that are in force.", default)] placed: bool,
-        #[graphql(desc = "Only those of the workflow with this key.")] workflow: Option<String>,
+        #[graphql(desc = "Only these.")] filter: Option<HoldFilter>,
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
         #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
+        #[graphql(desc = "In which order.", default_with = "HoldOrder::Placed")] order_by: HoldOrder,
         #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
-    ) -> Result<Pages<(i64, Uuid, i64), Hold>> {
-        let window: Window<(i64, Uuid, i64)> = Arguments { after, before, first, last }.window()?;
-        let asked = window.turned(reversed);
+    ) -> Result<Pages<Cursor, Hold>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
         let position = fresh(context, min_position).await?;
-        let page = queries(context)?.holds(&HoldFilter { placed, workflow_key: workflow }, &asked).await;
-        let page = page.map_err(|error| failure::query(context, &error))?;
-        connection(page.turned(reversed), &window, position, |row| {
-            Ok(((row.placed_at, row.hold_id, row.number), Hold::of(row)?))
-        })
+        let filter = filter.unwrap_or_default().into();
+        let failed = |error: projections::Error| failure::query(context, &error);
+        let page = match order_by.key() {
+            None => {
+                let page = queries(context)?.holds(&filter, &usual(&window)?.turned(reversed)).await;
+                usually(page.map_err(failed)?, reversed, |row| (row.placed_at, row.hold_id, row.number))?
+            }
+            Some(key) => {
+                let asked = placed(&window, order_by.name())?.turned(reversed);
+                let page = queries(context)?.holds_by(key, &filter, &asked).await.map_err(failed)?;
+                by_place(page, reversed, order_by.name())?
+            }
+        };
+        connection(page, &window, position, |(cursor, row)| Ok((cursor, Hold::of(row)?)))
     }
 
     /// Which runs a bulk command with this filter would act on.
@@ -260,9 +294,4 @@ impl Steering {
             position: position.into(),
         })
     }
-}
-
-fn related(context: &Context<'_>, rows: Result<Vec<RelativeRow>, projections::Error>) -> Result<Vec<RelatedRun>> {
-    let rows = rows.map_err(|error| failure::query(context, &error))?;
-    Ok(rows.into_iter().map(|row| RelatedRun { run_id: row.run_id, distance: row.distance }).collect())
 }

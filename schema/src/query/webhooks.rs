@@ -7,13 +7,13 @@ use domain::WebhookId;
 use projections::{DeliveryFilter, Window};
 use uuid::Uuid;
 
-use super::{fresh, queries};
+use super::{fresh, head, queries};
 use crate::failure;
 use crate::order::{Cursor, DeliveryOrder, WebhookOrder, by_place, placed, usual, usually};
 use crate::page::{Arguments, Pages, connection, cost};
 use crate::scalar::Position;
 use crate::status::DeliveryStatus;
-use crate::webhook::{Webhook, WebhookDelivery, WebhookEventType, WebhookStatus};
+use crate::webhook::{Webhook, WebhookDelivery, WebhookEventType, WebhookFilter};
 
 /// Webhooks.
 #[derive(Default)]
@@ -32,36 +32,39 @@ impl Webhooks {
     }
 
     /// Every webhook as it is now, the oldest first unless said otherwise.
-    #[graphql(complexity = "20 * child_complexity")]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn webhooks(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only those with this URL.")] url: Option<String>,
-        #[graphql(desc = "Only those that stand there.")] status: Option<WebhookStatus>,
+        #[graphql(desc = "Only these.")] filter: Option<WebhookFilter>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most so many from the start, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "At most so many from the end, 0 to 200.")] last: Option<i32>,
         #[graphql(desc = "In which order.", default_with = "WebhookOrder::Subscribed")] order_by: WebhookOrder,
-        #[graphql(desc = "In the opposite order.", default)] reversed: bool,
-    ) -> Result<Vec<Webhook>> {
+        #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
+    ) -> Result<Pages<Cursor, Webhook>> {
+        let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
+        let position = head(context).await?;
         let known = context.data::<Commands>()?.webhooks().await;
         let known = known.map_err(|error| failure::command(context, error))?;
-        let wanted = |known: &&KnownWebhook| match (&url, known.webhook.settings()) {
-            (Some(url), Some(settings)) => settings.url == *url,
-            (None, _) => true,
-            (Some(_), None) => false,
-        };
-        let mut webhooks: Vec<Webhook> = known.iter().filter(wanted).filter_map(Webhook::of).collect();
-        webhooks.retain(|webhook| status.is_none_or(|status| webhook.status == status));
-        if order_by == WebhookOrder::Url {
-            webhooks.sort_by(|one, other| one.url.cmp(&other.url));
-        }
-        if reversed {
-            webhooks.reverse();
-        }
-        Ok(webhooks)
+        let filter = filter.unwrap_or_default();
+        let mut webhooks: Vec<Webhook> = known.iter().filter_map(Webhook::of).collect();
+        webhooks.retain(|webhook| filter.wants(webhook));
+        let page = Webhook::page(webhooks, &window, order_by, reversed)?;
+        connection(page, &window, position, Ok)
     }
 
-    /// What webhooks can be told about.
-    async fn webhook_event_types(&self) -> Vec<WebhookEventType> {
-        WebhookEventType::all()
+    /// What webhooks can be told about, by name. All of it is part of the program, so it comes as a whole.
+    async fn webhook_event_types(
+        &self,
+        #[graphql(desc = "Only with this text in the name or the description, whatever the case.")] text: Option<
+            String,
+        >,
+        #[graphql(desc = "In the opposite order.", default)] reversed: bool,
+    ) -> Vec<WebhookEventType> {
+        WebhookEventType::all(text.as_deref(), reversed)
     }
 
     /// What webhooks were told, those about the latest events first unless said otherwise.

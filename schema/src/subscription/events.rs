@@ -229,21 +229,22 @@ impl Followed {
 /// Part of what happened to a run.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct Timeline {
-    /// What happened, in order.
+    /// What happened, in order, or the newest first.
     entries: Vec<RunEvent>,
-    /// Whether there is more; ask on after the position of the last entry.
+    /// Whether there is more; ask on after the position of the last entry, or before it when reversed.
     has_more: bool,
 }
 
 /// How many events of a run and its tasks are looked through for its timeline at most.
 const LONGEST_TIMELINE: usize = 200_000;
 
-/// What happened to a run and its tasks after a position, up to the moment that the question is about; of all types when
+/// What happened to a run and its tasks between two positions, up to the moment that the question is about; of all types when
 /// none is named.
 pub(crate) async fn timeline(
     context: &Context<'_>,
     run: RunId,
-    after: Option<Position>,
+    (after, before): (Option<journal::Position>, Option<journal::Position>),
+    reversed: bool,
     limit: usize,
     types: &[String],
 ) -> Result<Timeline> {
@@ -254,7 +255,6 @@ pub(crate) async fn timeline(
         Some(position) => position,
         None => journal.head().await.map_err(failed)?,
     };
-    let after = after.map_or(journal::Position::START, |after| after.0);
     let Some(mut followed) = Followed::of(&**journal, run).await.map_err(failed)? else {
         return Ok(Timeline { entries: vec![], has_more: false });
     };
@@ -265,15 +265,22 @@ pub(crate) async fn timeline(
         let message = format!("the run has more than {LONGEST_TIMELINE} events; ask `journal` for them by stream");
         return Err(failure::refused("AS_OF_TOO_MUCH", message));
     };
+    let wanted = |event: &RecordedEvent| {
+        after.is_none_or(|after| event.position > after)
+            && before.is_none_or(|before| event.position < before)
+            && (types.is_empty() || types.contains(&event.event_type))
+    };
+    let mut events: Vec<_> = events.into_iter().filter(|event| wanted(event)).collect();
+    if reversed {
+        events.reverse();
+    }
+    let has_more = events.len() > limit;
+    events.truncate(limit);
     let mut entries = Vec::new();
-    let wanted = |event: &RecordedEvent| types.is_empty() || types.contains(&event.event_type);
-    for event in events.into_iter().filter(|event| event.position > after && wanted(event)) {
-        if entries.len() == limit {
-            return Ok(Timeline { entries, has_more: true });
-        }
+    for event in events {
         entries.extend(followed.item(event).map_err(failed)?);
     }
-    Ok(Timeline { entries, has_more: false })
+    Ok(Timeline { entries, has_more })
 }
 
 fn decoded(recorded: &RecordedEvent) -> Result<&DomainEvent, journal::ReadError> {

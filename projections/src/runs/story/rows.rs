@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{ActivityCells, PartCells, StepCells, Story};
-use crate::{ApprovalRow, DecisionRow, ItemRow, PauseRow, RunRow, SignalRow, StallRow, StepRow};
+use crate::{ApprovalRow, DecisionRow, ItemRow, ItemWindow, PauseRow, RunRow, SignalRow, StallRow, StepRow};
 
 impl Story {
     /// The run; nothing before its start.
@@ -86,14 +86,20 @@ impl Story {
     }
 
     /// Some elements of a step over a list, those whose turn has not come included.
-    pub(crate) fn items(&self, step: &str, from: u32, limit: u32) -> Vec<ItemRow> {
+    pub(crate) fn items(&self, step: &str, window: &ItemWindow) -> Vec<ItemRow> {
         let (Some(run), Some(list), Some(of)) = (&self.run, self.lists.get(step), self.steps.get(step)) else {
             return vec![];
         };
         let elements = list.elements.as_array().map(Vec::as_slice).unwrap_or_default();
-        let (from, limit) = (usize::try_from(from).unwrap_or(usize::MAX), usize::try_from(limit).unwrap_or(usize::MAX));
-        let shown = elements.iter().zip(0..).skip(from).take(limit);
-        shown.map(|(element, item)| self.item(run.id, step, &of.status, item, element)).collect()
+        let reached = elements.iter().zip(0..).filter(|(_, item)| window.reaches(*item));
+        let mut items: Vec<ItemRow> =
+            reached.map(|(element, item)| self.item(run.id, step, &of.status, item, element)).collect();
+        items.retain(|item| window.statuses.is_empty() || window.statuses.contains(&item.status));
+        if window.reversed {
+            items.reverse();
+        }
+        items.truncate(usize::try_from(window.limit).unwrap_or(usize::MAX));
+        items
     }
 
     fn item(&self, run_id: Uuid, step: &str, step_status: &str, item: i32, element: &Value) -> ItemRow {
