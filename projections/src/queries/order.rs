@@ -178,6 +178,17 @@ pub enum AttemptKey {
     Duration,
 }
 
+impl AttemptKey {
+    /// The value of an attempt; the same as in SQL.
+    pub(crate) fn of(self, row: &AttemptRow) -> SortKey {
+        match self {
+            Self::Started => row.started_at.into(),
+            Self::Cost => row.cost_nano_usd.unwrap_or(NOTHING).into(),
+            Self::Duration => row.duration_ms.unwrap_or(NOTHING).into(),
+        }
+    }
+}
+
 /// By what the catalogue's lists are sorted, besides the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CatalogKey {

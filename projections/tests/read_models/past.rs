@@ -6,8 +6,8 @@ use std::sync::Arc;
 use domain::Timestamp;
 use journal::{Filter, Position};
 use projections::{
-    ActionFilter, ActionKey, CatalogFilter, CatalogKey, Error, LimitFilter, Options, Past, Queries, RunFilter, RunKey,
-    Window,
+    ActionFilter, ActionKey, AttemptFilter, AttemptKey, CatalogFilter, CatalogKey, Error, LimitFilter, Options, Past,
+    Queries, RunFilter, RunKey, Window,
 };
 use uuid::Uuid;
 
@@ -71,6 +71,42 @@ macro_rules! everything {
         all_of_it.extend(sorted(source.workflows_by_ids(&workflow_ids).await.unwrap()));
         all_of_it.extend(sorted(source.templates_by_ids(&template_ids).await.unwrap()));
         all_of_it.extend(sorted(source.limits_by_ids(&limit_ids).await.unwrap()));
+        let failures = AttemptFilter { statuses: vec!["failed".to_owned(), "lost".to_owned()], ..Default::default() };
+        for key in [AttemptKey::Started, AttemptKey::Cost, AttemptKey::Duration] {
+            all_of_it.push(shown(source.attempts(key, &AttemptFilter::default(), &Window::first(7)).await.unwrap()));
+            all_of_it.push(shown(source.attempts(key, &failures, &Window::last(3)).await.unwrap()));
+        }
+        all_of_it.push(shown(source.runs_by(RunKey::Cost, &RunFilter::default(), &Window::first(7)).await.unwrap()));
+        all_of_it.push(shown(source.runs_by_status().await.unwrap()));
+        for run in $runs.iter().take(20) {
+            all_of_it.push(shown(source.tree(*run, 50).await.unwrap()));
+            all_of_it.push(shown(source.lineage(*run, 50).await.unwrap()));
+        }
+        for pair in $runs.windows(2).take(10) {
+            all_of_it.push(shown(source.compare_runs(pair[0], pair[1]).await.unwrap()));
+            all_of_it.push(shown(source.compare_runs(pair[0], pair[0]).await.unwrap()));
+        }
+        all_of_it.extend(sorted(source.repeats_of_runs($runs).await.unwrap()));
+        all_of_it.extend(sorted(source.repeats_of_tasks($tasks).await.unwrap()));
+        all_of_it.extend(sorted(source.costs_of_runs($runs).await.unwrap()));
+        all_of_it.extend(sorted(source.qualities_of_runs($runs).await.unwrap()));
+        all_of_it.push(shown(source.tasks_of_runs($runs).await.unwrap()));
+        let of_tasks = source.tasks_by_ids($tasks).await.unwrap();
+        let mut subjects: Vec<Uuid> =
+            of_tasks.iter().flat_map(|row| [Some(row.template_id), row.agent_id]).flatten().collect();
+        subjects.sort_unstable();
+        subjects.dedup();
+        let today = of_tasks.iter().map(|row| row.created_at / 86_400_000_000).max();
+        all_of_it.extend(sorted(source.metrics(&subjects, None).await.unwrap()));
+        all_of_it.extend(sorted(source.metrics(&subjects, today).await.unwrap()));
+        let seats = source.seats_of_runs($runs).await.unwrap();
+        all_of_it.push(shown(&seats));
+        let mut keys: Vec<String> = limits.rows.into_iter().map(|row| row.key).collect();
+        keys.extend(seats.into_iter().map(|seat| seat.limit_key));
+        let slots = source.slots_of_limits(&keys).await.unwrap();
+        all_of_it.push(shown(&slots));
+        let slots: Vec<Uuid> = slots.into_iter().map(|row| row.slots_id).collect();
+        all_of_it.push(shown(source.seats_of_slots(&slots, 2).await.unwrap()));
         all_of_it
     }};
 }
@@ -95,6 +131,9 @@ struct Witness {
 }
 
 async fn witness(queries: &Queries, position: Position) -> Witness {
+    for name in ["usage", "quality"] {
+        queries.wait_for_one(name, position, crate::world::PATIENCE).await.unwrap();
+    }
     let runs: Vec<Uuid> =
         queries.runs(&RunFilter::default(), &Window::first(200)).await.unwrap().rows.iter().map(|row| row.id).collect();
     let tasks: Vec<Uuid> = queries.tasks_of_runs(&runs).await.unwrap().iter().map(|row| row.id).collect();
