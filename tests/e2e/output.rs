@@ -34,7 +34,8 @@ async fn first(request: reqwest::RequestBuilder, wanted: usize) -> Vec<(String, 
         while let Some(end) = bytes.windows(2).position(|pair| pair == b"\n\n") {
             let event: Vec<u8> = bytes.drain(..end + 2).collect();
             if let Some((name, data)) = std::str::from_utf8(&event).unwrap().split_once("\ndata: ") {
-                let name = name.trim_start_matches("event: ").to_owned();
+                // Over REST an id comes first.
+                let name = name.rsplit("event: ").next().unwrap_or_default().to_owned();
                 pieces.push((name, serde_json::from_str(data).unwrap_or(Value::Null)));
             }
         }

@@ -4,7 +4,7 @@ use journal::Position;
 use uuid::Uuid;
 
 use super::Queries;
-use crate::projector::number;
+use crate::projector::{number, position};
 use crate::{Error, RelativeRow, RepeatRow};
 
 impl Queries {
@@ -14,7 +14,7 @@ impl Queries {
     /// # Errors
     /// When the database fails.
     pub async fn tree(&self, root: Uuid, limit: u32) -> Result<Vec<RelativeRow>, Error> {
-        self.tree_by(Position::from_u64(u64::MAX), root, limit).await
+        self.tree_by(position(i64::MAX), root, limit).await
     }
 
     /// The same of the runs that had started by a position.
@@ -66,7 +66,7 @@ impl Queries {
     /// # Errors
     /// When the database fails.
     pub async fn lineage(&self, run: Uuid, limit: u32) -> Result<Vec<RelativeRow>, Error> {
-        self.lineage_by(Position::from_u64(u64::MAX), run, limit).await
+        self.lineage_by(position(i64::MAX), run, limit).await
     }
 
     /// The same of the runs that had started by a position. Nothing when the run itself had not; then none that took over its

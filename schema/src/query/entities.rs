@@ -202,10 +202,7 @@ impl Entities {
             }
             Some(key) => {
                 let asked = placed(&window, order_by.name())?.turned(reversed);
-                if key == RunKey::Cost {
-                    if view.past().is_some() {
-                        return Err(failure::now_only("orderBy: COST"));
-                    }
+                if key == RunKey::Cost && view.past().is_none() {
                     // What runs cost is known to a read model of its own.
                     reach(context, "usage", Some(view.position.into())).await?;
                 }
@@ -224,9 +221,13 @@ impl Entities {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Vec<RunCount>> {
-        fresh(context, min_position).await?;
-        let rows = queries(context)?.runs_by_status().await.map_err(|error| failure::query(context, &error))?;
+        let rows = match open(context, min_position, as_of).await?.past() {
+            Some(past) => past.runs_by_status().await,
+            None => queries(context)?.runs_by_status().await,
+        };
+        let rows = rows.map_err(|error| failure::query(context, &error))?;
         rows.into_iter().map(RunCount::of).collect()
     }
 

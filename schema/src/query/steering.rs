@@ -46,7 +46,15 @@ pub(super) struct Steering;
 #[Object]
 impl Steering {
     /// Why a run stands where it stands, straight from the journal.
-    async fn explain_run(&self, context: &Context<'_>, id: Uuid) -> Result<Explanation> {
+    async fn explain_run(
+        &self,
+        context: &Context<'_>,
+        id: Uuid,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
+    ) -> Result<Explanation> {
+        if as_of.is_some() {
+            open(context, None, as_of).await?;
+        }
         Explanation::of_run(context, RunId::from_uuid(id)).await
     }
 
@@ -58,9 +66,13 @@ impl Steering {
         context: &Context<'_>,
         id: Uuid,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Vec<RelatedRun>> {
-        fresh(context, min_position).await?;
-        related(context, queries(context)?.tree(id, MAX_RELATED).await)
+        let found = match open(context, min_position, as_of).await?.past() {
+            Some(past) => past.tree(id, MAX_RELATED).await,
+            None => queries(context)?.tree(id, MAX_RELATED).await,
+        };
+        related(context, found)
     }
 
     /// A run with those whose history it goes back to, the first one first, and those that took over its own; at most
@@ -71,9 +83,13 @@ impl Steering {
         context: &Context<'_>,
         id: Uuid,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Vec<RelatedRun>> {
-        fresh(context, min_position).await?;
-        related(context, queries(context)?.lineage(id, MAX_RELATED).await)
+        let found = match open(context, min_position, as_of).await?.past() {
+            Some(past) => past.lineage(id, MAX_RELATED).await,
+            None => queries(context)?.lineage(id, MAX_RELATED).await,
+        };
+        related(context, found)
     }
 
     /// Two runs beside each other: steps, outputs, times, costs and tokens. Null when there is no such run.
@@ -84,9 +100,13 @@ impl Steering {
         #[graphql(desc = "One run.")] a: Uuid,
         #[graphql(desc = "The other run.")] b: Uuid,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Option<RunComparison>> {
-        fresh(context, min_position).await?;
-        let compared = queries(context)?.compare_runs(a, b).await.map_err(|error| failure::query(context, &error))?;
+        let compared = match open(context, min_position, as_of).await?.past() {
+            Some(past) => past.compare_runs(a, b).await,
+            None => queries(context)?.compare_runs(a, b).await,
+        };
+        let compared = compared.map_err(|error| failure::query(context, &error))?;
         compared.map(RunComparison::of).transpose()
     }
 
