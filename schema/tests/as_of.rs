@@ -186,6 +186,7 @@ fn account(arguments: &str) -> String {
             task(id: $task, AT) {{ status output {{ results data }} quality {{ score source }} averageRating
                 ratings {{ by rating comment }} judgement {{ median }} review {{ rounds }}
                 assignment {{ agentKey agentVersion named }} repetitions {{ runId status }} }}
+            approvals(AT) {{ position nodes {{ step }} }}
             agents(first: 5, AT) {{ nodes {{ key {metrics} }} }}
             templates(first: 5, AT) {{ nodes {{ key {metrics} }} }}
         }}"

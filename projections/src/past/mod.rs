@@ -8,6 +8,7 @@
 //! a question that would cost too much is refused.
 
 mod actions;
+mod approvals;
 mod attempts;
 mod catalog;
 mod flow;

@@ -4,7 +4,7 @@ use domain::Category;
 use journal::{Filter, Journal, Position};
 use uuid::Uuid;
 
-use super::{Queries, Window};
+use super::{ApprovalFilter, Queries, Window};
 use crate::moments::SECOND;
 use crate::{Error, StatusCountRow, projector};
 
@@ -137,6 +137,29 @@ impl Queries {
             }
         }
         Ok((unchanged, changed))
+    }
+
+    /// The runs in which people may have been asked for a decision at a position; at most `limit`. What was over by then, and
+    /// has not changed since, is left out.
+    pub(crate) async fn runs_that_asked(
+        &self,
+        position: Position,
+        filter: &ApprovalFilter,
+        limit: usize,
+    ) -> Result<Vec<Uuid>, Error> {
+        let ids = sqlx::query_scalar!(
+            "SELECT DISTINCT a.run_id FROM read_runs.approvals a
+            JOIN read_runs.runs r ON r.id = a.run_id
+            JOIN read_runs.steps s ON s.run_id = a.run_id AND s.step = a.step
+            WHERE r.started_position <= $1 AND (s.status = 'running' OR s.position > $1)
+                AND (r.status IN ('running', 'paused') OR r.position > $1)
+                AND ($2::text IS NULL OR r.workflow_key = $2) AND ($3::uuid IS NULL OR r.id = $3) LIMIT $4",
+            projector::number(position),
+            filter.workflow_key.as_deref(),
+            filter.run_id,
+            most(limit)
+        );
+        Ok(ids.fetch_all(&self.pool).await?)
     }
 
     /// The tasks of runs that may have been there at a position; at most `limit`.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use domain::Timestamp;
 use journal::{Filter, Position};
 use projections::{
-    ActionFilter, ActionKey, AttemptFilter, AttemptKey, CatalogFilter, CatalogKey, Error, LimitFilter, Options, Past,
-    Queries, RunFilter, RunKey, Window,
+    ActionFilter, ActionKey, ApprovalFilter, ApprovalKey, AttemptFilter, AttemptKey, CatalogFilter, CatalogKey, Error,
+    LimitFilter, Options, Past, Queries, RunFilter, RunKey, Window,
 };
 use uuid::Uuid;
 
@@ -85,6 +85,15 @@ macro_rules! everything {
         for pair in $runs.windows(2).take(10) {
             all_of_it.push(shown(source.compare_runs(pair[0], pair[1]).await.unwrap()));
             all_of_it.push(shown(source.compare_runs(pair[0], pair[0]).await.unwrap()));
+        }
+        let asked = ApprovalFilter { approvers: vec!["role:boss".to_owned()], ..ApprovalFilter::default() };
+        for filter in [&ApprovalFilter::default(), &asked] {
+            all_of_it.push(shown(source.open_approvals(filter, &Window::first(4)).await.unwrap()));
+            all_of_it.push(shown(source.open_approvals(filter, &Window::last(2)).await.unwrap()));
+            for key in [ApprovalKey::Expires, ApprovalKey::Workflow] {
+                all_of_it.push(shown(source.open_approvals_by(key, filter, &Window::first(3)).await.unwrap()));
+                all_of_it.push(shown(source.open_approvals_by(key, filter, &Window::last(3)).await.unwrap()));
+            }
         }
         all_of_it.extend(sorted(source.repeats_of_runs($runs).await.unwrap()));
         all_of_it.extend(sorted(source.repeats_of_tasks($tasks).await.unwrap()));

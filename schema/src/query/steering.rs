@@ -163,24 +163,31 @@ impl Steering {
         #[graphql(desc = "In which order.", default_with = "ApprovalOrder::Requested")] order_by: ApprovalOrder,
         #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<Cursor, Approval>> {
         let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
-        let position = fresh(context, min_position).await?;
+        let view = open(context, min_position, as_of).await?;
         let filter = filter.unwrap_or_default().into();
         let failed = |error: projections::Error| failure::query(context, &error);
         let page = match order_by.key() {
             None => {
                 let asked = usual(&window)?.turned(reversed);
-                let page = queries(context)?.open_approvals(&filter, &asked).await.map_err(failed)?;
-                usually(page, reversed, |row| (row.requested_at, row.run_id, row.step.clone()))?
+                let page = match view.past() {
+                    Some(past) => past.open_approvals(&filter, &asked).await,
+                    None => queries(context)?.open_approvals(&filter, &asked).await,
+                };
+                usually(page.map_err(failed)?, reversed, |row| (row.requested_at, row.run_id, row.step.clone()))?
             }
             Some(key) => {
                 let asked = placed(&window, order_by.name())?.turned(reversed);
-                let page = queries(context)?.open_approvals_by(key, &filter, &asked).await.map_err(failed)?;
-                by_place(page, reversed, order_by.name())?
+                let page = match view.past() {
+                    Some(past) => past.open_approvals_by(key, &filter, &asked).await,
+                    None => queries(context)?.open_approvals_by(key, &filter, &asked).await,
+                };
+                by_place(page.map_err(failed)?, reversed, order_by.name())?
             }
         };
-        connection(page, &window, position, |(cursor, row)| Ok((cursor, Approval::of(row)?)))
+        connection(page, &window, view.position, |(cursor, row)| Ok((cursor, Approval::of(row)?)))
     }
 
     /// One limit, also when it was taken away.
