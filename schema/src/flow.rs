@@ -76,7 +76,7 @@ impl Limit {
 
 #[ComplexObject]
 impl Limit {
-    /// The slots that somebody has or waits for now, one entry for each value that it counts apart.
+    /// The slots that somebody has or waits for, one entry for each value that it counts apart.
     #[graphql(complexity = "10 * child_complexity")]
     async fn slots(&self, context: &Context<'_>) -> Result<Vec<Slots>> {
         Loaders::of(context)?.slots(self.key.clone()).await

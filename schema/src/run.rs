@@ -191,7 +191,7 @@ impl Run {
         Loaders::of(context)?.stalls(self.run_id).await
     }
 
-    /// The slots of limits that it and its tasks have or wait for now.
+    /// The slots of limits that it and its tasks have or wait for.
     #[graphql(complexity = "3 * child_complexity")]
     async fn seats(&self, context: &Context<'_>) -> Result<Vec<Seat>> {
         Loaders::of(context)?.seats_of_run(self.run_id).await
