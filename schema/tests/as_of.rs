@@ -182,7 +182,7 @@ fn account(arguments: &str) -> String {
             lost: attempts(filter: {{ statuses: [FAILED] }}, last: 3, orderBy: DURATION, AT) {{ nodes {{ number status }} }}
             costly: runs(first: 5, orderBy: COST, AT) {{ nodes {{ runId cost }} }}
             run(id: $id, AT) {{ cost quality {{ score people judge checks }} document
-                data: document(format: JSON) actionItems {{ number }} againOf {{ taskId }} }}
+                data: document(format: JSON) actionItems {{ id }} againOf {{ taskId }} }}
             task(id: $task, AT) {{ status output {{ results data }} quality {{ score source }} averageRating
                 ratings {{ by rating comment }} judgement {{ median }} review {{ rounds }}
                 assignment {{ agentKey agentVersion named }} repetitions {{ runId status }} }}
@@ -271,7 +271,7 @@ fn waits(arguments: &str) -> String {
                 assignment {{ agentKey }} }} }}
             run(id: $next, AT) {{ seats {{ {seat} }} explain {{ status next {{ {cause} }} }}
                 steps {{ task {{ seats {{ {seat} }} }} }} }}
-            limits(AT) {{ nodes {{ key slots {{ slotsId partition running waiting holders {{ {seat} }} queue {{ {seat} }} }} }} }}
+            limits(first: 3, AT) {{ nodes {{ key slots {{ slotsId partition running waiting holders {{ {seat} }} queue {{ {seat} }} }} }} }}
         }}"
     )
     .replace("AT)", &format!("{arguments})"))
