@@ -228,7 +228,7 @@ async fn too_long_a_search_is_refused_and_not_cut() {
     let running = world.start(Options::default()).await;
     let definition = fixtures::diamond("bread");
     history.workflow(definition.clone()).await;
-    history.start(&definition).await;
+    let run = history.start(&definition).await.as_uuid();
     running.wait_for(history.position).await;
     // As many runs as would have to be looked at; what they are does not matter.
     let copies = format!(
@@ -245,4 +245,22 @@ async fn too_long_a_search_is_refused_and_not_cut() {
     let error = past.runs(&none, &Window::first(10)).await.unwrap_err();
     assert!(matches!(error, Error::TooMuchPast { .. }), "{error:?}");
     assert_eq!(error.code(), "AS_OF_TOO_MUCH");
+    // None of them has changed since, so they are counted without being looked at; when all have, it is too much.
+    let counted: i64 = past.runs_by_status().await.unwrap().iter().map(|row| row.count).sum();
+    assert!(counted > i64::try_from(Past::MAX_ENTRIES).unwrap(), "{counted}");
+    let later = "UPDATE read_runs.runs SET position = $1";
+    let later = sqlx::query(later).bind(history.position.as_u64().cast_signed() + 1);
+    later.execute(world.database.pool()).await.unwrap();
+    assert_eq!(past.runs_by_status().await.unwrap_err().code(), "AS_OF_TOO_MUCH");
+    // As many tasks as would have to be summed up.
+    let template = Uuid::from_u128(7);
+    let tasks =
+        "INSERT INTO read_runs.tasks (id, run_id, template_id, template_version, parameters, status, created_at,
+            attempts, position)
+         SELECT gen_random_uuid(), $1, $2, 1, '{}', 'created', 0, 0, 0 FROM generate_series(1, $3)";
+    let tasks = sqlx::query(tasks).bind(run).bind(template).bind(i64::try_from(Past::MAX_TASKS).unwrap() + 1);
+    tasks.execute(world.database.pool()).await.unwrap();
+    assert_eq!(past.costs_of_runs(&[run]).await.unwrap_err().code(), "AS_OF_TOO_MUCH");
+    assert_eq!(past.metrics(&[template], None).await.unwrap_err().code(), "AS_OF_TOO_MUCH");
+    assert!(past.metrics(&[template], Some(20_000)).await.unwrap().is_empty(), "none of them is of these days");
 }
