@@ -124,6 +124,10 @@ impl Platforms for PlatformHealth {
         }))
     }
 
+    fn seen(&self) -> u64 {
+        *self.engine.watch_platforms().borrow()
+    }
+
     fn node(&self) -> Uuid {
         self.node.as_uuid()
     }

@@ -6,10 +6,10 @@ use domain::slots::Holder;
 use domain::task::{AgentChoice, PassedOver, TaskStatus};
 use domain::workflow::Work;
 use domain::{
-    Actor, Agent, Definition, Key, Limit, LimitId, NodeId, PlatformTag, Run, RunId, Slots, StepName, StreamId, Task,
-    TaskId, Template, Timestamp,
+    Actor, Agent, Decide, Definition, Key, Limit, LimitId, NodeId, PlatformTag, Run, RunId, Slots, StepName, StreamId,
+    Task, TaskId, Template, Timestamp,
 };
-use journal::ReadError;
+use journal::{Loaded, Position, ReadError};
 use serde::Serialize;
 
 use crate::{Commands, Error, Refused};
@@ -217,7 +217,56 @@ impl Commands {
     /// # Errors
     /// `RUN_NOT_FOUND`.
     pub async fn explain(&self, run: RunId) -> Result<Explanation, Error> {
-        let state = self.executor.load::<Run>(run.into()).await?.state;
+        Sight { commands: self, then: None }.explain(run).await
+    }
+
+    /// The same as of a position: what it waited for when the journal ended there. Of what a time decides, such as when a
+    /// rate lets the next one start, it is told as of `moment`.
+    ///
+    /// # Errors
+    /// `RUN_NOT_FOUND`, also when the run had not started yet.
+    pub async fn explain_as_of(&self, run: RunId, at: Position, moment: Timestamp) -> Result<Explanation, Error> {
+        Sight { commands: self, then: Some((at, moment)) }.explain(run).await
+    }
+
+    /// Who has a task, straight from the journal; `None` while nobody has it, and of a task that does not exist.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn assignment(&self, task: TaskId) -> Result<Option<Assignment>, Error> {
+        Sight { commands: self, then: None }.assignment(task).await
+    }
+
+    /// Who had a task as of a position.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn assignment_as_of(&self, task: TaskId, at: Position) -> Result<Option<Assignment>, Error> {
+        Sight { commands: self, then: Some((at, self.surroundings.now())) }.assignment(task).await
+    }
+}
+
+/// Of which moment aggregates are seen: as they are, or as they were.
+struct Sight<'a> {
+    commands: &'a Commands,
+    /// The position, and the moment that stands for it.
+    then: Option<(Position, Timestamp)>,
+}
+
+impl Sight<'_> {
+    async fn load<A: Decide>(&self, stream: impl Into<StreamId>) -> Result<Loaded<A>, ReadError> {
+        match self.then {
+            Some((position, _)) => self.commands.executor.load_as_of(stream.into(), position).await,
+            None => self.commands.executor.load(stream.into()).await,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.then.map_or_else(|| self.commands.surroundings.now(), |(_, moment)| moment)
+    }
+
+    async fn explain(&self, run: RunId) -> Result<Explanation, Error> {
+        let state = self.load::<Run>(run).await?.state;
         let Some(definition) = state.definition() else {
             return Err(Refused::RunNotFound(run).into());
         };
@@ -250,32 +299,27 @@ impl Commands {
         Ok(Explanation { run, status, node: state.lease().map(|lease| lease.node), next, steps })
     }
 
-    /// Who has a task, straight from the journal; `None` while nobody has it, and of a task that does not exist.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub async fn assignment(&self, task: TaskId) -> Result<Option<Assignment>, Error> {
-        let state = self.executor.load::<Task>(task.into()).await?.state;
+    async fn assignment(&self, task: TaskId) -> Result<Option<Assignment>, Error> {
+        let state = self.load::<Task>(task).await?.state;
         let Some((id, version)) = state.agent() else { return Ok(None) };
-        let agent = self.executor.load_cached::<Agent>(id.into()).await?.state;
+        // A key never changes, so it may be of any moment.
+        let agent = self.commands.executor.load_cached::<Agent>(id.into()).await?.state;
         let Some(agent) = agent.profile().map(|profile| profile.key.clone()) else { return Ok(None) };
         Ok(Some(Assignment { task, agent, version, choice: state.agent_choice().cloned() }))
     }
 
     /// What platforms must be tagged with to be sent a task, by its agent and its template in the versions that it has;
     /// nothing of a task that does not exist.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub async fn residency(&self, task: TaskId) -> Result<BTreeSet<PlatformTag>, Error> {
-        let state = self.executor.load::<Task>(task.into()).await?.state;
+    async fn residency(&self, task: TaskId) -> Result<BTreeSet<PlatformTag>, Error> {
+        let state = self.load::<Task>(task).await?.state;
         let mut demanded = BTreeSet::new();
+        // What a version says never changes, so it may be of any moment.
         if let Some(order) = state.order() {
-            let template = self.executor.load::<Template>(order.template.into()).await?.state;
+            let template = self.commands.executor.load::<Template>(order.template.into()).await?.state;
             demanded.extend(template.body_at(order.template_version).iter().flat_map(|body| body.residency.clone()));
         }
         if let Some((id, version)) = state.agent() {
-            let agent = self.executor.load::<Agent>(id.into()).await?.state;
+            let agent = self.commands.executor.load::<Agent>(id.into()).await?.state;
             demanded.extend(agent.profile_at(version).iter().flat_map(|profile| profile.residency.clone()));
         }
         Ok(demanded)
@@ -326,7 +370,7 @@ impl Commands {
             (StepStatus::Running, Activity::Timer { fires_at }) => Cause::Timer { step, at: *fires_at, since },
             (StepStatus::Running, Activity::Signal { signal }) => Cause::Signal { step, signal: signal.clone(), since },
             (StepStatus::Running, Activity::Child { run }) => {
-                let status = self.executor.load::<Run>((*run).into()).await?.state.status();
+                let status = self.load::<Run>(*run).await?.state.status();
                 Cause::Child { step, run: *run, status, since }
             }
             (StepStatus::Failed, _) => {
@@ -348,7 +392,7 @@ impl Commands {
     }
 
     async fn of_task(&self, run: RunId, id: TaskId) -> Result<Cause, Error> {
-        let loaded = self.executor.load::<Task>(id.into()).await?;
+        let loaded = self.load::<Task>(id).await?;
         let task = &loaded.state;
         if let Some(attempt) = task.running_attempt() {
             let since = self.moment_of(id.into(), loaded.revision).await?;
@@ -378,11 +422,11 @@ impl Commands {
     /// The first of the limits for which a holder still waits.
     async fn of_slots(&self, holder: Holder, needs: &[SlotsNeed]) -> Result<Option<Cause>, Error> {
         for need in needs {
-            let slots = self.executor.load::<Slots>(need.slots.into()).await?.state;
+            let slots = self.load::<Slots>(need.slots).await?.state;
             if slots.has(holder) {
                 continue;
             }
-            let limit = self.executor.load::<Limit>(LimitId::from_key(&need.limit).into()).await?.state;
+            let limit = self.load::<Limit>(LimitId::from_key(&need.limit)).await?.state;
             let settings = limit.settings();
             let capacity = settings.map(|settings| settings.capacity).unwrap_or_default();
             let waiting = slots.waiting();
@@ -391,7 +435,7 @@ impl Commands {
                 description: settings.map(|settings| settings.description.clone()).unwrap_or_default(),
                 holders: slots.holders().take(99).collect(),
                 ahead: waiting.iter().take_while(|waiting| waiting.holder != holder).count(),
-                next_start: slots.next_start(capacity, self.surroundings.now()),
+                next_start: slots.next_start(capacity, self.now()),
                 since: waiting.iter().find(|waiting| waiting.holder == holder).map(|waiting| waiting.at),
             }));
         }
@@ -401,7 +445,7 @@ impl Commands {
     /// When an event was recorded.
     async fn moment_of(&self, stream: StreamId, revision: Option<u64>) -> Result<Option<Timestamp>, ReadError> {
         let Some(revision) = revision else { return Ok(None) };
-        let events = self.executor.journal().read_stream(stream, revision, 1).await?;
+        let events = self.commands.executor.journal().read_stream(stream, revision, 1).await?;
         Ok(events.first().map(|event| event.recorded_at))
     }
 }

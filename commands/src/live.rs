@@ -227,15 +227,18 @@ impl Listening {
     }
 
     /// What is left to tell when the whole text of an attempt is known: the rest, when what was told is how it begins,
-    /// or all of it.
+    /// or all of it. What was told before this process knew of it is taken for how the same attempt begins, as far as it
+    /// reaches.
     #[must_use]
     pub fn rest(&self, attempt: u32, whole: &str) -> Piece {
-        let told = self.receiver.as_ref().filter(|_| self.attempt == attempt).and_then(|receiver| {
+        let known = |receiver: &watch::Receiver<Said>| {
             let said = receiver.borrow();
-            let told = said.text.get(..self.offset).filter(|_| said.attempt == attempt)?;
-            whole.starts_with(told).then_some(self.offset)
-        });
-        let offset = told.unwrap_or(0);
+            let told = said.text.get(..self.offset).filter(|_| said.attempt == attempt);
+            told.map(|told| whole.starts_with(told))
+        };
+        let follows = self.attempt == attempt
+            && self.receiver.as_ref().and_then(known).unwrap_or_else(|| whole.is_char_boundary(self.offset));
+        let offset = if follows { self.offset } else { 0 };
         Piece { attempt, offset, text: whole.get(offset..).unwrap_or_default().to_owned() }
     }
 }
@@ -280,6 +283,14 @@ mod tests {
         assert_eq!(late.rest(1, "one two three four"), piece(1, 13, " four"));
         assert_eq!(late.rest(1, "another"), piece(1, 0, "another"));
         assert_eq!(late.rest(2, "one two three"), piece(2, 0, "one two three"));
+        // Told elsewhere, and never known here.
+        let mut elsewhere = LiveOutputs::default().listen(task());
+        elsewhere.resume(1, 8);
+        assert_eq!(elsewhere.rest(1, "one two three"), piece(1, 8, "three"));
+        assert_eq!(elsewhere.rest(1, "one two "), piece(1, 8, ""));
+        assert_eq!(elsewhere.rest(1, "one two"), piece(1, 0, "one two"), "it is shorter than what was told");
+        assert_eq!(elsewhere.rest(1, "one twoé"), piece(1, 0, "one twoé"), "nothing ended within a character");
+        assert_eq!(elsewhere.rest(2, "one two three"), piece(2, 0, "one two three"), "it is another attempt's");
         // Whoever was told before goes on, also where less is known yet.
         let mut again = outputs.listen(task());
         again.resume(1, 8);

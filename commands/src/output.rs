@@ -54,8 +54,9 @@ impl FollowedTask {
         Ok(Some(Self { commands: commands.clone(), task, listening, end, ended }))
     }
 
-    /// Goes on after so many bytes of an attempt, which were told before: what follows on them is told next. Everything
-    /// from the beginning, when another attempt speaks or counts by now, or the task has ended.
+    /// Goes on after so many bytes of an attempt, which were told before, here or elsewhere: what follows on them is told
+    /// next, also when the task has ended meanwhile. Everything from the beginning, when another attempt speaks or counts by
+    /// now, or the recorded answer does not reach as far.
     #[must_use]
     pub fn after(mut self, attempt: u32, offset: usize) -> Self {
         self.listening.resume(attempt, offset);

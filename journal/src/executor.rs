@@ -97,6 +97,25 @@ pub struct Executor {
     only_at: Option<u64>,
 }
 
+/// Up to and including which event a stream is folded.
+#[derive(Clone, Copy)]
+enum Until {
+    /// The one at this revision.
+    Revision(u64),
+    /// The last one at or before this position of the journal.
+    Position(Position),
+}
+
+impl Until {
+    /// The last revision that may be wanted.
+    fn revision(self) -> u64 {
+        match self {
+            Self::Revision(revision) => revision,
+            Self::Position(_) => u64::MAX,
+        }
+    }
+}
+
 impl Executor {
     /// How many aggregates are kept folded in memory.
     const CACHED: std::num::NonZeroUsize = std::num::NonZeroUsize::new(4096).expect("4096 is not zero");
@@ -295,7 +314,17 @@ impl Executor {
     /// When the journal cannot be read, or the stream holds another aggregate's events.
     pub async fn load_at<A: Decide>(&self, stream: StreamId, revision: u64) -> Result<Loaded<A>, ReadError> {
         let executor = Self { snapshots: None, ..self.clone() };
-        executor.fold(stream, Loaded::default(), revision, 0).await
+        executor.fold(stream, Loaded::default(), Until::Revision(revision), 0).await
+    }
+
+    /// An aggregate as it was when the journal ended with the event at `position`; the default when there was none yet. It
+    /// is folded anew, from the first event on, and not kept.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, or the stream holds another aggregate's events.
+    pub async fn load_as_of<A: Decide>(&self, stream: StreamId, position: Position) -> Result<Loaded<A>, ReadError> {
+        let executor = Self { snapshots: None, ..self.clone() };
+        executor.fold(stream, Loaded::default(), Until::Position(position), 0).await
     }
 
     /// Folds whatever was recorded after `from`. A stream that takes over another one is folded, from nothing, on top
@@ -305,7 +334,7 @@ impl Executor {
     /// When the journal cannot be read, the stream holds another aggregate's events, or what it takes over is not
     /// there.
     pub async fn catch_up<A: Decide>(&self, stream: StreamId, from: Loaded<A>) -> Result<Loaded<A>, ReadError> {
-        self.fold(stream, from, u64::MAX, 0).await
+        self.fold(stream, from, Until::Revision(u64::MAX), 0).await
     }
 
     /// Folds what comes after `from` up to and including `until`; `depth` streams have been taken over on the way here.
@@ -313,20 +342,23 @@ impl Executor {
         &self,
         stream: StreamId,
         from: Loaded<A>,
-        until: u64,
+        until: Until,
         depth: usize,
     ) -> Result<Loaded<A>, ReadError> {
         let Loaded { mut state, mut revision } = from;
         let mut look = revision.is_none();
         let mut folded = 0_u32;
         let mut last = Hash::ZERO;
-        loop {
+        'pages: loop {
             let next = revision.map_or(0, |revision| revision + 1);
-            let Some(more) = until.checked_sub(next) else { break };
+            let Some(more) = until.revision().checked_sub(next) else { break };
             let limit = usize::try_from(more).unwrap_or(usize::MAX).saturating_add(1).min(Self::PAGE);
             let page = self.journal.read_stream(stream, next, limit).await?;
             let full = page.len() == limit;
             for recorded in page {
+                if matches!(until, Until::Position(position) if recorded.position > position) {
+                    break 'pages;
+                }
                 let damaged = |what: String| ReadError::Damaged { position: recorded.position, what };
                 let event = recorded.event().map_err(|error| damaged(error.to_string()))?;
                 let own = A::own(event.clone())
@@ -338,7 +370,8 @@ impl Executor {
                         let most = Self::MAX_ORIGINS;
                         return Err(damaged(format!("more than {most} streams take over one another, up to {other}")));
                     }
-                    let before = Box::pin(self.fold::<A>(other, Loaded::default(), last, depth + 1)).await?;
+                    let before =
+                        Box::pin(self.fold::<A>(other, Loaded::default(), Until::Revision(last), depth + 1)).await?;
                     if before.revision != Some(last) {
                         return Err(damaged(format!(
                             "it takes over {other} up to revision {last}, which is not there"
@@ -356,7 +389,7 @@ impl Executor {
             }
             // Only a stream that goes on after its first page can have a snapshot, so others cost no question.
             if std::mem::take(&mut look)
-                && let Some(snapshot) = self.snapshot::<A>(stream, until).await
+                && let Some(snapshot) = self.snapshot::<A>(stream, until.revision()).await
                 && snapshot.revision > revision
             {
                 Loaded { state, revision } = snapshot;

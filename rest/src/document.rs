@@ -10,7 +10,7 @@ use utoipa_swagger_ui::Config;
 
 use crate::problem::{nowhere, only};
 use crate::{
-    PREFIX, actions, again, approvals, catalogue, metrics, output, rating, report, run, start, steer, webhooks,
+    PREFIX, actions, again, approvals, catalogue, metrics, output, rating, report, run, start, steer, task, webhooks,
 };
 
 /// What the document is called, below the prefix.
@@ -30,7 +30,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     ),
     paths(
         run::list, start::start, run::show, run::events, run::explain, report::document, start::upload, start::task,
-        output::output, again::again, rating::show, rating::rate, rating::of_run,
+        task::show, output::output, again::again, rating::show, rating::rate, rating::of_run,
         steer::pause, steer::resume, steer::cancel, steer::signal, steer::retry, steer::rerun, steer::fork,
         approvals::list, approvals::approve, approvals::reject,
         actions::list, actions::show, actions::change, metrics::list,

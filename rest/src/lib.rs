@@ -28,6 +28,7 @@ mod report;
 mod run;
 mod start;
 mod steer;
+mod task;
 mod upload;
 mod watch;
 mod webhooks;
@@ -61,6 +62,7 @@ pub fn configure(api: Api) -> impl FnOnce(&mut ServiceConfig) {
             .configure(start::routes)
             .configure(run::routes)
             .configure(report::routes)
+            .configure(task::routes)
             .configure(output::routes)
             .configure(rating::routes)
             .configure(steer::routes)

@@ -28,7 +28,7 @@ pub(crate) fn moment(micros: i64) -> Option<String> {
     jiff::Timestamp::from_microsecond(micros).ok().map(|moment| moment.to_string())
 }
 
-fn moments(micros: Option<i64>) -> Option<String> {
+pub(crate) fn moments(micros: Option<i64>) -> Option<String> {
     micros.and_then(moment)
 }
 
@@ -119,6 +119,8 @@ pub(crate) struct Step {
     error: Option<Failure>,
     /// Why it was skipped.
     skip_reason: Option<String>,
+    /// The task that does it, once there is one, when an agent does it.
+    task: Option<Uuid>,
     /// The run that it started.
     child: Option<Uuid>,
     /// When it started.
@@ -129,7 +131,7 @@ pub(crate) struct Step {
     ended_at: Option<String>,
 }
 
-fn failure(kind: Option<String>, message: Option<String>, step: Option<String>) -> Option<Failure> {
+pub(crate) fn failure(kind: Option<String>, message: Option<String>, step: Option<String>) -> Option<Failure> {
     kind.map(|kind| Failure { kind, message: message.unwrap_or_default(), step })
 }
 
@@ -172,6 +174,7 @@ impl Step {
             simulated: row.simulated,
             error: failure(row.error_kind, row.error_message, None),
             skip_reason: row.skip_reason,
+            task: row.task_id,
             child: row.child_id,
             started_at: moments(row.started_at),
             ended_at: moments(row.ended_at),

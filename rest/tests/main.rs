@@ -15,4 +15,5 @@ mod house;
 mod manners;
 mod ratings;
 mod runs;
+mod tasks;
 mod webhooks;

@@ -7,6 +7,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_graphql::{Context, OneofObject, QueryPathSegment, Request, Result};
+use domain::Timestamp;
 use journal::Journal;
 use projections::{Past, Queries};
 
@@ -130,6 +131,11 @@ pub(crate) fn above(context: &Context<'_>) -> Option<Loaders> {
     moments.iter().find(|(known, _)| known == name).map(|(_, loaders)| loaders.clone())
 }
 
+/// The past that the question above is about; nothing for the present.
+pub(crate) fn past_above(context: &Context<'_>) -> Option<Arc<Past>> {
+    above(context)?.past().cloned()
+}
+
 /// The name that the question above has in the answer: the first of the path.
 fn question<'a>(context: &'a Context<'_>) -> Option<&'a str> {
     let mut node = context.path_node.as_ref()?;
@@ -147,18 +153,17 @@ const DAY: i64 = 86_400_000_000;
 
 /// The day in UTC, counted from 1970-01-01, of the moment that the question above is about.
 pub(crate) async fn day(context: &Context<'_>) -> Result<i64> {
-    let asked = match above(context).as_ref().and_then(Loaders::past) {
+    Ok(moment(context).await?.as_micros().div_euclid(DAY))
+}
+
+/// The moment that the question above is about.
+pub(crate) async fn moment(context: &Context<'_>) -> Result<Timestamp> {
+    let asked = match past_above(context) {
         Some(past) => past.moment().await.map_err(|error| failure::query(context, &error))?,
         None => None,
     };
-    let now = || commands(context).map(|commands| commands.surroundings().now().as_micros());
-    Ok(asked.map_or_else(now, Ok)?.div_euclid(DAY))
-}
-
-/// Refuses what cannot be told of the past.
-pub(crate) fn now_only(context: &Context<'_>, what: &str) -> Result<()> {
-    if above(context).is_none() {
-        return Ok(());
+    match asked {
+        Some(micros) => Ok(Timestamp::from_micros(micros)),
+        None => Ok(commands(context)?.surroundings().now()),
     }
-    Err(failure::now_only(what))
 }

@@ -5,6 +5,7 @@ use commands::{Cause as Reason, Commands};
 use domain::RunId;
 use uuid::Uuid;
 
+use crate::as_of::{self, past_above};
 use crate::assignment::Assignment;
 use crate::failure;
 use crate::scalar::{Count, DateTime};
@@ -115,7 +116,11 @@ pub(crate) struct Holder {
 impl Explanation {
     pub(crate) async fn of_run(context: &Context<'_>, run: RunId) -> Result<Self> {
         let commands = context.data::<Commands>()?;
-        let explained = commands.explain(run).await.map_err(|error| failure::command(context, error))?;
+        let explained = match past_above(context) {
+            Some(past) => commands.explain_as_of(run, past.position(), as_of::moment(context).await?).await,
+            None => commands.explain(run).await,
+        };
+        let explained = explained.map_err(|error| failure::command(context, error))?;
         let steps = explained.steps.into_iter().map(|step| StepExplanation {
             step: step.step.into(),
             status: step.status.into(),

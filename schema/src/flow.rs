@@ -77,7 +77,7 @@ impl Limit {
 
 #[ComplexObject]
 impl Limit {
-    /// The slots that somebody has or waits for now, one entry for each value that it counts apart, by these.
+    /// The slots that somebody has or waits for, one entry for each value that it counts apart, by these.
     #[graphql(complexity = "10 * child_complexity")]
     async fn slots(
         &self,

@@ -39,8 +39,6 @@ pub(crate) enum Failed {
     TooMuch(&'static str, String),
     /// It took too long.
     TooSlow,
-    /// It cannot be told of the past.
-    NowOnly(&'static str),
 }
 
 /// Reads rows: of the present from the read models, of the past from the journal.
@@ -53,6 +51,16 @@ enum Source {
     Then(Arc<Past>),
 }
 
+impl Reader {
+    /// The read models.
+    fn queries(&self) -> &Queries {
+        match &self.source {
+            Source::Now(queries) => queries,
+            Source::Then(past) => past.queries(),
+        }
+    }
+}
+
 /// Reads rows from whatever there is to read from.
 macro_rules! read {
     ($reader:ident.$read:ident($($argument:expr),*)) => {
@@ -61,17 +69,11 @@ macro_rules! read {
             Source::Then(past) => past.$read($($argument),*).await.map_err(logged),
         }
     };
-    ($reader:ident.$read:ident($($argument:expr),*), $what:literal) => {
-        match &$reader.source {
-            Source::Now(queries) => queries.$read($($argument),*).await.map_err(logged),
-            Source::Then(_) => Err(Failed::NowOnly($what)),
-        }
-    };
 }
 
 /// Declares a key, and how the rows behind many of them are read and sorted to their keys.
 macro_rules! one {
-    ($key:ident => $row:ty, $read:ident by $field:ident $(, $what:literal)?) => {
+    ($key:ident => $row:ty, $read:ident by $field:ident) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         struct $key(Uuid);
 
@@ -81,7 +83,7 @@ macro_rules! one {
 
             async fn read(&self, keys: Vec<$key>) -> Result<HashMap<$key, Self::Value>, Self::Failed> {
                 let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
-                let rows = read!(self.$read(&ids) $(, $what)?)?;
+                let rows = read!(self.$read(&ids))?;
                 Ok(rows.into_iter().map(|row| ($key(row.$field), row)).collect())
             }
         }
@@ -89,7 +91,20 @@ macro_rules! one {
 }
 
 macro_rules! many {
-    ($key:ident => $row:ty, $read:ident by $($field:tt).+ $(, $what:literal)?) => {
+    ($key:ident => $row:ty, $read:ident by $($field:tt).+) => {
+        groups!($key => $row, |reader, ids| read!(reader.$read(&ids)), by $($field).+);
+    };
+}
+
+/// Of what nobody can ask as of a moment.
+macro_rules! present {
+    ($key:ident => $row:ty, $read:ident by $($field:tt).+) => {
+        groups!($key => $row, |reader, ids| reader.queries().$read(&ids).await.map_err(logged), by $($field).+);
+    };
+}
+
+macro_rules! groups {
+    ($key:ident => $row:ty, |$reader:ident, $ids:ident| $rows:expr, by $($field:tt).+) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         struct $key(Uuid);
 
@@ -98,9 +113,9 @@ macro_rules! many {
             type Failed = Failed;
 
             async fn read(&self, keys: Vec<$key>) -> Result<HashMap<$key, Self::Value>, Self::Failed> {
-                let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+                let ($reader, $ids) = (self, keys.iter().map(|key| key.0).collect::<Vec<Uuid>>());
                 let mut groups: HashMap<$key, Vec<$row>> = HashMap::new();
-                for row in read!(self.$read(&ids) $(, $what)?)? {
+                for row in $rows? {
                     groups.entry($key(row.$($field).+)).or_default().push(row);
                 }
                 Ok(groups.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect())
@@ -114,8 +129,8 @@ one!(TaskById => TaskRow, tasks_by_ids by id);
 one!(AgentById => AgentRow, agents_by_ids by id);
 one!(TemplateById => TemplateRow, templates_by_ids by id);
 one!(WorkflowById => WorkflowRow, workflows_by_ids by id);
-one!(RepeatOfRun => RepeatRow, repeats_of_runs by run_id, "againOf");
-one!(QualityOfRun => RunQualityRow, qualities_of_runs by run_id, "quality");
+one!(RepeatOfRun => RepeatRow, repeats_of_runs by run_id);
+one!(QualityOfRun => RunQualityRow, qualities_of_runs by run_id);
 one!(LimitById => LimitRow, limits_by_ids by id);
 many!(StepsOfRun => StepRow, steps_of_runs by run_id);
 many!(StepsAndTasksOfRun => (StepRow, Option<TaskRow>), steps_and_tasks_of_runs by 0.run_id);
@@ -125,9 +140,9 @@ many!(PausesOfRun => PauseRow, pauses_of_runs by run_id);
 many!(SignalsOfRun => SignalRow, signals_of_runs by run_id);
 many!(StallsOfRun => StallRow, stalls_of_runs by run_id);
 many!(ActionsOfRun => ActionRow, actions_of_runs by run_id);
-many!(RepeatsOfTask => RepeatRow, repeats_of_tasks by task_id, "repetitions");
-many!(SeatsOfRun => SeatRow, seats_of_runs by run_id, "seats");
-many!(AttemptsOfDelivery => DeliveryAttemptRow, delivery_attempts by delivery_id, "attempts");
+many!(RepeatsOfTask => RepeatRow, repeats_of_tasks by task_id);
+many!(SeatsOfRun => SeatRow, seats_of_runs by run_id);
+present!(AttemptsOfDelivery => DeliveryAttemptRow, delivery_attempts by delivery_id);
 many!(AttemptsOfTask => AttemptRow, attempts_of_tasks by task_id);
 many!(VersionsOfAgent => AgentVersionRow, agent_versions by agent_id);
 many!(VersionsOfTemplate => TemplateVersionRow, template_versions by template_id);
@@ -158,7 +173,7 @@ impl Read<CostOfRun> for Reader {
 
     async fn read(&self, keys: Vec<CostOfRun>) -> Result<HashMap<CostOfRun, Self::Value>, Self::Failed> {
         let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
-        let costs = read!(self.costs_of_runs(&ids), "cost")?;
+        let costs = read!(self.costs_of_runs(&ids))?;
         Ok(costs.into_iter().map(|(run, cost)| (CostOfRun(run), cost)).collect())
     }
 }
@@ -181,7 +196,7 @@ impl Read<MetricsSince> for Reader {
         }
         let mut all = HashMap::new();
         for (from, subjects) in windows {
-            let rows = read!(self.metrics(&subjects, from), "metrics")?;
+            let rows = read!(self.metrics(&subjects, from))?;
             all.extend(rows.into_iter().map(|row| (MetricsSince { subject: row.subject, from }, row)));
         }
         Ok(all)
@@ -199,7 +214,7 @@ impl Read<SlotsOfLimit> for Reader {
     async fn read(&self, keys: Vec<SlotsOfLimit>) -> Result<HashMap<SlotsOfLimit, Self::Value>, Self::Failed> {
         let wanted: Vec<String> = keys.iter().map(|key| key.0.clone()).collect();
         let mut groups: HashMap<SlotsOfLimit, Vec<SlotsRow>> = HashMap::new();
-        for row in read!(self.slots_of_limits(&wanted), "slots")? {
+        for row in read!(self.slots_of_limits(&wanted))? {
             groups.entry(SlotsOfLimit(row.limit_key.clone())).or_default().push(row);
         }
         Ok(groups.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect())
@@ -220,7 +235,7 @@ impl Read<SeatsOfSlots> for Reader {
     async fn read(&self, keys: Vec<SeatsOfSlots>) -> Result<HashMap<SeatsOfSlots, Self::Value>, Self::Failed> {
         let wanted: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
         let mut groups: HashMap<SeatsOfSlots, Vec<SeatRow>> = HashMap::new();
-        for row in read!(self.seats_of_slots(&wanted, SEATS), "seats")? {
+        for row in read!(self.seats_of_slots(&wanted, SEATS))? {
             groups.entry(SeatsOfSlots(row.slots_id)).or_default().push(row);
         }
         Ok(groups.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect())
@@ -332,7 +347,6 @@ impl Loaders {
             Failed::Inside(id) => failure::opaque(id),
             Failed::TooMuch(code, message) => failure::refused(code, message),
             Failed::TooSlow => failure::too_slow(),
-            Failed::NowOnly(what) => failure::now_only(what),
         })
     }
 

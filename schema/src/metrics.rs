@@ -1,21 +1,18 @@
 //! How agents and templates have done.
 
 use async_graphql::{Context, Enum, Result, SimpleObject};
-use commands::Commands;
 use projections::{MetricsKey, MetricsOf as Of, MetricsRow};
 
 use crate::Limits;
+use crate::as_of::day;
 use crate::failure;
 use crate::loader::Loaders;
 use crate::query::queries;
 use crate::run::moment;
 use crate::scalar::{Count, DateTime, NanoUsd, Position};
 
-/// How long a day is, in microseconds.
-const DAY: i64 = 86_400_000_000;
-
 /// Which tasks metrics count: those that were created within the window, with all that became of them since. Days are those
-/// of UTC; today is one of them.
+/// of UTC; today is one of them, and as of the past the day of that moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 pub(crate) enum MetricsWindow {
     /// Of the last seven days.
@@ -34,15 +31,14 @@ pub(crate) enum MetricsWindow {
 
 impl MetricsWindow {
     /// The first day of the window, counted from 1970-01-01.
-    pub(crate) fn from(self, context: &Context<'_>) -> Result<Option<i64>> {
+    pub(crate) async fn from(self, context: &Context<'_>) -> Result<Option<i64>> {
         let days = match self {
             Self::Days7 => 7,
             Self::Days30 => 30,
             Self::Days90 => 90,
             Self::Overall => return Ok(None),
         };
-        let today = context.data::<Commands>()?.surroundings().now().as_micros().div_euclid(DAY);
-        Ok(Some(today.saturating_sub(days - 1)))
+        Ok(Some(day(context).await?.saturating_sub(days - 1)))
     }
 }
 
@@ -173,5 +169,5 @@ pub(crate) async fn of_one(
         let position = queries.position().await.map_err(failed)?;
         queries.wait_for_one("usage", position, wait).await.map_err(failed)?;
     }
-    loaders.metrics(subject, window.from(context)?).await
+    loaders.metrics(subject, window.from(context).await?).await
 }

@@ -13,6 +13,7 @@ use futures_util::stream::BoxStream;
 use projections::Window;
 use uuid::Uuid;
 
+use crate::failure;
 use crate::order::{Cursor, PlatformOrder, Sorted, held, some_of};
 use crate::scalar::{Count, DateTime};
 
@@ -25,7 +26,11 @@ pub trait Platforms: Send + Sync + 'static {
     /// Something whenever anything has changed since it was last taken; changes that come together are one.
     fn changes(&self) -> BoxStream<'static, ()>;
 
-    /// Which node this is.
+    /// How many changes there have been since this node started: the state of [`Self::all`], asked for afterwards, has them
+    /// all in it.
+    fn seen(&self) -> u64;
+
+    /// Which node this is; another one after each start.
     fn node(&self) -> Uuid;
 
     /// Asks a platform which models it offers, which costs nothing; `None` when there is no such platform.
@@ -434,6 +439,30 @@ pub(crate) struct PlatformHealthUpdate {
     pub(crate) at: DateTime,
     /// The node that says so.
     pub(crate) node: Uuid,
+    /// Names this state among those of the node; subscribe with it as `after` to be told of none before the next change.
+    pub(crate) place: String,
+}
+
+/// A state of platforms: which node's, and after how many changes there. As text `NODE-COUNT`, with the node in hexadecimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HealthPlace {
+    node: Uuid,
+    seen: u64,
+}
+
+impl HealthPlace {
+    /// Where a node is now.
+    pub(crate) fn of(platforms: &dyn Platforms) -> Self {
+        Self { node: platforms.node(), seen: platforms.seen() }
+    }
+
+    /// What was told before.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let parts = text.split_once('-');
+        let place =
+            parts.and_then(|(node, seen)| Some(Self { node: Uuid::try_parse(node).ok()?, seen: seen.parse().ok()? }));
+        place.ok_or_else(|| failure::invalid("`after` is no place; give the `place` of a state that was told"))
+    }
 }
 
 /// What this node knows of platforms.
@@ -447,9 +476,11 @@ pub(crate) fn all(platforms: &dyn Platforms) -> Vec<Platform> {
     platforms.all().into_iter().map(|state| Platform::of(state, node)).collect()
 }
 
-/// What is told of changes.
-pub(crate) fn update(platforms: &dyn Platforms) -> PlatformHealthUpdate {
-    PlatformHealthUpdate { platforms: all(platforms), at: commands::now().into(), node: platforms.node() }
+/// What is told of a place, which the node had reached before.
+pub(crate) fn update(platforms: &dyn Platforms, place: HealthPlace) -> PlatformHealthUpdate {
+    let HealthPlace { node, seen } = place;
+    let place = format!("{}-{seen}", node.simple());
+    PlatformHealthUpdate { platforms: all(platforms), at: commands::now().into(), node, place }
 }
 
 impl Platform {

@@ -48,6 +48,9 @@ pub(crate) async fn write(
 /// What the tasks of a run have ended in.
 pub(crate) async fn outcomes(context: &Context<'_>, run: Uuid) -> Result<Vec<Outcome>> {
     let queried = |error: projections::Error| failure::query(context, &error);
+    if let Some(past) = crate::as_of::past_above(context) {
+        return past.outcomes(run).await.map_err(queried);
+    }
     let tasks = queries(context)?.tasks_of_runs(&[run]).await.map_err(queried)?;
     let mut outcomes = Vec::new();
     for row in tasks.into_iter().filter(|row| row.status == "completed" && !row.undoes) {

@@ -9,6 +9,7 @@ use projections::{AttemptRow, TaskRow, Window};
 use uuid::Uuid;
 
 use crate::agent::Agent;
+use crate::as_of::past_above;
 use crate::assignment::Assignment;
 use crate::failure;
 use crate::flow::Seat;
@@ -101,7 +102,9 @@ impl Task {
 
 impl Task {
     async fn ended(&self, context: &Context<'_>) -> Result<Arc<domain::Task>> {
-        crate::as_of::now_only(context, "output")?;
+        if let Some(past) = past_above(context) {
+            return past.task(self.task_id).await.map_err(|error| failure::query(context, &error));
+        }
         let task = commands(context)?.ended_task(domain::TaskId::from_uuid(self.task_id)).await;
         task.map_err(|error| failure::command(context, error))
     }
@@ -159,7 +162,11 @@ impl Task {
     /// Who has it, straight from the journal, and how that agent was chosen when none was named; null while nobody has it.
     #[graphql(complexity = "10 + child_complexity")]
     async fn assignment(&self, context: &Context<'_>) -> Result<Option<Assignment>> {
-        let found = context.data::<Commands>()?.assignment(TaskId::from_uuid(self.task_id)).await;
+        let (commands, task) = (context.data::<Commands>()?, TaskId::from_uuid(self.task_id));
+        let found = match past_above(context) {
+            Some(past) => commands.assignment_as_of(task, past.position()).await,
+            None => commands.assignment(task).await,
+        };
         Ok(found.map_err(|error| failure::command(context, error))?.map(Assignment::from))
     }
 

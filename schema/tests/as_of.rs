@@ -1,7 +1,10 @@
 //! Questions about the past, through the API.
 
-use domain::task::Pacing;
-use domain::{NodeId, RunCommand, TaskCommand};
+use domain::limit::LimitScope;
+use domain::run::SlotsNeed;
+use domain::slots::{Capacity, Holder};
+use domain::task::{Ending, Output, Pacing, Quality, Score};
+use domain::{Key, LimitId, NodeId, RunCommand, RunId, Slots, SlotsCommand, SlotsId, TaskCommand};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -148,22 +151,212 @@ fn moment(micros: i64) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_told_of_the_past_is_refused() {
+async fn what_is_yet_to_come_is_refused() {
     let house = House::furnished().await;
-    let run = house.start().await.as_uuid();
-    let head = house.head().await;
-    for field in ["seats { runId }", "explain { status }"] {
-        let query =
-            format!("query($id: UUID!, $at: Position) {{ run(id: $id, asOf: {{ position: $at }}) {{ {field} }} }}");
-        let (code, message) = house.refusal(&query, json!({ "id": run, "at": head })).await;
-        assert_eq!(code, "AS_OF_UNSUPPORTED", "{message}");
-    }
-    let query = "query($at: Position) { agents(asOf: { position: $at }) { nodes { metrics { total } } } }";
-    assert_eq!(house.refusal(query, json!({ "at": head })).await.0, "AS_OF_UNSUPPORTED");
     let query = "query($at: Position) { runs(asOf: { position: $at }) { position } }";
     let (code, message) = house.refusal(query, json!({ "at": "999999" })).await;
     assert_eq!(code, "ARGUMENT_INVALID");
     assert!(message.contains("yet to come"), "{message}");
     let query = "{ runs(asOf: { time: \"2999-01-01T00:00:00Z\" }) { position } }";
     assert_eq!(house.refusal(query, json!({})).await.0, "ARGUMENT_INVALID");
+}
+
+/// Where runs stand, what they cost, how good they are, what they came to, and how those have done who did the work.
+fn account(arguments: &str) -> String {
+    let side = "run { runId status } effort { attempts cost attemptsOfUnknownCost inputTokens outputTokens }";
+    let (sum, metrics) = (
+        "attempts cost",
+        "metrics { total completed failed cancelled successRate averageQuality rated averageElapsedMs averageDurationMs
+            averageCostNanoUsd simulated totalCost attemptsOfUnknownCost inputTokens outputTokens lastTaskAt }
+         week: metrics(window: DAYS_7) { total totalCost }",
+    );
+    format!(
+        "query($id: UUID!, $other: UUID!, $task: UUID!, $at: Position) {{
+            runCounts(AT) {{ status count }}
+            runTree(id: $id, AT) {{ distance run {{ runId status }} }}
+            runLineage(id: $id, AT) {{ distance run {{ runId status }} }}
+            compareRuns(a: $id, b: $other, AT) {{ sameInput sameOutput differences a {{ {side} }} b {{ {side} }}
+                steps {{ name same a {{ kept step {{ status }} effort {{ {sum} }} }} b {{ effort {{ {sum} }} }} }} }}
+            attempts(first: 10, AT) {{ position nodes {{ taskId number status cost text }} }}
+            dear: attempts(first: 2, orderBy: COST, AT) {{ nodes {{ taskId number cost }} pageInfo {{ hasNextPage }} }}
+            lost: attempts(filter: {{ statuses: [FAILED] }}, last: 3, orderBy: DURATION, AT) {{ nodes {{ number status }} }}
+            costly: runs(first: 5, orderBy: COST, AT) {{ nodes {{ runId cost }} }}
+            run(id: $id, AT) {{ cost quality {{ score people judge checks }} document
+                data: document(format: JSON) actionItems {{ id }} againOf {{ taskId }} }}
+            task(id: $task, AT) {{ status output {{ results data }} quality {{ score source }} averageRating
+                ratings {{ by rating comment }} judgement {{ median }} review {{ rounds }}
+                assignment {{ agentKey agentVersion named }} repetitions {{ runId status }} }}
+            approvals(AT) {{ position nodes {{ step }} }}
+            agents(first: 5, AT) {{ nodes {{ key {metrics} }} }}
+            templates(first: 5, AT) {{ nodes {{ key {metrics} }} }}
+        }}"
+    )
+    .replace("AT)", &format!("{arguments})"))
+}
+
+/// Two answers; where they differ, only what differs is shown.
+#[track_caller]
+fn assert_same(told: &Value, said: &Value, when: &str) {
+    let (Value::Object(told), Value::Object(said)) = (told, said) else { panic!("{told} and {said} {when}") };
+    for (name, said) in said {
+        assert_eq!(&told[name], said, "`{name}` {when}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_brought_and_spent_is_answered_as_it_was_answered_then() {
+    let house = House::furnished().await;
+    let other = house.whole_run().await.as_uuid();
+    let run = house.start().await;
+    let (id, task) = (run.as_uuid(), domain::TaskId::of_step(run, &"outline".parse().unwrap()).as_uuid());
+    let ask = async |arguments: &str, at: &str| {
+        house.data(&account(arguments), json!({ "id": id, "other": other, "task": task, "at": at })).await
+    };
+    let mut answers: Vec<(String, Value)> = Vec::new();
+    let mut say = async || {
+        let head = house.head().await;
+        // Both answer for themselves.
+        let reached = "query($at: Position) { usage(minPosition: $at) { position } judgeCalibration(minPosition: $at) { position } }";
+        house.data(reached, json!({ "at": head })).await;
+        let said = ask("minPosition: $at", &head).await;
+        answers.push((head, said));
+    };
+    say().await;
+    house.on_run(run, RunCommand::Claim { node: NodeId::from_uuid(Uuid::now_v7()) }).await;
+    house.advance(run).await;
+    let begun = house.begin_step(run, "outline").await;
+    say().await;
+    house.fail(begun, 1).await;
+    house.attempt(begun).await;
+    say().await;
+    let quality = Quality { score: Score::of_hundredths(550).unwrap(), checks: vec![] };
+    let output = Output { results: "text of outline".to_owned(), data: Some(json!([1])), ..Output::default() };
+    let ending = Ending { quality: Some(quality), output: Some(output), ..Ending::default() };
+    house.finish_step_with(run, "outline", 2, ending).await;
+    say().await;
+    let rate = "mutation($id: UUID!, $mark: Int!) { rateTask(input: { taskId: $id, rating: $mark, comment: \"so\" }) { changed } }";
+    house.data(rate, json!({ "id": task, "mark": 4 })).await;
+    say().await;
+    house.advance(run).await;
+    house.begin_step(run, "draft").await;
+    house.finish_step(run, "draft", 1).await;
+    say().await;
+    house.data(rate, json!({ "id": task, "mark": 9 })).await;
+    say().await;
+    let again = "mutation($id: UUID!) { runTaskAgain(input: { taskId: $id }) { runId } }";
+    let again = house.data(again, json!({ "id": task })).await["runTaskAgain"]["runId"].take();
+    say().await;
+    house
+        .data(
+            "mutation($id: UUID!) { cancelRun(input: { runId: $id, reason: \"enough\" }) { changed } }",
+            json!({ "id": again }),
+        )
+        .await;
+    say().await;
+    let costs: Vec<&Value> = answers.iter().map(|(_, said)| &said["run"]["cost"]).collect();
+    assert_ne!(costs.first(), costs.last(), "{costs:?}");
+    for (at, said) in &answers {
+        let told = ask("asOf: { position: $at }", at).await;
+        assert_same(&told, said, &format!("as of {at}"));
+    }
+}
+
+/// Why runs stand where they stand, and who has slots of limits.
+fn waits(arguments: &str) -> String {
+    let seat = "limit partition runId taskId priority fairness requestedAt grantedAt run { status }";
+    let cause = "kind since at step limit limitDescription holders { runId taskId } ahead by reason platform attempt error steps";
+    format!(
+        "query($id: UUID!, $next: UUID!, $at: Position) {{
+            explainRun(id: $id EXPLAINED) {{ status node next {{ {cause} }} steps {{ step status cause {{ {cause} }}
+                assignment {{ agentKey }} }} }}
+            run(id: $next, AT) {{ seats {{ {seat} }} explain {{ status next {{ {cause} }} }}
+                steps {{ task {{ seats {{ {seat} }} }} }} }}
+            limits(first: 3, AT) {{ nodes {{ key slots {{ slotsId partition running waiting holders {{ {seat} }} queue {{ {seat} }} }} }} }}
+        }}"
+    )
+    .replace("AT)", &format!("{arguments})"))
+}
+
+const ONE: Capacity = Capacity { max_running: Some(1), rate: None };
+
+fn holder(run: RunId) -> Holder {
+    Holder { run, task: None }
+}
+
+fn place() -> SlotsId {
+    let scope = LimitScope::Workflow("letter".parse().unwrap());
+    SlotsId::of(LimitId::from_key(&"one".parse().unwrap()), &scope, None)
+}
+
+async fn slots(house: &House, command: SlotsCommand) {
+    let executor = house.commands.executor();
+    executor.execute::<Slots>(place().into(), command, House::context(), false).await.unwrap();
+}
+
+/// Has a run want the only slot, as the engine would; it is admitted when it gets it.
+async fn want(house: &House, run: RunId) {
+    let limit: Key = "one".parse().unwrap();
+    let need = SlotsNeed { slots: place(), limit: limit.clone(), partition: None, fairness: String::new() };
+    house.on_run(run, RunCommand::Queue { slots: vec![need], now: commands::now() }).await;
+    let (fairness, now) = (String::new(), commands::now());
+    let holder = holder(run);
+    slots(house, SlotsCommand::Request { holder, limit, partition: None, priority: 0, fairness, capacity: ONE, now })
+        .await;
+    let given = house.commands.executor().load::<Slots>(place().into()).await.unwrap().state;
+    if given.has(holder) {
+        house.on_run(run, RunCommand::Admit).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_had_slots_and_why_runs_waited_is_answered_as_it_was_answered_then() {
+    let house = House::furnished().await;
+    house
+        .data(
+            "mutation { setLimit(input: { key: \"one\", description: \"one at a time\", scope: WORKFLOW,
+                scopeKey: \"letter\", maxRunning: 1 }) { changed } }",
+            json!({}),
+        )
+        .await;
+    let (first, next) = (house.start().await, house.start().await);
+    let ask = async |query: String, at: &str| {
+        house.data(&query, json!({ "id": first.as_uuid(), "next": next.as_uuid(), "at": at })).await
+    };
+    let mut answers: Vec<(String, Value)> = Vec::new();
+    let mut say = async || {
+        let head = house.head().await;
+        let said = ask(waits("minPosition: $at").replace("EXPLAINED", ""), &head).await;
+        answers.push((head, said));
+    };
+    say().await;
+    for run in [first, next] {
+        house.on_run(run, RunCommand::Claim { node: NodeId::from_uuid(Uuid::now_v7()) }).await;
+        want(&house, run).await;
+        say().await;
+    }
+    house.advance(first).await;
+    let task = house.begin_step(first, "outline").await;
+    say().await;
+    house.fail(task, 1).await;
+    say().await;
+    slots(&house, SlotsCommand::Release { holder: holder(first), capacity: ONE, now: commands::now() }).await;
+    say().await;
+    house
+        .data(
+            "mutation($id: UUID!) { pauseRun(input: { runId: $id, reason: \"lunch\" }) { changed } }",
+            json!({ "id": next.as_uuid() }),
+        )
+        .await;
+    say().await;
+    let waiting: Vec<&Value> = answers.iter().map(|(_, said)| &said["run"]["explain"]["next"][0]["kind"]).collect();
+    assert!(waiting.contains(&&json!("LIMIT")) && waiting.contains(&&json!("PAUSED")), "{waiting:?}");
+    for (at, said) in &answers {
+        let query = waits("asOf: { position: $at }").replace("EXPLAINED", ", asOf: { position: $at }");
+        assert_same(&ask(query, at).await, said, &format!("as of {at}"));
+    }
+    let early = house.refusal(
+        "query($id: UUID!) { explainRun(id: $id, asOf: { position: \"1\" }) { status } }",
+        json!({ "id": first.as_uuid() }),
+    );
+    assert_eq!(early.await.0, "RUN_NOT_FOUND");
 }

@@ -136,7 +136,7 @@ impl House {
         waiting.await.unwrap_or_else(|_| panic!("{event_type} did not happen {count} times within 20 s"));
     }
 
-    fn context() -> Context {
+    pub(crate) fn context() -> Context {
         let command = Uuid::now_v7();
         Context {
             command: CommandId::from_uuid(command),
@@ -297,6 +297,10 @@ impl schema::Platforms for Shown {
             changes.changed().await.ok()?;
             Some(((), changes))
         }))
+    }
+
+    fn seen(&self) -> u64 {
+        *self.changed.borrow()
     }
 
     fn node(&self) -> Uuid {

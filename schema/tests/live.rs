@@ -143,9 +143,16 @@ async fn an_answer_goes_on_after_what_was_told_of_it() {
     let rest = json!({ "attempt": 1, "offset": 8, "text": "outline", "end": "COMPLETED" });
     assert_eq!(told(&mut second).await, rest);
     drop((first, second, third, speech));
-    // Nobody knows any more what was told then, so it begins anew.
+    // The task has ended, and nobody speaks any more: it goes on in the recorded answer.
+    assert_eq!(told(&mut listen(json!({ "attempt": 1, "offset": 8 }))).await, rest);
+    let nothing = json!({ "attempt": 1, "offset": 15, "text": "", "end": "COMPLETED" });
+    assert_eq!(told(&mut listen(json!({ "attempt": 1, "offset": 15 }))).await, nothing);
+    // What is no place in it begins anew, and says so.
     let whole = json!({ "attempt": 1, "offset": 0, "text": "text of outline", "end": "COMPLETED" });
-    assert_eq!(told(&mut listen(json!({ "attempt": 1, "offset": 8 }))).await, whole);
+    for (attempt, offset) in [(2, 8), (0, 0), (1, 16)] {
+        let after = json!({ "attempt": attempt, "offset": offset });
+        assert_eq!(told(&mut listen(after)).await, whole, "after {offset} bytes of attempt {attempt}");
+    }
     let refused = all(&house, follow, json!({ "id": task, "after": { "attempt": -1, "offset": 0 } })).await;
     assert_eq!(refused[0]["errors"][0]["extensions"]["code"], "ARGUMENT_INVALID");
 }

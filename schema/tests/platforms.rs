@@ -1,6 +1,6 @@
 //! Platforms and how they are doing.
 
-use async_graphql::futures_util::StreamExt;
+use async_graphql::futures_util::{FutureExt, StreamExt};
 use domain::Timestamp;
 use schema::{Breaker, FailureState, LineState, ProbeState};
 use serde_json::{Value, json};
@@ -105,4 +105,38 @@ async fn a_change_is_told_and_many_at_once_are_one() {
     assert_eq!(next().await, "WELL");
     house.platforms.change(|platforms| platforms[0].lines = vec![failing()]);
     assert_eq!(next().await, "RESTING");
+}
+
+#[tokio::test]
+async fn whoever_comes_back_is_told_a_state_once_and_what_changed_meanwhile() {
+    let house = House::new().await;
+    let ask = "subscription($after: String) { platformHealth(after: $after) { place node platforms { health } } }";
+    let told = async |after: Value| {
+        let mut items = house.schema.execute_stream(House::request(ask, json!({ "after": after })));
+        let item = tokio::time::timeout(Duration::from_secs(10), items.next()).await.expect("a state comes").unwrap();
+        let mut state = serde_json::to_value(item).unwrap()["data"]["platformHealth"].take();
+        (state["place"].take(), state["platforms"][0]["health"].take())
+    };
+    let (first, health) = told(Value::Null).await;
+    assert_eq!(health, "UNTRIED");
+    // Nothing has changed: nothing is told before something does.
+    let mut waiting = house.schema.execute_stream(House::request(ask, json!({ "after": first })));
+    assert!(waiting.next().now_or_never().is_none());
+    house.platforms.change(|platforms| platforms[0].lines = vec![failing()]);
+    let next = tokio::time::timeout(Duration::from_secs(10), waiting.next()).await.expect("a change is told").unwrap();
+    let next = serde_json::to_value(next).unwrap()["data"]["platformHealth"].take();
+    assert_eq!(next["platforms"][0]["health"], "RESTING");
+    // It has changed while nobody listened: told at once, and not again.
+    house.platforms.change(|platforms| platforms[0].lines = vec![LineState::default()]);
+    let (last, health) = told(next["place"].clone()).await;
+    assert_eq!(health, "WELL");
+    assert_ne!(last, next["place"]);
+    // Another node's place is none of this one's, however many changes either has seen.
+    let other = format!("{}-2", uuid::Uuid::now_v7().simple());
+    assert_eq!(told(json!(other)).await, (last.clone(), json!("WELL")));
+    let again = house.schema.execute_stream(House::request(ask, json!({ "after": last }))).next().now_or_never();
+    assert!(again.is_none(), "{again:?}");
+    let mut wrong = house.schema.execute_stream(House::request(ask, json!({ "after": "17" })));
+    let wrong = serde_json::to_value(wrong.next().await.unwrap()).unwrap();
+    assert_eq!(wrong["errors"][0]["extensions"]["code"], "ARGUMENT_INVALID", "{wrong}");
 }

@@ -210,7 +210,9 @@ async fn a_run_is_as_good_as_whoever_counts_says_and_its_document_says_who() {
             (&json!("checks"), &json!(550), &json!(false)),
         ]
     );
-    let past = "query($id: UUID!, $at: Position) { run(id: $id, asOf: { position: $at }) { quality { score } } }";
-    let past = house.refusal(past, json!({ "id": run.as_uuid(), "at": house.head().await })).await;
-    assert_eq!(past.0, "AS_OF_UNSUPPORTED");
+    let past = "query($id: UUID!, $at: Position) { run(id: $id, asOf: { position: $at }) { quality { score people judge checks }
+        document(format: JSON) } }";
+    let past = house.data(past, json!({ "id": run.as_uuid(), "at": house.head().await })).await;
+    assert_eq!(past["run"]["quality"], quality);
+    assert_eq!(serde_json::from_str::<Value>(past["run"]["document"].as_str().unwrap()).unwrap(), document);
 }

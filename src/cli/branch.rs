@@ -117,14 +117,25 @@ pub(crate) async fn diff(
     let mut data = client.ask(&query, json!({ "a": a, "b": b })).await?;
     let found = data.get_mut("compareRuns").map(Value::take).unwrap_or_default();
     if found.is_null() {
-        return Err(Failure::Refused { code: "RUN_NOT_FOUND".to_owned(), message: "there is no such run".to_owned() });
+        return Err(no_such_run());
     }
+    show_comparison(terminal, as_json, &found);
+    Ok(())
+}
+
+/// One of two runs that are to be compared is not there.
+pub(crate) fn no_such_run() -> Failure {
+    Failure::Refused { code: "RUN_NOT_FOUND".to_owned(), message: "there is no such run".to_owned() }
+}
+
+/// Shows two runs beside each other, as GraphQL gives them.
+pub(crate) fn show_comparison(terminal: &mut Terminal, as_json: bool, found: &Value) {
     if as_json {
-        terminal.json(&found);
-        return Ok(());
+        terminal.json(found);
+        return;
     }
     for side in ["a", "b"] {
-        let (one, effort) = (at(at(&found, side), "run"), at(at(&found, side), "effort"));
+        let (one, effort) = (at(at(found, side), "run"), at(at(found, side), "effort"));
         let status = text(one, "status").to_lowercase();
         let status = terminal.paint(style_of(&status), &status);
         terminal.line(format!(
@@ -143,9 +154,9 @@ pub(crate) async fn diff(
             }
         ));
     }
-    let same = |name: &str| if at(&found, name) == &Value::Bool(true) { "the same" } else { "different" };
+    let same = |name: &str| if at(found, name) == &Value::Bool(true) { "the same" } else { "different" };
     terminal.line(format!("input {}, output {}", same("sameInput"), same("sameOutput")));
-    for step in at(&found, "steps").as_array().into_iter().flatten() {
+    for step in at(found, "steps").as_array().into_iter().flatten() {
         let mark = if at(step, "same") == &Value::Bool(true) { " " } else { "≠" };
         let mark = terminal.paint(Style::Warn, mark);
         terminal.line(format!(
@@ -155,7 +166,6 @@ pub(crate) async fn diff(
             of_side(at(step, "b"))
         ));
     }
-    Ok(())
 }
 
 fn of_side(side: &Value) -> String {

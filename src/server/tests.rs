@@ -67,6 +67,10 @@ impl schema::Platforms for NoPlatforms {
         Box::pin(futures_util::stream::pending())
     }
 
+    fn seen(&self) -> u64 {
+        0
+    }
+
     fn node(&self) -> uuid::Uuid {
         uuid::Uuid::nil()
     }

@@ -46,6 +46,19 @@ fn what_happened_is_listed_explained_sealed_proved_exported_and_imported() {
     assert!(early.as_array().unwrap().len() < whole.as_array().unwrap().len());
     let changes = whole.as_array().unwrap().last().unwrap()["changes"].as_array().unwrap();
     assert!(changes.iter().any(|change| change["path"] == "status" && change["after"] == "completed"), "{changes:?}");
+    // Two of them beside each other, as the server compares them.
+    home.run(&["run", "welcome", "--input", "file=bye", "--watch"]).expect(0);
+    let started = lines(&home.run(&["audit", "log", "--type", "run.started", "--json"]).expect(0).out());
+    let other = started.last().unwrap()["data"]["id"].as_str().unwrap().to_owned();
+    assert_ne!(other, run);
+    let asked = home.run(&["diff", &run, &other, "--json"]).expect(0).json();
+    let compared = |home: &Home| home.run(&["audit", "diff", &run, &other, "--json"]).expect(0).json();
+    assert_eq!(compared(&home), asked);
+    assert_eq!((&asked["sameInput"], &asked["a"]["run"]["status"]), (&Value::Bool(false), &"COMPLETED".into()));
+    let shown = home.run(&["diff", &run, &other]).expect(0).out();
+    assert_eq!(home.run(&["audit", "diff", &run, &other]).expect(0).out(), shown);
+    let nobody = home.run(&["audit", "diff", &run, "00000000-0000-7000-8000-000000000000"]).expect(2);
+    assert!(nobody.err().contains("there is no such run"), "{}", nobody.all());
     let told = home.run(&["audit", "replay", &run]).expect(0).out();
     assert!(told.contains("~ status: \"running\" → \"completed\""), "{told}");
 
@@ -110,6 +123,9 @@ fn what_happened_is_listed_explained_sealed_proved_exported_and_imported() {
     assert_eq!(verify(&elsewhere)["events"], exported["events"]);
     let again = elsewhere.run(&["audit", "replay", &run, "--json"]).expect(0).json();
     assert_eq!(again, whole, "positions and hashes are the same");
+    // No server runs, here or there, and here no read model was ever made.
+    assert_eq!(compared(&elsewhere), asked);
+    assert_eq!(compared(&home), asked);
 
     // A damaged one.
     let mut bytes = std::fs::read(bundle).unwrap();

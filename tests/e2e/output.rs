@@ -34,7 +34,8 @@ async fn first(request: reqwest::RequestBuilder, wanted: usize) -> Vec<(String, 
         while let Some(end) = bytes.windows(2).position(|pair| pair == b"\n\n") {
             let event: Vec<u8> = bytes.drain(..end + 2).collect();
             if let Some((name, data)) = std::str::from_utf8(&event).unwrap().split_once("\ndata: ") {
-                let name = name.trim_start_matches("event: ").to_owned();
+                // Over REST an id comes first.
+                let name = name.rsplit("event: ").next().unwrap_or_default().to_owned();
                 pieces.push((name, serde_json::from_str(data).unwrap_or(Value::Null)));
             }
         }
@@ -95,14 +96,23 @@ fn an_answer_is_told_while_it_is_given_here_and_on_another_node() {
         let after = of_graphql(&pieces(follow(&there, place)).await);
         (before, after)
     };
+    let broken_over_rest = async {
+        let before = first(output(&here), 4).await;
+        let before: Vec<Value> = before.into_iter().map(|(_, piece)| piece).collect();
+        let last = format!("1-{}", joined(&before).len());
+        let after = pieces(output(&there).header("last-event-id", last)).await;
+        let after: Vec<Value> = after.into_iter().map(|(_, piece)| piece).collect();
+        (before, after)
+    };
     let late = async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         pieces(output(&there)).await
     };
     let followed = async {
-        tokio::join!(pieces(output(&here)), pieces(output(&there)), pieces(follow(&here, Value::Null)), late, broken)
+        let all = (pieces(output(&here)), pieces(output(&there)), pieces(follow(&here, Value::Null)));
+        tokio::join!(all.0, all.1, all.2, late, broken, broken_over_rest)
     };
-    let (own, other, graphql, late, (before, after)) = runtime.block_on(followed);
+    let (own, other, graphql, late, (before, after), over_rest) = runtime.block_on(followed);
     for (pieces, at_least) in [(&own, 10), (&other, 10), (&late, 4)] {
         assert!(pieces.len() >= at_least, "all but at once: {pieces:?}");
         assert_eq!(joined(pieces.iter().map(|(_, piece)| piece)), answer());
@@ -116,6 +126,13 @@ fn an_answer_is_told_while_it_is_given_here_and_on_another_node() {
     assert_eq!(told.last().unwrap()["end"], "COMPLETED");
     assert!(before.len() >= 4 && after.len() >= 2, "{before:?}, {after:?}");
     assert_eq!(joined(before.iter().chain(&after)), answer());
+    assert!(over_rest.0.len() >= 4 && over_rest.1.len() >= 2, "{over_rest:?}");
+    assert_eq!(joined(over_rest.0.iter().chain(&over_rest.1)), answer());
+    // The task has ended by now, and what was told before is still how its answer begins.
+    let place = json!({ "attempt": 1, "offset": joined(&before).len() });
+    let rest = of_graphql(&runtime.block_on(pieces(follow(&there, place))));
+    assert_eq!((rest.len(), &rest[0]["end"]), (1, &json!("COMPLETED")), "{rest:?}");
+    assert_eq!(joined(before.iter().chain(&rest)), answer());
 
     // How soon it began is recorded, and nothing is made up where nothing came in pieces.
     let asked =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::run::{Lineage, LineageKind, Overrides, Start, StepStatus};
 use domain::workflow::{SignalWait, Work};
 use domain::{Actor, Definition, Run, RunEvent, RunId, Step, StepName, StreamId, Timestamp, WorkflowId};
-use journal::{Append, Executor, Expected, Journal, Loaded, ReadError, StreamAppend};
+use journal::{Append, Executor, Expected, Journal, Loaded, Position, ReadError, StreamAppend};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -109,6 +109,16 @@ async fn loads_a_state_as_of_a_revision(journal: Arc<dyn Journal>) {
     let whole: Loaded<Run> = executor.load(stream).await.unwrap();
     assert_eq!((whole.revision, &whole.state), (last.revision, &last.state));
     assert_eq!(beyond.state, last.state);
+    // The same by the position of the journal's last event.
+    let events = journal.read_stream(stream, 0, 10).await.unwrap();
+    let as_of = async |position: Position| executor.load_as_of::<Run>(stream, position).await.unwrap();
+    for (event, folded) in events.iter().zip([&first, &second, &last]) {
+        let then = as_of(event.position).await;
+        assert_eq!((then.revision, &then.state), (folded.revision, &folded.state), "as of {}", event.position);
+    }
+    let before = Position::from_u64(events[0].position.as_u64() - 1);
+    assert_eq!(as_of(before).await.revision, None);
+    assert_eq!(as_of(Position::from_u64(events[2].position.as_u64() + 100)).await.state, last.state);
     // An earlier state does not take the place of the one that is kept.
     at(0).await;
     assert_eq!(executor.load_cached::<Run>(stream).await.unwrap().revision, Some(2));
@@ -135,6 +145,9 @@ async fn loads_what_was_taken_over(journal: Arc<dyn Journal>) {
     assert_eq!(after.state.outputs().values().cloned().collect::<Vec<_>>(), [json!(1).into(), json!(22).into()]);
     let before = executor.load_at::<Run>(fork.into(), 0).await.unwrap();
     assert_eq!(before.state, loaded.state);
+    let own = journal.read_stream(fork.into(), 0, 1).await.unwrap();
+    let then = executor.load_as_of::<Run>(fork.into(), own[0].position).await.unwrap();
+    assert_eq!(then.state, loaded.state);
 }
 
 /// Runs of which each takes over the one before; the first completes `one`.

@@ -16,6 +16,9 @@ use crate::projector::{ApplyError, number, storable};
 pub(super) struct Fold<'a> {
     pub(super) limits: BTreeMap<Uuid, Set<'a>>,
     pub(super) removed: BTreeMap<Uuid, Removed<'a>>,
+    /// Where somebody wants a slot: of which limit, and of which value that it counts apart.
+    pub(super) slots: BTreeMap<Uuid, (&'a str, Option<Cow<'a, str>>)>,
+    /// By slots, run and task.
     pub(super) seats: BTreeMap<(Uuid, Uuid, Uuid), Seat<'a>>,
     /// By hold and revision.
     pub(super) placed: BTreeMap<(Uuid, i64), Placed<'a>>,
@@ -121,9 +124,11 @@ impl<'a> Fold<'a> {
         match event {
             SlotsEvent::Requested { holder, limit, partition, priority, fairness, at } => {
                 let key = key(holder);
+                let partition = partition.as_deref().map(storable);
+                self.slots.entry(slots).or_insert_with(|| (limit.as_str(), partition.clone()));
                 let taken = Taken {
                     limit: limit.as_str(),
-                    partition: partition.as_deref().map(storable),
+                    partition,
                     priority: *priority,
                     fairness: storable(fairness),
                     requested_at: at.as_micros(),

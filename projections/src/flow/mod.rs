@@ -1,6 +1,7 @@
 //! The projector of limits, of who has or wants their slots, and of holds.
 //!
-//! Invariant: `seats` has a row for everybody who has a slot or waits for one now, and for nobody else.
+//! Invariants: `seats` has a row for everybody who has a slot or waits for one now, and for nobody else; `slots` has one for
+//! each place where anybody ever wanted one.
 
 mod fold;
 mod past;
@@ -15,7 +16,7 @@ use sqlx::PgConnection;
 
 use crate::projector::{ApplyError, Projector};
 
-pub(crate) use past::limits;
+pub(crate) use past::{limits, seats};
 
 /// Keeps `read_flow`.
 pub(crate) struct Flow;
@@ -27,7 +28,7 @@ impl Projector for Flow {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn schema(&self) -> &'static str {

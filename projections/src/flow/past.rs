@@ -1,13 +1,14 @@
-//! The rows of limits in memory: what the table would hold if the journal ended with the last event given.
+//! The rows of limits and of their seats in memory: what the table would hold if the journal ended with the last event given.
 
 use std::sync::Arc;
 
 use journal::RecordedEvent;
+use uuid::Uuid;
 
-use super::fold;
+use super::fold::{self, Seat};
 use super::write::micros;
-use crate::LimitRow;
 use crate::projector::{ApplyError, storable};
+use crate::{LimitRow, SeatRow};
 
 /// Limits, from all events of their streams.
 pub(crate) fn limits(events: &[Arc<RecordedEvent>]) -> Result<Vec<LimitRow>, ApplyError> {
@@ -32,6 +33,26 @@ pub(crate) fn limits(events: &[Arc<RecordedEvent>]) -> Result<Vec<LimitRow>, App
             removed_reason: removed.map(|removed| removed.reason.clone().into_owned()),
             position: removed.map_or(set.position, |removed| removed.position),
         }
+    });
+    Ok(rows.collect())
+}
+
+/// Who has slots or waits for one, in the order of the rows' key, from all events of their streams.
+pub(crate) fn seats(events: &[Arc<RecordedEvent>]) -> Result<Vec<SeatRow>, ApplyError> {
+    let fold = fold::fold(events)?;
+    let rows = fold.seats.iter().filter_map(|((slots, run, task), seat)| {
+        let Seat::Taken(seat) = seat else { return None };
+        Some(SeatRow {
+            slots_id: *slots,
+            limit_key: seat.limit.to_owned(),
+            partition: seat.partition.as_deref().map(str::to_owned),
+            run_id: *run,
+            task_id: Some(*task).filter(|task| *task != Uuid::nil()),
+            priority: seat.priority,
+            fairness: seat.fairness.clone().into_owned(),
+            requested_at: seat.requested_at,
+            granted_at: seat.granted_at,
+        })
     });
     Ok(rows.collect())
 }

@@ -33,6 +33,13 @@ CREATE TABLE seats (
     PRIMARY KEY (slots_id, run_id, task_id)
 ) WITH (fillfactor = 50);
 
+-- Where slots of limits are given, or ever were: one row for each value that a limit counts apart. Nothing ever leaves it.
+CREATE TABLE slots (
+    id uuid PRIMARY KEY,
+    limit_key text NOT NULL,
+    partition text
+);
+
 -- Every time that everything, or a workflow, was held.
 CREATE TABLE holds (
     hold_id uuid NOT NULL,

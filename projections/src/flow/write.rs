@@ -14,6 +14,7 @@ macro_rules! column {
 pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
     limits(connection, fold).await?;
     removed(connection, fold).await?;
+    slots(connection, fold).await?;
     seats(connection, fold).await?;
     lifted(connection, fold).await?;
     placed(connection, fold).await
@@ -65,6 +66,22 @@ async fn removed(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), A
         column!(fold.removed, (_, removed) => removed.at) as _,
         column!(fold.removed, (_, removed) => &*removed.reason) as _,
         column!(fold.removed, (_, removed) => removed.position) as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn slots(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    if fold.slots.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO slots (id, limit_key, partition) SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])
+        ON CONFLICT (id) DO NOTHING",
+        column!(fold.slots, (id, _) => *id) as _,
+        column!(fold.slots, (_, (limit, _)) => *limit) as _,
+        column!(fold.slots, (_, (_, partition)) => partition.as_deref()) as _
     )
     .execute(connection)
     .await?;

@@ -8,15 +8,21 @@
 //! a question that would cost too much is refused.
 
 mod actions;
+mod approvals;
+mod attempts;
 mod catalog;
+mod flow;
+mod relatives;
 mod runs;
 mod steps;
 mod tasks;
+mod work;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::StreamId;
+use domain::{StreamId, Task};
+use journal::wire::DecodeError;
 use journal::{Filter, Journal, Position, RecordedEvent};
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -36,6 +42,8 @@ pub struct Past {
     /// has an empty one.
     stories: Mutex<HashMap<(Uuid, Position), Arc<Story>>>,
     tasks: Mutex<HashMap<Uuid, Option<Arc<TaskStory>>>>,
+    /// Tasks with their outputs and all that was said of them.
+    states: Mutex<HashMap<Uuid, Arc<Task>>>,
 }
 
 impl Past {
@@ -43,19 +51,28 @@ impl Past {
     pub const MAX_EVENTS: usize = 200_000;
     /// How many entries of a list are looked at for one page at most.
     pub const MAX_ENTRIES: usize = 5000;
+    /// How many tasks are summed up at most.
+    pub const MAX_TASKS: usize = 20_000;
     /// How many entries of a list are looked at at a time.
     const CHUNK: u32 = 200;
 
     /// As of a position, which the read models must have reached.
     #[must_use]
     pub fn new(journal: Arc<dyn Journal>, queries: Queries, position: Position) -> Self {
-        Self { journal, queries, position, moment: None, stories: Mutex::default(), tasks: Mutex::default() }
+        let (stories, tasks, states) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { journal, queries, position, moment: None, stories, tasks, states }
     }
 
     /// The same, when it was asked for by a moment, in microseconds since the Unix epoch.
     #[must_use]
     pub fn as_of(self, micros: i64) -> Self {
         Self { moment: Some(micros), ..self }
+    }
+
+    /// The read models, which say what never changes.
+    #[must_use]
+    pub fn queries(&self) -> &Queries {
+        &self.queries
     }
 
     /// As of which position.
@@ -84,6 +101,10 @@ impl Past {
     }
 
     fn unreadable(&self, error: &ApplyError) -> Error {
+        Error::UnreadablePast { position: self.position, what: error.to_string() }
+    }
+
+    fn damaged(&self, error: &DecodeError) -> Error {
         Error::UnreadablePast { position: self.position, what: error.to_string() }
     }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Past, by_stream};
 use crate::queries::sorted;
 use crate::runs::{Story, TaskStory};
-use crate::{AttemptRow, Error, Page, Place, RunFilter, RunKey, RunRow, TaskRow, Window};
+use crate::{AttemptRow, Error, Page, Place, RunFilter, RunKey, RunRow, SortKey, TaskRow, Window};
 
 /// How many runs a history may go back through; the rules allow no more.
 const MAX_LINEAGE: usize = 64;
@@ -53,7 +53,7 @@ impl Past {
     /// Runs in another order than by their start, as [`crate::Queries::runs_by`] gives them.
     ///
     /// # Errors
-    /// As [`Self::runs`]; what runs cost is told of the present only.
+    /// As [`Self::runs`]; by what they cost also when they have too many tasks.
     pub async fn runs_by(
         &self,
         key: RunKey,
@@ -66,7 +66,11 @@ impl Past {
             if let Some(last) = page.rows.last() {
                 look.after = Some((last.started_at, last.id));
             }
-            rows.extend(page.rows.into_iter().filter_map(|row| Some(((key.of(&row)?, row.id), row))));
+            let ids: Vec<Uuid> = page.rows.iter().map(|row| row.id).collect();
+            let costs = if key == RunKey::Cost { self.costs_of_runs(&ids).await? } else { vec![] };
+            let costs: HashMap<Uuid, i64> = costs.into_iter().collect();
+            let value = |row: &RunRow| key.of(row).or_else(|| costs.get(&row.id).copied().map(SortKey::from));
+            rows.extend(page.rows.into_iter().filter_map(|row| Some(((value(&row)?, row.id), row))));
             if !page.has_more {
                 break;
             }

@@ -4,6 +4,7 @@
 //! rest is a fact of the answer itself; nothing that anybody said in words is here.
 
 mod fold;
+mod past;
 mod write;
 
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use journal::{Filter, RecordedEvent};
 use sqlx::PgConnection;
 
 use crate::projector::{ApplyError, Projector};
+
+pub(crate) use past::{counting, counts};
 
 /// Keeps `read_quality`.
 pub(crate) struct Quality;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Queries;
-use crate::{Error, RunRow, StepRow};
+use crate::{AttemptRow, Error, RunRow, StepRow};
 
 /// Two runs beside each other: what each did, and what is different.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,12 +72,49 @@ pub struct Effort {
 }
 
 impl Effort {
-    fn add(&mut self, other: Self) {
+    /// What one attempt took.
+    pub(crate) fn of(row: &AttemptRow) -> Self {
+        Self {
+            attempts: 1,
+            cost_nano_usd: row.cost_nano_usd.unwrap_or(0),
+            unknown_costs: i64::from(row.cost_nano_usd.is_none() && row.status != "running"),
+            input_tokens: row.input_tokens.unwrap_or(0),
+            output_tokens: row.output_tokens.unwrap_or(0),
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
         self.attempts += other.attempts;
         self.cost_nano_usd += other.cost_nano_usd;
         self.unknown_costs += other.unknown_costs;
         self.input_tokens += other.input_tokens;
         self.output_tokens += other.output_tokens;
+    }
+}
+
+impl RunComparison {
+    /// Two runs beside each other, from their steps and what those took.
+    pub(crate) fn of(a: RunRow, b: RunRow, steps: &[StepRow], efforts: &BTreeMap<(Uuid, String), Effort>) -> Self {
+        let of_a = sides(&a, steps, efforts);
+        let mut of_b: BTreeMap<String, StepSide> =
+            sides(&b, steps, efforts).into_iter().map(|side| (side.step.name.clone(), side)).collect();
+        let (total_a, total_b) = (total(&of_a), total(of_b.values()));
+        let mut compared: Vec<StepComparison> = Vec::new();
+        for side in of_a {
+            let name = side.step.name.clone();
+            let other = of_b.remove(&name);
+            compared.push(StepComparison::of(name, Some(side), other));
+        }
+        let mut only_b: Vec<StepSide> = of_b.into_values().collect();
+        only_b.sort_by_key(|side| side.step.ordinal);
+        compared.extend(only_b.into_iter().map(|side| StepComparison::of(side.step.name.clone(), None, Some(side))));
+        Self {
+            same_input: a.input == b.input,
+            same_output: same(a.output.as_ref(), b.output.as_ref()),
+            a: RunSide { run: a, effort: total_a },
+            b: RunSide { run: b, effort: total_b },
+            steps: compared,
+        }
     }
 }
 
@@ -100,26 +137,7 @@ impl Queries {
         let (Some(a), Some(b)) = (of(a), of(b)) else { return Ok(None) };
         let efforts = self.efforts(&[a.id, b.id]).await?;
         let steps = self.steps_of_runs(&[a.id, b.id]).await?;
-        let of_a = sides(&a, &steps, &efforts);
-        let mut of_b: BTreeMap<String, StepSide> =
-            sides(&b, &steps, &efforts).into_iter().map(|side| (side.step.name.clone(), side)).collect();
-        let (total_a, total_b) = (total(&of_a), total(of_b.values()));
-        let mut compared: Vec<StepComparison> = Vec::new();
-        for side in of_a {
-            let name = side.step.name.clone();
-            let other = of_b.remove(&name);
-            compared.push(StepComparison::of(name, Some(side), other));
-        }
-        let mut only_b: Vec<StepSide> = of_b.into_values().collect();
-        only_b.sort_by_key(|side| side.step.ordinal);
-        compared.extend(only_b.into_iter().map(|side| StepComparison::of(side.step.name.clone(), None, Some(side))));
-        Ok(Some(RunComparison {
-            same_input: a.input == b.input,
-            same_output: same(a.output.as_ref(), b.output.as_ref()),
-            a: RunSide { run: a, effort: total_a },
-            b: RunSide { run: b, effort: total_b },
-            steps: compared,
-        }))
+        Ok(Some(RunComparison::of(a, b, &steps, &efforts)))
     }
 
     /// What the steps of runs took, by run and step.

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::Queries;
+use crate::rows::MetricsSums;
 use crate::{Error, MetricsRow};
 
 /// Whose metrics are compared.
@@ -44,25 +45,46 @@ impl MetricsKey {
 }
 
 macro_rules! metrics {
-    ($tail:literal, $($arg:expr),*) => {
-        sqlx::query_as!(
-            MetricsRow,
+    ($self:ident, $tail:literal, $($arg:expr),*) => {{
+        let rows = sqlx::query!(
             r#"SELECT d.subject AS "subject!", coalesce(max(n.key), '') AS "key!", sum(d.tasks)::bigint AS "total!",
                 sum(d.completed)::bigint AS "completed!", sum(d.failed)::bigint AS "failed!",
-                sum(d.cancelled)::bigint AS "cancelled!",
-                (sum(d.completed) / nullif(sum(d.completed + d.failed), 0))::float8 AS success_rate,
-                (sum(d.quality) / nullif(sum(d.rated), 0) / 100)::float8 AS average_quality, sum(d.rated)::bigint AS "rated!",
-                (sum(d.elapsed) / nullif(sum(d.completed), 0) / 1000)::float8 AS average_elapsed_ms,
-                (sum(d.duration_ms) / nullif(sum(d.answers), 0))::float8 AS average_duration_ms,
-                (sum(d.answer_cost_nano_usd) / nullif(sum(d.priced_answers), 0))::float8 AS average_cost_nano_usd,
-                sum(d.simulated)::bigint AS "simulated!", sum(d.cost_nano_usd)::bigint AS "total_cost_nano_usd!",
-                sum(d.unknown_costs)::bigint AS "attempts_of_unknown_cost!",
+                sum(d.cancelled)::bigint AS "cancelled!", sum(d.elapsed)::bigint AS "elapsed!",
+                sum(d.quality)::bigint AS "quality!", sum(d.rated)::bigint AS "rated!", sum(d.answers)::bigint AS "answers!",
+                sum(d.duration_ms)::bigint AS "duration_ms!", sum(d.answer_cost_nano_usd)::bigint AS "answer_cost!",
+                sum(d.priced_answers)::bigint AS "priced_answers!", sum(d.simulated)::bigint AS "simulated!",
+                sum(d.cost_nano_usd)::bigint AS "cost!", sum(d.unknown_costs)::bigint AS "unknown_costs!",
                 sum(d.input_tokens)::bigint AS "input_tokens!", sum(d.output_tokens)::bigint AS "output_tokens!",
-                max(d.last_at) AS last_task_at
+                max(d.last_at) AS last_at
             FROM read_usage.performance_days d LEFT JOIN read_usage.names n ON n.id = d.subject WHERE "# + $tail,
             $($arg),*
         )
-    };
+        .fetch_all(&$self.pool)
+        .await?;
+        rows.into_iter().map(|row| {
+            let sums = MetricsSums {
+                total: row.total,
+                completed: row.completed,
+                failed: row.failed,
+                cancelled: row.cancelled,
+                elapsed: row.elapsed,
+                quality: row.quality,
+                rated: row.rated,
+                answers: row.answers,
+                duration_ms: row.duration_ms,
+                answer_cost: row.answer_cost,
+                priced_answers: row.priced_answers,
+                simulated: row.simulated,
+                cost: row.cost,
+                unknown_costs: row.unknown_costs,
+                input_tokens: row.input_tokens,
+                output_tokens: row.output_tokens,
+                last_task_at: row.last_at,
+            };
+            sums.of(row.subject, row.key)
+        })
+        .collect()
+    }};
 }
 
 impl Queries {
@@ -73,8 +95,7 @@ impl Queries {
     /// When the database fails.
     pub async fn metrics(&self, subjects: &[Uuid], from: Option<i64>) -> Result<Vec<MetricsRow>, Error> {
         let from = from.unwrap_or(i64::MIN);
-        let rows = metrics!("d.subject = ANY($1) AND d.day >= $2 GROUP BY d.subject", subjects, from);
-        Ok(rows.fetch_all(&self.pool).await?)
+        Ok(metrics!(self, "d.subject = ANY($1) AND d.day >= $2 GROUP BY d.subject", subjects, from))
     }
 
     /// The same of all agents or of all templates that had tasks, in an order; at most `limit`.
@@ -92,7 +113,8 @@ impl Queries {
             MetricsOf::Agents => "agent",
             MetricsOf::Templates => "template",
         };
-        let rows = metrics!(
+        Ok(metrics!(
+            self,
             "n.kind = $1 AND d.day >= $2 GROUP BY d.subject
              ORDER BY CASE $3::text WHEN 'tasks' THEN sum(d.tasks) WHEN 'cost' THEN sum(d.cost_nano_usd)
                 WHEN 'success_rate' THEN sum(d.completed) / nullif(sum(d.completed + d.failed), 0)
@@ -102,7 +124,12 @@ impl Queries {
             from.unwrap_or(i64::MIN),
             key.name(),
             i64::from(limit)
-        );
-        Ok(rows.fetch_all(&self.pool).await?)
+        ))
+    }
+
+    /// The keys of agents and templates, by id; those that were never registered are left out.
+    pub(crate) async fn names(&self, ids: &[Uuid]) -> Result<Vec<(Uuid, String)>, Error> {
+        let rows = sqlx::query!("SELECT id, key FROM read_usage.names WHERE id = ANY($1)", ids);
+        Ok(rows.map(|row| (row.id, row.key)).fetch_all(&self.pool).await?)
     }
 }

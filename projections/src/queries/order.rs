@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Page, Window};
-use crate::{ActionRow, AttemptRow, RunRow, TaskRow, TemplateRow, WorkflowRow};
+use crate::{ActionRow, ApprovalRow, AttemptRow, RunRow, TaskRow, TemplateRow, WorkflowRow};
 
 /// Greater than every text that a list is sorted by: no name begins with this, which is no character.
 const GREATEST: &str = "\u{10FFFF}\u{10FFFF}";
@@ -179,6 +179,17 @@ pub enum AttemptKey {
     Duration,
 }
 
+impl AttemptKey {
+    /// The value of an attempt; the same as in SQL.
+    pub(crate) fn of(self, row: &AttemptRow) -> SortKey {
+        match self {
+            Self::Started => row.started_at.into(),
+            Self::Cost => row.cost_nano_usd.unwrap_or(NOTHING).into(),
+            Self::Duration => row.duration_ms.unwrap_or(NOTHING).into(),
+        }
+    }
+}
+
 /// By what the catalogue's lists are sorted, besides the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CatalogKey {
@@ -243,6 +254,16 @@ pub enum ApprovalKey {
     Workflow,
 }
 
+impl ApprovalKey {
+    /// The value of an approval; the same as in SQL.
+    pub(crate) fn of(self, row: &ApprovalRow) -> SortKey {
+        match self {
+            Self::Expires => row.expires_at.unwrap_or(NEVER).into(),
+            Self::Workflow => row.workflow_key.clone().into(),
+        }
+    }
+}
+
 /// By what action items are sorted; the smallest comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ActionKey {
@@ -257,7 +278,7 @@ pub enum ActionKey {
     Priority,
 }
 
-/// Where items without a date stand among those that have one.
+/// Where what has no date stands among what has one.
 const NEVER: i64 = i64::MAX - 1;
 
 impl ActionKey {

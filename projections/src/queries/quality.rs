@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::Queries;
 use crate::Error;
+use crate::quality::counts;
 
 /// How good the answers of a run are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,14 +55,9 @@ impl Queries {
             LEFT JOIN read_quality.judged_tasks j ON j.task_id = t.task_id"#,
             runs
         );
-        let score = |mark: i32| u16::try_from(mark).ok().and_then(Score::of_hundredths);
         let mut marks: BTreeMap<Uuid, Vec<(QualitySource, Score)>> = BTreeMap::new();
         for row in rows.fetch_all(&self.pool).await? {
-            let people: Vec<Score> = row.people.into_iter().flatten().filter_map(score).collect();
-            let counting = Score::median(&people).map(|mark| (QualitySource::People, mark));
-            let judge = || row.judge.and_then(score).map(|mark| (QualitySource::Judge, mark));
-            let checks = || row.checks.and_then(score).map(|mark| (QualitySource::Checks, mark));
-            if let Some(mark) = counting.or_else(judge).or_else(checks) {
+            if let Some(mark) = counts(row.people.as_deref().unwrap_or_default(), row.judge, row.checks) {
                 marks.entry(row.run_id).or_default().push(mark);
             }
         }

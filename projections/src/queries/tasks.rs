@@ -41,6 +41,15 @@ pub struct AttemptFilter {
     pub started_before: Option<i64>,
 }
 
+impl AttemptFilter {
+    /// Whether an attempt is wanted by what may change of it; the same as the conditions in SQL.
+    pub(crate) fn wants(&self, row: &AttemptRow) -> bool {
+        let model = row.answered_by.as_ref().or(row.model.as_ref());
+        (self.statuses.is_empty() || self.statuses.contains(&row.status))
+            && self.model.as_ref().is_none_or(|wanted| model == Some(wanted))
+    }
+}
+
 impl Queries {
     /// Tasks, the greatest by the key first, each with its place.
     ///
@@ -217,5 +226,64 @@ impl Queries {
         let mut tasks: Vec<Uuid> = found.rows.iter().map(|(_, (task, _))| *task).collect();
         tasks.dedup();
         Ok(attach(found, self.attempts_of_tasks(&tasks).await?, of_attempt))
+    }
+
+    /// The places of attempts that may have been there at a position, the newest first; the filter's status and model are
+    /// left out, because both may have been others. Those of runs that had not started yet are left out.
+    pub(crate) async fn attempts_started_by(
+        &self,
+        position: Position,
+        filter: &AttemptFilter,
+        window: &Window<Place<(Uuid, i32)>>,
+    ) -> Result<Vec<Place<(Uuid, i32)>>, Error> {
+        let asked = window.turned(true);
+        macro_rules! page {
+            ($key:literal, $type:literal, $desc:literal, $lower:expr, $upper:expr) => {
+                sqlx::query!(
+                    "SELECT a.task_id, a.number, "
+                        + $key
+                        + " AS \"key!\" FROM read_runs.attempts a
+                    JOIN read_runs.tasks t ON t.id = a.task_id LEFT JOIN read_runs.runs r ON r.id = t.run_id
+                    WHERE ($1::uuid IS NULL OR a.task_id = $1) AND ($2::text IS NULL OR a.platform = $2)
+                        AND a.started_at >= $3 AND a.started_at < $4
+                        AND (r.started_position IS NULL OR r.started_position <= $5)
+                        AND ("
+                        + $key
+                        + ", a.task_id, a.number) > ($6::"
+                        + $type
+                        + ", $7::uuid, $8::integer)
+                        AND ("
+                        + $key
+                        + ", a.task_id, a.number) < ($9::"
+                        + $type
+                        + ", $10::uuid, $11::integer)
+                    ORDER BY "
+                        + $key
+                        + $desc
+                        + ", a.task_id"
+                        + $desc
+                        + ", a.number"
+                        + $desc
+                        + " LIMIT $12",
+                    filter.task_id,
+                    filter.platform.as_deref(),
+                    filter.started_from.unwrap_or(i64::MIN),
+                    filter.started_before.unwrap_or(i64::MAX),
+                    projector::number(position),
+                    $lower.0,
+                    $lower.1.0,
+                    $lower.1.1,
+                    $upper.0,
+                    $upper.1.0,
+                    $upper.1.1,
+                    i64::from(window.limit)
+                )
+                .map(|row| (SortKey::from(row.key), (row.task_id, row.number)))
+                .fetch_all(&self.pool)
+                .await?
+            };
+        }
+        let (least, most) = ((Uuid::nil(), 0), (Uuid::max(), i32::MAX));
+        Ok(placed!(asked, least, most, page, number "a.started_at"))
     }
 }

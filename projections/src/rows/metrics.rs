@@ -40,3 +40,82 @@ pub struct MetricsRow {
     /// When its last task was created.
     pub last_task_at: Option<i64>,
 }
+
+/// What metrics are made of.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct MetricsSums {
+    /// Tasks, and what became of them.
+    pub(crate) total: i64,
+    pub(crate) completed: i64,
+    pub(crate) failed: i64,
+    pub(crate) cancelled: i64,
+    /// Of completed tasks: from creation to end, in microseconds.
+    pub(crate) elapsed: i64,
+    /// Hundredths of marks, and of how many tasks.
+    pub(crate) quality: i64,
+    pub(crate) rated: i64,
+    /// Attempts that brought an answer: how many, how long they took in milliseconds, what those cost of which it is known.
+    pub(crate) answers: i64,
+    pub(crate) duration_ms: i64,
+    pub(crate) answer_cost: i64,
+    pub(crate) priced_answers: i64,
+    /// Of all attempts.
+    pub(crate) simulated: i64,
+    pub(crate) cost: i64,
+    pub(crate) unknown_costs: i64,
+    pub(crate) input_tokens: i64,
+    pub(crate) output_tokens: i64,
+    /// When the last task was created.
+    pub(crate) last_task_at: Option<i64>,
+}
+
+impl MetricsSums {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.total += other.total;
+        self.completed += other.completed;
+        self.failed += other.failed;
+        self.cancelled += other.cancelled;
+        self.elapsed += other.elapsed;
+        self.quality += other.quality;
+        self.rated += other.rated;
+        self.answers += other.answers;
+        self.duration_ms += other.duration_ms;
+        self.answer_cost += other.answer_cost;
+        self.priced_answers += other.priced_answers;
+        self.simulated += other.simulated;
+        self.cost += other.cost;
+        self.unknown_costs += other.unknown_costs;
+        self.input_tokens += other.input_tokens;
+        self.output_tokens += other.output_tokens;
+        self.last_task_at = self.last_task_at.max(other.last_task_at);
+    }
+
+    /// The metrics of an agent or a template. Averages are made here and nowhere else, of the present as of the past.
+    pub(crate) fn of(self, subject: Uuid, key: String) -> MetricsRow {
+        MetricsRow {
+            subject,
+            key,
+            total: self.total,
+            completed: self.completed,
+            failed: self.failed,
+            cancelled: self.cancelled,
+            success_rate: ratio(self.completed, self.completed + self.failed),
+            average_quality: ratio(self.quality, self.rated * 100),
+            rated: self.rated,
+            average_elapsed_ms: ratio(self.elapsed, self.completed * 1000),
+            average_duration_ms: ratio(self.duration_ms, self.answers),
+            average_cost_nano_usd: ratio(self.answer_cost, self.priced_answers),
+            simulated: self.simulated,
+            total_cost_nano_usd: self.cost,
+            attempts_of_unknown_cost: self.unknown_costs,
+            input_tokens: self.input_tokens,
+            output_tokens: self.output_tokens,
+            last_task_at: self.last_task_at,
+        }
+    }
+}
+
+/// A share of a count; nothing when nothing was counted. Exact for sums below 2^53, 285 years of microseconds; nearly so above.
+fn ratio(sum: i64, count: i64) -> Option<f64> {
+    (count != 0).then(|| sum as f64 / count as f64)
+}

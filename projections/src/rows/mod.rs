@@ -15,6 +15,7 @@ pub use actions::ActionRow;
 pub use catalog::{AgentRow, AgentVersionRow, TemplateRow, TemplateVersionRow, WorkflowRow, WorkflowVersionRow};
 pub use flow::{HoldRow, LimitRow, SeatRow, SlotsRow};
 pub use metrics::MetricsRow;
+pub(crate) use metrics::MetricsSums;
 pub use runs::{
     ApprovalRow, AttemptRow, DecisionRow, ItemRow, PauseRow, RelativeRow, RepeatRow, RunRow, SignalRow, StallRow,
     StatusCountRow, StepRow, TaskRow,

@@ -6,6 +6,7 @@
 
 mod days;
 mod fold;
+mod past;
 mod write;
 
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use journal::RecordedEvent;
 use sqlx::PgConnection;
 
 use crate::projector::{ApplyError, Projector};
+
+pub(crate) use past::{Work, works};
 
 /// Keeps `read_usage`.
 pub(crate) struct UsageModel;

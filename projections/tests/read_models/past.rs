@@ -6,8 +6,8 @@ use std::sync::Arc;
 use domain::Timestamp;
 use journal::{Filter, Position};
 use projections::{
-    ActionFilter, ActionKey, CatalogFilter, CatalogKey, Error, ItemWindow, LimitFilter, Options, Past, Queries,
-    RunFilter, RunKey, Window,
+    ActionFilter, ActionKey, ApprovalFilter, ApprovalKey, AttemptFilter, AttemptKey, CatalogFilter, CatalogKey, Error,
+    ItemWindow, LimitFilter, Options, Past, Queries, RunFilter, RunKey, Window,
 };
 use uuid::Uuid;
 
@@ -73,6 +73,51 @@ macro_rules! everything {
         all_of_it.extend(sorted(source.workflows_by_ids(&workflow_ids).await.unwrap()));
         all_of_it.extend(sorted(source.templates_by_ids(&template_ids).await.unwrap()));
         all_of_it.extend(sorted(source.limits_by_ids(&limit_ids).await.unwrap()));
+        let failures = AttemptFilter { statuses: vec!["failed".to_owned(), "lost".to_owned()], ..Default::default() };
+        for key in [AttemptKey::Started, AttemptKey::Cost, AttemptKey::Duration] {
+            all_of_it.push(shown(source.attempts(key, &AttemptFilter::default(), &Window::first(7)).await.unwrap()));
+            all_of_it.push(shown(source.attempts(key, &failures, &Window::last(3)).await.unwrap()));
+        }
+        all_of_it.push(shown(source.runs_by(RunKey::Cost, &RunFilter::default(), &Window::first(7)).await.unwrap()));
+        all_of_it.push(shown(source.runs_by_status().await.unwrap()));
+        for run in $runs.iter().take(20) {
+            all_of_it.push(shown(source.tree(*run, 50).await.unwrap()));
+            all_of_it.push(shown(source.lineage(*run, 50).await.unwrap()));
+        }
+        for pair in $runs.windows(2).take(10) {
+            all_of_it.push(shown(source.compare_runs(pair[0], pair[1]).await.unwrap()));
+            all_of_it.push(shown(source.compare_runs(pair[0], pair[0]).await.unwrap()));
+        }
+        let asked = ApprovalFilter { approvers: vec!["role:boss".to_owned()], ..ApprovalFilter::default() };
+        for filter in [&ApprovalFilter::default(), &asked] {
+            all_of_it.push(shown(source.open_approvals(filter, &Window::first(4)).await.unwrap()));
+            all_of_it.push(shown(source.open_approvals(filter, &Window::last(2)).await.unwrap()));
+            for key in [ApprovalKey::Expires, ApprovalKey::Workflow] {
+                all_of_it.push(shown(source.open_approvals_by(key, filter, &Window::first(3)).await.unwrap()));
+                all_of_it.push(shown(source.open_approvals_by(key, filter, &Window::last(3)).await.unwrap()));
+            }
+        }
+        all_of_it.extend(sorted(source.repeats_of_runs($runs).await.unwrap()));
+        all_of_it.extend(sorted(source.repeats_of_tasks($tasks).await.unwrap()));
+        all_of_it.extend(sorted(source.costs_of_runs($runs).await.unwrap()));
+        all_of_it.extend(sorted(source.qualities_of_runs($runs).await.unwrap()));
+        all_of_it.push(shown(source.tasks_of_runs($runs).await.unwrap()));
+        let of_tasks = source.tasks_by_ids($tasks).await.unwrap();
+        let mut subjects: Vec<Uuid> =
+            of_tasks.iter().flat_map(|row| [Some(row.template_id), row.agent_id]).flatten().collect();
+        subjects.sort_unstable();
+        subjects.dedup();
+        let today = of_tasks.iter().map(|row| row.created_at / 86_400_000_000).max();
+        all_of_it.extend(sorted(source.metrics(&subjects, None).await.unwrap()));
+        all_of_it.extend(sorted(source.metrics(&subjects, today).await.unwrap()));
+        let seats = source.seats_of_runs($runs).await.unwrap();
+        all_of_it.push(shown(&seats));
+        let mut keys: Vec<String> = limits.rows.into_iter().map(|row| row.key).collect();
+        keys.extend(seats.into_iter().map(|seat| seat.limit_key));
+        let slots = source.slots_of_limits(&keys).await.unwrap();
+        all_of_it.push(shown(&slots));
+        let slots: Vec<Uuid> = slots.into_iter().map(|row| row.slots_id).collect();
+        all_of_it.push(shown(source.seats_of_slots(&slots, 2).await.unwrap()));
         all_of_it
     }};
 }
@@ -97,6 +142,9 @@ struct Witness {
 }
 
 async fn witness(queries: &Queries, position: Position) -> Witness {
+    for name in ["usage", "quality"] {
+        queries.wait_for_one(name, position, crate::world::PATIENCE).await.unwrap();
+    }
     let runs: Vec<Uuid> =
         queries.runs(&RunFilter::default(), &Window::first(200)).await.unwrap().rows.iter().map(|row| row.id).collect();
     let tasks: Vec<Uuid> = queries.tasks_of_runs(&runs).await.unwrap().iter().map(|row| row.id).collect();
@@ -182,7 +230,7 @@ async fn too_long_a_search_is_refused_and_not_cut() {
     let running = world.start(Options::default()).await;
     let definition = fixtures::diamond("bread");
     history.workflow(definition.clone()).await;
-    history.start(&definition).await;
+    let run = history.start(&definition).await.as_uuid();
     running.wait_for(history.position).await;
     // As many runs as would have to be looked at; what they are does not matter.
     let copies = format!(
@@ -199,4 +247,22 @@ async fn too_long_a_search_is_refused_and_not_cut() {
     let error = past.runs(&none, &Window::first(10)).await.unwrap_err();
     assert!(matches!(error, Error::TooMuchPast { .. }), "{error:?}");
     assert_eq!(error.code(), "AS_OF_TOO_MUCH");
+    // None of them has changed since, so they are counted without being looked at; when all have, it is too much.
+    let counted: i64 = past.runs_by_status().await.unwrap().iter().map(|row| row.count).sum();
+    assert!(counted > i64::try_from(Past::MAX_ENTRIES).unwrap(), "{counted}");
+    let later = "UPDATE read_runs.runs SET position = $1";
+    let later = sqlx::query(later).bind(history.position.as_u64().cast_signed() + 1);
+    later.execute(world.database.pool()).await.unwrap();
+    assert_eq!(past.runs_by_status().await.unwrap_err().code(), "AS_OF_TOO_MUCH");
+    // As many tasks as would have to be summed up.
+    let template = Uuid::from_u128(7);
+    let tasks =
+        "INSERT INTO read_runs.tasks (id, run_id, template_id, template_version, parameters, status, created_at,
+            attempts, position)
+         SELECT gen_random_uuid(), $1, $2, 1, '{}', 'created', 0, 0, 0 FROM generate_series(1, $3)";
+    let tasks = sqlx::query(tasks).bind(run).bind(template).bind(i64::try_from(Past::MAX_TASKS).unwrap() + 1);
+    tasks.execute(world.database.pool()).await.unwrap();
+    assert_eq!(past.costs_of_runs(&[run]).await.unwrap_err().code(), "AS_OF_TOO_MUCH");
+    assert_eq!(past.metrics(&[template], None).await.unwrap_err().code(), "AS_OF_TOO_MUCH");
+    assert!(past.metrics(&[template], Some(20_000)).await.unwrap().is_empty(), "none of them is of these days");
 }

@@ -172,10 +172,7 @@ impl Entities {
             }
             Some(key) => {
                 let asked = placed(&window, order_by.name())?.turned(reversed);
-                if key == RunKey::Cost {
-                    if view.past().is_some() {
-                        return Err(failure::now_only("orderBy: COST"));
-                    }
+                if key == RunKey::Cost && view.past().is_none() {
                     // What runs cost is known to a read model of its own.
                     reach(context, "usage", Some(view.position.into())).await?;
                 }
@@ -197,11 +194,13 @@ impl Entities {
         #[graphql(desc = "In which order.", default_with = "RunCountOrder::Status")] order_by: RunCountOrder,
         #[graphql(desc = "In the opposite order.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Vec<RunCount>> {
-        fresh(context, min_position).await?;
-        let rows = match filter {
-            Some(filter) => queries(context)?.count_runs(&filter.into()).await,
-            None => queries(context)?.runs_by_status().await,
+        let rows = match (open(context, min_position, as_of).await?.past(), filter) {
+            (Some(past), Some(filter)) => past.count_runs(&filter.into()).await,
+            (Some(past), None) => past.runs_by_status().await,
+            (None, Some(filter)) => queries(context)?.count_runs(&filter.into()).await,
+            (None, None) => queries(context)?.runs_by_status().await,
         };
         let rows = rows.map_err(|error| failure::query(context, &error))?;
         let mut counts = rows.into_iter().map(RunCount::of).collect::<Result<Vec<_>>>()?;

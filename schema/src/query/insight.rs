@@ -69,7 +69,7 @@ impl Insight {
     ) -> Result<MetricsReport> {
         let limit = limit("first", first)?;
         let position = reach(context, "usage", min_position).await?;
-        let from = window.from(context)?;
+        let from = window.from(context).await?;
         let rows = queries(context)?.metrics_of_all(of.into(), from, order_by.into(), limit.saturating_add(1)).await;
         let mut rows = rows.map_err(|error| failure::query(context, &error))?;
         let most = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -301,7 +301,7 @@ found! {
     /// The tasks that it finds.
     tasks: Tasks of Task, TaskFilter, TaskOrder::Created => Work.tasks(None);
     /// The attempts that it finds.
-    attempts: Attempts of Attempt, AttemptFilter, AttemptOrder::Started => Work.attempts();
+    attempts: Attempts of Attempt, AttemptFilter, AttemptOrder::Started => Work.attempts(None);
     /// The workflows that it finds.
     workflows: Workflows of Workflow, WorkflowFilter, CatalogOrder::Key => Entities.workflows(None);
     /// The agents that it finds.
@@ -309,7 +309,7 @@ found! {
     /// The templates that it finds.
     templates: Templates of Template, TemplateFilter, CatalogOrder::Key => Entities.templates(None);
     /// The open approvals that it finds.
-    approvals: Approvals of Approval, ApprovalFilter, ApprovalOrder::Requested => Steering.approvals();
+    approvals: Approvals of Approval, ApprovalFilter, ApprovalOrder::Requested => Steering.approvals(None);
 }
 
 /// Saved searches.

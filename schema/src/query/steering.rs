@@ -16,7 +16,6 @@ use crate::explanation::Explanation;
 use crate::failure;
 use crate::flow::{Hold, Limit};
 use crate::input::key;
-use crate::loader::Loaders;
 use crate::order::{ApprovalOrder, Cursor, HoldOrder, LimitOrder, RelatedRunOrder, by_place, placed, usual, usually};
 use crate::page::{Arguments, Pages, connection, cost, limit};
 use crate::relatives::{self, RelatedRun, RelatedRunFilter, Relation};
@@ -48,7 +47,15 @@ pub(super) struct Steering;
 #[Object]
 impl Steering {
     /// Why a run stands where it stands, straight from the journal.
-    async fn explain_run(&self, context: &Context<'_>, id: Uuid) -> Result<Explanation> {
+    async fn explain_run(
+        &self,
+        context: &Context<'_>,
+        id: Uuid,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
+    ) -> Result<Explanation> {
+        if as_of.is_some() {
+            open(context, None, as_of).await?;
+        }
         Explanation::of_run(context, RunId::from_uuid(id)).await
     }
 
@@ -68,13 +75,17 @@ impl Steering {
         #[graphql(desc = "In which order.", default_with = "RelatedRunOrder::Place")] order_by: RelatedRunOrder,
         #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<Cursor, RelatedRun>> {
         let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
-        let position = fresh(context, min_position).await?;
-        let rows = queries(context)?.tree(id, MAX_RELATED).await.map_err(|error| failure::query(context, &error))?;
-        let (loaders, filter) = (Loaders::of(context)?, filter.unwrap_or_default());
-        let page = relatives::page(&loaders, Relation::Tree, rows, &filter, &window, order_by, reversed).await?;
-        connection(page, &window, position, Ok)
+        let view = open(context, min_position, as_of).await?;
+        let rows = match view.past() {
+            Some(past) => past.tree(id, MAX_RELATED).await,
+            None => queries(context)?.tree(id, MAX_RELATED).await,
+        };
+        let (rows, filter) = (rows.map_err(|error| failure::query(context, &error))?, filter.unwrap_or_default());
+        let page = relatives::page(&view.loaders, Relation::Tree, rows, &filter, &window, order_by, reversed).await?;
+        connection(page, &window, view.position, Ok)
     }
 
     /// A run with those whose history it goes back to, the first one first unless said otherwise, and those that took over its
@@ -93,13 +104,18 @@ impl Steering {
         #[graphql(desc = "In which order.", default_with = "RelatedRunOrder::Place")] order_by: RelatedRunOrder,
         #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<Cursor, RelatedRun>> {
         let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
-        let position = fresh(context, min_position).await?;
-        let rows = queries(context)?.lineage(id, MAX_RELATED).await.map_err(|error| failure::query(context, &error))?;
-        let (loaders, filter) = (Loaders::of(context)?, filter.unwrap_or_default());
-        let page = relatives::page(&loaders, Relation::Lineage, rows, &filter, &window, order_by, reversed).await?;
-        connection(page, &window, position, Ok)
+        let view = open(context, min_position, as_of).await?;
+        let rows = match view.past() {
+            Some(past) => past.lineage(id, MAX_RELATED).await,
+            None => queries(context)?.lineage(id, MAX_RELATED).await,
+        };
+        let (rows, filter) = (rows.map_err(|error| failure::query(context, &error))?, filter.unwrap_or_default());
+        let page =
+            relatives::page(&view.loaders, Relation::Lineage, rows, &filter, &window, order_by, reversed).await?;
+        connection(page, &window, view.position, Ok)
     }
 
     /// Two runs beside each other: steps, outputs, times, costs and tokens. Null when there is no such run.
@@ -110,9 +126,13 @@ impl Steering {
         #[graphql(desc = "One run.")] a: Uuid,
         #[graphql(desc = "The other run.")] b: Uuid,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Option<RunComparison>> {
-        fresh(context, min_position).await?;
-        let compared = queries(context)?.compare_runs(a, b).await.map_err(|error| failure::query(context, &error))?;
+        let compared = match open(context, min_position, as_of).await?.past() {
+            Some(past) => past.compare_runs(a, b).await,
+            None => queries(context)?.compare_runs(a, b).await,
+        };
+        let compared = compared.map_err(|error| failure::query(context, &error))?;
         compared.map(RunComparison::of).transpose()
     }
 
@@ -169,24 +189,31 @@ impl Steering {
         #[graphql(desc = "In which order.", default_with = "ApprovalOrder::Requested")] order_by: ApprovalOrder,
         #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<Cursor, Approval>> {
         let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
-        let position = fresh(context, min_position).await?;
+        let view = open(context, min_position, as_of).await?;
         let filter = filter.unwrap_or_default().into();
         let failed = |error: projections::Error| failure::query(context, &error);
         let page = match order_by.key() {
             None => {
                 let asked = usual(&window)?.turned(reversed);
-                let page = queries(context)?.open_approvals(&filter, &asked).await.map_err(failed)?;
-                usually(page, reversed, |row| (row.requested_at, row.run_id, row.step.clone()))?
+                let page = match view.past() {
+                    Some(past) => past.open_approvals(&filter, &asked).await,
+                    None => queries(context)?.open_approvals(&filter, &asked).await,
+                };
+                usually(page.map_err(failed)?, reversed, |row| (row.requested_at, row.run_id, row.step.clone()))?
             }
             Some(key) => {
                 let asked = placed(&window, order_by.name())?.turned(reversed);
-                let page = queries(context)?.open_approvals_by(key, &filter, &asked).await.map_err(failed)?;
-                by_place(page, reversed, order_by.name())?
+                let page = match view.past() {
+                    Some(past) => past.open_approvals_by(key, &filter, &asked).await,
+                    None => queries(context)?.open_approvals_by(key, &filter, &asked).await,
+                };
+                by_place(page.map_err(failed)?, reversed, order_by.name())?
             }
         };
-        connection(page, &window, position, |(cursor, row)| Ok((cursor, Approval::of(row)?)))
+        connection(page, &window, view.position, |(cursor, row)| Ok((cursor, Approval::of(row)?)))
     }
 
     /// One limit, also when it was taken away.

@@ -4,7 +4,7 @@ use async_graphql::{Context, Object, Result};
 use projections::Window;
 
 use super::filter::{AttemptFilter, TaskFilter};
-use super::{fresh, queries};
+use super::queries;
 use crate::as_of::{AsOf, open};
 use crate::failure;
 use crate::order::{AttemptOrder, Cursor, TaskOrder, by_place, placed};
@@ -62,14 +62,19 @@ impl Work {
         #[graphql(desc = "In which order.", default_with = "AttemptOrder::Started")] order_by: AttemptOrder,
         #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<Cursor, Attempt>> {
         let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
         let asked = placed(&window, order_by.name())?.turned(reversed);
         let filter = filter.unwrap_or_default().into();
-        let position = fresh(context, min_position).await?;
-        let page = queries(context)?.attempts(order_by.key().unwrap_or_default(), &filter, &asked).await;
+        let view = open(context, min_position, as_of).await?;
+        let key = order_by.key().unwrap_or_default();
+        let page = match view.past() {
+            Some(past) => past.attempts(key, &filter, &asked).await,
+            None => queries(context)?.attempts(key, &filter, &asked).await,
+        };
         let page = page.map_err(|error| failure::query(context, &error))?;
         let page = by_place(page, reversed, order_by.name())?;
-        connection(page, &window, position, |(cursor, row)| Ok((cursor, Attempt::of(row)?)))
+        connection(page, &window, view.position, |(cursor, row)| Ok((cursor, Attempt::of(row)?)))
     }
 }

@@ -41,8 +41,9 @@ impl TaskOutput {
 pub(crate) struct OutputPlace {
     /// The `attempt` of the piece.
     attempt: i32,
-    /// Its `offset` and the bytes of its text together. Should that be no more where the text goes on, because another
-    /// attempt speaks by now or the task has ended, the next piece begins anew at 0.
+    /// Its `offset` and the bytes of its text together. What follows on that is told next, also when the task has ended
+    /// meanwhile. Should that be no more where the text goes on, because another attempt speaks or counts by now, the next
+    /// piece begins anew at 0.
     offset: Count,
 }
 

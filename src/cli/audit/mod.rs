@@ -2,6 +2,7 @@
 //! looks at a bundle or a proof needs no database either.
 
 mod bundle;
+mod diff;
 mod keys;
 mod log;
 mod refusals;
@@ -22,7 +23,6 @@ use uuid::Uuid;
 
 use super::failure::Failure;
 use super::terminal::Terminal;
-use super::{branch, run};
 use crate::config::Config;
 
 /// How many events are read at a time.
@@ -53,14 +53,12 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "POSITION")]
         at: Option<u64>,
     },
-    /// Compare two runs, step by step; the same as `hishamos diff`
+    /// Compare two runs, step by step; what `hishamos diff` asks a server for, from the journal itself
     Diff {
         /// One run's id
         a: Uuid,
         /// The other's
         b: Uuid,
-        #[command(flatten)]
-        server: super::ServerFlag,
     },
     /// Follow an event back to the person, schedule or trigger that began it all
     Why {
@@ -108,10 +106,7 @@ pub(crate) async fn audit(
         Audit::Verify { bundle: None, key, seals } => verify::journal(config, terminal, as_json, key, seals).await,
         Audit::Verify { bundle: Some(path), key, seals } => verify::bundle(terminal, as_json, path, key, seals).await,
         Audit::Replay { run, at } => replay::replay(config, terminal, as_json, run, at.map(Position::from_u64)).await,
-        Audit::Diff { a, b, server } => {
-            let client = run::running_server(config, server.url.as_deref()).await?;
-            branch::diff(&client, terminal, as_json, a, b).await
-        }
+        Audit::Diff { a, b } => diff::diff(config, terminal, as_json, a, b).await,
         Audit::Why { event } => why::why(config, terminal, as_json, &event).await,
         Audit::Stats => stats::stats(config, terminal, as_json).await,
         Audit::Export(asked) => bundle::export(config, terminal, as_json, asked).await,

@@ -1,5 +1,6 @@
 //! The rows of a run, as the queries over the tables give them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::Step;
@@ -173,6 +174,20 @@ impl Story {
     /// Whenever it was found with nothing to wait for, in order.
     pub(crate) fn stalls(&self) -> Vec<StallRow> {
         self.stalls.values().cloned().collect()
+    }
+
+    /// The tasks that answer for it: those of its steps and of the elements of their lists.
+    pub(crate) fn answers(&self) -> BTreeSet<Uuid> {
+        let of_steps = self.steps.values().filter_map(|step| step.task_id);
+        of_steps.chain(self.items.values().filter_map(|part| part.task_id)).collect()
+    }
+
+    /// All its tasks, each with its step: those that answer for it, and those that undo a step.
+    pub(crate) fn work(&self) -> Vec<(String, Uuid)> {
+        let of_steps = self.steps.iter().filter_map(|(step, cells)| Some((step.clone(), cells.task_id?)));
+        let of_items = self.items.iter().filter_map(|((step, _), part)| Some((step.clone(), part.task_id?)));
+        let of_undos = self.undos.iter().filter_map(|(step, part)| Some((step.clone(), part.task_id?)));
+        of_steps.chain(of_items).chain(of_undos).collect()
     }
 
     /// The element of a list that a task is for.
