@@ -32,6 +32,7 @@ mod page;
 mod platform;
 mod progress;
 mod query;
+mod reflected;
 mod report;
 mod run;
 mod scalar;
@@ -109,7 +110,7 @@ impl Default for Limits {
 pub fn build(parts: Parts, limits: &Limits) -> Schema {
     let inner = builder()
         .data(loader::Loaders::new(parts.queries.clone()))
-        .data(parts.journal)
+        .data(Arc::clone(&parts.journal))
         .data(parts.commands)
         .data(parts.queries)
         .data(parts.platforms)
@@ -118,7 +119,7 @@ pub fn build(parts: Parts, limits: &Limits) -> Schema {
         .limit_complexity(limits.complexity)
         .data(limits.clone())
         .finish();
-    Schema::new(inner, limits.complexity)
+    Schema::new(inner, parts.journal, limits.complexity)
 }
 
 /// The schema in GraphQL's schema definition language.

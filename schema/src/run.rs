@@ -9,6 +9,7 @@ use crate::explanation::Explanation;
 use crate::flow::Seat;
 use crate::loader::Loaders;
 use crate::outcome::RunQuality;
+use crate::reflected::rests_on;
 use crate::report::DocumentFormat;
 use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
 use crate::status::{ErrorKind, LineageKind, PauseClock, RunStatus, StepKind, StepStatus};
@@ -224,12 +225,14 @@ impl Run {
     /// What its own tasks are known to have cost so far, as the read model `usage` has it, which may be behind by
     /// moments; null when it has not met the run yet. What nobody knows the cost of is not in it.
     async fn cost(&self, context: &Context<'_>) -> Result<Option<NanoUsd>> {
+        rests_on(context, "usage").await?;
         Loaders::of(context)?.cost_of_run(self.run_id).await
     }
 
     /// How good its tasks' answers are by the marks that count, as the read model `quality` has it, which may be behind by
     /// moments; null while nobody says anything about any of them. It changes when somebody rates an answer later.
     async fn quality(&self, context: &Context<'_>) -> Result<Option<RunQuality>> {
+        rests_on(context, "quality").await?;
         Loaders::of(context)?.quality_of_run(self.run_id).await
     }
 

@@ -175,6 +175,9 @@ pub(crate) struct ReplayDeliveryInput {
 /// What happened within a time, to be told once more; at most 1,000 events.
 #[derive(Debug, InputObject)]
 pub(crate) struct ReplayDeliveriesInput {
+    /// The command's own id: a repetition gets the first answer, and goes on where it was interrupted; with other input
+    /// it is refused. Without one, every call is a new command.
+    pub(crate) client_mutation_id: Option<Uuid>,
     /// Which webhook.
     pub(crate) webhook_id: Uuid,
     /// From here on, this moment included.

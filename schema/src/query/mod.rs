@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use crate::Limits;
 use crate::failure::{self, Caller};
+use crate::reflected;
 use crate::scalar::Position;
 
 pub(crate) use entities::{Node, RunCount};
@@ -65,7 +66,10 @@ pub(crate) async fn fresh(context: &Context<'_>, wanted: Option<Position>) -> Re
     if let Some(wanted) = wanted {
         wait_for(context, wanted.0).await?;
     }
-    queries(context)?.position().await.map_err(|error| failure::query(context, &error))
+    let position = reflected::together(context).await?;
+    let position = wanted.map_or(position, |wanted| position.max(wanted.0));
+    reflected::tell(context, position);
+    Ok(position)
 }
 
 /// Waits until all read models reflect a position.
@@ -83,5 +87,7 @@ pub(crate) async fn reach(context: &Context<'_>, name: &str, wanted: Option<Posi
     if let Some(wanted) = wanted {
         queries.wait_for_one(name, wanted.0, context.data::<Limits>()?.wait).await.map_err(failed)?;
     }
-    queries.position_of(name).await.map_err(failed)
+    let position = queries.position_of(name).await.map_err(failed)?;
+    reflected::tell(context, position);
+    Ok(position)
 }
