@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::loader::Loaders;
 use crate::metrics::{self, Metrics, MetricsWindow};
-use crate::run::{global_id, moment, position};
+use crate::node::global_id;
+use crate::run::{moment, position};
 use crate::scalar::{Count, DateTime, NanoUsd, Position};
 use crate::words::{Capability, Language};
 

@@ -26,6 +26,7 @@ mod input;
 mod loader;
 mod metrics;
 mod mutation;
+mod node;
 mod order;
 mod outcome;
 mod page;
@@ -134,7 +135,7 @@ pub fn sdl() -> String {
 
 fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     async_graphql::Schema::build(Query::default(), Mutation::default(), Subscription::default())
-        .register_output_type::<query::Node>()
+        .register_output_type::<node::Node>()
         .validation_mode(ValidationMode::Strict)
         .limit_directives(16)
 }

@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, Enum, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, Result, SimpleObject};
 use async_trait::async_trait;
 use domain::Timestamp;
 use futures_util::stream::BoxStream;
 use uuid::Uuid;
 
+use crate::node::GlobalId;
 use crate::scalar::{Count, DateTime};
 
 /// What there is to know of platforms on this node.
@@ -179,6 +180,8 @@ pub(crate) enum PlatformHealth {
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct Platform {
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// Its key.
     key: String,
     /// What it speaks, such as `anthropic` or `openai`.
@@ -398,6 +401,7 @@ pub(crate) fn update(platforms: &dyn Platforms) -> PlatformHealthUpdate {
 impl Platform {
     fn of(state: PlatformState, node: Uuid) -> Self {
         Self {
+            id: GlobalId::Platform(state.key.clone()).into(),
             key: state.key,
             kind: state.kind,
             model: state.model,

@@ -59,7 +59,8 @@ impl Reflected {
         let Value::Object(fields) = &response.data else { return };
         let told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
         // What GraphQL knows of itself reflects nothing.
-        let mut silent = fields.keys().filter(|name| !name.starts_with("__") && !told.questions.contains(name.as_str()));
+        let mut silent =
+            fields.keys().filter(|name| !name.starts_with("__") && !told.questions.contains(name.as_str()));
         let journal = silent.next().map(|_| self.0.seen);
         let least = told.least.into_iter().chain(journal).min().unwrap_or(self.0.seen);
         response.extensions.insert(NAME.to_owned(), Value::String(least.to_string()));

@@ -8,6 +8,7 @@ use crate::action::TrackedAction;
 use crate::explanation::Explanation;
 use crate::flow::Seat;
 use crate::loader::Loaders;
+use crate::node::global_id;
 use crate::outcome::RunQuality;
 use crate::reflected::rests_on;
 use crate::report::DocumentFormat;
@@ -415,11 +416,6 @@ impl RelatedRun {
     async fn run(&self, context: &Context<'_>) -> Result<Option<Run>> {
         Loaders::of(context)?.run(self.run_id).await
     }
-}
-
-/// The id by which `node` finds an aggregate: the name of its stream.
-pub(crate) fn global_id(category: domain::Category, id: Uuid) -> ID {
-    ID(domain::StreamId { category, id }.to_string())
 }
 
 /// From a column that holds microseconds.

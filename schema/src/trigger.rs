@@ -11,16 +11,16 @@ use domain::{Category, Key};
 use crate::agent::milliseconds;
 use crate::definition::{Mapping, mappings};
 use crate::failure;
+use crate::node::global_id;
 use crate::order::TriggerOrder;
-use crate::run::global_id;
 use crate::scalar::{Count, DateTime};
 
 /// What starts runs when something happens.
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct Trigger {
-    /// The global id.
-    id: ID,
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// The key.
     key: String,
     /// What it is for.

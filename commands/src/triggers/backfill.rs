@@ -114,7 +114,8 @@ impl Commands {
             }
             let run = Cause::Tick { at: tick }.run(id);
             // Nothing was left to decide when its turn came, or nothing is now.
-            if last.is_some_and(|last| index < last) || self.executor.load::<Run>(run.into()).await?.revision.is_some() {
+            if last.is_some_and(|last| index < last) || self.executor.load::<Run>(run.into()).await?.revision.is_some()
+            {
                 done.known.push(tick);
                 continue;
             }

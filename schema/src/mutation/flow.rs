@@ -43,6 +43,11 @@ impl Flow {
         let request = request(context, input.client_mutation_id)?;
         let scope = hold_scope(input.workflow.as_deref())?;
         let outcome = commands(context)?.lift_hold(request.clone(), &scope).await;
-        HoldPayload::of(context, &request, scope.id().as_uuid(), outcome.map_err(|error| failure::command(context, error))?)
+        HoldPayload::of(
+            context,
+            &request,
+            scope.id().as_uuid(),
+            outcome.map_err(|error| failure::command(context, error))?,
+        )
     }
 }

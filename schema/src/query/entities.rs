@@ -1,6 +1,6 @@
 //! Entities and their lists, and the journal.
 
-use async_graphql::{Context, ID, Interface, Object, Result, SimpleObject};
+use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use projections::{CheckpointRow, RunKey, StatusCountRow, Window};
 use uuid::Uuid;
 
@@ -8,8 +8,9 @@ use super::filter::{AgentFilter, RunFilter, TemplateFilter, WorkflowFilter};
 use super::{correlation, fresh, journal, queries, reach};
 use crate::agent::Agent;
 use crate::as_of::{AsOf, open};
-use crate::event::{EventFilter, EventPage, Wanted, stream_id};
+use crate::event::{EventFilter, EventPage, Wanted};
 use crate::failure;
+use crate::node::GlobalId;
 use crate::order::{CatalogOrder, Cursor, RunOrder, by_place, placed, usual, usually};
 use crate::page::{Arguments, Pages, connection, cost, limit};
 use crate::run::{Run, moment, position};
@@ -18,22 +19,6 @@ use crate::status::RunStatus;
 use crate::task::Task;
 use crate::template::Template;
 use crate::workflow::Workflow;
-
-/// Anything that `node` finds by its global id.
-#[derive(Debug, Clone, Interface)]
-#[graphql(field(name = "id", ty = "&ID", desc = "The global id, for `node`."))]
-pub(crate) enum Node {
-    /// One execution of one version of a workflow.
-    Run(Run),
-    /// One unit of AI work.
-    Task(Task),
-    /// A versioned definition.
-    Workflow(Workflow),
-    /// A specialised worker.
-    Agent(Agent),
-    /// An entry of the command library.
-    Template(Template),
-}
 
 /// How many runs stand at one status.
 #[derive(Debug, SimpleObject)]
@@ -51,8 +36,10 @@ impl RunCount {
 }
 
 /// How far a projector is, as it was last written down; a quiet one may be ahead of it.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Clone, SimpleObject)]
 pub(crate) struct Projector {
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// The projector's name.
     name: String,
     /// `live`, or `next` for a read model that is being rebuilt.
@@ -75,6 +62,7 @@ pub(crate) struct Projector {
 impl Projector {
     fn of(row: CheckpointRow, lag: Option<u64>) -> Self {
         Self {
+            id: GlobalId::Projector(row.name.clone(), row.slot.clone()).into(),
             lag: lag.map(Count),
             name: row.name,
             slot: row.slot,
@@ -84,6 +72,30 @@ impl Projector {
             error: row.error,
             updated_at: moment(row.updated_at),
         }
+    }
+
+    /// All of them, by name.
+    pub(super) async fn all(context: &Context<'_>) -> Result<Vec<Self>> {
+        let failed = |error: projections::Error| failure::query(context, &error);
+        let head = journal(context)?.head().await.map_err(|error| failure::read(correlation(context), &error))?;
+        let queries = queries(context)?;
+        let mut projectors = Vec::new();
+        for row in queries.checkpoints().await.map_err(failed)? {
+            let lag = match row.slot.as_str() {
+                "live" => {
+                    let reached = queries.position_of(&row.name).await.map_err(failed)?;
+                    Some(head.as_u64().saturating_sub(reached.as_u64()))
+                }
+                _ => None,
+            };
+            projectors.push(Self::of(row, lag));
+        }
+        Ok(projectors)
+    }
+
+    /// Whether it has this name and slot.
+    pub(super) fn is(&self, name: &str, slot: &str) -> bool {
+        self.name == name && self.slot == slot
     }
 }
 
@@ -110,54 +122,7 @@ impl Entities {
 
     /// How far every projector is.
     async fn projectors(&self, context: &Context<'_>) -> Result<Vec<Projector>> {
-        let failed = |error: projections::Error| failure::query(context, &error);
-        let head = journal(context)?.head().await.map_err(|error| failure::read(correlation(context), &error))?;
-        let queries = queries(context)?;
-        let mut projectors = Vec::new();
-        for row in queries.checkpoints().await.map_err(failed)? {
-            let lag = match row.slot.as_str() {
-                "live" => {
-                    let reached = queries.position_of(&row.name).await.map_err(failed)?;
-                    Some(head.as_u64().saturating_sub(reached.as_u64()))
-                }
-                _ => None,
-            };
-            projectors.push(Projector::of(row, lag));
-        }
-        Ok(projectors)
-    }
-
-    /// Anything by its global id: the name of its stream, such as `run-0198c2f0-0000-7000-8000-000000000000`.
-    async fn node(
-        &self,
-        context: &Context<'_>,
-        id: ID,
-        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
-        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
-    ) -> Result<Option<Node>> {
-        let stream = stream_id(&id)?;
-        let loaders = open(context, min_position, as_of).await?.loaders;
-        Ok(match stream.category {
-            domain::Category::Run => loaders.run(stream.id).await?.map(Node::Run),
-            domain::Category::Task => loaders.task(stream.id).await?.map(Node::Task),
-            domain::Category::Workflow => loaders.workflow_by_id(stream.id).await?.map(Node::Workflow),
-            domain::Category::Agent => loaders.agent_by_id(stream.id).await?.map(Node::Agent),
-            domain::Category::Template => loaders.template_by_id(stream.id).await?.map(Node::Template),
-            domain::Category::Limit
-            | domain::Category::Slots
-            | domain::Category::Hold
-            | domain::Category::Trigger
-            | domain::Category::External
-            | domain::Category::Budget
-            | domain::Category::Purse
-            | domain::Category::Seal
-            | domain::Category::Webhook
-            | domain::Category::Delivery
-            | domain::Category::Denial
-            | domain::Category::Search
-            | domain::Category::Subject
-            | domain::Category::Action => None,
-        })
+        Projector::all(context).await
     }
 
     /// One run.

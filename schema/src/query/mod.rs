@@ -9,6 +9,7 @@ mod choosing;
 mod entities;
 mod filter;
 mod insight;
+mod nodes;
 mod platforms;
 mod searches;
 mod steering;
@@ -28,7 +29,7 @@ use crate::failure::{self, Caller};
 use crate::reflected;
 use crate::scalar::Position;
 
-pub(crate) use entities::{Node, RunCount};
+pub(crate) use entities::{Projector, RunCount};
 pub(crate) use filter::RunFilter;
 pub(crate) use searches::{SaveSearchInput, SavedSearch};
 
@@ -37,6 +38,7 @@ pub(crate) use searches::{SaveSearchInput, SavedSearch};
 #[derive(Default, MergedObject)]
 pub struct Query(
     entities::Entities,
+    nodes::Nodes,
     steering::Steering,
     triggers::Triggers,
     budgets::Budgets,

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, Enum, InputObject, InputType, Object, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, InputType, Object, Result, SimpleObject};
 use commands::Commands;
+use domain::SearchesId;
 use domain::search::{Kept, SavedSearch as Search, SearchList as List};
 use serde_json::Value;
 use uuid::Uuid;
@@ -19,6 +20,7 @@ use super::work::Work;
 use crate::agent::Agent;
 use crate::approval::{Approval, ApprovalFilter};
 use crate::failure::{self, Caller};
+use crate::node::GlobalId;
 use crate::order::{ApprovalOrder, AttemptOrder, CatalogOrder, Cursor, RunOrder, TaskOrder};
 use crate::page::{Pages, cost};
 use crate::run::Run;
@@ -173,6 +175,8 @@ fn order<O: InputType>(search: &Search, usual: O) -> Result<O> {
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct SavedSearch {
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// Its name.
     name: String,
     /// What it looks through.
@@ -194,9 +198,10 @@ pub(crate) struct SavedSearch {
 }
 
 impl SavedSearch {
-    fn of(kept: Arc<Kept>) -> Self {
+    fn of(owner: SearchesId, kept: Arc<Kept>) -> Self {
         let search = &kept.search;
         Self {
+            id: GlobalId::Search(owner.as_uuid(), search.name.clone()).into(),
             name: search.name.clone(),
             list: SearchList::of_domain(search.list),
             filter: async_graphql::Json((*search.filter).clone()),
@@ -216,9 +221,11 @@ impl SavedSearch {
 
     /// What the caller has saved, by name.
     async fn all(context: &Context<'_>) -> Result<Vec<Self>> {
-        let known = context.data::<Commands>()?.searches(&Caller::of(context)?.actor).await;
+        let actor = &Caller::of(context)?.actor;
+        let known = context.data::<Commands>()?.searches(actor).await;
         let known = known.map_err(|error| failure::command(context, error))?;
-        Ok(known.into_iter().map(Self::of).collect())
+        let owner = SearchesId::of(commands::TENANT, actor);
+        Ok(known.into_iter().map(|kept| Self::of(owner, kept)).collect())
     }
 }
 
