@@ -28,7 +28,7 @@ fn ending(actions: &[Asked<'_>]) -> Ending {
 }
 
 /// A run of two steps that both ask for the same thing, and for others; up to the last step.
-async fn asking(house: &House) -> RunId {
+pub(crate) async fn asking(house: &House) -> RunId {
     let input = json!({ "input": { "workflow": "letter", "input": { "file": "Dear Sir" }, "output": "EVERY" } });
     let started = house.data("mutation($input: StartRunInput!) { startRun(input: $input) { runId } }", input).await;
     let run: RunId = started["startRun"]["runId"].as_str().unwrap().parse().unwrap();
@@ -42,7 +42,7 @@ async fn asking(house: &House) -> RunId {
     run
 }
 
-async fn end(house: &House, run: RunId) {
+pub(crate) async fn end(house: &House, run: RunId) {
     let last = [("ask FINANCE", Some("Tester"), None, Some(Priority::High))];
     house.finish_step_with(run, "draft", 1, ending(&last)).await;
 }

@@ -9,6 +9,7 @@
 
 mod actions;
 mod again;
+mod answers;
 mod as_of;
 mod catalog;
 mod choosing;
@@ -16,6 +17,7 @@ mod house;
 mod insight;
 mod limits;
 mod live;
+mod nodes;
 mod order;
 mod platforms;
 mod quality;
@@ -24,6 +26,7 @@ mod sdl;
 mod searches;
 mod sequence;
 mod steering;
+mod stock;
 mod triggers;
 mod updates;
 mod webhooks;
