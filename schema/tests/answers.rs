@@ -55,7 +55,7 @@ fn questions(stock: &Stock) -> BTreeMap<&'static str, (String, &'static str)> {
         ("webhookEventTypes", (text(""), "{ name }")),
         ("webhookDelivery", (id(&stock.delivery), "{ status }")),
         ("webhookDeliveries", (text(""), "{ nodes { status } }")),
-        ("savedSearch", (text("name: \"what. is-late\""), "{ runs { nodes { status } } }")),
+        ("savedSearch", (text("name: \"what. is-late\""), "{ name list }")),
         ("savedSearches", (text(""), "{ name }")),
         ("platform", (text("key: \"openai\""), "{ key }")),
         ("platforms", (text(""), "{ key }")),

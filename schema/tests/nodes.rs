@@ -112,7 +112,7 @@ async fn ids_tell_everything_from_everything_else() {
         format!("approval-{}.outline", stock.run),
     ];
     let one = "query($id: ID!) { node(id: $id) { __typename id } }";
-    for id in none.iter().filter(|id| !id.starts_with("event-") && !id.starts_with("hold-") || id.contains('.')) {
+    for id in &none {
         let answer = house.ask(one, json!({ "id": id })).await;
         let code = &answer["errors"][0]["extensions"]["code"];
         assert!(answer["data"]["node"].is_null() && (code.is_null() || code == "ARGUMENT_INVALID"), "{id}: {answer:#}");
@@ -133,10 +133,7 @@ async fn ids_tell_everything_from_everything_else() {
     let step = &keys["asked"]["steps"][0];
     assert_eq!((&step["id"], &step["activity"]["id"]), (&json!(format!("step-{}.ask", stock.asked)), &ids["Approval"]));
     let event = &keys["journal"]["events"][0];
-    assert_eq!(
-        event["id"],
-        format!("event-{}.{}", event["stream"].as_str().unwrap(), event["revision"].as_str().unwrap())
-    );
+    assert_eq!(event["id"], format!("event-{}.{}", event["stream"].as_str().unwrap(), event["revision"]));
     assert!(event["eventId"].as_str().unwrap().parse::<uuid::Uuid>().is_ok());
     let holds = keys["holds"]["nodes"].as_array().unwrap();
     assert_eq!(holds.len(), 2);
