@@ -30,7 +30,6 @@ use crate::workflow::Workflow;
 /// Anything that `node` finds by its global id.
 #[derive(Debug, Clone, Interface)]
 #[graphql(field(name = "id", ty = "&ID", desc = "The global id, for `node`."))]
-#[expect(clippy::large_enum_variant, reason = "the members of an interface are objects; each lives for one answer")]
 pub(crate) enum Node {
     /// One execution of one version of a workflow.
     Run(Run),
