@@ -1,5 +1,5 @@
 use domain::task::TaskStatus;
-use domain::{ActionId, ExpressionError, Key, Refusal, RunId, StepName, TaskId, ValueTooLarge};
+use domain::{ActionId, CommandId, ExpressionError, Key, Refusal, RunId, StepName, TaskId, ValueTooLarge};
 use journal::{AppendError, ExecuteError, ReadError};
 
 use crate::SchemaError;
@@ -133,6 +133,9 @@ pub enum Refused {
         /// Its run.
         run: RunId,
     },
+    /// The command's id came with another request before.
+    #[error("the command id {0} came with another request before; take a new one for a new request")]
+    CommandReused(CommandId),
     /// Only what ended without completing can be tried again.
     #[error("run {run} is {}; only a failed or cancelled run can be retried. To do a completed run again, rerun it from a step", .status.name())]
     RunNotRetryable {
@@ -302,7 +305,7 @@ impl Refusal for Refused {
             Self::EventIdInvalid { .. } => "EVENT_ID_INVALID",
             Self::PriorityInvalid { .. } => "RUN_PRIORITY_INVALID",
             Self::IdempotencyKeyInvalid { .. } => "IDEMPOTENCY_KEY_INVALID",
-            Self::IdempotencyKeyReused { .. } => "IDEMPOTENCY_KEY_REUSED",
+            Self::IdempotencyKeyReused { .. } | Self::CommandReused(_) => "IDEMPOTENCY_KEY_REUSED",
             Self::RunNotRetryable { .. } => "RUN_NOT_RETRYABLE",
             Self::StepUnknown { .. } => "STEP_UNKNOWN",
             Self::RevisionUnknown { .. } => "REVISION_UNKNOWN",

@@ -28,6 +28,7 @@ mod load;
 mod outcomes;
 mod output;
 mod ratings;
+mod repeat;
 mod request;
 mod result;
 mod runs;

@@ -150,6 +150,33 @@ impl Drop for Waiter<'_> {
     }
 }
 
+/// The position that the rows of several projectors all reflect at least. What other processes run is asked for together.
+pub(crate) async fn least<'a>(pool: &PgPool, all: impl Iterator<Item = &'a Progress>) -> Result<Position, Error> {
+    let (mut least, mut elsewhere): (Option<Position>, Vec<&Progress>) = (None, Vec::new());
+    for progress in all {
+        match progress.standing() {
+            Standing::At(position) => least = Some(least.map_or(position, |least| least.min(position))),
+            Standing::Elsewhere | Standing::Poisoned { .. } => elsewhere.push(progress),
+        }
+    }
+    if !elsewhere.is_empty() {
+        let names: Vec<String> = elsewhere.iter().map(|progress| progress.name.to_owned()).collect();
+        let rows = sqlx::query!(
+            "SELECT name, position FROM projections.checkpoints WHERE slot = 'live' AND name = ANY($1)",
+            &names
+        )
+        .fetch_all(pool)
+        .await?;
+        for progress in elsewhere {
+            let row = rows.iter().find(|row| row.name == progress.name);
+            let recorded = row.map_or(Position::START, |row| Position::from_u64(row.position.cast_unsigned()));
+            let position = progress.at_least(recorded);
+            least = Some(least.map_or(position, |least| least.min(position)));
+        }
+    }
+    Ok(least.unwrap_or(Position::START))
+}
+
 /// The checkpoint row of the live read model: its position, and the error when it is poisoned.
 async fn checkpoint(pool: &PgPool, name: &str) -> Result<(Position, Option<String>), sqlx::Error> {
     let row = sqlx::query!(

@@ -1,6 +1,6 @@
 //! Action items: what somebody has to do because a run asked for it.
 
-use async_graphql::{ComplexObject, Context, Enum, InputObject, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Result, SimpleObject};
 use domain::action::{ActionState as State, day_of};
 use domain::task::Priority;
 use domain::{ActionId, StreamId, TaskId};
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::as_of::day;
 use crate::failure::{self, Caller};
 use crate::loader::Loaders;
+use crate::node::GlobalId;
 use crate::outcome::ActionPriority;
 use crate::run::{Run, moment, position};
 use crate::scalar::{DateTime, Position};
@@ -33,8 +34,10 @@ pub(crate) enum ActionState {
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct TrackedAction {
-    /// Its name: the task that asked for it first, and its number there.
-    id: String,
+    /// The global id, for `node`.
+    pub(crate) id: ID,
+    /// Its own id: the task that asked for it first, and its number there.
+    action_id: String,
     /// The name of its stream, once somebody has changed it.
     stream: String,
     /// The id of the task that asked for it first.
@@ -69,19 +72,19 @@ pub(crate) struct TrackedAction {
 
 impl TrackedAction {
     pub(crate) fn of(row: ActionRow) -> Result<Self> {
-        let number = u32::try_from(row.number).map_err(|_| failure::unreadable("number", &row.number.to_string()))?;
-        let id = ActionId { task: TaskId::from_uuid(row.task_id), number };
+        let id = named(row.task_id, row.number)?;
         let state = State::of(&row.state).ok_or_else(|| failure::unreadable("state of an action item", &row.state))?;
-        let named = |name: &String| Priority::ALL.into_iter().find(|priority| priority.name() == name);
+        let known = |name: &String| Priority::ALL.into_iter().find(|priority| priority.name() == name);
         Ok(Self {
-            id: id.to_string(),
+            id: GlobalId::Action(id).into(),
+            action_id: id.to_string(),
             stream: StreamId::from(id).to_string(),
             task_id: row.task_id,
             run_id: row.run_id,
             workflow_key: row.workflow_key,
             steps: row.steps,
             what: row.what,
-            priority: row.priority.as_ref().and_then(named).map(ActionPriority::from),
+            priority: row.priority.as_ref().and_then(known).map(ActionPriority::from),
             state: state.into(),
             owner: row.owner,
             due: row.due,
@@ -92,6 +95,16 @@ impl TrackedAction {
             position: position(row.position),
         })
     }
+
+    /// The global id of the action item that a task asked for under this number.
+    pub(crate) fn global_id(task: Uuid, number: i32) -> Result<ID> {
+        Ok(GlobalId::Action(named(task, number)?).into())
+    }
+}
+
+fn named(task: Uuid, number: i32) -> Result<ActionId> {
+    let number = u32::try_from(number).map_err(|_| failure::unreadable("number", &number.to_string()))?;
+    Ok(ActionId { task: TaskId::from_uuid(task), number })
 }
 
 #[ComplexObject]

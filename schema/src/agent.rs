@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::loader::Loaders;
 use crate::metrics::{self, Metrics, MetricsWindow};
+use crate::node::global_id;
 use crate::order::some_of;
-use crate::run::{global_id, moment, position};
+use crate::run::{moment, position};
 use crate::scalar::{Count, DateTime, NanoUsd, Position};
 use crate::words::{Capability, Language};
 

@@ -1,12 +1,13 @@
 //! What people are asked, and what they said.
 
-use async_graphql::{ComplexObject, Context, InputObject, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, ID, InputObject, Result, SimpleObject};
 use domain::Bilingual;
 use domain::workflow::Work;
 use projections::{ApprovalFilter as Filter, ApprovalRow, DecisionRow};
 use uuid::Uuid;
 
 use crate::loader::Loaders;
+use crate::node::GlobalId;
 use crate::order::some_of;
 use crate::run::{Run, moment};
 use crate::scalar::{Count, DateTime, Json};
@@ -18,6 +19,8 @@ use crate::words::Language;
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct Approval {
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// The id of the run.
     run_id: Uuid,
     /// The key of the run's workflow.
@@ -62,6 +65,7 @@ impl Approval {
             return Err(crate::failure::unreadable("step with an approval", row.definition.work.kind()));
         };
         Ok(Self {
+            id: GlobalId::Approval(row.run_id, row.step.clone()).into(),
             run_id: row.run_id,
             workflow_key: row.workflow_key,
             run_actor: row.actor,

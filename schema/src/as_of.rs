@@ -64,6 +64,7 @@ pub(crate) async fn open(context: &Context<'_>, wanted: Option<Position>, as_of:
     let (journal, queries) = (journal(context)?, queries(context)?);
     let position = resolve(context, journal, queries, as_of).await?;
     let past = past(context, position)?;
+    crate::reflected::tell(context, position);
     let past = match as_of {
         AsOf::Time(DateTime(moment)) => past.as_of(moment.as_micros()),
         AsOf::Position(_) => past,

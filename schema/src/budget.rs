@@ -1,23 +1,26 @@
 //! How much may be spent on AI platforms, and how much has been.
 
-use std::cmp::Reverse;
-
-use async_graphql::{InputObject, Result, SimpleObject};
-use commands::BudgetStanding;
+use async_graphql::{Context, ID, InputObject, Result, SimpleObject};
+use commands::{BudgetStanding, Commands};
 use domain::budget::{BudgetScope as Scope, BudgetSettings, Unit, Window as Span};
+use domain::{Key, RunId};
 use projections::Window;
+use std::cmp::Reverse;
 use uuid::Uuid;
 
 use crate::failure;
 use crate::input::parse;
+use crate::node::GlobalId;
 use crate::order::{BudgetOrder, Cursor, Sorted, held};
 use crate::scalar::{Count, DateTime, NanoUsd};
 use crate::status::{BudgetScope, BudgetWindow};
 
 /// How much may be spent on AI platforms within a time, and how much has been. Of money and tokens the one that it
 /// counts is not null.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Clone, SimpleObject)]
 pub(crate) struct Budget {
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// The key.
     key: String,
     /// What it is for.
@@ -43,7 +46,7 @@ pub(crate) struct Budget {
 }
 
 /// What is used of a budget in its window.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Clone, SimpleObject)]
 pub(crate) struct Purse {
     /// How much money is spent.
     spent: Option<NanoUsd>,
@@ -161,6 +164,15 @@ impl SetBudgetInput {
 }
 
 impl Budget {
+    /// The budget of a key as it stands now, of a budget of each run for this one; nothing when there is none.
+    pub(crate) async fn find(context: &Context<'_>, key: &Key, run: Option<Uuid>) -> Result<Option<Self>> {
+        match context.data::<Commands>()?.budget(key, run.map(RunId::from_uuid)).await {
+            Ok(standing) => Self::standing(standing).map(Some),
+            Err(error) if error.code() == "BUDGET_NOT_FOUND" => Ok(None),
+            Err(error) => Err(failure::command(context, error)),
+        }
+    }
+
     /// A page of budgets.
     pub(crate) fn page(
         budgets: Vec<Self>,
@@ -199,6 +211,7 @@ impl Budget {
         let money = |amount: u64| (unit == Unit::Money).then(|| nano(amount));
         let tokens = |amount: u64| (unit == Unit::Tokens).then_some(Count(amount));
         Ok(Self {
+            id: GlobalId::Budget(settings.key.to_string()).into(),
             key: settings.key.to_string(),
             description: settings.description.clone(),
             scope: BudgetScope::of(settings.scope.kind())?,

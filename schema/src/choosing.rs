@@ -16,6 +16,7 @@ use crate::agent::Agent;
 use crate::assignment::{Candidate, RecordedChoice};
 use crate::errand::{Errand, ErrandWish};
 use crate::loader::Loaders;
+use crate::query::fresh;
 use crate::template::Template;
 use crate::words::{Capability, Language};
 
@@ -152,6 +153,7 @@ pub struct FoundTemplate {
 impl FoundTemplate {
     /// The template as it is now.
     async fn template(&self, context: &Context<'_>) -> Result<Option<Template>> {
+        fresh(context, None).await?;
         Loaders::of(context)?.template(&self.key).await
     }
 }
@@ -225,7 +227,10 @@ impl WouldChoose {
     /// The agent as it is now; null when nobody can do it.
     async fn agent(&self, context: &Context<'_>) -> Result<Option<Agent>> {
         match &self.agent_key {
-            Some(key) => Loaders::of(context)?.agent(key).await,
+            Some(key) => {
+                fresh(context, None).await?;
+                Loaders::of(context)?.agent(key).await
+            }
             None => Ok(None),
         }
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::failure;
+use crate::node::{GlobalId, stream_named};
 use crate::scalar::{Count, DateTime, Json, Position};
 use crate::status::Category;
 
@@ -15,10 +16,12 @@ use crate::status::Category;
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct Event {
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// Its place in the whole journal.
     position: Position,
-    /// Its id.
-    id: Uuid,
+    /// Its own id.
+    event_id: Uuid,
     /// The name of its stream, `category-id`.
     stream: ID,
     /// The kind of aggregate that it happened to.
@@ -56,7 +59,8 @@ impl From<Arc<RecordedEvent>> for Event {
     fn from(recorded: Arc<RecordedEvent>) -> Self {
         Self {
             position: recorded.position.into(),
-            id: recorded.id.as_uuid(),
+            id: GlobalId::Event(recorded.stream, recorded.revision).into(),
+            event_id: recorded.id.as_uuid(),
             stream: ID(recorded.stream.to_string()),
             category: Category::of_domain(recorded.stream.category),
             aggregate_id: recorded.stream.id,
@@ -250,17 +254,15 @@ impl Wanted {
     }
 }
 
-/// Reads the name of a stream, which is also the global id of its aggregate.
+/// Reads the name of a stream.
 pub(crate) fn stream_id(id: &ID) -> Result<domain::StreamId> {
-    id.split_once('-')
-        .and_then(|(category, id)| Some(domain::StreamId { category: category.parse().ok()?, id: id.parse().ok()? }))
-        .ok_or_else(|| {
-            failure::invalid(format!(
-                "`{}` names nothing; it must be a category, `-` and a UUID, such as \
-                 run-0198c2f0-0000-7000-8000-000000000000",
-                id.chars().take(80).collect::<String>()
-            ))
-        })
+    stream_named(id).ok_or_else(|| {
+        failure::invalid(format!(
+            "`{}` names nothing; it must be a category, `-` and a UUID, such as \
+             run-0198c2f0-0000-7000-8000-000000000000",
+            id.chars().take(80).collect::<String>()
+        ))
+    })
 }
 
 /// Part of the journal.

@@ -67,6 +67,12 @@ pub(crate) fn invalid(message: impl Into<String>) -> Error {
     coded("REFUSAL", "ARGUMENT_INVALID", message)
 }
 
+/// Something that cannot be told of the past.
+pub(crate) fn now_only(what: &str) -> Error {
+    let message = format!("`{what}` can be told of the present only; leave it out, or leave out `asOf`");
+    refused("AS_OF_UNSUPPORTED", message)
+}
+
 /// A command that was not carried out.
 pub(crate) fn command(context: &Context<'_>, error: commands::Error) -> Error {
     let code = error.code();

@@ -1,10 +1,12 @@
 //! What makes runs and tasks wait: limits, their slots, and holds.
 
-use async_graphql::{ComplexObject, Context, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
+use domain::Category;
 use projections::{HoldRow, LimitRow, SeatRow, SlotsRow};
 use uuid::Uuid;
 
 use crate::loader::Loaders;
+use crate::node::{GlobalId, global_id};
 use crate::order::some_of;
 use crate::run::{Run, moment, position};
 use crate::scalar::{Count, DateTime, Position};
@@ -14,6 +16,8 @@ use crate::status::{LimitScope, PauseClock};
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct Limit {
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// The limit's own id; it follows from the key.
     limit_id: Uuid,
     /// The key.
@@ -57,6 +61,7 @@ impl Limit {
     pub(crate) fn of(row: LimitRow) -> Result<Self> {
         let rate = row.rate_starts.zip(row.rate_micros);
         Ok(Self {
+            id: global_id(Category::Limit, row.id),
             limit_id: row.id,
             key: row.key,
             description: row.description,
@@ -206,6 +211,8 @@ impl Seat {
 /// A time during which everything, or every run of a workflow, was paused.
 #[derive(Debug, Clone, SimpleObject)]
 pub(crate) struct Hold {
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// The id of the hold: there is one for each workflow, and one for everything.
     hold_id: Uuid,
     /// The key of the workflow whose runs are paused; null when all runs are.
@@ -229,6 +236,7 @@ pub(crate) struct Hold {
 impl Hold {
     pub(crate) fn of(row: HoldRow) -> Result<Self> {
         Ok(Self {
+            id: GlobalId::Hold(row.hold_id, row.number).into(),
             hold_id: row.hold_id,
             workflow_key: row.workflow_key,
             placed_by: row.placed_by,

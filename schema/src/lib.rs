@@ -26,6 +26,7 @@ mod input;
 mod loader;
 mod metrics;
 mod mutation;
+mod node;
 mod order;
 mod outcome;
 mod page;
@@ -33,6 +34,7 @@ mod platform;
 mod progress;
 mod projector;
 mod query;
+mod reflected;
 mod relatives;
 mod report;
 mod run;
@@ -111,7 +113,7 @@ impl Default for Limits {
 pub fn build(parts: Parts, limits: &Limits) -> Schema {
     let inner = builder()
         .data(loader::Loaders::new(parts.queries.clone()))
-        .data(parts.journal)
+        .data(Arc::clone(&parts.journal))
         .data(parts.commands)
         .data(parts.queries)
         .data(parts.platforms)
@@ -120,7 +122,7 @@ pub fn build(parts: Parts, limits: &Limits) -> Schema {
         .limit_complexity(limits.complexity)
         .data(limits.clone())
         .finish();
-    Schema::new(inner, limits.complexity)
+    Schema::new(inner, parts.journal, limits.complexity)
 }
 
 /// The schema in GraphQL's schema definition language.
@@ -135,7 +137,7 @@ pub fn sdl() -> String {
 
 fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     async_graphql::Schema::build(Query::default(), Mutation::default(), Subscription::default())
-        .register_output_type::<query::Node>()
+        .register_output_type::<node::Node>()
         .validation_mode(ValidationMode::Strict)
         .limit_directives(16)
 }

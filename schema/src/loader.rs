@@ -439,9 +439,13 @@ impl Loaders {
 
     pub(crate) async fn limit(&self, key: &str) -> Result<Option<Limit>> {
         match id_of(key, domain::LimitId::from_key) {
-            Some(id) => self.one(LimitById(id.as_uuid())).await?.map(Limit::of).transpose(),
+            Some(id) => self.limit_by_id(id.as_uuid()).await,
             None => Ok(None),
         }
+    }
+
+    pub(crate) async fn limit_by_id(&self, id: Uuid) -> Result<Option<Limit>> {
+        self.one(LimitById(id)).await?.map(Limit::of).transpose()
     }
 
     pub(crate) async fn slots(&self, limit: String) -> Result<Vec<Slots>> {

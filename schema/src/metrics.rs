@@ -7,7 +7,7 @@ use crate::Limits;
 use crate::as_of::day;
 use crate::failure;
 use crate::loader::Loaders;
-use crate::query::queries;
+use crate::query::{fresh, queries};
 use crate::run::moment;
 use crate::scalar::{Count, DateTime, NanoUsd, Position};
 
@@ -166,7 +166,7 @@ pub(crate) async fn of_one(
     if loaders.past().is_none() {
         let (queries, wait) = (queries(context)?, context.data::<Limits>()?.wait);
         let failed = |error: projections::Error| failure::query(context, &error);
-        let position = queries.position().await.map_err(failed)?;
+        let position = fresh(context, None).await?;
         queries.wait_for_one("usage", position, wait).await.map_err(failed)?;
     }
     loaders.metrics(subject, window.from(context).await?).await

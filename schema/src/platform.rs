@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_graphql::resolver_utils::EnumType;
-use async_graphql::{ComplexObject, Context, Enum, InputObject, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Result, SimpleObject};
 use async_trait::async_trait;
 use domain::Timestamp;
 use futures_util::stream::BoxStream;
@@ -14,6 +14,7 @@ use projections::Window;
 use uuid::Uuid;
 
 use crate::failure;
+use crate::node::GlobalId;
 use crate::order::{Cursor, PlatformOrder, Sorted, held, some_of};
 use crate::scalar::{Count, DateTime};
 
@@ -210,6 +211,8 @@ impl PlatformFilter {
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct Platform {
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// Its key.
     key: String,
     /// What it speaks, such as `anthropic` or `openai`.
@@ -486,6 +489,7 @@ pub(crate) fn update(platforms: &dyn Platforms, place: HealthPlace) -> PlatformH
 impl Platform {
     fn of(state: PlatformState, node: Uuid) -> Self {
         Self {
+            id: GlobalId::Platform(state.key.clone()).into(),
             key: state.key,
             kind: state.kind,
             model: state.model,

@@ -2,18 +2,21 @@
 
 use std::cmp::Reverse;
 
-use async_graphql::{Context, InputObject, Result, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Result, SimpleObject};
 use projections::{CheckpointRow, Window};
 
 use crate::failure;
+use crate::node::GlobalId;
 use crate::order::{Cursor, ProjectorOrder, Sorted, held};
 use crate::query::queries;
 use crate::run::{moment, position};
 use crate::scalar::{Count, DateTime, Position};
 
 /// How far a projector is, as it was last written down; a quiet one may be ahead of it.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Clone, SimpleObject)]
 pub(crate) struct Projector {
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// The projector's name.
     name: String,
     /// `live`, or `next` for a read model that is being rebuilt.
@@ -52,6 +55,11 @@ impl Projector {
         Ok(projectors)
     }
 
+    /// Whether it has this name and slot.
+    pub(crate) fn is(&self, name: &str, slot: &str) -> bool {
+        self.name == name && self.slot == slot
+    }
+
     /// A page of projectors.
     pub(crate) fn page(
         projectors: Vec<Self>,
@@ -73,6 +81,7 @@ impl Projector {
 
     fn of(row: CheckpointRow, lag: Option<u64>) -> Self {
         Self {
+            id: GlobalId::Projector(row.name.clone(), row.slot.clone()).into(),
             lag: lag.map(Count),
             name: row.name,
             slot: row.slot,

@@ -8,9 +8,11 @@ use crate::action::{ActionItemFilter, TrackedAction};
 use crate::explanation::Explanation;
 use crate::flow::Seat;
 use crate::loader::Loaders;
+use crate::node::global_id;
 use crate::order::{ActionOrder, Cursor, held, some_of};
 use crate::outcome::RunQuality;
 use crate::page::{Arguments, Pages, connection, cost};
+use crate::reflected::rests_on;
 use crate::report::DocumentFormat;
 use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
 use crate::status::{ErrorKind, LineageKind, PauseClock, RunStatus, StepKind, StepStatus};
@@ -273,12 +275,14 @@ impl Run {
     /// What its own tasks are known to have cost so far, as the read model `usage` has it, which may be behind by
     /// moments; null when it has not met the run yet. What nobody knows the cost of is not in it.
     async fn cost(&self, context: &Context<'_>) -> Result<Option<NanoUsd>> {
+        rests_on(context, "usage").await?;
         Loaders::of(context)?.cost_of_run(self.run_id).await
     }
 
     /// How good its tasks' answers are by the marks that count, as the read model `quality` has it, which may be behind by
     /// moments; null while nobody says anything about any of them. It changes when somebody rates an answer later.
     async fn quality(&self, context: &Context<'_>) -> Result<Option<RunQuality>> {
+        rests_on(context, "quality").await?;
         Loaders::of(context)?.quality_of_run(self.run_id).await
     }
 
@@ -440,11 +444,6 @@ impl From<StallRow> for Stall {
     fn from(row: StallRow) -> Self {
         Self { what: row.what, found_at: moment(row.at) }
     }
-}
-
-/// The id by which `node` finds an aggregate: the name of its stream.
-pub(crate) fn global_id(category: domain::Category, id: Uuid) -> ID {
-    ID(domain::StreamId { category, id }.to_string())
 }
 
 /// From a column that holds microseconds.

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use crate::action::TrackedAction;
 use crate::failure;
 use crate::loader::Loaders;
-use crate::query::Node;
-use crate::run::{Run, global_id, moment};
+use crate::node::{Node, global_id};
+use crate::run::{Run, moment};
 use crate::scalar::{DateTime, Position};
 
 /// What has texts that are searched.
@@ -91,8 +91,7 @@ pub(crate) struct SearchResult {
 pub(crate) struct SearchHit {
     /// What it is.
     kind: SearchKind,
-    /// The global id of the workflow, agent, template, run or task, for `node`; of an action item, that of the task that
-    /// asked for it first.
+    /// The global id of the workflow, agent, template, run, task or action item, for `node`.
     node_id: ID,
     /// The name that people read, or a key; of an action item, what has to be done.
     label: String,
@@ -117,7 +116,10 @@ impl SearchHit {
         let kind = SearchKind::of(&row.kind)?;
         Ok(Self {
             kind,
-            node_id: global_id(kind.category(), row.id),
+            node_id: match row.number {
+                Some(number) => TrackedAction::global_id(row.id, number)?,
+                None => global_id(kind.category(), row.id),
+            },
             label: row.label,
             run_id: row.run_id,
             step: row.step,
@@ -132,7 +134,7 @@ impl SearchHit {
 
 #[ComplexObject]
 impl SearchHit {
-    /// The workflow, agent, template, run or task; of an action item, the task that asked for it first.
+    /// The workflow, agent, template, run, task or action item.
     async fn node(&self, context: &Context<'_>) -> Result<Option<Node>> {
         let loaders = Loaders::of(context)?;
         Ok(match self.kind {
@@ -140,9 +142,11 @@ impl SearchHit {
             SearchKind::Agent => loaders.agent_by_id(self.id).await?.map(Node::Agent),
             SearchKind::Template => loaders.template_by_id(self.id).await?.map(Node::Template),
             SearchKind::Run | SearchKind::RunOutput => loaders.run(self.id).await?.map(Node::Run),
-            SearchKind::Task | SearchKind::TaskOutput | SearchKind::ActionItem => {
-                loaders.task(self.id).await?.map(Node::Task)
-            }
+            SearchKind::Task | SearchKind::TaskOutput => loaders.task(self.id).await?.map(Node::Task),
+            SearchKind::ActionItem => match self.number {
+                Some(number) => loaders.action(self.id, number).await?.map(Node::Action),
+                None => None,
+            },
         })
     }
 

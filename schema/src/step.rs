@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, Result, SimpleObject, Union};
+use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject, Union};
 use projections::{ItemRow, ItemWindow, StepRow};
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ use crate::approval::Approval;
 use crate::definition::StepDefinition;
 use crate::failure;
 use crate::loader::Loaders;
+use crate::node::GlobalId;
 use crate::page::limit;
 use crate::run::{Failure, Run, between, moment, position};
 use crate::scalar::{Count, DateTime, Json, Position};
@@ -23,6 +24,8 @@ use crate::words::Language;
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct Step {
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// Its name, unique in its run.
     pub(crate) name: String,
     #[graphql(skip)]
@@ -104,6 +107,7 @@ impl Step {
             step: row.name.clone(),
         });
         Ok(Self {
+            id: GlobalId::Step(row.run_id, row.name.clone()).into(),
             run_id: row.run_id,
             name: row.name,
             definition: row.definition,

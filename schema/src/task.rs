@@ -15,11 +15,12 @@ use crate::failure;
 use crate::flow::Seat;
 use crate::loader::Loaders;
 use crate::mutation::commands;
+use crate::node::{GlobalId, global_id};
 use crate::order::{Cursor, held, some_of};
 use crate::outcome::{AttemptPurpose, FailedJudgement, Judgement, OutputParts, Quality, Review, TaskRating};
 use crate::page::{Arguments, Pages, connection, cost};
 use crate::query::RunFilter;
-use crate::run::{Failure, Run, between, global_id, moment, position};
+use crate::run::{Failure, Run, between, moment, position};
 use crate::scalar::{Count, DateTime, Json, NanoUsd, Position};
 use crate::status::{AttemptStatus, CostSource, TaskStatus};
 use crate::template::Template;
@@ -292,10 +293,12 @@ pub(crate) struct KeptAnswer {
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct Attempt {
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// The id of its task.
     task_id: Uuid,
     /// Counts from 1 within the task.
-    number: i32,
+    pub(crate) number: i32,
     /// Which platform.
     platform: String,
     /// The model that was asked for; null is the platform's default.
@@ -340,6 +343,7 @@ pub(crate) struct Attempt {
 impl Attempt {
     pub(crate) fn of(row: AttemptRow) -> Result<Self> {
         Ok(Self {
+            id: GlobalId::Attempt(row.task_id, row.number).into(),
             task_id: row.task_id,
             number: row.number,
             platform: row.platform,

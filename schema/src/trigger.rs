@@ -13,16 +13,16 @@ use projections::Window;
 use crate::agent::milliseconds;
 use crate::definition::{Mapping, mappings};
 use crate::failure;
+use crate::node::global_id;
 use crate::order::{Cursor, Sorted, TriggerOrder, held};
-use crate::run::global_id;
 use crate::scalar::{Count, DateTime};
 
 /// What starts runs when something happens.
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct Trigger {
-    /// The global id.
-    id: ID,
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// The key.
     key: String,
     /// What it is for.

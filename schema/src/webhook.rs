@@ -1,13 +1,15 @@
 //! Webhooks, folded from the journal, and what they were told, from the read model.
 
-use async_graphql::{ComplexObject, Context, Enum, InputObject, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Result, SimpleObject};
 use commands::webhooks::KnownWebhook;
+use domain::Category;
 use domain::webhook::{DisabledBecause, Topic, WebhookSettings, WebhookStatus as Status};
 use projections::{DeliveryAttemptRow, DeliveryRow, Window};
 use uuid::Uuid;
 
 use crate::input::parse;
 use crate::loader::Loaders;
+use crate::node::global_id;
 use crate::order::{Cursor, Sorted, WebhookOrder, held, some_of};
 use crate::run::{moment, position};
 use crate::scalar::{Count, DateTime, Json, Position};
@@ -16,7 +18,9 @@ use crate::status::DeliveryStatus;
 /// Somebody's address that is told when something happens.
 #[derive(Debug, Clone, SimpleObject)]
 pub(crate) struct Webhook {
-    /// Its id.
+    /// The global id, for `node`.
+    pub(crate) id: ID,
+    /// Its own id.
     webhook_id: Uuid,
     /// Where it is told, by POST.
     pub(crate) url: String,
@@ -90,7 +94,9 @@ pub(crate) struct WebhookEventType {
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct WebhookDelivery {
-    /// Its id.
+    /// The global id, for `node`.
+    pub(crate) id: ID,
+    /// Its own id.
     delivery_id: Uuid,
     /// The webhook.
     webhook_id: Uuid,
@@ -199,6 +205,9 @@ pub(crate) struct ReplayDeliveryInput {
 /// What happened within a time, to be told once more; at most 1,000 events.
 #[derive(Debug, InputObject)]
 pub(crate) struct ReplayDeliveriesInput {
+    /// The command's own id: a repetition gets the first answer, and goes on where it was interrupted; with other input
+    /// it is refused. Without one, every call is a new command.
+    pub(crate) client_mutation_id: Option<Uuid>,
     /// Which webhook.
     pub(crate) webhook_id: Uuid,
     /// From here on, this moment included.
@@ -266,6 +275,7 @@ impl Webhook {
             Status::Disabled { because, at } => (WebhookStatus::Disabled, Some(words(*because)), Some(*at)),
         };
         Some(Self {
+            id: global_id(Category::Webhook, known.id.as_uuid()),
             webhook_id: known.id.as_uuid(),
             url: settings.url.clone(),
             event_types: settings.topics.iter().map(ToString::to_string).collect(),
@@ -313,6 +323,7 @@ impl WebhookEventType {
 impl WebhookDelivery {
     pub(crate) fn of(row: DeliveryRow) -> Result<Self> {
         Ok(Self {
+            id: global_id(Category::Delivery, row.id),
             delivery_id: row.id,
             webhook_id: row.webhook_id,
             event_type: row.topic,

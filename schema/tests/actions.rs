@@ -8,9 +8,9 @@ use uuid::Uuid;
 use crate::house::House;
 
 const CHANGE: &str = "mutation($input: ChangeActionItemInput!) { changeActionItem(input: $input) {
-    changed repeated revision actionItem { id state owner due overdue note changedBy } } }";
+    changed repeated revision actionItem { id: actionId state owner due overdue note changedBy } } }";
 const LIST: &str = "query($filter: ActionItemFilter, $at: Position) { actionItems(filter: $filter, orderBy: PRIORITY,
-    minPosition: $at) { nodes { id what owner state due overdue priority steps workflowKey task { step } } } }";
+    minPosition: $at) { nodes { id: actionId what owner state due overdue priority steps workflowKey task { step } } } }";
 
 /// What, owner, due and priority.
 type Asked<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Option<Priority>);
@@ -28,7 +28,7 @@ fn ending(actions: &[Asked<'_>]) -> Ending {
 }
 
 /// A run of two steps that both ask for the same thing, and for others; up to the last step.
-async fn asking(house: &House) -> RunId {
+pub(crate) async fn asking(house: &House) -> RunId {
     let input = json!({ "input": { "workflow": "letter", "input": { "file": "Dear Sir" }, "output": "EVERY" } });
     let started = house.data("mutation($input: StartRunInput!) { startRun(input: $input) { runId } }", input).await;
     let run: RunId = started["startRun"]["runId"].as_str().unwrap().parse().unwrap();
@@ -49,7 +49,7 @@ pub(crate) async fn asked(house: &House) -> RunId {
     run
 }
 
-async fn end(house: &House, run: RunId) {
+pub(crate) async fn end(house: &House, run: RunId) {
     let last = [("ask FINANCE", Some("Tester"), None, Some(Priority::High))];
     house.finish_step_with(run, "draft", 1, ending(&last)).await;
 }
@@ -139,10 +139,10 @@ async fn what_was_to_be_done_then_is_told_and_it_is_found_by_its_words() {
     let ask = |arguments: &str| {
         format!(
             "query($id: String!, $run: UUID!, $at: Position) {{
-                actionItem(id: $id{arguments}) {{ id state owner due overdue note changedBy position task {{ status }} }}
-                actionItems(orderBy: DUE{arguments}) {{ nodes {{ id state due overdue }} }}
-                late: actionItems(filter: {{ overdue: true }}{arguments}) {{ nodes {{ id }} }}
-                run(id: $run{arguments}) {{ actionItems {{ nodes {{ id state note }} }} }}
+                actionItem(id: $id{arguments}) {{ id: actionId state owner due overdue note changedBy position task {{ status }} }}
+                actionItems(orderBy: DUE{arguments}) {{ nodes {{ id: actionId state due overdue }} }}
+                late: actionItems(filter: {{ overdue: true }}{arguments}) {{ nodes {{ id: actionId }} }}
+                run(id: $run{arguments}) {{ actionItems {{ nodes {{ id: actionId state note }} }} }}
             }}"
         )
     };
@@ -171,12 +171,12 @@ async fn what_was_to_be_done_then_is_told_and_it_is_found_by_its_words() {
     assert_eq!(early["run"]["actionItems"]["nodes"], json!([]));
 
     let search = "query($words: String!, $kinds: [SearchKind!]!) { search(words: $words, kinds: $kinds) { hits {
-        kind label runId step nodeId actionItem { id note } node { __typename } } } }";
+        kind label runId step nodeId actionItem { id: actionId note } node { __typename id } } } }";
     let found = house.data(search, json!({ "words": "phone finance", "kinds": ["ACTION_ITEM"] })).await;
     let hit = json!({
         "kind": "ACTION_ITEM", "label": "Ask finance", "runId": run.to_string(), "step": "outline",
-        "nodeId": format!("task-{}", domain::TaskId::of_step(run, &"outline".parse().unwrap())),
-        "actionItem": { "id": id, "note": "phoned" }, "node": { "__typename": "Task" },
+        "nodeId": format!("action-{id}"),
+        "actionItem": { "id": id, "note": "phoned" }, "node": { "__typename": "TrackedAction", "id": format!("action-{id}") },
     });
     assert_eq!(found["search"]["hits"], json!([hit]));
 }

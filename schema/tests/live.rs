@@ -97,7 +97,7 @@ async fn the_journal_is_read_page_by_page() {
     let house = House::furnished().await;
     let run = house.whole_run().await;
     let query = "query($after: Position, $filter: EventFilter) { journalHead journal(after: $after, first: 3, filter: $filter) {
-        position events { position id stream category aggregateId revision type schemaVersion recordedAt actor tenant
+        position events { position id: eventId stream category aggregateId revision type schemaVersion recordedAt actor tenant
             correlation causation command previousHash hash payload } } }";
     let first = house.data(query, json!({})).await;
     assert_json_snapshot!(steady(&first));

@@ -9,6 +9,7 @@
 
 mod actions;
 mod again;
+mod answers;
 mod as_of;
 mod catalog;
 mod choosing;
@@ -17,6 +18,7 @@ mod insight;
 mod limits;
 mod lists;
 mod live;
+mod nodes;
 mod order;
 mod platforms;
 mod quality;
@@ -25,6 +27,7 @@ mod sdl;
 mod searches;
 mod sequence;
 mod steering;
+mod stock;
 mod triggers;
 mod updates;
 mod webhooks;

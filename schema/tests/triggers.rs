@@ -179,3 +179,39 @@ async fn a_past_range_is_made_up_for() {
     let again = house.data(query, json!({})).await["backfillTrigger"].take();
     assert_eq!((&again["started"], again["known"].as_array().unwrap().len()), (&json!([]), 3));
 }
+
+#[tokio::test]
+async fn a_repeated_backfill_is_answered_as_the_first_time() {
+    let house = House::furnished().await;
+    let hourly = json!({ "key": "hourly", "workflow": "letter", "overlap": "ALLOW_ALL",
+        "schedule": { "cron": "0 * * * *" }, "input": [{ "name": "file", "expression": "trigger.cause" }] });
+    house.set(hourly).await;
+    let query =
+        "mutation($input: BackfillTriggerInput!) { backfillTrigger(input: $input) { clientMutationId position repeated
+        started { tick runId } waiting skipped known } }";
+    let id = Uuid::from_u128(7);
+    let input = |id: Uuid, until: &str, overlap: &str| {
+        json!({ "input": { "clientMutationId": id, "key": "hourly", "overlap": overlap, "from": "2026-01-01T00:00:00Z",
+            "until": until } })
+    };
+    let wish = input(id, "2026-01-01T02:30:00Z", "BUFFER_ALL");
+    let mut first = house.data(query, wish.clone()).await["backfillTrigger"].take();
+    assert_eq!((&first["clientMutationId"], &first["repeated"]), (&json!(id), &json!(false)));
+    assert_eq!((first["started"].as_array().unwrap().len(), first["waiting"].as_array().unwrap().len()), (1, 2));
+    let head = house.head().await;
+    assert_eq!(first["position"], head);
+    let again = house.data(query, wish).await["backfillTrigger"].take();
+    first["repeated"] = json!(true);
+    assert_eq!(again, first);
+    for other in [input(id, "2026-01-01T03:30:00Z", "BUFFER_ALL"), input(id, "2026-01-01T02:30:00Z", "SKIP")] {
+        assert_eq!(house.refusal(query, other).await.0, "IDEMPOTENCY_KEY_REUSED");
+    }
+    assert_eq!(house.head().await, head, "nothing was recorded");
+    // Another command's id is not free either, and another id is another command.
+    let pause = json!({ "input": { "clientMutationId": Uuid::from_u128(8), "key": "hourly" } });
+    house.data("mutation($input: TriggerInput!) { pauseTrigger(input: $input) { changed } }", pause).await;
+    let taken = house.refusal(query, input(Uuid::from_u128(8), "2026-01-01T02:30:00Z", "BUFFER_ALL")).await;
+    assert_eq!(taken.0, "IDEMPOTENCY_KEY_REUSED");
+    let anew = house.data(query, input(Uuid::from_u128(9), "2026-01-01T02:30:00Z", "BUFFER_ALL")).await;
+    assert_eq!(anew["backfillTrigger"]["known"].as_array().unwrap().len(), 3);
+}

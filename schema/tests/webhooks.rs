@@ -125,3 +125,32 @@ async fn what_was_told_is_listed_and_told_once_more() {
     assert_eq!(names(&types["back"]), all);
     assert_eq!(names(&types["some"]), ["run.failed"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_replay_is_answered_as_the_first_time() {
+    let house = House::furnished().await;
+    let made = house.hook("subscribeWebhook", "SubscribeWebhookInput", json!({ "url": "https://x.example/" })).await;
+    house.start().await;
+    let query = "mutation($input: ReplayDeliveriesInput!) { replayWebhookDeliveries(input: $input) { clientMutationId
+        position repeated deliveryIds delivered open } }";
+    let id = Uuid::from_u128(7);
+    let wish = json!({ "clientMutationId": id, "webhookId": made["webhookId"], "from": "2026-01-01T00:00:00Z",
+        "until": "2999-01-01T00:00:00Z" });
+    let mut first = house.data(query, json!({ "input": wish })).await["replayWebhookDeliveries"].take();
+    assert_eq!((&first["clientMutationId"], &first["repeated"]), (&json!(id), &json!(false)));
+    let told = first["deliveryIds"].as_array().unwrap().len();
+    assert!(told >= 1, "{first}");
+    // What happens afterwards, within the same time, is not part of it.
+    house.start().await;
+    let head = house.head().await;
+    let again = house.data(query, json!({ "input": wish })).await["replayWebhookDeliveries"].take();
+    first["repeated"] = json!(true);
+    assert_eq!(again, first);
+    let mut other = wish.clone();
+    other["deliveredToo"] = json!(true);
+    assert_eq!(house.refusal(query, json!({ "input": other })).await.0, "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(house.head().await, head, "nothing was recorded");
+    other["clientMutationId"] = json!(Uuid::from_u128(8));
+    let anew = house.data(query, json!({ "input": other })).await["replayWebhookDeliveries"].take();
+    assert_eq!((&anew["open"], &anew["repeated"]), (&json!(told), &json!(false)));
+}

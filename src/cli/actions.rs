@@ -11,7 +11,7 @@ use super::steer::mutate;
 use super::terminal::{Style, Terminal, printable};
 
 const FIELDS: &str =
-    "id runId workflowKey steps what priority state owner due overdue note openedAt changedAt changedBy";
+    "id: actionId runId workflowKey steps what priority state owner due overdue note openedAt changedAt changedBy";
 
 /// `hishamos actions`: without a further word, the list.
 #[derive(Debug, Args)]
@@ -171,7 +171,7 @@ pub(crate) async fn actions(
         return Err(Failure::usage("say what is to be changed: --owner, --due, --note or --state"));
     }
     let said = (format!("action item {} is changed", set.id), format!("action item {} was like this already", set.id));
-    let fields = format!("id position revision repeated changed actionItem {{ {FIELDS} }}");
+    let fields = format!("id: actionId position revision repeated changed actionItem {{ {FIELDS} }}");
     let input = Value::Object(input);
     mutate(client, terminal, as_json, "changeActionItem", "ChangeActionItemInput", &fields, input, said).await
 }

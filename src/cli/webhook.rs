@@ -207,8 +207,7 @@ pub(crate) async fn webhook(
             let query = "mutation($input: ReplayDeliveriesInput!) { replayWebhookDeliveries(input: $input) { position \
                          deliveryIds delivered open } }";
             let until = until.unwrap_or_else(jiff::Timestamp::now).to_string();
-            let input =
-                json!({ "webhookId": id, "from": from.to_string(), "until": until, "deliveredToo": delivered_too });
+            let input = json!({ "clientMutationId": Uuid::now_v7(), "webhookId": id, "from": from.to_string(), "until": until, "deliveredToo": delivered_too });
             let done = take(client.ask(query, json!({ "input": input })).await?, "replayWebhookDeliveries");
             let count = at(&done, "deliveryIds").as_array().map_or(0, Vec::len);
             let said = format!(

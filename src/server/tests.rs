@@ -294,7 +294,10 @@ async fn a_taken_port_is_named() {
 async fn graphql_is_spoken_over_http() {
     let house = House::open(|_| {}).await;
     house.register("writer").await;
-    assert_eq!(house.ask("{ journalHead }").await, json!({ "data": { "journalHead": "1" } }));
+    assert_eq!(
+        house.ask("{ journalHead }").await,
+        json!({ "data": { "journalHead": "1" }, "extensions": { "position": "1" } })
+    );
     let events = house.ask("{ journal { events { type actor } } }").await;
     let event = json!({ "type": "agent.registered", "actor": "person:tester" });
     assert_eq!(events["data"]["journal"]["events"], json!([event]));
@@ -304,7 +307,8 @@ async fn graphql_is_spoken_over_http() {
     assert_eq!(answer.headers()["x-request-id"], id);
     assert_eq!(answer.headers()["content-type"], "application/graphql-response+json; charset=utf-8");
     assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
-    assert_eq!(answer.json::<Value>().await.unwrap()["data"]["journalHead"], "1");
+    let answer = answer.json::<Value>().await.unwrap();
+    assert_eq!((&answer["data"]["journalHead"], &answer["extensions"]["position"]), (&json!("1"), &json!("1")));
     let post = || house.http.post(house.url("/graphql")).header("accept", "application/graphql-response+json");
     assert_eq!(post().json(&json!({ "query": "{ nothing }" })).send().await.unwrap().status(), 400);
     assert_eq!(house.ask("{ nothing }").await["data"], Value::Null);
@@ -418,7 +422,8 @@ async fn operations_run_over_a_websocket() {
     assert_eq!(item["payload"]["data"]["journal"], json!({ "position": "1", "type": "agent.registered" }));
     // A query beside it, on the same connection.
     say(&mut socket, subscribe("ask", "{ journalHead }")).await;
-    assert_eq!(hear(&mut socket).await["payload"]["data"]["journalHead"], "1");
+    let asked = json!({ "data": { "journalHead": "1" }, "extensions": { "position": "1" } });
+    assert_eq!(hear(&mut socket).await["payload"], asked);
     assert_eq!(hear(&mut socket).await, json!({ "type": "complete", "id": "ask" }));
     // What is wrong never begins.
     say(&mut socket, subscribe("wrong", "{ nothing }")).await;

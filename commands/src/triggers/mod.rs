@@ -5,6 +5,7 @@
 //! replaces; it expects the trigger as it was decided upon, and the run not to exist. However many nodes try, a cause
 //! starts one run.
 
+mod backfill;
 mod fire;
 mod post;
 mod scope;
@@ -12,12 +13,13 @@ mod scope;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::trigger::{Cause, Overlap, RunEnd, Schedule, TriggerKind, TriggerSettings};
+use domain::trigger::{RunEnd, Schedule, TriggerKind, TriggerSettings};
 use domain::{
-    Key, Refusal, Run, RunId, StreamId, Timestamp, Trigger, TriggerCommand, TriggerEvent, TriggerId, TriggerRefusal,
+    Key, Refusal, RunId, StreamId, Timestamp, Trigger, TriggerCommand, TriggerEvent, TriggerId, TriggerRefusal,
 };
 use journal::{ExecuteError, Filter, Loaded, Position};
 
+pub use backfill::{Backfill, Backfilled};
 pub use post::PostEvent;
 
 use self::fire::Fault;
@@ -34,33 +36,7 @@ pub struct Decided {
     pub outcome: Outcome,
 }
 
-/// A range of the past whose ticks are made up for.
-#[derive(Debug, Clone)]
-pub struct Backfill {
-    /// From here on, this moment included.
-    pub from: Timestamp,
-    /// Up to here, this moment included; not after the present.
-    pub until: Timestamp,
-    /// What happens when other runs of the trigger are going, those of earlier ticks of the range included.
-    pub overlap: Overlap,
-}
-
-/// What making up for a range came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Backfilled {
-    /// The ticks whose runs were started, and the runs.
-    pub started: Vec<(Timestamp, RunId)>,
-    /// The ticks that wait until the runs before them have ended.
-    pub waiting: Vec<Timestamp>,
-    /// The ticks that were skipped because of the overlap policy.
-    pub skipped: Vec<Timestamp>,
-    /// The ticks that have a run already, or wait for one.
-    pub known: Vec<Timestamp>,
-}
-
 impl Commands {
-    /// The most ticks that one backfill may cover.
-    pub const MAX_BACKFILL: usize = 1000;
     /// The most firings that can be looked ahead.
     pub const MAX_PREVIEW: usize = 1000;
 
@@ -111,6 +87,15 @@ impl Commands {
             Some(_) => Ok(loaded.state),
             None => Err(Refused::TriggerNotFound(key.clone()).into()),
         }
+    }
+
+    /// A trigger as it is now by its id; nothing when there is none.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn trigger_by_id(&self, id: TriggerId) -> Result<Option<Arc<Trigger>>, Error> {
+        let trigger = self.executor.load::<Trigger>(id.into()).await?.state;
+        Ok(trigger.settings().is_some().then_some(trigger))
     }
 
     /// Every trigger that there is, sorted by key. Reads the journal, so it is for people and tools, not for every
@@ -174,56 +159,6 @@ impl Commands {
             [TriggerEvent::Fired { run, .. }] => Ok(crate::Started { run: *run, outcome: decided.outcome }),
             _ => Err(Error::Conflict("the command was carried out in another way meanwhile; try again".to_owned())),
         }
-    }
-
-    /// Makes up for a range of the past: each tick that has no run yet is decided upon once, in its order, with the
-    /// given overlap policy. Repeating it goes on where it was interrupted.
-    ///
-    /// # Errors
-    /// `TRIGGER_NOT_FOUND`, `TRIGGER_NO_SCHEDULE`, `BACKFILL_INVALID`, and those of [`Commands::start_run`].
-    pub async fn backfill_trigger(&self, request: Request, key: &Key, range: Backfill) -> Result<Backfilled, Error> {
-        let Backfill { from, until, overlap } = range;
-        let invalid = |what: String| Err(Refused::BackfillInvalid(what).into());
-        let trigger = self.trigger(key).await?;
-        let schedule = trigger.settings().and_then(|settings| settings.schedule());
-        let schedule = schedule.ok_or_else(|| Error::Refused(Box::new(TriggerRefusal::NoSchedule)))?;
-        if until > self.surroundings.now() {
-            return invalid("the range must end before the present; what is to come fires by itself".to_owned());
-        }
-        let before = Timestamp::from_micros(from.as_micros().saturating_sub(1));
-        let ticks: Vec<Timestamp> =
-            schedule.ticks_after(before).take_while(|tick| *tick <= until).take(Self::MAX_BACKFILL + 1).collect();
-        if ticks.is_empty() {
-            return invalid("the schedule has no tick in the range".to_owned());
-        }
-        if ticks.len() > Self::MAX_BACKFILL {
-            return invalid(format!("the range has more than {} ticks; take a shorter one", Self::MAX_BACKFILL));
-        }
-        let id = TriggerId::from_key(key);
-        // One request, many appends: each has a command id of its own, and what ties them together is the correlation.
-        let (context, _) = self.context(&request);
-        let each = Request { command: None, correlation: Some(context.correlation), ..request };
-        let mut done = Backfilled::default();
-        for tick in ticks {
-            let (by, now) = (each.actor.clone(), self.surroundings.now());
-            let run = Cause::Tick { at: tick }.run(id);
-            if self.executor.load::<Run>(run.into()).await?.revision.is_some() {
-                done.known.push(tick);
-                continue;
-            }
-            let command = TriggerCommand::Backfill { at: tick, by, overlap, now };
-            let decided = self.decide_trigger(id, command, Fault::Return, Some(&each)).await;
-            let decided = decided.map_err(|error| not_found(key, error))?;
-            match decided.events.last() {
-                Some(TriggerEvent::Fired { run, .. }) => done.started.push((tick, *run)),
-                Some(TriggerEvent::Buffered { .. }) => done.waiting.push(tick),
-                Some(TriggerEvent::Skipped { reason: domain::trigger::SkipReason::AlreadyStarted, .. }) | None => {
-                    done.known.push(tick);
-                }
-                Some(_) => done.skipped.push(tick),
-            }
-        }
-        Ok(done)
     }
 
     /// Decides on the next tick of a trigger, if one is due; for the reactor.

@@ -2,7 +2,9 @@
 
 use domain::delivery::{DeliveryRefusal, DeliveryStatus, Source, Subject};
 use domain::webhook::{Topic, WebhookRefusal, WebhookSettings};
-use domain::{Delivery, DeliveryCommand, DeliveryId, ErrorKind, Event, TaskEvent, Timestamp, WebhookId};
+use domain::{
+    Delivery, DeliveryCommand, DeliveryId, ErrorKind, Event, StreamId, TaskEvent, Timestamp, Webhook, WebhookId,
+};
 use journal::{Filter, Position, RecordedEvent};
 
 use crate::{Commands, Error, Outcome, Refused, Request};
@@ -27,8 +29,10 @@ pub struct Replayed {
     pub delivered: usize,
     /// How many were left alone because they are going on anyway.
     pub open: usize,
-    /// The position that contains the last request.
+    /// A position that contains all of these requests.
     pub position: Position,
+    /// Whether all of it had been asked for before, and this is that first answer.
+    pub repeated: bool,
 }
 
 impl Commands {
@@ -48,10 +52,12 @@ impl Commands {
     }
 
     /// Delivers once more what happened within a range of time and is of the webhook's event types as they are now. Of
-    /// more than [`Self::MAX_REPLAY`] nothing is delivered.
+    /// more than [`Self::MAX_REPLAY`] nothing is delivered. Under the same command id it is answered as the first time,
+    /// and goes on where it was interrupted; the request's correlation then tells it from another request
+    /// ([`Request::asking`]).
     ///
     /// # Errors
-    /// `WEBHOOK_NOT_FOUND`, `WEBHOOK_NOT_ACTIVE`, `REPLAY_INVALID`.
+    /// `WEBHOOK_NOT_FOUND`, `WEBHOOK_NOT_ACTIVE`, `REPLAY_INVALID`, `IDEMPOTENCY_KEY_REUSED`.
     pub async fn replay_deliveries(
         &self,
         request: Request,
@@ -61,30 +67,97 @@ impl Commands {
         if range.from > range.until {
             return Err(Refused::ReplayInvalid("the range ends before it begins".to_owned()).into());
         }
-        let settings = self.replayable(id).await?;
-        let mut done = Replayed::default();
+        // One request, many appends: what ties them together is the correlation.
+        let (context, _) = self.context(&request);
+        let request = Request { correlation: Some(context.correlation), ..request };
+        let first = self.recorded_for(&request).await?;
+        let before = first.as_ref().map(|first| first.position);
+        let mut done = Replayed { repeated: first.is_some(), ..Replayed::default() };
+        let wanted = self.wanted(id, range, before, &mut done).await?;
+        let mut recorded = Vec::with_capacity(wanted.len());
+        for subject in &wanted {
+            recorded.push(match &first {
+                Some(first) if first.stream == StreamId::from(subject.id()) => Some(first.position),
+                Some(_) => {
+                    let part = request.part(subject.id().as_uuid());
+                    self.recorded_for(&part).await?.map(|event| event.position)
+                }
+                None => None,
+            });
+        }
+        let last = recorded.iter().rposition(Option::is_some);
+        let mut begun = first.is_some();
+        for (index, (subject, position)) in wanted.into_iter().zip(recorded).enumerate() {
+            let delivery = subject.id();
+            done.requested.push(delivery);
+            if let Some(position) = position {
+                done.position = done.position.max(position);
+                continue;
+            }
+            // An attempt was due anyway when its turn came.
+            if last.is_some_and(|last| index < last) {
+                continue;
+            }
+            if first.is_some() {
+                self.replayable(id).await?;
+            }
+            let each = if begun { request.part(delivery.as_uuid()) } else { request.clone() };
+            let outcome = self.request_delivery(each, subject).await?;
+            if outcome.repeated && !begun {
+                // Somebody carries the same command out at the same time.
+                return Box::pin(self.replay_deliveries(request, id, range)).await;
+            }
+            if outcome.changed {
+                (begun, done.repeated) = (true, false);
+            }
+            done.position = done.position.max(outcome.position);
+        }
+        if !begun {
+            if self.recorded_for(&request).await?.is_some() {
+                return Box::pin(self.replay_deliveries(request, id, range)).await;
+            }
+            done.position = self.executor.journal().head().await?;
+        }
+        Ok(done)
+    }
+
+    /// What of a range is to be delivered once more, as of before a position or as it is now; what is left alone is counted.
+    async fn wanted(
+        &self,
+        id: WebhookId,
+        range: ReplayRange,
+        before: Option<Position>,
+        done: &mut Replayed,
+    ) -> Result<Vec<Subject>, Error> {
+        let settings = match before {
+            Some(before) => {
+                let webhook = self.load_before::<Webhook>(id.into(), before).await?.state;
+                let settings = webhook.settings().map(std::sync::Arc::clone);
+                settings.ok_or_else(|| Error::Refused(Box::new(WebhookRefusal::NotFound)))?
+            }
+            None => self.replayable(id).await?,
+        };
         let mut wanted = Vec::new();
         for subject in self.subjects(id, &settings, range).await? {
-            let delivery = self.executor.load::<Delivery>(subject.id().into()).await?.state;
+            if before.is_some_and(|before| subject.source.position >= before.as_u64()) {
+                continue;
+            }
+            let stream = StreamId::from(subject.id());
+            let delivery = match before {
+                Some(before) => self.load_before::<Delivery>(stream, before).await?.state,
+                None => self.executor.load::<Delivery>(stream).await?.state,
+            };
             match (delivery.subject().is_some(), delivery.status()) {
                 (true, DeliveryStatus::Delivered) if !range.delivered_too => done.delivered += 1,
                 (true, DeliveryStatus::Due | DeliveryStatus::Waiting { .. }) => done.open += 1,
                 _ => wanted.push(subject),
             }
         }
-        if wanted.len() > Self::MAX_REPLAY {
+        if wanted.len() > Self::MAX_REPLAY && before.is_none() {
             let (count, max) = (wanted.len(), Self::MAX_REPLAY);
             return Err(Refused::ReplayInvalid(format!("{count} events are in it, at most {max} are allowed")).into());
         }
-        // One request, many appends: what ties them together is the correlation.
-        let (context, _) = self.context(&request);
-        for subject in wanted {
-            let each = Request { command: None, correlation: Some(context.correlation), ..request.clone() };
-            let id = subject.id();
-            done.position = self.request_delivery(each, subject).await?.position;
-            done.requested.push(id);
-        }
-        Ok(done)
+        Ok(wanted)
     }
 
     async fn replayable(&self, id: WebhookId) -> Result<std::sync::Arc<WebhookSettings>, Error> {

@@ -209,3 +209,34 @@ async fn what_happened_during_a_pause_can_be_told_later() {
     assert_eq!(stage.commands.replay_deliveries(me(), hook.id, all).await.unwrap().requested.len(), 3);
     stage.until("all again", |all| succeeded(all) == 6).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_is_known_by_its_id_and_goes_on_where_it_was_interrupted() {
+    let stage = Stage::new();
+    let hook = stage.subscribe("https://hooks.example/x".to_owned(), &[Topic::RunStarted]).await;
+    let mut ends = Vec::new();
+    for _ in 0..3 {
+        stage.start_run().await;
+        ends.push(commands::now());
+    }
+    let wish = |id: u128, asked: &str| {
+        let command = Some(domain::CommandId::from_uuid(uuid::Uuid::from_u128(id)));
+        commands::Request { command, ..me() }.asking(&[asked.as_bytes()])
+    };
+    let range = |until| ReplayRange { from: Timestamp::from_micros(0), until, delivered_too: false };
+    let go = async |request, until| stage.commands.replay_deliveries(request, hook.id, range(until)).await;
+    // As if the same wish had ended after its first two deliveries.
+    let begun = go(wish(1, "a"), ends[1]).await.unwrap();
+    assert_eq!((begun.requested.len(), begun.open, begun.repeated), (2, 0, false));
+    let whole = go(wish(1, "a"), ends[2]).await.unwrap();
+    assert_eq!((&whole.requested[..2], whole.requested.len(), whole.open), (&begun.requested[..], 3, 0));
+    // Whatever becomes of the webhook and of what it is told, the same wish has the same answer.
+    stage.start_run().await;
+    stage.commands.pause_webhook(me(), hook.id, "holiday".to_owned()).await.unwrap();
+    let head = stage.commands.executor().journal().head().await.unwrap();
+    let again = go(wish(1, "a"), ends[2]).await.unwrap();
+    assert_eq!(again, commands::webhooks::Replayed { repeated: true, ..whole });
+    assert_eq!(go(wish(1, "b"), ends[2]).await.unwrap_err().code(), "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(go(wish(2, "a"), ends[2]).await.unwrap_err().code(), "WEBHOOK_NOT_ACTIVE");
+    assert_eq!(stage.commands.executor().journal().head().await.unwrap(), head);
+}

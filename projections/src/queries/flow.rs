@@ -302,4 +302,20 @@ impl Queries {
         };
         Ok(Page::cut(rows, &asked).turned(key.descends()))
     }
+
+    /// Times of holds by the hold's id and their number there, in no particular order; unknown ones are left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn holds_by_ids(&self, ids: &[(Uuid, i64)]) -> Result<Vec<HoldRow>, Error> {
+        let (holds, numbers): (Vec<Uuid>, Vec<i64>) = ids.iter().copied().unzip();
+        let rows = sqlx::query_as!(
+            HoldRow,
+            "SELECT hold_id, number, workflow_key, placed_by, reason, placed_at, clock, lifted_by, lifted_at, position
+            FROM read_flow.holds WHERE (hold_id, number) IN (SELECT * FROM unnest($1::uuid[], $2::bigint[]))",
+            &holds,
+            &numbers
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
 }

@@ -73,17 +73,14 @@ impl Queries {
     }
 
     /// The position that all read models reflect at least, save those that answer for themselves. Ask before reading
-    /// rows: what is read afterwards is as new or newer.
+    /// rows: what is read afterwards is as new or newer. Asks the database once, and only where another process runs one of
+    /// them.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn position(&self) -> Result<Position, Error> {
-        let mut least: Option<Position> = None;
-        for progress in self.progress.iter().filter(|progress| !progress.apart) {
-            let position = progress.position(&self.pool).await?;
-            least = Some(least.map_or(position, |least| least.min(position)));
-        }
-        Ok(least.unwrap_or(Position::START))
+        let together = self.progress.iter().map(Arc::as_ref).filter(|progress| !progress.apart);
+        crate::progress::least(&self.pool, together).await
     }
 
     /// Waits until every read model reflects `position`, save those that answer for themselves; the projectors of this

@@ -136,7 +136,7 @@ pub(crate) async fn replay_range(call: Call, id: Path<Uuid>, body: Json<ReplayRa
                 delivered: Some(done.delivered),
                 open: Some(done.open),
             };
-            Ok(Answer::json(&call, StatusCode::ACCEPTED, &replay)?.at(done.position))
+            Ok(Answer::json(&call, StatusCode::ACCEPTED, &replay)?.at(done.position).replayed(done.repeated))
         })
         .await
 }

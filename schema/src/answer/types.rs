@@ -65,7 +65,7 @@ impl Types {
         <Query as OutputType>::create_type_info(&mut registry);
         <Mutation as OutputType>::create_type_info(&mut registry);
         <Subscription as SubscriptionType>::create_type_info(&mut registry);
-        <crate::query::Node as OutputType>::create_type_info(&mut registry);
+        <crate::node::Node as OutputType>::create_type_info(&mut registry);
         let mut types = HashMap::new();
         for (name, meta) in &registry.types {
             let (fields, objects) = match meta {

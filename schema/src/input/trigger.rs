@@ -135,6 +135,9 @@ pub(crate) struct TriggerInput {
 /// A past range to make up for.
 #[derive(Debug, InputObject)]
 pub(crate) struct BackfillTriggerInput {
+    /// The command's own id: a repetition gets the first answer, and goes on where it was interrupted; with other input
+    /// it is refused. Without one, every call is a new command.
+    pub(crate) client_mutation_id: Option<Uuid>,
     /// Which trigger; it has a schedule.
     pub(crate) key: String,
     /// From here on.

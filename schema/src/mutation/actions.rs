@@ -10,6 +10,7 @@ use crate::action::{ActionState, TrackedAction};
 use crate::failure;
 use crate::input::parse;
 use crate::query::{queries, wait_for};
+use crate::reflected::recorded;
 use crate::scalar::{Count, Position};
 
 /// Action items.
@@ -21,7 +22,7 @@ pub(super) struct ActionCommands;
 pub(crate) struct ChangeActionItemInput {
     /// The command's own id: a repetition gets the first answer. Without one, every call is a new command.
     client_mutation_id: Option<Uuid>,
-    /// Which one.
+    /// Which one, by its own id.
     id: String,
     /// How far it is.
     state: Option<ActionState>,
@@ -47,8 +48,8 @@ pub(crate) struct ActionItemPayload {
     repeated: bool,
     /// Whether anything was recorded now; otherwise it was true already, or this is a repetition.
     changed: bool,
-    /// The item's id.
-    id: String,
+    /// The item's own id.
+    action_id: String,
     #[graphql(skip)]
     of: (Uuid, u32),
 }
@@ -86,11 +87,11 @@ impl ActionCommands {
         let outcome = outcome.map_err(|error| failure::command(context, error))?;
         Ok(ActionItemPayload {
             client_mutation_id: request.command.map(CommandId::as_uuid),
-            position: outcome.position.into(),
+            position: recorded(context, outcome.position),
             revision: outcome.revision.map(Count),
             repeated: outcome.repeated,
             changed: outcome.changed,
-            id: id.to_string(),
+            action_id: id.to_string(),
             of: (id.task.as_uuid(), id.number),
         })
     }

@@ -9,6 +9,7 @@ use super::{commands, request};
 use crate::budget::{Budget, RemoveBudgetInput, SetBudgetInput};
 use crate::failure;
 use crate::input::key;
+use crate::reflected::recorded;
 use crate::scalar::{Count, Position};
 
 /// Budgets.
@@ -44,18 +45,19 @@ impl BudgetCommands {
         let outcome = commands(context)?.set_budget(request.clone(), settings).await;
         let outcome = outcome.map_err(|error| failure::command(context, error))?;
         let standing = commands(context)?.budget(&key, None).await.ok();
-        payload(&request, key.to_string(), outcome, standing.map(Budget::standing).transpose()?)
+        payload(context, &request, key.to_string(), outcome, standing.map(Budget::standing).transpose()?)
     }
 
     /// Takes a budget away; what is set aside from it is settled all the same.
     async fn remove_budget(&self, context: &Context<'_>, input: RemoveBudgetInput) -> Result<BudgetPayload> {
         let request = request(context, input.client_mutation_id)?;
         let outcome = commands(context)?.remove_budget(request.clone(), key(&input.key)?, input.reason).await;
-        payload(&request, input.key, outcome.map_err(|error| failure::command(context, error))?, None)
+        payload(context, &request, input.key, outcome.map_err(|error| failure::command(context, error))?, None)
     }
 }
 
 fn payload(
+    context: &Context<'_>,
     request: &commands::Request,
     key: String,
     outcome: Outcome,
@@ -63,7 +65,7 @@ fn payload(
 ) -> Result<BudgetPayload> {
     Ok(BudgetPayload {
         client_mutation_id: request.command.map(CommandId::as_uuid),
-        position: outcome.position.into(),
+        position: recorded(context, outcome.position),
         revision: outcome.revision.map(Count),
         repeated: outcome.repeated,
         changed: outcome.changed,

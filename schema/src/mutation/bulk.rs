@@ -5,7 +5,7 @@
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use commands::{Branch, Changes, Commands, Error, Outcome, Request};
-use domain::{CommandId, RunId};
+use domain::RunId;
 use futures_util::StreamExt;
 use futures_util::stream;
 use uuid::Uuid;
@@ -15,6 +15,7 @@ use crate::failure;
 use crate::input::BulkInput;
 use crate::mutation::runs::grace;
 use crate::query::{fresh, queries};
+use crate::reflected::recorded;
 use crate::scalar::{Count, Position};
 use crate::status::PauseClock;
 
@@ -162,7 +163,7 @@ async fn carry_out(context: &Context<'_>, input: BulkInput, wish: Wish) -> Resul
     let number = |count: usize| Count(u64::try_from(count).unwrap_or(u64::MAX));
     Ok(BulkPayload {
         client_mutation_id: input.client_mutation_id,
-        position: position.into(),
+        position: recorded(context, position),
         count: number(results.len()),
         done: number(done),
         failed: number(results.len() - done),
@@ -171,9 +172,8 @@ async fn carry_out(context: &Context<'_>, input: BulkInput, wish: Wish) -> Resul
 }
 
 async fn one(commands: &Commands, base: &Request, run: Uuid, wish: Wish) -> Result<(Option<Uuid>, Outcome), Error> {
-    let command = base.command.map(|command| part(command, run));
-    let request = Request { command, ..base.clone() };
-    let id = RunId::from_uuid(run);
+    // Always the same for the command and the run, so that a repetition is known as one.
+    let (request, id) = (base.part(run), RunId::from_uuid(run));
     match wish {
         Wish::Cancel { reason, grace } => Ok((None, commands.cancel_run(request, id, reason, grace).await?)),
         Wish::Pause { reason, clock } => Ok((None, commands.pause_run(request, id, reason, clock.domain()).await?)),
@@ -183,13 +183,4 @@ async fn one(commands: &Commands, base: &Request, run: Uuid, wish: Wish) -> Resu
             Ok((Some(started.run.as_uuid()), started.outcome))
         }
     }
-}
-
-/// The command on one run that is part of a command on many: always the same for both ids, so that a repetition is
-/// known as one.
-fn part(command: CommandId, run: Uuid) -> CommandId {
-    let (whole, run) = (command.as_uuid().as_u128(), run.as_u128());
-    // Both hold enough chance of their own; rotating keeps one from cancelling the other out.
-    let mixed = whole.rotate_left(61) ^ run;
-    CommandId::from_uuid(uuid::Builder::from_custom_bytes(mixed.to_be_bytes()).into_uuid())
 }

@@ -21,21 +21,21 @@ impl Catalog {
         let profile = input.into_profile()?;
         let key = profile.key.to_string();
         let outcome = commands(context)?.register_agent(request.clone(), profile).await;
-        AgentPayload::of(&request, key, outcome.map_err(|error| failure::command(context, error))?)
+        AgentPayload::of(context, &request, key, outcome.map_err(|error| failure::command(context, error))?)
     }
 
     /// Lets an agent take work again.
     async fn enable_agent(&self, context: &Context<'_>, input: EnableAgentInput) -> Result<AgentPayload> {
         let request = request(context, input.client_mutation_id)?;
         let outcome = commands(context)?.enable_agent(request.clone(), &key(&input.key)?).await;
-        AgentPayload::of(&request, input.key, outcome.map_err(|error| failure::command(context, error))?)
+        AgentPayload::of(context, &request, input.key, outcome.map_err(|error| failure::command(context, error))?)
     }
 
     /// Gives an agent no new work; what it is doing goes on.
     async fn disable_agent(&self, context: &Context<'_>, input: DisableAgentInput) -> Result<AgentPayload> {
         let request = request(context, input.client_mutation_id)?;
         let outcome = commands(context)?.disable_agent(request.clone(), &key(&input.key)?, input.reason).await;
-        AgentPayload::of(&request, input.key, outcome.map_err(|error| failure::command(context, error))?)
+        AgentPayload::of(context, &request, input.key, outcome.map_err(|error| failure::command(context, error))?)
     }
 
     /// Registers a template, or makes a new version of it; an equal body changes nothing.
@@ -44,7 +44,7 @@ impl Catalog {
         let body = input.into_body()?;
         let key = body.key.to_string();
         let outcome = commands(context)?.register_template(request.clone(), body).await;
-        TemplatePayload::of(&request, key, outcome.map_err(|error| failure::command(context, error))?)
+        TemplatePayload::of(context, &request, key, outcome.map_err(|error| failure::command(context, error))?)
     }
 
     /// Adds the next version of a workflow as a draft; a definition equal to the newest version changes nothing.
@@ -54,7 +54,7 @@ impl Catalog {
         let key = definition.key.to_string();
         let drafted = commands(context)?.draft_workflow(request.clone(), definition).await;
         let (version, outcome) = drafted.map_err(|error| failure::command(context, error))?;
-        WorkflowPayload::of(&request, key, version, outcome)
+        WorkflowPayload::of(context, &request, key, version, outcome)
     }
 
     /// Makes a version of a workflow the one that new runs use. Every agent and template that it names must exist,
@@ -63,6 +63,6 @@ impl Catalog {
         let request = request(context, input.client_mutation_id)?;
         let activated = commands(context)?.activate_workflow(request.clone(), &key(&input.key)?, input.version).await;
         let (version, outcome) = activated.map_err(|error| failure::command(context, error))?;
-        WorkflowPayload::of(&request, input.key, version, outcome)
+        WorkflowPayload::of(context, &request, input.key, version, outcome)
     }
 }

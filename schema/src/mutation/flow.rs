@@ -18,14 +18,14 @@ impl Flow {
         let settings = input.into_settings()?;
         let key = settings.key.to_string();
         let outcome = commands(context)?.set_limit(request.clone(), settings).await;
-        LimitPayload::of(&request, key, outcome.map_err(|error| failure::command(context, error))?)
+        LimitPayload::of(context, &request, key, outcome.map_err(|error| failure::command(context, error))?)
     }
 
     /// Takes a limit away; who waited for it goes on.
     async fn remove_limit(&self, context: &Context<'_>, input: RemoveLimitInput) -> Result<LimitPayload> {
         let request = request(context, input.client_mutation_id)?;
         let outcome = commands(context)?.remove_limit(request.clone(), &key(&input.key)?, input.reason).await;
-        LimitPayload::of(&request, input.key, outcome.map_err(|error| failure::command(context, error))?)
+        LimitPayload::of(context, &request, input.key, outcome.map_err(|error| failure::command(context, error))?)
     }
 
     /// Pauses every run of a workflow, or everything, runs that start later included. A hold that is in force already
@@ -35,7 +35,7 @@ impl Flow {
         let scope = hold_scope(input.workflow.as_deref())?;
         let id = scope.id().as_uuid();
         let outcome = commands(context)?.place_hold(request.clone(), scope, input.reason, input.clock.domain()).await;
-        HoldPayload::of(&request, id, outcome.map_err(|error| failure::command(context, error))?)
+        HoldPayload::of(context, &request, id, outcome.map_err(|error| failure::command(context, error))?)
     }
 
     /// Lets what a hold paused go on; runs that were paused one by one stay paused.
@@ -43,6 +43,11 @@ impl Flow {
         let request = request(context, input.client_mutation_id)?;
         let scope = hold_scope(input.workflow.as_deref())?;
         let outcome = commands(context)?.lift_hold(request.clone(), &scope).await;
-        HoldPayload::of(&request, scope.id().as_uuid(), outcome.map_err(|error| failure::command(context, error))?)
+        HoldPayload::of(
+            context,
+            &request,
+            scope.id().as_uuid(),
+            outcome.map_err(|error| failure::command(context, error))?,
+        )
     }
 }

@@ -11,7 +11,7 @@ mod searches;
 mod triggers;
 mod webhooks;
 
-use async_graphql::{ComplexObject, Context, MergedObject, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, InputType, MergedObject, Result, SimpleObject};
 use commands::{Commands, Outcome, Request};
 use domain::CommandId;
 use uuid::Uuid;
@@ -21,6 +21,7 @@ use crate::failure::Caller;
 use crate::flow::Limit;
 use crate::loader::Loaders;
 use crate::query::wait_for;
+use crate::reflected::recorded;
 use crate::run::Run;
 use crate::scalar::{Count, Position};
 use crate::task::Task;
@@ -57,6 +58,12 @@ fn request(context: &Context<'_>, command: Option<Uuid>) -> Result<Request> {
     })
 }
 
+/// The request for a command of many appends, which is told by its input from another one under the same id.
+fn asking(context: &Context<'_>, command: Option<Uuid>, field: &str, input: &impl InputType) -> Result<Request> {
+    let asked = input.to_value().to_string();
+    Ok(request(context, command)?.asking(&[field.as_bytes(), asked.as_bytes()]))
+}
+
 /// Declares the answer of mutations on one kind of aggregate.
 macro_rules! payload {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* } $(#[$node_doc:meta])* $node:ident: $node_type:ty = |$payload:ident| $wanted:expr) => {
@@ -78,10 +85,10 @@ macro_rules! payload {
         }
 
         impl $name {
-            fn of(request: &Request, $($field: $type,)* outcome: Outcome) -> Result<Self> {
+            fn of(context: &Context<'_>, request: &Request, $($field: $type,)* outcome: Outcome) -> Result<Self> {
                 Ok(Self {
                     client_mutation_id: request.command.map(CommandId::as_uuid),
-                    position: outcome.position.into(),
+                    position: recorded(context, outcome.position),
                     revision: outcome.revision.map(Count),
                     repeated: outcome.repeated,
                     changed: outcome.changed,
@@ -182,10 +189,10 @@ pub(crate) struct HoldPayload {
 }
 
 impl HoldPayload {
-    fn of(request: &Request, hold_id: Uuid, outcome: Outcome) -> Result<Self> {
+    fn of(context: &Context<'_>, request: &Request, hold_id: Uuid, outcome: Outcome) -> Result<Self> {
         Ok(Self {
             client_mutation_id: request.command.map(CommandId::as_uuid),
-            position: outcome.position.into(),
+            position: recorded(context, outcome.position),
             revision: outcome.revision.map(Count),
             repeated: outcome.repeated,
             changed: outcome.changed,

@@ -34,6 +34,6 @@ impl QualityCommands {
         let RateTaskInput { task_id, rating, comment, .. } = input;
         let rate = RateTask { task: TaskId::from_uuid(task_id), mark: rating.into(), comment };
         let rated = commands(context)?.rate_task(request.clone(), rate).await;
-        TaskPayload::of(&request, task_id, rated.map_err(|error| failure::command(context, error))?)
+        TaskPayload::of(context, &request, task_id, rated.map_err(|error| failure::command(context, error))?)
     }
 }

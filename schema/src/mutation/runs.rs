@@ -13,6 +13,8 @@ use crate::input::{
     CancelRunInput, ChangesInput, DecideApprovalInput, ForkRunInput, PauseRunInput, RerunRunInput, ResumeRunInput,
     RetryRunInput, RunTaskAgainInput, SignalRunInput, StartRunInput, StartTaskInput, duration, key, parse,
 };
+use crate::query::journal;
+use crate::reflected::recorded;
 use crate::scalar::Count;
 
 /// The longest that running attempts may go on after somebody cancelled their run.
@@ -38,7 +40,7 @@ impl Runs {
         };
         let started = commands(context)?.start_run(request.clone(), start).await;
         let started = started.map_err(|error| failure::command(context, error))?;
-        RunPayload::of(&request, started.run.as_uuid(), started.outcome)
+        RunPayload::of(context, &request, started.run.as_uuid(), started.outcome)
     }
 
     /// Carries out one template, as a run with a single step called `task`, whose output has `text` and `json`.
@@ -53,7 +55,7 @@ impl Runs {
         };
         let started = commands(context)?.start_task(request.clone(), task).await;
         let started = started.map_err(|error| failure::command(context, error))?;
-        RunPayload::of(&request, started.run.as_uuid(), started.outcome)
+        RunPayload::of(context, &request, started.run.as_uuid(), started.outcome)
     }
 
     /// Makes a request in free words ready for `startTask`: finds the template that does it, reads the template's parameters
@@ -63,7 +65,11 @@ impl Runs {
     async fn prepare_task(&self, context: &Context<'_>, input: PrepareTaskInput) -> Result<PreparedTask> {
         let (id, request) = (input.client_mutation_id, request(context, input.client_mutation_id)?);
         let errand = chooser(context)?.prepare(request, input.into_wish()?).await;
-        Ok(PreparedTask::of(id, errand.map_err(|error| failure::command(context, error))?))
+        let errand = errand.map_err(|error| failure::command(context, error))?;
+        if errand.reading.as_ref().is_some_and(|reading| reading.run.is_some()) {
+            recorded(context, journal(context)?.seen());
+        }
+        Ok(PreparedTask::of(id, errand))
     }
 
     /// Does a task again that has ended, as it was or changed, as a run with a single step called `task`. A task that was a
@@ -72,7 +78,7 @@ impl Runs {
         let request = request(context, input.client_mutation_id)?;
         let started = commands(context)?.run_task_again(request.clone(), input.into_again()?).await;
         let started = started.map_err(|error| failure::command(context, error))?;
-        RunPayload::of(&request, started.run.as_uuid(), started.outcome)
+        RunPayload::of(context, &request, started.run.as_uuid(), started.outcome)
     }
 
     /// Asks a run to stop. Nothing new starts; running attempts get `graceMs` to end, then they are cut; then what the
@@ -81,7 +87,7 @@ impl Runs {
         let request = request(context, input.client_mutation_id)?;
         let (run, grace) = (RunId::from_uuid(input.run_id), grace(input.grace_ms)?);
         let cancelled = commands(context)?.cancel_run(request.clone(), run, input.reason, grace).await;
-        RunPayload::of(&request, input.run_id, cancelled.map_err(|error| failure::command(context, error))?)
+        RunPayload::of(context, &request, input.run_id, cancelled.map_err(|error| failure::command(context, error))?)
     }
 
     /// Lets nothing new of a run start until somebody resumes it. What platforms answer meanwhile is recorded.
@@ -89,14 +95,14 @@ impl Runs {
         let request = request(context, input.client_mutation_id)?;
         let (run, clock) = (RunId::from_uuid(input.run_id), input.clock.domain());
         let paused = commands(context)?.pause_run(request.clone(), run, input.reason, clock).await;
-        RunPayload::of(&request, input.run_id, paused.map_err(|error| failure::command(context, error))?)
+        RunPayload::of(context, &request, input.run_id, paused.map_err(|error| failure::command(context, error))?)
     }
 
     /// Lets a paused run go on.
     async fn resume_run(&self, context: &Context<'_>, input: ResumeRunInput) -> Result<RunPayload> {
         let request = request(context, input.client_mutation_id)?;
         let resumed = commands(context)?.resume_run(request.clone(), RunId::from_uuid(input.run_id)).await;
-        RunPayload::of(&request, input.run_id, resumed.map_err(|error| failure::command(context, error))?)
+        RunPayload::of(context, &request, input.run_id, resumed.map_err(|error| failure::command(context, error))?)
     }
 
     /// Gives a run a signal; a step that waits for it, now or later, goes on with its payload.
@@ -104,7 +110,7 @@ impl Runs {
         let request = request(context, input.client_mutation_id)?;
         let (run, signal) = (RunId::from_uuid(input.run_id), parse("signal", &input.signal)?);
         let signalled = commands(context)?.signal_run(request.clone(), run, signal, input.payload.0).await;
-        RunPayload::of(&request, input.run_id, signalled.map_err(|error| failure::command(context, error))?)
+        RunPayload::of(context, &request, input.run_id, signalled.map_err(|error| failure::command(context, error))?)
     }
 
     /// Decides on an approval.
@@ -112,7 +118,7 @@ impl Runs {
         let request = request(context, input.client_mutation_id)?;
         let run = input.run_id;
         let decided = commands(context)?.decide_approval(request.clone(), input.into_decision()?).await;
-        RunPayload::of(&request, run, decided.map_err(|error| failure::command(context, error))?)
+        RunPayload::of(context, &request, run, decided.map_err(|error| failure::command(context, error))?)
     }
 
     /// Tries a failed or cancelled run again in a new run: what had completed is kept, the rest is done.
@@ -147,7 +153,7 @@ async fn branch(
     let request = request(context, command)?;
     let started = commands(context)?.branch_run(request.clone(), RunId::from_uuid(run), branch, changes).await;
     let started = started.map_err(|error| failure::command(context, error))?;
-    RunPayload::of(&request, started.run.as_uuid(), started.outcome)
+    RunPayload::of(context, &request, started.run.as_uuid(), started.outcome)
 }
 
 /// How long running attempts may go on.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{commands, request};
 use crate::failure;
 use crate::query::{SaveSearchInput, SavedSearch};
+use crate::reflected::recorded;
 use crate::scalar::{Count, Position};
 
 /// Saved searches.
@@ -52,21 +53,27 @@ impl SearchCommands {
         let outcome = commands(context)?.save_search(request.clone(), search).await;
         let outcome = outcome.map_err(|error| failure::command(context, error))?;
         let search = SavedSearch::find(context, &name).await?;
-        Ok(payload(&request, name, outcome, search))
+        Ok(payload(context, &request, name, outcome, search))
     }
 
     /// Takes a search of yours away.
     async fn delete_search(&self, context: &Context<'_>, input: DeleteSearchInput) -> Result<SearchPayload> {
         let request = request(context, input.client_mutation_id)?;
         let outcome = commands(context)?.delete_search(request.clone(), input.name.clone()).await;
-        Ok(payload(&request, input.name, outcome.map_err(|error| failure::command(context, error))?, None))
+        Ok(payload(context, &request, input.name, outcome.map_err(|error| failure::command(context, error))?, None))
     }
 }
 
-fn payload(request: &commands::Request, name: String, outcome: Outcome, search: Option<SavedSearch>) -> SearchPayload {
+fn payload(
+    context: &Context<'_>,
+    request: &commands::Request,
+    name: String,
+    outcome: Outcome,
+    search: Option<SavedSearch>,
+) -> SearchPayload {
     SearchPayload {
         client_mutation_id: request.command.map(CommandId::as_uuid),
-        position: outcome.position.into(),
+        position: recorded(context, outcome.position),
         revision: outcome.revision.map(Count),
         repeated: outcome.repeated,
         changed: outcome.changed,

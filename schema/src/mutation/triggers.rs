@@ -5,10 +5,10 @@ use async_graphql::{Context, Object, Result, SimpleObject};
 use domain::{CommandId, Key};
 use uuid::Uuid;
 
-use super::{commands, request};
-use crate::failure::{self, Caller};
+use super::{asking, commands, request};
+use crate::failure;
 use crate::input::{BackfillTriggerInput, PostEventInput, SetTriggerInput, TriggerInput, key};
-use crate::query::journal;
+use crate::reflected::recorded;
 use crate::scalar::{Count, DateTime, Position};
 use crate::trigger::Trigger;
 
@@ -36,6 +36,8 @@ pub(crate) struct TriggerPayload {
 /// A run that a trigger was asked for.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct TriggerRunPayload {
+    /// The command's own id, as the caller gave it.
+    client_mutation_id: Option<Uuid>,
     /// The position that contains the command's effect.
     position: Position,
     /// Whether the command had been carried out before, and this is that first answer.
@@ -47,8 +49,12 @@ pub(crate) struct TriggerRunPayload {
 /// What became of the ticks of a past range.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct BackfillPayload {
+    /// The command's own id, as the caller gave it.
+    client_mutation_id: Option<Uuid>,
     /// A position that contains all that was begun.
     position: Position,
+    /// Whether all of it had been carried out before, and this is that first answer.
+    repeated: bool,
     /// Those that started a run.
     started: Vec<BackfilledTick>,
     /// Those that wait until other runs have ended.
@@ -91,7 +97,7 @@ impl TriggerPayload {
         let outcome = outcome.map_err(|error| failure::command(context, error))?;
         Ok(Self {
             client_mutation_id: command.map(CommandId::as_uuid),
-            position: outcome.position.into(),
+            position: recorded(context, outcome.position),
             revision: outcome.revision.map(Count),
             repeated: outcome.repeated,
             changed: outcome.changed,
@@ -141,7 +147,8 @@ impl TriggerCommands {
         let started = commands(context)?.run_trigger_now(request, &key).await;
         let started = started.map_err(|error| failure::command(context, error))?;
         Ok(TriggerRunPayload {
-            position: started.outcome.position.into(),
+            client_mutation_id: input.client_mutation_id,
+            position: recorded(context, started.outcome.position),
             repeated: started.outcome.repeated,
             run_id: started.run.as_uuid(),
         })
@@ -150,15 +157,15 @@ impl TriggerCommands {
     /// Makes up for the ticks of a past range that have no run; at most 1,000. Repeating it goes on where it was
     /// interrupted.
     async fn backfill_trigger(&self, context: &Context<'_>, input: BackfillTriggerInput) -> Result<BackfillPayload> {
-        let request = request(context, None)?;
+        let request = asking(context, input.client_mutation_id, "backfillTrigger", &input)?;
         let done = commands(context)?.backfill_trigger(request, &key(&input.key)?, input.range()).await;
         let done = done.map_err(|error| failure::command(context, error))?;
         let moments = |ticks: Vec<domain::Timestamp>| ticks.into_iter().map(DateTime::from).collect();
-        let correlation = Caller::of(context)?.correlation;
-        let head = journal(context)?.head().await.map_err(|error| failure::read(correlation, &error))?;
         let started = done.started.into_iter();
         Ok(BackfillPayload {
-            position: head.into(),
+            client_mutation_id: input.client_mutation_id,
+            position: recorded(context, done.position),
+            repeated: done.repeated,
             started: started.map(|(tick, run)| BackfilledTick { tick: tick.into(), run_id: run.as_uuid() }).collect(),
             waiting: moments(done.waiting),
             skipped: moments(done.skipped),
@@ -174,7 +181,7 @@ impl TriggerCommands {
         let (event, outcome) = posted.map_err(|error| failure::command(context, error))?;
         Ok(PostEventPayload {
             client_mutation_id,
-            position: outcome.position.into(),
+            position: recorded(context, outcome.position),
             event_id: event.as_uuid(),
             changed: outcome.changed,
         })

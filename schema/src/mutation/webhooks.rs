@@ -8,8 +8,9 @@ use async_graphql::{Context, Object, Result, SimpleObject};
 use domain::{CommandId, DeliveryId, WebhookId};
 use uuid::Uuid;
 
-use super::{commands, request};
+use super::{asking, commands, request};
 use crate::failure;
+use crate::reflected::recorded;
 use crate::scalar::{Count, Position};
 use crate::webhook::{
     ChangeWebhookInput, ReplayDeliveriesInput, ReplayDeliveryInput, RotateWebhookInput, SubscribeWebhookInput, Webhook,
@@ -59,8 +60,12 @@ pub(crate) struct ReplayDeliveryPayload {
 /// What asking for the deliveries of a range came to.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct ReplayDeliveriesPayload {
-    /// The position that contains the last request.
+    /// The command's own id, as the caller gave it.
+    client_mutation_id: Option<Uuid>,
+    /// A position that contains all of these requests.
     position: Position,
+    /// Whether all of it had been asked for before, and this is that first answer.
+    repeated: bool,
     /// The deliveries that are made once more.
     delivery_ids: Vec<Uuid>,
     /// How many were left alone because they had been delivered.
@@ -84,7 +89,7 @@ impl WebhookPayload {
         };
         Ok(Self {
             client_mutation_id: command.map(CommandId::as_uuid),
-            position: outcome.position.into(),
+            position: recorded(context, outcome.position),
             revision: outcome.revision.map(Count),
             repeated: outcome.repeated,
             changed: outcome.changed,
@@ -180,7 +185,7 @@ impl WebhookCommands {
         let outcome = outcome.map_err(|error| failure::command(context, error))?;
         Ok(ReplayDeliveryPayload {
             client_mutation_id: input.client_mutation_id,
-            position: outcome.position.into(),
+            position: recorded(context, outcome.position),
             changed: outcome.changed,
             delivery_id: input.delivery_id,
         })
@@ -192,12 +197,14 @@ impl WebhookCommands {
         context: &Context<'_>,
         input: ReplayDeliveriesInput,
     ) -> Result<ReplayDeliveriesPayload> {
-        let request = request(context, None)?;
+        let request = asking(context, input.client_mutation_id, "replayWebhookDeliveries", &input)?;
         let range = ReplayRange { from: input.from.0, until: input.until.0, delivered_too: input.delivered_too };
         let done = commands(context)?.replay_deliveries(request, WebhookId::from_uuid(input.webhook_id), range).await;
         let done = done.map_err(|error| failure::command(context, error))?;
         Ok(ReplayDeliveriesPayload {
-            position: done.position.into(),
+            client_mutation_id: input.client_mutation_id,
+            position: recorded(context, done.position),
+            repeated: done.repeated,
             delivery_ids: done.requested.into_iter().map(DeliveryId::as_uuid).collect(),
             delivered: count(done.delivered),
             open: count(done.open),

@@ -2,7 +2,6 @@
 
 use async_graphql::{Context, Object, Result};
 use commands::Commands;
-use domain::RunId;
 use projections::Window;
 use uuid::Uuid;
 
@@ -50,11 +49,6 @@ impl Budgets {
         key: String,
         #[graphql(desc = "Of a budget of each run: how it stands for this one.")] run_id: Option<Uuid>,
     ) -> Result<Option<Budget>> {
-        let key = parse_key(&key)?;
-        match context.data::<Commands>()?.budget(&key, run_id.map(RunId::from_uuid)).await {
-            Ok(standing) => Budget::standing(standing).map(Some),
-            Err(error) if error.code() == "BUDGET_NOT_FOUND" => Ok(None),
-            Err(error) => Err(failure::command(context, error)),
-        }
+        Budget::find(context, &parse_key(&key)?, run_id).await
     }
 }

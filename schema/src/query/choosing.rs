@@ -5,6 +5,8 @@ use async_graphql::{Context, Object, Result};
 use crate::choosing::{AgentChoiceInput, AgentWish, FoundTemplates, TemplateWish, WouldChoose, chooser};
 use crate::errand::LONGEST_REQUEST;
 use crate::failure;
+use crate::query::fresh;
+use crate::scalar::Position;
 
 /// How many templates are found at most.
 const MOST: usize = 50;
@@ -18,7 +20,13 @@ impl Choosing {
     /// Who would do a task now if it were left to the engine, and what that is decided from: as the engine chooses for
     /// `agent: auto`, with what is recorded of every agent and the platforms as the node that answers sees them.
     #[graphql(complexity = "50 + child_complexity")]
-    async fn agent_choice(&self, context: &Context<'_>, input: AgentChoiceInput) -> Result<WouldChoose> {
+    async fn agent_choice(
+        &self,
+        context: &Context<'_>,
+        input: AgentChoiceInput,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+    ) -> Result<WouldChoose> {
+        wanted(context, min_position).await?;
         let key = |name: &'static str, text: &str| {
             text.parse::<domain::Key>().map_err(|error| failure::invalid(format!("`{name}`: {error}")))
         };
@@ -42,7 +50,9 @@ impl Choosing {
         #[graphql(desc = "What you want done, in your own words.")] request: String,
         #[graphql(desc = "Only templates of this department.")] department: Option<String>,
         #[graphql(desc = "How many at most, 1 to 50; 5 when not given.")] first: Option<i32>,
+        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
     ) -> Result<FoundTemplates> {
+        wanted(context, min_position).await?;
         if request.trim().is_empty() || request.chars().count() > LONGEST_REQUEST {
             let what = format!("`request` must have 1 to {LONGEST_REQUEST} characters");
             return Err(failure::invalid(what));
@@ -53,5 +63,14 @@ impl Choosing {
         };
         let answer = chooser(context)?.templates(TemplateWish { request, department, first }).await;
         Ok(answer.map_err(|error| failure::command(context, error))?.into())
+    }
+}
+
+/// Waits for what the caller wants to see. What is chosen and found is told from the journal; agents and templates are shown
+/// as the read models have them.
+async fn wanted(context: &Context<'_>, position: Option<Position>) -> Result<()> {
+    match position {
+        Some(_) => fresh(context, position).await.map(|_| ()),
+        None => Ok(()),
     }
 }

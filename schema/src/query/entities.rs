@@ -1,16 +1,15 @@
 //! Entities and their lists, and the journal.
 
-use std::cmp::Reverse;
-
-use async_graphql::{Context, ID, Interface, Object, Result, SimpleObject};
+use async_graphql::{Context, Object, Result, SimpleObject};
 use projections::{RunKey, StatusCountRow, Window};
+use std::cmp::Reverse;
 use uuid::Uuid;
 
 use super::filter::{AgentFilter, RunFilter, TemplateFilter, WorkflowFilter};
 use super::{correlation, fresh, head, journal, queries, reach};
 use crate::agent::Agent;
 use crate::as_of::{AsOf, open};
-use crate::event::{EventFilter, EventPage, Wanted, stream_id};
+use crate::event::{EventFilter, EventPage, Wanted};
 use crate::failure;
 use crate::order::{CatalogOrder, Cursor, ProjectorOrder, RunCountOrder, RunOrder, by_place, placed, usual, usually};
 use crate::page::{Arguments, Pages, connection, cost, limit};
@@ -22,22 +21,6 @@ use crate::status::RunStatus;
 use crate::task::Task;
 use crate::template::Template;
 use crate::workflow::Workflow;
-
-/// Anything that `node` finds by its global id.
-#[derive(Debug, Clone, Interface)]
-#[graphql(field(name = "id", ty = "&ID", desc = "The global id, for `node`."))]
-pub(crate) enum Node {
-    /// One execution of one version of a workflow.
-    Run(Run),
-    /// One unit of AI work.
-    Task(Task),
-    /// A versioned definition.
-    Workflow(Workflow),
-    /// A specialised worker.
-    Agent(Agent),
-    /// An entry of the command library.
-    Template(Template),
-}
 
 /// How many runs stand at one status.
 #[derive(Debug, SimpleObject)]
@@ -95,39 +78,6 @@ impl Entities {
         projectors.retain(|projector| filter.wants(projector));
         let page = Projector::page(projectors, &window, order_by, reversed)?;
         connection(page, &window, position, Ok)
-    }
-
-    /// Anything by its global id: the name of its stream, such as `run-0198c2f0-0000-7000-8000-000000000000`.
-    async fn node(
-        &self,
-        context: &Context<'_>,
-        id: ID,
-        #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
-        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
-    ) -> Result<Option<Node>> {
-        let stream = stream_id(&id)?;
-        let loaders = open(context, min_position, as_of).await?.loaders;
-        Ok(match stream.category {
-            domain::Category::Run => loaders.run(stream.id).await?.map(Node::Run),
-            domain::Category::Task => loaders.task(stream.id).await?.map(Node::Task),
-            domain::Category::Workflow => loaders.workflow_by_id(stream.id).await?.map(Node::Workflow),
-            domain::Category::Agent => loaders.agent_by_id(stream.id).await?.map(Node::Agent),
-            domain::Category::Template => loaders.template_by_id(stream.id).await?.map(Node::Template),
-            domain::Category::Limit
-            | domain::Category::Slots
-            | domain::Category::Hold
-            | domain::Category::Trigger
-            | domain::Category::External
-            | domain::Category::Budget
-            | domain::Category::Purse
-            | domain::Category::Seal
-            | domain::Category::Webhook
-            | domain::Category::Delivery
-            | domain::Category::Denial
-            | domain::Category::Search
-            | domain::Category::Subject
-            | domain::Category::Action => None,
-        })
     }
 
     /// One run.

@@ -9,6 +9,7 @@ mod choosing;
 mod entities;
 mod filter;
 mod insight;
+mod nodes;
 mod platforms;
 mod searches;
 mod steering;
@@ -25,9 +26,10 @@ use uuid::Uuid;
 
 use crate::Limits;
 use crate::failure::{self, Caller};
+use crate::reflected;
 use crate::scalar::Position;
 
-pub(crate) use entities::{Node, RunCount};
+pub(crate) use entities::RunCount;
 pub(crate) use filter::RunFilter;
 pub(crate) use searches::{SaveSearchInput, SavedSearch};
 
@@ -36,6 +38,7 @@ pub(crate) use searches::{SaveSearchInput, SavedSearch};
 #[derive(Default, MergedObject)]
 pub struct Query(
     entities::Entities,
+    nodes::Nodes,
     steering::Steering,
     triggers::Triggers,
     budgets::Budgets,
@@ -71,7 +74,10 @@ pub(crate) async fn fresh(context: &Context<'_>, wanted: Option<Position>) -> Re
     if let Some(wanted) = wanted {
         wait_for(context, wanted.0).await?;
     }
-    queries(context)?.position().await.map_err(|error| failure::query(context, &error))
+    let position = reflected::together(context).await?;
+    let position = wanted.map_or(position, |wanted| position.max(wanted.0));
+    reflected::tell(context, position);
+    Ok(position)
 }
 
 /// Waits until all read models reflect a position.
@@ -89,5 +95,7 @@ pub(crate) async fn reach(context: &Context<'_>, name: &str, wanted: Option<Posi
     if let Some(wanted) = wanted {
         queries.wait_for_one(name, wanted.0, context.data::<Limits>()?.wait).await.map_err(failed)?;
     }
-    queries.position_of(name).await.map_err(failed)
+    let position = queries.position_of(name).await.map_err(failed)?;
+    reflected::tell(context, position);
+    Ok(position)
 }

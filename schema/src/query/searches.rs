@@ -6,8 +6,9 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, Enum, InputObject, InputType, Object, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, InputType, Object, Result, SimpleObject};
 use commands::Commands;
+use domain::SearchesId;
 use domain::search::{Kept, SavedSearch as Search, SearchList as List};
 use projections::Window;
 use serde_json::Value;
@@ -22,6 +23,7 @@ use super::work::Work;
 use crate::agent::Agent;
 use crate::approval::{Approval, ApprovalFilter};
 use crate::failure::{self, Caller};
+use crate::node::GlobalId;
 use crate::order::{ApprovalOrder, AttemptOrder, CatalogOrder, Cursor, RunOrder, TaskOrder, held};
 use crate::page::{Arguments, Pages, connection, cost};
 use crate::run::Run;
@@ -193,6 +195,8 @@ fn order<O: InputType>(search: &Search, usual: O) -> Result<O> {
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct SavedSearch {
+    /// The global id, for `node`.
+    pub(crate) id: ID,
     /// Its name.
     name: String,
     /// What it looks through.
@@ -214,9 +218,10 @@ pub(crate) struct SavedSearch {
 }
 
 impl SavedSearch {
-    fn of(kept: Arc<Kept>) -> Self {
+    fn of(owner: SearchesId, kept: Arc<Kept>) -> Self {
         let search = &kept.search;
         Self {
+            id: GlobalId::Search(owner.as_uuid(), search.name.clone()).into(),
             name: search.name.clone(),
             list: SearchList::of_domain(search.list),
             filter: async_graphql::Json((*search.filter).clone()),
@@ -236,9 +241,11 @@ impl SavedSearch {
 
     /// What the caller has saved, by name.
     async fn all(context: &Context<'_>) -> Result<Vec<Self>> {
-        let known = context.data::<Commands>()?.searches(&Caller::of(context)?.actor).await;
+        let actor = &Caller::of(context)?.actor;
+        let known = context.data::<Commands>()?.searches(actor).await;
         let known = known.map_err(|error| failure::command(context, error))?;
-        Ok(known.into_iter().map(Self::of).collect())
+        let owner = SearchesId::of(commands::TENANT, actor);
+        Ok(known.into_iter().map(|kept| Self::of(owner, kept)).collect())
     }
 }
 

@@ -2,7 +2,6 @@
 
 use async_graphql::{Context, Object, Result};
 use commands::Commands;
-use commands::webhooks::KnownWebhook;
 use domain::WebhookId;
 use projections::{DeliveryFilter, Window};
 use uuid::Uuid;
@@ -23,12 +22,7 @@ pub(super) struct Webhooks;
 impl Webhooks {
     /// A webhook as it is now; null when there is none.
     async fn webhook(&self, context: &Context<'_>, id: Uuid) -> Result<Option<Webhook>> {
-        let id = WebhookId::from_uuid(id);
-        match context.data::<Commands>()?.webhook(id).await {
-            Ok(webhook) => Ok(Webhook::of(&KnownWebhook { id, webhook })),
-            Err(error) if error.code() == "WEBHOOK_NOT_FOUND" => Ok(None),
-            Err(error) => Err(failure::command(context, error)),
-        }
+        super::nodes::webhook(context, WebhookId::from_uuid(id)).await
     }
 
     /// Every webhook as it is now, the oldest first unless said otherwise.
@@ -109,8 +103,6 @@ impl Webhooks {
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
     ) -> Result<Option<WebhookDelivery>> {
         fresh(context, min_position).await?;
-        let rows = queries(context)?.deliveries_by_id(&[id]).await;
-        let rows = rows.map_err(|error| failure::query(context, &error))?;
-        rows.into_iter().next().map(WebhookDelivery::of).transpose()
+        super::nodes::delivery(context, id).await
     }
 }

@@ -90,7 +90,8 @@ async fn subscriptions_run_over_server_sent_events() {
     assert_eq!(position_of(&read_stream(stream, 1).await.0[0]), 3);
     // A query is answered once, and what is wrong is said in the stream.
     let (answers, complete) = read_stream(open_stream(&house, "{ journalHead }", json!({})).await, 9).await;
-    assert_eq!((answers, complete), (vec![json!({ "data": { "journalHead": "3" } })], true));
+    let asked = json!({ "data": { "journalHead": "3" }, "extensions": { "position": "3" } });
+    assert_eq!((answers, complete), (vec![asked], true));
     let (answers, complete) = read_stream(open_stream(&house, "subscription { nothing }", json!({})).await, 9).await;
     assert!(complete);
     assert_eq!(answers[0]["errors"][0]["extensions"]["code"], "QUERY_INVALID");
@@ -183,7 +184,7 @@ async fn only_listed_documents_are_carried_out_over_any_way() {
     let house = House::open_with(Arc::new(MemoryJournal::new()), documents, |_| {}).await;
     let ask = |query: &str| house.http.post(house.url("/graphql")).json(&json!({ "query": query }));
     let answer: Value = ask("{ journalHead }").send().await.unwrap().json().await.unwrap();
-    assert_eq!(answer, json!({ "data": { "journalHead": "0" } }));
+    assert_eq!(answer, json!({ "data": { "journalHead": "0" }, "extensions": { "position": "0" } }));
     assert_eq!(house.code(ask("{ position }")).await, (403, "DOCUMENT_NOT_LISTED".to_owned()));
     let stream = ask(FOLLOW).header(ACCEPT, "text/event-stream");
     assert_eq!(house.code(stream).await, (403, "DOCUMENT_NOT_LISTED".to_owned()));

@@ -269,6 +269,53 @@ async fn a_past_range_is_made_up_for_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backfill_is_known_by_its_id_and_goes_on_where_it_was_interrupted() {
+    let stage = Stage::new().await;
+    stage.set(hourly(Overlap::AllowAll)).await;
+    stage.until_hour(10).await;
+    let wish = |id: u128, asked: &str| {
+        let command = Some(CommandId::from_uuid(uuid::Uuid::from_u128(id)));
+        Request { command, ..me() }.asking(&[asked.as_bytes()])
+    };
+    let range = |until| Backfill { from: moment("3"), until: moment(until), overlap: Overlap::Skip };
+    let go = async |request, until| stage.commands.backfill_trigger(request, &key("t"), range(until)).await;
+    // As if the same wish had ended after its second tick; what others made up for meanwhile is known.
+    let begun = go(wish(1, "a"), "4").await.unwrap();
+    assert_eq!((begun.started.len(), &begun.skipped[..], begun.repeated), (1, &[moment("4")][..], false));
+    let five = Backfill { from: moment("5"), until: moment("5"), overlap: Overlap::AllowAll };
+    stage.commands.backfill_trigger(me(), &key("t"), five).await.unwrap();
+    let whole = go(wish(1, "a"), "6").await.unwrap();
+    assert_eq!((&whole.started, &whole.skipped[..]), (&begun.started, &[moment("4"), moment("6")][..]));
+    assert_eq!((&whole.known[..], whole.repeated), (&[moment("5")][..], false));
+    // Whatever becomes of the trigger, the same wish has the same answer, and nothing is recorded.
+    let changed = Schedule::new("30 * * * *".parse().unwrap(), "UTC".parse().unwrap());
+    stage.set(TriggerSettings { kind: TriggerKind::Schedule(changed), ..hourly(Overlap::AllowAll) }).await;
+    stage.commands.remove_trigger(me(), &key("t"), String::new()).await.unwrap();
+    let head = stage.commands.executor().journal().head().await.unwrap();
+    let again = go(wish(1, "a"), "6").await.unwrap();
+    assert_eq!(again, commands::Backfilled { repeated: true, ..whole });
+    for other in [wish(1, "b"), Request { command: wish(1, "a").command, ..me() }] {
+        assert_eq!(go(other, "6").await.unwrap_err().code(), "IDEMPOTENCY_KEY_REUSED");
+    }
+    assert_eq!(go(wish(2, "a"), "6").await.unwrap_err().code(), "TRIGGER_NOT_FOUND");
+    assert_eq!(stage.commands.executor().journal().head().await.unwrap(), head);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_backfill_asked_for_twice_at_once_is_one() {
+    let stage = Stage::new().await;
+    stage.set(hourly(Overlap::AllowAll)).await;
+    stage.until_hour(10).await;
+    let wish = Request { command: Some(CommandId::from_uuid(uuid::Uuid::from_u128(1))), ..me() };
+    let range = Backfill { from: moment("3"), until: moment("6"), overlap: Overlap::AllowAll };
+    let ask = async || stage.commands.backfill_trigger(wish.clone(), &key("t"), range.clone()).await;
+    let (one, other) = tokio::join!(ask(), ask());
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!((&one.started, one.started.len()), (&other.started, 4));
+    assert_eq!(stage.runs().await.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tick_that_was_made_up_for_does_not_fire_again() {
     let stage = Stage::new().await;
     stage.set(hourly(Overlap::AllowAll)).await;
