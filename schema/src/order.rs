@@ -346,7 +346,7 @@ mod tests {
         };
         let (shown, cursors, more) = page(&Window::first(2), false);
         assert_eq!((shown, more), (vec!["ant", "bee"], true));
-        let bee = cursors[1].clone();
+        let bee = cursors.get(1).unwrap().clone();
         assert_eq!(page(&Window::first(9).after(bee.clone()), false).0, ["cat", "dog", "elk"]);
         assert_eq!(page(&Window::last(1).before(bee.clone()), false).0, ["ant"]);
         assert_eq!(page(&Window::last(2), false).0, ["dog", "elk"]);
