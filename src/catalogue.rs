@@ -91,7 +91,7 @@ fn is_met(config: &Config, agent: Option<&Profile>, demanded: &BTreeSet<Platform
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use crate::config::PlatformKind;
