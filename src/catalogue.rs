@@ -64,9 +64,7 @@ pub(crate) fn unmet(config: &Config, catalog: &Catalog) -> Result<Vec<String>, S
         return Ok(all);
     }
     for definition in &catalog.workflows {
-        for (step, work) in
-            definition.steps.iter().flat_map(|step| step.tasks().into_iter().map(move |work| (step, work)))
-        {
+        for (step, work) in definition.steps.iter().flat_map(|step| step.tasks().map(move |work| (step, work))) {
             let agent = work.agent.named().and_then(|key| catalog.agents.iter().find(|profile| profile.key == *key));
             let template = catalog.templates.iter().find(|body| body.key == work.template);
             let demanded = residency.demands(agent, template, Some(&definition.department));
@@ -93,7 +91,7 @@ fn is_met(config: &Config, agent: Option<&Profile>, demanded: &BTreeSet<Platform
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use crate::config::PlatformKind;
