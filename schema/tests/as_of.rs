@@ -173,8 +173,9 @@ fn account(arguments: &str) -> String {
     format!(
         "query($id: UUID!, $other: UUID!, $task: UUID!, $at: Position) {{
             runCounts(AT) {{ status count }}
-            runTree(id: $id, AT) {{ distance run {{ runId status }} }}
-            runLineage(id: $id, AT) {{ distance run {{ runId status }} }}
+            some: runCounts(filter: {{ statuses: [COMPLETED, RUNNING] }}, AT) {{ status count }}
+            runTree(id: $id, AT) {{ nodes {{ distance run {{ runId status }} }} }}
+            runLineage(id: $id, AT) {{ nodes {{ distance run {{ runId status }} }} }}
             compareRuns(a: $id, b: $other, AT) {{ sameInput sameOutput differences a {{ {side} }} b {{ {side} }}
                 steps {{ name same a {{ kept step {{ status }} effort {{ {sum} }} }} b {{ effort {{ {sum} }} }} }} }}
             attempts(first: 10, AT) {{ position nodes {{ taskId number status cost text }} }}
@@ -182,10 +183,10 @@ fn account(arguments: &str) -> String {
             lost: attempts(filter: {{ statuses: [FAILED] }}, last: 3, orderBy: DURATION, AT) {{ nodes {{ number status }} }}
             costly: runs(first: 5, orderBy: COST, AT) {{ nodes {{ runId cost }} }}
             run(id: $id, AT) {{ cost quality {{ score people judge checks }} document
-                data: document(format: JSON) actionItems {{ id }} againOf {{ taskId }} }}
+                data: document(format: JSON) actionItems {{ nodes {{ id }} }} againOf {{ taskId }} }}
             task(id: $task, AT) {{ status output {{ results data }} quality {{ score source }} averageRating
                 ratings {{ by rating comment }} judgement {{ median }} review {{ rounds }}
-                assignment {{ agentKey agentVersion named }} repetitions {{ runId status }} }}
+                assignment {{ agentKey agentVersion named }} repetitions {{ nodes {{ runId status }} }} }}
             approvals(AT) {{ position nodes {{ step }} }}
             agents(first: 5, AT) {{ nodes {{ key {metrics} }} }}
             templates(first: 5, AT) {{ nodes {{ key {metrics} }} }}

@@ -19,13 +19,13 @@ const EXAMPLES: [(&str, &str, &str); 19] = [
     ("Template", "{ template(key: \"draft\") { id } }", "/template/id"),
     ("Trigger", "{ trigger(key: \"hourly\") { id } }", "/trigger/id"),
     ("Limit", "{ limit(key: \"writers\") { id } }", "/limit/id"),
-    ("Hold", "{ holds(placed: true) { nodes { id } } }", "/holds/nodes/0/id"),
+    ("Hold", "{ holds(filter: { placed: true }) { nodes { id } } }", "/holds/nodes/0/id"),
     ("Budget", "{ budget(key: \"all\") { id } }", "/budget/id"),
-    ("Webhook", "{ webhooks { id } }", "/webhooks/0/id"),
+    ("Webhook", "{ webhooks { nodes { id } } }", "/webhooks/nodes/0/id"),
     ("WebhookDelivery", "{ webhookDeliveries { nodes { id } } }", "/webhookDeliveries/nodes/0/id"),
-    ("SavedSearch", "{ savedSearches { id } }", "/savedSearches/0/id"),
-    ("Platform", "{ platforms { id } }", "/platforms/0/id"),
-    ("Projector", "{ projectors { id } }", "/projectors/2/id"),
+    ("SavedSearch", "{ savedSearches { nodes { id } } }", "/savedSearches/nodes/0/id"),
+    ("Platform", "{ platforms { nodes { id } } }", "/platforms/nodes/0/id"),
+    ("Projector", "{ projectors { nodes { id } } }", "/projectors/nodes/2/id"),
     ("Event", "{ journal { events { id } } }", "/journal/events/5/id"),
 ];
 
@@ -124,11 +124,11 @@ async fn ids_tell_everything_from_everything_else() {
     let search = json!({ "id": ids["SavedSearch"] });
     assert_eq!(house.ask_as("somebody", one, search).await["data"]["node"], Value::Null);
     // The plain keys are there under their own names.
-    let keys = "query($run: UUID!, $asked: UUID!) { run(id: $run) { runId actionItems { id actionId } }
+    let keys = "query($run: UUID!, $asked: UUID!) { run(id: $run) { runId actionItems { nodes { id actionId } } }
         asked: run(id: $asked) { steps { id name activity { ... on Approval { id runId step } } } }
         journal(first: 1) { events { id eventId stream revision } } holds { nodes { id holdId } } }";
     let keys = house.data(keys, json!({ "run": stock.run, "asked": stock.asked })).await;
-    let item = &keys["run"]["actionItems"][0];
+    let item = &keys["run"]["actionItems"]["nodes"][0];
     assert_eq!(item["id"], format!("action-{}", item["actionId"].as_str().unwrap()));
     let step = &keys["asked"]["steps"][0];
     assert_eq!((&step["id"], &step["activity"]["id"]), (&json!(format!("step-{}.ask", stock.asked)), &ids["Approval"]));

@@ -25,6 +25,8 @@ pub(crate) struct World {
     pub(crate) commands: Commands,
     /// The nodes that are alive beside the engine.
     others: watch::Sender<Arc<BTreeSet<NodeId>>>,
+    /// The nodes that engines beside it see: its own, and each other.
+    seconds: watch::Sender<Arc<BTreeSet<NodeId>>>,
     shutdown: CancellationToken,
     engine: Option<JoinHandle<()>>,
     /// The node of the engine that runs, or ran last.
@@ -35,7 +37,6 @@ pub(crate) struct World {
 pub(crate) struct Second {
     engine: JoinHandle<()>,
     shutdown: CancellationToken,
-    _view: watch::Sender<Arc<BTreeSet<NodeId>>>,
 }
 
 impl Second {
@@ -228,8 +229,8 @@ impl World {
     /// The same, which has a way of its own to the journal.
     pub(crate) fn second_engine_upon(&self, journal: Arc<dyn Journal>, platforms: Vec<Arc<dyn Platform>>) -> Second {
         let (node, shutdown) = (NodeId::from_uuid(uuid::Uuid::new_v4()), CancellationToken::new());
-        let view = watch::channel(Arc::new(BTreeSet::from([self.node]))).0;
-        let members = Members::simulated(node, view.subscribe());
+        self.seconds.send_modify(|alive| Arc::make_mut(alive).extend([self.node, node]));
+        let members = Members::simulated(node, self.seconds.subscribe());
         let options = Options { drain: Duration::ZERO, ..Options::default() };
         let registry = Registry::new(platforms, &[]).unwrap();
         let (commands, checkpoints) = (plain(&journal), MemoryCheckpoints::default());
@@ -237,7 +238,7 @@ impl World {
         let until = shutdown.clone();
         let engine = tokio::spawn(async move { engine.run(until).await.unwrap() });
         self.join(node);
-        Second { engine, shutdown, _view: view }
+        Second { engine, shutdown }
     }
 
     pub(crate) async fn without_engine() -> Self {
@@ -254,6 +255,7 @@ impl World {
             checkpoints: Arc::new(MemoryCheckpoints::default()),
             commands,
             others: watch::channel(Arc::default()).0,
+            seconds: watch::channel(Arc::default()).0,
             shutdown: CancellationToken::new(),
             engine: None,
             node: NodeId::from_uuid(uuid::Uuid::nil()),
