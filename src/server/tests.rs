@@ -525,11 +525,11 @@ async fn connections_and_operations_are_limited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quiet_connections_are_pinged_and_dead_ones_given_up() {
-    let house = House::open(|options| options.keepalive = Duration::from_millis(100)).await;
+    let house = House::open(|options| options.keepalive = Duration::from_millis(300)).await;
     let mut socket = house.session().await;
     // Reading answers pings, which keeps the connection; a silent one is closed. Nothing is read for a while here.
     assert!(matches!(next(&mut socket).await, Message::Ping(_)));
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    tokio::time::sleep(Duration::from_millis(2400)).await;
     assert_eq!(closed(&mut socket).await, 1011);
 }
 

@@ -462,17 +462,15 @@ async fn an_ordinary_run_has_no_rows_but_its_own() {
     history.finish().await;
     let running = world.start(Options::default()).await;
     running.wait_for(history.position).await;
-    let tables: Vec<String> = sqlx::query_scalar(
-        "SELECT table_name::text FROM information_schema.tables WHERE table_schema IN ('read_runs', 'read_flow')",
+    let tables: Vec<(String, String)> = sqlx::query_as(
+        "SELECT table_schema::text, table_name::text FROM information_schema.tables
+         WHERE table_schema IN ('read_runs', 'read_flow')",
     )
     .fetch_all(world.database.pool())
     .await
     .unwrap();
-    for table in tables {
-        let count = format!(
-            "SELECT count(*) FROM {}.{table}",
-            if ["limits", "seats", "holds"].contains(&table.as_str()) { "read_flow" } else { "read_runs" }
-        );
+    for (schema, table) in tables {
+        let count = format!("SELECT count(*) FROM {schema}.{table}");
         let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(world.database.pool()).await.unwrap();
         let expected = match table.as_str() {
             "runs" => 5,
