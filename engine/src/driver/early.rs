@@ -260,7 +260,8 @@ impl Driver {
     }
 }
 
-fn last_event(append: &Append) -> EventId {
+/// The id that the last event of an append will have.
+pub(super) fn last_event(append: &Append) -> EventId {
     let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
     let last = u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX);
     journal::event_id(append.context.command, last)

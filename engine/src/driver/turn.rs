@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use journal::{Append, AppendError, Appended, Context, Loaded};
 use tokio::sync::mpsc;
 
-use super::early::Open;
+use super::early::{Open, last_event};
 use super::{Driver, End, Look, Shared, Stop, Thread, late};
 use crate::ahead::UnderWay;
 use crate::call::Grounds;
@@ -78,8 +78,7 @@ impl Driver {
     }
 
     async fn append(&mut self, append: Append, mut stage: Stage) -> Result<Recorded, Stop> {
-        let command = append.context.command;
-        let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
+        let last = last_event(&append);
         let first = append.streams.first().map(|first| first.stream);
         let answer = if !self.early.is_under_way() {
             self.hand_in(append, &mut stage).await
@@ -92,8 +91,7 @@ impl Driver {
         };
         match answer {
             Ok((appended, under_way)) => {
-                let last = u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX);
-                self.thread.cause = Some(journal::event_id(command, last));
+                self.thread.cause = Some(last);
                 self.adopt(stage, &appended.heads, Grounds::Recorded);
                 under_way.into_iter().for_each(UnderWay::recorded);
                 Ok(Recorded::Yes)
@@ -304,14 +302,13 @@ impl Driver {
         let thread = Thread { correlation: context.correlation, cause: context.causation };
         let mut driver = Self::new(Arc::clone(shared), start.id, Loaded::default(), receiver, thread);
         let run = StreamId::from(start.id);
-        let command = context.command;
-        let (stage, events, (appended, under_way)) = loop {
+        let (stage, last, (appended, under_way)) = loop {
             let mut stage = Stage::new(start.id, &driver.run);
             // A run of no state can always start.
             late(stage.decide_run(RunCommand::Start(start.clone())));
             driver.go(&mut stage).await.map_err(unstarted)?;
             let append = stage.append(context.clone(), remember);
-            let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
+            let last = last_event(&append);
             match driver.hand_in(append, &mut stage).await {
                 // Others were faster at slots that the run needs.
                 Err(AppendError::Conflict { stream, .. } | AppendError::Unfounded { stream })
@@ -319,14 +316,13 @@ impl Driver {
                 {
                     driver.find_remains(&stage).await.map_err(unstarted)?;
                 }
-                done => break (stage, events, done?),
+                done => break (stage, last, done?),
             }
         };
         if appended.repeated {
             return Ok((appended, None));
         }
-        let last = u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX);
-        driver.thread.cause = Some(journal::event_id(command, last));
+        driver.thread.cause = Some(last);
         driver.adopt(stage, &appended.heads, Grounds::Recorded);
         under_way.into_iter().for_each(UnderWay::recorded);
         Ok((appended, Some((driver, looks))))

@@ -86,6 +86,17 @@ pub(super) struct Slice {
     pub(super) more: bool,
 }
 
+impl Slice {
+    /// No more than so many of them.
+    pub(super) fn cut(mut self, limit: usize) -> Self {
+        if self.events.len() > limit {
+            self.events.truncate(limit);
+            self.more = true;
+        }
+        self
+    }
+}
+
 impl Connection {
     pub(super) fn new(settings: ClientSettings, request: Duration) -> Self {
         Self { settings, request, open: Mutex::default() }

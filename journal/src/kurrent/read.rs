@@ -39,11 +39,7 @@ impl Core {
             slice => slice.map_err(unavailable)?,
         };
         slice.events.retain(|event| event.position.commit > number);
-        if slice.events.len() > limit {
-            slice.events.truncate(limit);
-            slice.more = true;
-        }
-        Ok(slice)
+        Ok(slice.cut(limit))
     }
 
     /// The same from the very beginning, for a position at which nothing begins.
@@ -61,11 +57,7 @@ impl Core {
             found.events.extend(new);
             from = last.or(from);
         }
-        if found.events.len() > limit {
-            found.events.truncate(limit);
-            found.more = true;
-        }
-        Ok(found)
+        Ok(found.cut(limit))
     }
 
     /// The wanted events after a position; `until` is known to be recorded.
@@ -111,11 +103,7 @@ impl Core {
             slice => slice.map_err(unavailable)?,
         };
         slice.events.retain(|event| number.is_none_or(|number| event.position.commit < number));
-        if slice.events.len() > limit {
-            slice.events.truncate(limit);
-            slice.more = true;
-        }
-        Ok(slice)
+        Ok(slice.cut(limit))
     }
 
     /// The same from the very end, for a position at which nothing begins.
@@ -130,11 +118,7 @@ impl Core {
             found.events.extend(slice.events.into_iter().filter(|event| event.position.commit < before));
             from = last.or(from);
         }
-        if found.events.len() > limit {
-            found.events.truncate(limit);
-            found.more = true;
-        }
-        Ok(found)
+        Ok(found.cut(limit))
     }
 
     /// The wanted events before a position, or from the end; the newest first.
