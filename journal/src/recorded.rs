@@ -113,6 +113,14 @@ pub struct RecordedEvent {
 }
 
 impl RecordedEvent {
+    /// How much memory it takes, roughly: itself, its bytes, and as much again for what is decoded of them as texts and
+    /// lists of their own.
+    pub(crate) fn weight(&self) -> usize {
+        /// What the allocator and the counters around it cost.
+        const AROUND: usize = 128;
+        size_of::<Self>() + 2 * (self.payload.len() + self.metadata_bytes.len()) + AROUND
+    }
+
     /// The decoded payload; decoded at most once, whoever asks.
     ///
     /// # Errors

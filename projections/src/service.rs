@@ -17,9 +17,11 @@ use crate::{Error, Queries, projectors, tables};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// For how long events are gathered after a batch before the next is written; somebody who waits for a position
-    /// cuts it short. Longer means less work under load and later answers.
+    /// cuts it short. Longer means less work under load and later answers. Read models that answer only questions that
+    /// name them, such as usage and search, gather ten times as long.
     pub linger: Duration,
-    /// How many events are applied at once, at least 1.
+    /// How many events are applied at once, at least 1; up to three times as many to read models that answer only questions that name
+    /// them.
     pub batch: usize,
     /// How many positions may pass without an event for a projector before its position is written down.
     pub unwritten: u64,

@@ -27,8 +27,15 @@ use server::Server;
 /// How many elements each of the fifty lists of the long run has, so that its stream has more than a thousand events.
 const ELEMENTS: usize = 10;
 
-const RUN: [&str; 5] =
-    ["answers.run", "answers.run.p50", "answers.run.p99", "answers.run.paced.p50", "answers.run.paced.p99"];
+const RUN: [&str; 7] = [
+    "answers.run",
+    "answers.run.p50",
+    "answers.run.p99",
+    "answers.run.paced.p50",
+    "answers.run.paced.p99",
+    "answers.empty",
+    "answers.empty.p99",
+];
 const SUBSCRIBE: [&str; 2] = ["answers.subscribe.p50", "answers.subscribe.p99"];
 const AS_OF: [&str; 2] = ["answers.asof", "answers.asof.p99"];
 const FRESHNESS: [&str; 4] =

@@ -30,6 +30,9 @@ const THEIRS: &str = "query Run($id: UUID!) { runById(id: $id) { id workflowKey 
     startedAt endedAt input output stepsByRunIdList { step status startedAt endedAt output taskByTaskId { id
     status agentId templateId createdAt endedAt attempts parameters } } } }";
 
+/// The least that can be asked: no statement, and an answer of a few bytes.
+const NOTHING: &str = "{ __typename }";
+
 /// What many clients saw.
 struct Seen {
     requests: f64,
@@ -41,13 +44,16 @@ pub(super) async fn measure(server: &Server, database: &Database, report: &mut R
         .fetch_all(&database.pool)
         .await?;
     anyhow::ensure!(!runs.is_empty(), "there are no runs to ask for");
-    let mut ours = ask(&server.address, OURS, &["run", "steps", "task"], &runs, report, None).await?;
-    let mut paced = ask(&server.address, OURS, &["run", "steps", "task"], &runs, report, Some(PACE)).await?;
+    let questions = |query: &str| -> Vec<Bytes> { runs.iter().map(|id| body(query, &json!({ "id": id }))).collect() };
+    let path = ["run", "steps", "task"];
+    let mut ours = ask(&server.address, questions(OURS), Some(&path), report, None).await?;
+    let mut paced = ask(&server.address, questions(OURS), Some(&path), report, Some(PACE)).await?;
+    let mut empty = ask(&server.address, vec![body(NOTHING, &json!({}))], None, report, None).await?;
     let theirs = match PostGraphile::start(database).await {
         Ok(peer) => {
             let path = ["runById", "stepsByRunIdList", "taskByTaskId"];
-            let seen = ask(&peer.address, THEIRS, &path, &runs, report, None).await;
-            let slowly = ask(&peer.address, THEIRS, &path, &runs, report, Some(PACE)).await;
+            let seen = ask(&peer.address, questions(THEIRS), Some(&path), report, None).await;
+            let slowly = ask(&peer.address, questions(THEIRS), Some(&path), report, Some(PACE)).await;
             peer.stop().await?;
             Some((seen?, slowly?))
         }
@@ -66,25 +72,26 @@ pub(super) async fn measure(server: &Server, database: &Database, report: &mut R
         let reference = theirs_paced.as_mut().map(|theirs| quantile_ms(&mut theirs.times, quantile));
         report.add(paced_too, quantile_ms(&mut paced.times, quantile), "ms", reference);
     }
+    report.add("answers.empty", empty.requests, "requests/s", None);
+    report.add("answers.empty.p99", quantile_ms(&mut empty.times, 0.99), "ms", None);
     Ok(())
 }
 
-/// Every client asks for one run after the other; with a pace, at set times, and what is late counts from when it
-/// should have been asked.
+/// Every client asks one question after the other; with a pace, at set times, and what is late counts from when it
+/// should have been asked. With a path, the first answer has to have a run there with all its steps and tasks.
 async fn ask(
     address: &str,
-    query: &str,
-    path: &[&str; 3],
-    runs: &[Uuid],
+    bodies: Vec<Bytes>,
+    path: Option<&[&str; 3]>,
     report: &Report,
     pace: Option<u32>,
 ) -> anyhow::Result<Seen> {
-    let bodies: Arc<Vec<Bytes>> = Arc::new(runs.iter().map(|id| body(query, &json!({ "id": id }))).collect());
-    let first = bodies.first().cloned().context("no runs")?;
+    let bodies = Arc::new(bodies);
+    let first = bodies.first().cloned().context("no questions")?;
     let mut one = Client::open(address).await?;
     let answer = one.post(first).await?;
     let size = answer.len();
-    is_whole(&answer, path)?;
+    path.map_or(Ok(()), |path| is_whole(&answer, path))?;
     let warm = Duration::from_secs(if report.quick { 1 } else { 5 });
     let whole = warm + Duration::from_secs(if report.quick { 2 } else { 15 });
     let begun = Instant::now();

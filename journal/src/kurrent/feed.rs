@@ -14,8 +14,6 @@ use crate::{Filter, Page, Position, RecordedEvent};
 
 /// How many events one look into memory goes through at most, so that the lock is held shortly.
 const LOOK: usize = 4096;
-/// What an event costs besides its bytes, roughly.
-const OVERHEAD: usize = 320;
 
 pub(super) struct Feed {
     tail: RwLock<Tail>,
@@ -42,17 +40,13 @@ struct Tail {
     max_bytes: usize,
 }
 
-fn weight(event: &RecordedEvent) -> usize {
-    event.payload.len() + event.metadata_bytes.len() + OVERHEAD
-}
-
 impl Tail {
     fn push(&mut self, event: Arc<RecordedEvent>) {
-        self.bytes += weight(&event);
+        self.bytes += event.weight();
         self.events.push_back(event);
         while self.events.len() > self.max_events || self.bytes > self.max_bytes {
             let Some(oldest) = self.events.pop_front() else { break };
-            self.bytes -= weight(&oldest);
+            self.bytes -= oldest.weight();
             self.floor = oldest.position;
         }
     }

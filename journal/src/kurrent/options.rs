@@ -51,7 +51,7 @@ impl Options {
             in_flight: 512,
             queue_kib: 128 * 1024,
             tail_events: 65_536,
-            tail_bytes: 64 * 1024 * 1024,
+            tail_bytes: 48 * 1024 * 1024,
             heads: HEADS,
             patience: Duration::from_secs(30),
             request: Duration::from_secs(10),

@@ -23,8 +23,6 @@ use crate::{Batch, Filter, Page, Position, ReadError, RecordedEvent};
 
 /// How many events one look into memory goes through at most, so that the lock is held shortly.
 const LOOK: usize = 4096;
-/// What an event costs besides its bytes, roughly.
-const OVERHEAD: usize = 320;
 
 pub(super) struct Feed {
     tail: RwLock<Tail>,
@@ -53,10 +51,6 @@ struct Tail {
     max_bytes: usize,
 }
 
-fn weight(event: &RecordedEvent) -> usize {
-    event.payload.len() + event.metadata_bytes.len() + OVERHEAD
-}
-
 impl Tail {
     fn head(&self) -> u64 {
         self.floor + u64::try_from(self.events.len()).unwrap_or(u64::MAX)
@@ -76,11 +70,11 @@ impl Tail {
         if position != self.head() + 1 {
             self.reset(position - 1);
         }
-        self.bytes += weight(event);
+        self.bytes += event.weight();
         self.events.push_back(Arc::clone(event));
         while self.events.len() > self.max_events || self.bytes > self.max_bytes {
             let Some(oldest) = self.events.pop_front() else { break };
-            self.bytes -= weight(&oldest);
+            self.bytes -= oldest.weight();
             self.floor += 1;
         }
     }

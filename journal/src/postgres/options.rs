@@ -50,7 +50,7 @@ impl Options {
             batch_events: 4096,
             batch_bytes: 8 * 1024 * 1024,
             tail_events: 65_536,
-            tail_bytes: 64 * 1024 * 1024,
+            tail_bytes: 48 * 1024 * 1024,
             heads: HEADS,
             patience: Duration::from_secs(30),
             name: rustix::system::uname().nodename().to_string_lossy().into_owned(),

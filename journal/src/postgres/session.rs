@@ -87,13 +87,11 @@ pub(super) async fn record(
         ), recorded AS (
             INSERT INTO journal.events (position, revision, recorded_at, stream, event_id, command, schema_version,
                 codec, category, event_type, previous_hash, hash, metadata, payload)
-            SELECT $1 + ordinality, revision, recorded_at, stream, event_id, command, schema_version, codec, category,
-                event_type, previous_hash, hash, metadata, payload
-            FROM moved CROSS JOIN unnest($3::bigint[], $4::bigint[], $5::uuid[], $6::uuid[], $7::uuid[],
-                $8::smallint[], $9::smallint[], $10::text[], $11::text[], $12::bytea[], $13::bytea[], $14::bytea[],
-                $15::bytea[])
-            WITH ORDINALITY AS new (revision, recorded_at, stream, event_id, command, schema_version, codec, category,
-                event_type, previous_hash, hash, metadata, payload, ordinality)
+            SELECT generate_series($1 + 1, $2), unnest($3::bigint[]), unnest($4::bigint[]), unnest($5::uuid[]),
+                unnest($6::uuid[]), unnest($7::uuid[]), unnest($8::smallint[]), unnest($9::smallint[]),
+                unnest($10::text[]), unnest($11::text[]), unnest($12::bytea[]), unnest($13::bytea[]),
+                unnest($14::bytea[]), unnest($15::bytea[])
+            FROM moved
         )
         SELECT listeners AS "listeners!", CASE WHEN listeners > $16 THEN pg_notify($17, $18)::text END AS notified
         FROM moved"#,

@@ -33,30 +33,49 @@ pub(super) async fn count(connection: &mut PgConnection, tasks: &[Uuid], times: 
         return Ok(());
     }
     sqlx::query!(
-        "INSERT INTO performance_days AS d (subject, day, tasks, completed, failed, cancelled, elapsed, quality, rated,
+        // Every attempt with its task, and a task without any by itself; what is the task's counts with the first attempt.
+        // By agent and template together first, which are few. `OFFSET 0`: the attempts of a task are found by their key,
+        // whatever the server believes of the size of a table that grows.
+        "WITH pairs AS (
+            SELECT t.agent_id, t.template_id, t.created_at / 86400000000 AS day,
+                count(*) FILTER (WHERE c.first) AS tasks,
+                count(*) FILTER (WHERE c.first AND t.status = 'completed') AS completed,
+                count(*) FILTER (WHERE c.first AND t.status = 'failed') AS failed,
+                count(*) FILTER (WHERE c.first AND t.status = 'cancelled') AS cancelled,
+                sum(t.ended_at - t.created_at) FILTER (WHERE c.first AND t.status = 'completed') AS elapsed,
+                sum(t.quality) FILTER (WHERE c.first) AS quality,
+                count(t.quality) FILTER (WHERE c.first) AS rated,
+                count(*) FILTER (WHERE c.status = 'succeeded') AS answers,
+                count(*) FILTER (WHERE c.simulated) AS simulated,
+                sum(c.duration_ms) FILTER (WHERE c.status = 'succeeded') AS duration_ms,
+                sum(c.cost_nano_usd) FILTER (WHERE c.status = 'succeeded') AS answer_cost,
+                count(c.cost_nano_usd) FILTER (WHERE c.status = 'succeeded') AS priced,
+                sum(c.cost_nano_usd) AS cost,
+                count(*) FILTER (WHERE c.cost_nano_usd IS NULL AND c.status <> 'running') AS unknown,
+                sum(c.input_tokens) AS input_tokens, sum(c.output_tokens) AS output_tokens,
+                max(t.created_at) AS last_at
+            FROM task_origins t
+            CROSS JOIN LATERAL (
+                SELECT a.*, coalesce(a.number, 1) = 1 AS first
+                FROM (VALUES (t.id)) AS task (id) LEFT JOIN costs a ON a.task_id = task.id OFFSET 0
+            ) AS c
+            WHERE t.id = ANY($1)
+            GROUP BY t.agent_id, t.template_id, t.created_at / 86400000000
+        )
+        INSERT INTO performance_days AS d (subject, day, tasks, completed, failed, cancelled, elapsed, quality, rated,
             answers, simulated, duration_ms, answer_cost_nano_usd, priced_answers, cost_nano_usd, unknown_costs,
             input_tokens, output_tokens, last_at)
-        SELECT s.subject, t.created_at / 86400000000, $2 * count(*), $2 * count(*) FILTER (WHERE t.status = 'completed'),
-            $2 * count(*) FILTER (WHERE t.status = 'failed'), $2 * count(*) FILTER (WHERE t.status = 'cancelled'),
-            $2 * coalesce(sum(t.ended_at - t.created_at) FILTER (WHERE t.status = 'completed'), 0)::bigint,
-            $2 * coalesce(sum(t.quality), 0)::bigint, $2 * count(t.quality), $2 * sum(a.answers)::bigint,
-            $2 * sum(a.simulated)::bigint, $2 * sum(a.duration_ms)::bigint, $2 * sum(a.answer_cost)::bigint,
-            $2 * sum(a.priced)::bigint, $2 * sum(a.cost)::bigint, $2 * sum(a.unknown)::bigint,
-            $2 * sum(a.input_tokens)::bigint, $2 * sum(a.output_tokens)::bigint, max(t.created_at)
-        FROM task_origins t
-        CROSS JOIN LATERAL (
-            SELECT count(*) FILTER (WHERE c.status = 'succeeded') AS answers, count(*) FILTER (WHERE c.simulated) AS simulated,
-                coalesce(sum(c.duration_ms) FILTER (WHERE c.status = 'succeeded'), 0) AS duration_ms,
-                coalesce(sum(c.cost_nano_usd) FILTER (WHERE c.status = 'succeeded'), 0) AS answer_cost,
-                count(c.cost_nano_usd) FILTER (WHERE c.status = 'succeeded') AS priced,
-                coalesce(sum(c.cost_nano_usd), 0) AS cost,
-                count(*) FILTER (WHERE c.cost_nano_usd IS NULL AND c.status <> 'running') AS unknown,
-                coalesce(sum(c.input_tokens), 0) AS input_tokens, coalesce(sum(c.output_tokens), 0) AS output_tokens
-            FROM costs c WHERE c.task_id = t.id
-        ) AS a
-        CROSS JOIN LATERAL (VALUES (t.agent_id), (t.template_id)) AS s (subject)
-        WHERE t.id = ANY($1) AND s.subject IS NOT NULL
-        GROUP BY s.subject, t.created_at / 86400000000
+        SELECT s.subject, p.day, $2 * sum(p.tasks)::bigint, $2 * sum(p.completed)::bigint, $2 * sum(p.failed)::bigint,
+            $2 * sum(p.cancelled)::bigint, $2 * coalesce(sum(p.elapsed), 0)::bigint,
+            $2 * coalesce(sum(p.quality), 0)::bigint, $2 * sum(p.rated)::bigint, $2 * sum(p.answers)::bigint,
+            $2 * sum(p.simulated)::bigint, $2 * coalesce(sum(p.duration_ms), 0)::bigint,
+            $2 * coalesce(sum(p.answer_cost), 0)::bigint, $2 * sum(p.priced)::bigint,
+            $2 * coalesce(sum(p.cost), 0)::bigint, $2 * sum(p.unknown)::bigint,
+            $2 * coalesce(sum(p.input_tokens), 0)::bigint, $2 * coalesce(sum(p.output_tokens), 0)::bigint, max(p.last_at)
+        FROM pairs p
+        CROSS JOIN LATERAL (VALUES (p.agent_id), (p.template_id)) AS s (subject)
+        WHERE s.subject IS NOT NULL
+        GROUP BY s.subject, p.day
         ON CONFLICT (subject, day) DO UPDATE SET tasks = d.tasks + excluded.tasks,
             completed = d.completed + excluded.completed, failed = d.failed + excluded.failed,
             cancelled = d.cancelled + excluded.cancelled, elapsed = d.elapsed + excluded.elapsed,

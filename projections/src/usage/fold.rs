@@ -111,6 +111,19 @@ pub(super) fn fold(events: &[Arc<RecordedEvent>]) -> Result<Fold<'_>, ApplyError
 }
 
 impl<'a> Fold<'a> {
+    /// What happened to tasks that were created before this batch.
+    pub(super) fn of_before<'b, T>(
+        &'b self,
+        changes: &'b BTreeMap<Uuid, T>,
+    ) -> impl Iterator<Item = (&'b Uuid, &'b T)> {
+        changes.iter().filter(|(id, _)| !self.tasks.contains_key(id))
+    }
+
+    /// What the answer of a task counts for at the end of this batch, as far as it says.
+    pub(super) fn quality(&self, task: &Uuid) -> Option<i32> {
+        self.marks.get(task).copied().or_else(|| self.ended.get(task)?.quality)
+    }
+
     fn attempt(&mut self, task: Uuid, number: u32) -> Result<&mut Attempt<'a>, ApplyError> {
         let number = i32::try_from(number)
             .map_err(|_| ApplyError::Indigestible(format!("{number} is too large a number for an attempt")))?;

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use super::days;
-use super::fold::Fold;
+use super::fold::{Attempt, Fold};
 use crate::projector::ApplyError;
 
 macro_rules! column {
@@ -14,9 +14,12 @@ macro_rules! column {
 
 pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
     let touched = days::touched(fold);
-    days::count(connection, &touched, -1).await?;
+    // Those that come to be in this batch have brought nothing yet.
+    let before: Vec<_> = touched.iter().filter(|id| !fold.tasks.contains_key(id)).copied().collect();
+    days::count(connection, &before, -1).await?;
     origins(connection, fold).await?;
     tasks(connection, fold).await?;
+    assigned(connection, fold).await?;
     ended(connection, fold).await?;
     marked(connection, fold).await?;
     spent(connection, fold).await?;
@@ -52,29 +55,39 @@ async fn origins(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), A
     Ok(())
 }
 
+/// Tasks that were created in this batch, with all that became of them in it.
 async fn tasks(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
-    if !fold.tasks.is_empty() {
-        sqlx::query!(
-            "INSERT INTO task_origins (id, run_id, template_id, agent_id, created_at)
-            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[])",
-            column!(fold.tasks, (id, _) => *id) as _,
-            column!(fold.tasks, (_, task) => task.run) as _,
-            column!(fold.tasks, (_, task) => task.template) as _,
-            column!(fold.tasks, (id, _) => fold.assigned.get(id).copied()) as _,
-            column!(fold.tasks, (_, task) => task.at) as _
-        )
-        .execute(&mut *connection)
-        .await?;
+    if fold.tasks.is_empty() {
+        return Ok(());
     }
-    let assigned: Vec<_> = fold.assigned.iter().filter(|(id, _)| !fold.tasks.contains_key(id)).collect();
-    if assigned.is_empty() {
+    sqlx::query!(
+        "INSERT INTO task_origins (id, run_id, template_id, agent_id, created_at, status, ended_at, quality)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[],
+            $8::integer[])",
+        column!(fold.tasks, (id, _) => *id) as _,
+        column!(fold.tasks, (_, task) => task.run) as _,
+        column!(fold.tasks, (_, task) => task.template) as _,
+        column!(fold.tasks, (id, _) => fold.assigned.get(id).copied()) as _,
+        column!(fold.tasks, (_, task) => task.at) as _,
+        column!(fold.tasks, (id, _) => fold.ended.get(id).map_or("open", |end| end.status)) as _,
+        column!(fold.tasks, (id, _) => fold.ended.get(id).map(|end| end.at)) as _,
+        column!(fold.tasks, (id, _) => fold.quality(id)) as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn assigned(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    let rows: Vec<_> = fold.of_before(&fold.assigned).collect();
+    if rows.is_empty() {
         return Ok(());
     }
     sqlx::query!(
         "UPDATE task_origins t SET agent_id = u.agent_id FROM unnest($1::uuid[], $2::uuid[]) AS u (id, agent_id)
         WHERE t.id = u.id",
-        column!(assigned, (id, _) => **id) as _,
-        column!(assigned, (_, agent) => **agent) as _
+        column!(rows, (id, _) => **id) as _,
+        column!(rows, (_, agent) => **agent) as _
     )
     .execute(connection)
     .await?;
@@ -82,17 +95,18 @@ async fn tasks(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
 }
 
 async fn ended(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
-    if fold.ended.is_empty() {
+    let rows: Vec<_> = fold.of_before(&fold.ended).collect();
+    if rows.is_empty() {
         return Ok(());
     }
     sqlx::query!(
         "UPDATE task_origins t SET status = u.status, ended_at = u.at, quality = u.quality
         FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::integer[]) AS u (id, status, at, quality)
         WHERE t.id = u.id",
-        column!(fold.ended, (id, _) => *id) as _,
-        column!(fold.ended, (_, end) => end.status) as _,
-        column!(fold.ended, (_, end) => end.at) as _,
-        column!(fold.ended, (_, end) => end.quality) as _
+        column!(rows, (id, _) => **id) as _,
+        column!(rows, (_, end) => end.status) as _,
+        column!(rows, (_, end) => end.at) as _,
+        column!(rows, (_, end) => end.quality) as _
     )
     .execute(connection)
     .await?;
@@ -101,14 +115,15 @@ async fn ended(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
 
 /// Comes after the ends, which say what answers count for at first.
 async fn marked(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
-    if fold.marks.is_empty() {
+    let rows: Vec<_> = fold.of_before(&fold.marks).collect();
+    if rows.is_empty() {
         return Ok(());
     }
     sqlx::query!(
         "UPDATE task_origins t SET quality = u.mark FROM unnest($1::uuid[], $2::integer[]) AS u (id, mark)
         WHERE t.id = u.id",
-        column!(fold.marks, (id, _) => *id) as _,
-        column!(fold.marks, (_, mark) => *mark) as _
+        column!(rows, (id, _) => **id) as _,
+        column!(rows, (_, mark) => **mark) as _
     )
     .execute(connection)
     .await?;
@@ -118,7 +133,12 @@ async fn marked(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), Ap
 /// Adds what was learnt of costs to those of the runs; comes before the attempts are written, because what was known of
 /// them before counts already.
 async fn spent(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
-    let known: Vec<_> = fold.attempts.iter().filter(|(_, attempt)| attempt.cost.is_some()).collect();
+    // What began in this batch and cost nothing adds nothing.
+    let adds = |attempt: &Attempt<'_>| match attempt.cost {
+        Some(0) => attempt.started_at.is_none(),
+        cost => cost.is_some(),
+    };
+    let known: Vec<_> = fold.attempts.iter().filter(|(_, attempt)| adds(attempt)).collect();
     if known.is_empty() {
         return Ok(());
     }
