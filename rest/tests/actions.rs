@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::house::{House, done, header, refused};
 
-fn context() -> Context {
+pub(crate) fn context() -> Context {
     let command = Uuid::now_v7();
     Context {
         command: CommandId::from_uuid(command),
@@ -31,7 +31,7 @@ fn context() -> Context {
 }
 
 /// Carries a run of the letter out, as the engine would; its task asks for two things.
-async fn carry_out(house: &House, run: RunId) -> TaskId {
+pub(crate) async fn carry_out(house: &House, run: RunId) -> TaskId {
     let commands = Commands::new(Arc::clone(&house.journal));
     let step: domain::StepName = "draft".parse().unwrap();
     let task = TaskId::of_step(run, &step);
