@@ -88,7 +88,7 @@ async fn cases(house: &House) -> Vec<Case> {
     done(house.post(&format!("/runs/{cancelled}/cancel"), &json!({ "graceMs": 0 })), 200).await;
     let (cancelled_id, node) = (cancelled.parse().unwrap(), NodeId::from_uuid(Uuid::now_v7()));
     on_run(cancelled_id, RunCommand::Claim { node }).await;
-    on_run(cancelled_id, RunCommand::Advance { now: commands::now() }).await;
+    on_run(cancelled_id, RunCommand::CutOff { now: commands::now() }).await;
     let going = house.start().await;
     let mut asking = Vec::new();
     for _ in 0..2 {
