@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{Agent, StreamId};
-use journal::{Executor, Expected, Journal, Loaded, Several};
+use journal::{Executor, Expected, Loaded, Several};
 
 use crate::backend;
 use crate::sample::{agent, append};
