@@ -44,6 +44,7 @@ pub(super) struct Insight;
 impl Insight {
     /// What attempts have cost, rolled up by any of day, department, agent, platform, model, template, workflow and
     /// person. An attempt counts on the day on which it started. At most 2,000 groups.
+    #[expect(clippy::too_many_arguments, reason = "what a question for sums consists of")]
     #[graphql(complexity = "50 * child_complexity")]
     async fn usage(
         &self,
@@ -85,6 +86,7 @@ impl Insight {
 
     /// How agents or templates have done, beside each other. A task counts on the day on which it was created. Those that had
     /// no tasks in the window are left out.
+    #[expect(clippy::too_many_arguments, reason = "what a question for sums consists of")]
     #[graphql(complexity = "50 + 20 * child_complexity")]
     async fn metrics(
         &self,
