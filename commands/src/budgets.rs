@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use domain::budget::{BudgetScope, BudgetSettings};
-use domain::{BudgetCommand, BudgetRefusal, Budgets, Key, Purse, PurseId, RunId, Timestamp};
+use domain::{BudgetCommand, BudgetRefusal, Budgets, Key, Purse, PurseId, RunId, StreamId, Timestamp};
 
 use crate::{Commands, Error, Outcome, Request};
 
@@ -44,17 +44,21 @@ impl Commands {
         self.on_budgets(request, BudgetCommand::Remove { key, reason }).await
     }
 
-    /// Every budget by key, straight from the journal.
+    /// Every budget by key, straight from the journal. However many there are, their purses are read together, and only what
+    /// was recorded since the last time.
     ///
     /// # Errors
     /// When the journal cannot be read.
     pub async fn budgets(&self) -> Result<Vec<BudgetStanding>, Error> {
         let book = self.executor.load::<Budgets>(Budgets::stream()).await?.state;
-        let mut all = Vec::with_capacity(book.iter().len());
-        for settings in book.iter() {
-            all.push(self.standing_of(settings, None).await?);
-        }
-        Ok(all)
+        let now = self.surroundings.now();
+        let streams: Vec<StreamId> = book.iter().filter_map(|settings| purse_of(settings, None)).collect();
+        let mut purses = self.rolls.purses.take(&self.executor, &streams).await?.into_iter();
+        let standing = |settings: &Arc<BudgetSettings>| {
+            let purse = purse_of(settings, None).and_then(|_| purses.next());
+            BudgetStanding::of(settings, purse.as_deref(), now)
+        };
+        Ok(book.iter().map(standing).collect())
     }
 
     /// One budget, straight from the journal; of a budget of each run, how it stands for `run`.
@@ -63,28 +67,12 @@ impl Commands {
     /// `BUDGET_NOT_FOUND`.
     pub async fn budget(&self, key: &Key, run: Option<RunId>) -> Result<BudgetStanding, Error> {
         let book = self.executor.load::<Budgets>(Budgets::stream()).await?.state;
-        match book.get(key) {
-            Some(settings) => self.standing_of(settings, run).await,
-            None => Err(Error::Refused(Box::new(BudgetRefusal::NotFound(key.clone())))),
-        }
-    }
-
-    async fn standing_of(&self, settings: &Arc<BudgetSettings>, run: Option<RunId>) -> Result<BudgetStanding, Error> {
-        let now = self.surroundings.now();
-        let partition = match settings.scope {
-            BudgetScope::EachRun(_) => run.map(|run| Some(run.to_string())),
-            _ => Some(None),
-        };
-        let purse = match partition {
-            Some(partition) => {
-                let id = PurseId::of(&settings.key, &settings.scope, settings.unit, partition.as_deref());
-                let purse = self.executor.load::<Purse>(id.into()).await?.state;
-                let (spent, reserved) = (purse.spent(settings.window, now), purse.reserved());
-                Some(PurseStanding { spent, reserved, calls: purse.reservations().len() })
-            }
+        let settings = book.get(key).ok_or_else(|| Error::Refused(Box::new(BudgetRefusal::NotFound(key.clone()))))?;
+        let purse = match purse_of(settings, run) {
+            Some(stream) => Some(self.executor.load::<Purse>(stream).await?.state),
             None => None,
         };
-        Ok(BudgetStanding { settings: Arc::clone(settings), purse, resets_at: settings.window.end(now) })
+        Ok(BudgetStanding::of(settings, purse.as_deref(), self.surroundings.now()))
     }
 
     async fn on_budgets(&self, request: Request, command: BudgetCommand) -> Result<Outcome, Error> {
@@ -92,4 +80,24 @@ impl Commands {
         let done = self.executor.execute::<Budgets>(Budgets::stream(), command, context, remember).await?;
         Ok(Outcome::of(Budgets::stream(), &done))
     }
+}
+
+impl BudgetStanding {
+    fn of(settings: &Arc<BudgetSettings>, purse: Option<&Purse>, now: Timestamp) -> Self {
+        let purse = purse.map(|purse| PurseStanding {
+            spent: purse.spent(settings.window, now),
+            reserved: purse.reserved(),
+            calls: purse.reservations().len(),
+        });
+        Self { settings: Arc::clone(settings), purse, resets_at: settings.window.end(now) }
+    }
+}
+
+/// The purse of a budget, of a budget of each run the one of this run; nothing when that is not said.
+fn purse_of(settings: &BudgetSettings, run: Option<RunId>) -> Option<StreamId> {
+    let partition = match settings.scope {
+        BudgetScope::EachRun(_) => Some(run?.to_string()),
+        _ => None,
+    };
+    Some(PurseId::of(&settings.key, &settings.scope, settings.unit, partition.as_deref()).into())
 }

@@ -31,6 +31,7 @@ mod ratings;
 mod repeat;
 mod request;
 mod result;
+mod roll;
 mod runs;
 mod schemas;
 mod searches;
@@ -45,6 +46,7 @@ mod workflows;
 use std::sync::Arc;
 
 use domain::task::Form;
+use domain::{Purse, Trigger, Webhook};
 use journal::{Executor, Journal, Snapshots};
 
 pub use actions::ChangeAction;
@@ -81,6 +83,24 @@ pub struct Commands {
     subjects: Option<Arc<dyn journal::privacy::Subjects>>,
     live: live::LiveOutputs,
     form: Form,
+    rolls: Arc<Rolls>,
+}
+
+/// What lists are made of that are folded from the journal.
+struct Rolls {
+    triggers: roll::Roll<Trigger>,
+    webhooks: roll::Roll<Webhook>,
+    purses: roll::Shelf<Purse>,
+}
+
+impl Default for Rolls {
+    fn default() -> Self {
+        Self {
+            triggers: roll::Roll::new("trigger.set", |trigger| trigger.settings().is_some()),
+            webhooks: roll::Roll::new("webhook.subscribed", |webhook| webhook.status().is_some()),
+            purses: roll::Shelf::default(),
+        }
+    }
 }
 
 impl Commands {
@@ -102,6 +122,7 @@ impl Commands {
             subjects: None,
             live: live::LiveOutputs::default(),
             form: Form::default(),
+            rolls: Arc::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use domain::{Decide, StreamId};
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use crate::together::own;
 use crate::{
     Append, AppendError, Appended, Context, Expected, Hash, Journal, Position, ReadError, Snapshot, Snapshots,
     StreamAppend,
@@ -122,7 +123,7 @@ impl Executor {
     /// How often a conflict is answered by deciding again.
     const TRIES: usize = 8;
     /// How many events of a stream are read at a time.
-    const PAGE: usize = 1000;
+    pub(crate) const PAGE: usize = 1000;
     /// After how many events that had to be folded a snapshot is kept.
     const SNAPSHOT_AFTER: u32 = 5_000;
     /// How many streams may stand behind one another, each taking over the next.
@@ -360,9 +361,7 @@ impl Executor {
                     break 'pages;
                 }
                 let damaged = |what: String| ReadError::Damaged { position: recorded.position, what };
-                let event = recorded.event().map_err(|error| damaged(error.to_string()))?;
-                let own = A::own(event.clone())
-                    .map_err(|other| damaged(format!("`{}` does not belong into stream {stream}", other.name())))?;
+                let own = own::<A>(&recorded)?;
                 if recorded.revision == 0
                     && let Some((other, last)) = A::origin(&own)
                 {

@@ -2,12 +2,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{CommandId, StreamId};
+use futures_util::future::try_join_all;
 
 use crate::chain::Entry;
 use crate::{Append, AppendError, Appended, Filter, Position, RecordedEvent, Subscription, Turn};
 
 /// How many events of a stream are read at a time where several streams cannot be read at once.
 const STREAM_PAGE: usize = 1000;
+/// How many streams are read beside each other there.
+const STREAMS_AT_ONCE: usize = 16;
+/// After how many events of several streams no further stream is read for the same answer.
+pub(crate) const SEVERAL_EVENTS: usize = 20_000;
 
 /// The event store, whatever keeps it.
 #[async_trait]
@@ -84,6 +89,27 @@ pub trait Journal: Send + Sync + 'static {
         Ok(Some(events))
     }
 
+    /// Events of several streams, of each those with a revision of at least the one beside it, at most `each`: stream after
+    /// stream as they are named, the oldest first. Streams that would be too much for one answer are left to the next one;
+    /// [`Several::streams`] says how many of them this one is about, at least one where any is named.
+    ///
+    /// Where streams can be read together that is one question to the store, however many they are.
+    ///
+    /// # Errors
+    /// When the store fails or what it holds cannot be read.
+    async fn read_each(&self, wanted: &[(StreamId, u64)], each: usize) -> Result<Several, ReadError> {
+        let mut several = Several { events: Vec::new(), streams: 0 };
+        for some in wanted.chunks(STREAMS_AT_ONCE) {
+            let read = some.iter().map(|(stream, from)| self.read_stream(*stream, *from, each));
+            several.events.extend(try_join_all(read).await?.into_iter().flatten());
+            several.streams += some.len();
+            if several.events.len() >= SEVERAL_EVENTS {
+                break;
+            }
+        }
+        Ok(several)
+    }
+
     /// Events of all streams after a position, in the order of the journal.
     ///
     /// # Errors
@@ -128,6 +154,15 @@ pub trait Journal: Send + Sync + 'static {
     /// # Errors
     /// When the store fails.
     async fn find_command(&self, command: CommandId) -> Result<Option<Appended>, ReadError>;
+}
+
+/// Events of the first of several streams; see [`Journal::read_each`].
+#[derive(Debug, Clone)]
+pub struct Several {
+    /// The events.
+    pub events: Vec<Arc<RecordedEvent>>,
+    /// Of how many of the streams, from the first on.
+    pub streams: usize,
 }
 
 /// Part of the journal.

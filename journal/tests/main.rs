@@ -17,4 +17,5 @@ mod properties;
 mod sample;
 mod seals;
 mod snapshots;
+mod together;
 mod transfer;

@@ -34,16 +34,16 @@ pub use past::Past;
 pub use queries::{
     ActionFilter, ActionKey, ApprovalFilter, ApprovalKey, AttemptFilter, AttemptKey, Calibration, CatalogFilter,
     CatalogKey, DefinitionDiff, DeliveryFilter, DeliveryKey, Effort, FieldDiff, FoundRow, HoldFilter, HoldKey,
-    ItemWindow, LimitFilter, MetricsKey, MetricsOf, Page, Place, Queries, RunComparison, RunFilter, RunKey,
-    RunQualityRow, RunSide, SortKey, StepChange, StepComparison, StepDiff, StepSide, TaskFilter, TaskKey, UsageFilter,
-    UsageGroups, UsageKey, UsageRow, Window, sorted,
+    ItemWindow, LimitFilter, MetricsKey, MetricsOf, Page, Place, Queries, Relation, RelativeFilter, RelativeKey,
+    RunComparison, RunFilter, RunKey, RunQualityRow, RunSide, SortKey, Standing, StepChange, StepComparison, StepDiff,
+    StepSide, TaskFilter, TaskKey, UsageFilter, UsageGroups, UsageKey, Window, sorted,
 };
 pub use rebuild::Rebuilding;
 pub use report::{outcome, report};
 pub use rows::{
     ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, CheckpointRow, DecisionRow, DeliveryAttemptRow,
     DeliveryRow, HoldRow, ItemRow, LimitRow, MetricsRow, PauseRow, RelativeRow, RepeatRow, RunRow, SeatRow, SignalRow,
-    SlotsRow, StallRow, StatusCountRow, StepRow, TaskRow, TemplateRow, TemplateVersionRow, WorkflowRow,
+    SlotsRow, StallRow, StatusCountRow, StepRow, TaskRow, TemplateRow, TemplateVersionRow, UsageRow, WorkflowRow,
     WorkflowVersionRow,
 };
 pub use service::{Handle, Options, Service, compare, create_tables, forget, is_used, names, rebuild};

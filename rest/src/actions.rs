@@ -6,18 +6,15 @@ use commands::ChangeAction;
 use domain::action::{ActionState as State, day_of};
 use domain::{ActionId, TaskId};
 use journal::Position;
-use projections::{ActionFilter, ActionKey, ActionRow, Past};
+use projections::{ActionFilter, ActionKey, ActionRow};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::as_of::past;
+use crate::as_of::{day, opened};
 use crate::problem::{Details, only};
 use crate::run::{moment, text};
 use crate::{Answer, Call, Cursor, Json, Params, Problem, page};
-
-/// How long a day is, in microseconds.
-const DAY: i64 = 86_400_000_000;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config.service(web::resource("/action-items").route(web::get().to(list)).default_service(only("GET")));
@@ -270,14 +267,6 @@ pub(crate) async fn show(call: Call, id: Path<String>, params: Params<ShowAction
     call.api.run(call.correlation, async move { shown(&within, id, min_position, as_of.as_deref()).await }).await
 }
 
-/// The past that is asked about, when it is.
-async fn opened(call: &Call, named: Option<&str>) -> Result<Option<Past>, Problem> {
-    match named {
-        Some(named) => Ok(Some(past(call, named).await?)),
-        None => Ok(None),
-    }
-}
-
 async fn shown(call: &Call, id: ActionId, wanted: Option<u64>, as_of: Option<&str>) -> Result<Answer, Problem> {
     let mut position: Position = call.fresh(wanted).await?;
     let past = opened(call, as_of).await?;
@@ -362,13 +351,4 @@ pub(crate) async fn change(call: Call, id: Path<String>, body: Json<ChangeAction
 
 fn action(text: &str) -> Result<ActionId, Problem> {
     text.parse().map_err(|error: domain::InvalidActionId| Problem::invalid(format!("`id`: {error}")))
-}
-
-/// Today in UTC, counted from 1970-01-01; of the past, the day of that moment.
-async fn day(call: &Call, past: Option<&Past>) -> Result<i64, Problem> {
-    let then = match past {
-        Some(past) => past.moment().await.map_err(|error| Problem::query(call.correlation, &error))?,
-        None => None,
-    };
-    Ok(then.unwrap_or_else(|| call.api.commands().surroundings().now().as_micros()).div_euclid(DAY))
 }

@@ -141,7 +141,9 @@ pub(crate) struct DecisionBody {
 /// Agrees.
 #[utoipa::path(
     post, path = "/api/v1/approvals/{run}/{step}/approve", tag = "approvals", request_body = DecisionBody,
-    params(("run" = Uuid, Path, description = "Which run."), ("step" = String, Path, description = "Which step of it.")),
+    params(("run" = Uuid, Path, description = "Which run."), ("step" = String, Path, description = "Which step of it."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Your name for this request.",
+            min_length = 1, max_length = 255, pattern = "^[ -~]+$")),
     responses(
         (status = 200, description = "The run.", body = Run),
         (status = 202, description = "It is done and will show in a moment.", body = Accepted),
@@ -155,7 +157,9 @@ pub(crate) async fn approve(call: Call, at: Path<(Uuid, String)>, body: Json<Dec
 /// Disagrees.
 #[utoipa::path(
     post, path = "/api/v1/approvals/{run}/{step}/reject", tag = "approvals", request_body = DecisionBody,
-    params(("run" = Uuid, Path, description = "Which run."), ("step" = String, Path, description = "Which step of it.")),
+    params(("run" = Uuid, Path, description = "Which run."), ("step" = String, Path, description = "Which step of it."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Your name for this request.",
+            min_length = 1, max_length = 255, pattern = "^[ -~]+$")),
     responses(
         (status = 200, description = "The run.", body = Run),
         (status = 202, description = "It is done and will show in a moment.", body = Accepted),

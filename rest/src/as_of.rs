@@ -7,6 +7,9 @@ use projections::Past;
 
 use crate::{Call, Problem};
 
+/// How long a day is, in microseconds.
+const DAY: i64 = 86_400_000_000;
+
 /// The past as of what somebody names: a position, which has digits alone, or a moment in RFC 3339. The read models, which
 /// know what there is, have reached it.
 pub(crate) async fn past(call: &Call, named: &str) -> Result<Past, Problem> {
@@ -31,4 +34,21 @@ pub(crate) async fn past(call: &Call, named: &str) -> Result<Past, Problem> {
     call.fresh(Some(head.as_u64())).await?;
     let position = queries.position_at(&**journal, moment).await.map_err(queried)?;
     Ok(told(position).as_of(moment))
+}
+
+/// The past that is asked about, when it is.
+pub(crate) async fn opened(call: &Call, named: Option<&str>) -> Result<Option<Past>, Problem> {
+    match named {
+        Some(named) => Ok(Some(past(call, named).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Today in UTC, counted from 1970-01-01; of the past, the day of that moment.
+pub(crate) async fn day(call: &Call, past: Option<&Past>) -> Result<i64, Problem> {
+    let then = match past {
+        Some(past) => past.moment().await.map_err(|error| Problem::query(call.correlation, &error))?,
+        None => None,
+    };
+    Ok(then.unwrap_or_else(|| call.api.commands().surroundings().now().as_micros()).div_euclid(DAY))
 }

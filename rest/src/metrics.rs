@@ -2,16 +2,14 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Path, ServiceConfig};
-use projections::{MetricsKey, MetricsOf, MetricsRow};
+use projections::{MetricsKey, MetricsOf, MetricsRow, Past};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::as_of::{day, opened};
 use crate::problem::{Details, only};
 use crate::run::moment;
 use crate::{Answer, Call, Params, Problem};
-
-/// How long a day is, in microseconds.
-const DAY: i64 = 86_400_000_000;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config.service(web::resource("/metrics/{of}").route(web::get().to(list)).default_service(only("GET")));
@@ -155,6 +153,8 @@ pub(crate) struct ListMetrics {
     limit: Option<u32>,
     /// The position that the answer has to reflect.
     min_position: Option<u64>,
+    /// What was true then: a position, or a moment in RFC 3339. The windows end on the day of that moment.
+    as_of: Option<String>,
 }
 
 /// Lists how agents or templates have done. Those that had no tasks in the window are left out.
@@ -188,15 +188,21 @@ pub(crate) async fn list(call: Call, of: Path<Of>, params: Params<ListMetrics>) 
         .run(call.correlation, async move {
             let call = within;
             let failed = |error: projections::Error| Problem::query(call.correlation, &error);
-            let (queries, position) = (call.api.queries(), call.fresh_of("usage", params.min_position).await?);
-            let today = call.api.commands().surroundings().now().as_micros().div_euclid(DAY);
+            let past = opened(&call, params.as_of.as_deref()).await?;
+            let reached = call.fresh_of("usage", params.min_position).await?;
+            let position = past.as_ref().map_or(reached, Past::position);
+            let today = day(&call, past.as_ref()).await?;
             let from = match params.window {
                 Window::Days7 => Some(today - 6),
                 Window::Days30 => Some(today - 29),
                 Window::Days90 => Some(today - 89),
                 Window::Overall => None,
             };
-            let mut rows = queries.metrics_of_all(of, from, key, limit + 1).await.map_err(failed)?;
+            let rows = match &past {
+                Some(past) => past.metrics_of_all(of, from, key, limit + 1).await,
+                None => call.api.queries().metrics_of_all(of, from, key, limit + 1).await,
+            };
+            let mut rows = rows.map_err(failed)?;
             let most = usize::try_from(limit).unwrap_or(usize::MAX);
             let has_more = rows.len() > most;
             rows.truncate(most);

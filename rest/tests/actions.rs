@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::house::{House, done, header, refused};
 
-fn context() -> Context {
+pub(crate) fn context() -> Context {
     let command = Uuid::now_v7();
     Context {
         command: CommandId::from_uuid(command),
@@ -31,7 +31,7 @@ fn context() -> Context {
 }
 
 /// Carries a run of the letter out, as the engine would; its task asks for two things.
-async fn carry_out(house: &House, run: RunId) -> TaskId {
+pub(crate) async fn carry_out(house: &House, run: RunId) -> TaskId {
     let commands = Commands::new(Arc::clone(&house.journal));
     let step: domain::StepName = "draft".parse().unwrap();
     let task = TaskId::of_step(run, &step);
@@ -129,7 +129,8 @@ async fn action_items_are_listed_shown_and_changed() {
 
     // How the agent and the template have done is told beside it.
     let metrics = async |path: &str| done(house.get(&format!("/metrics/{path}")), 200).await["items"].take();
-    for path in ["agents?window=7d", "agents", "templates?order=cost&window=30d"] {
+    let then = format!("agents?window=7d&asOf={at}");
+    for path in ["agents?window=7d", "agents", "templates?order=cost&window=30d", then.as_str()] {
         let told = metrics(path).await;
         let [one] = told.as_array().unwrap().as_slice() else { panic!("{path}: {told}") };
         let key = if path.starts_with("agents") { "writer" } else { "draft" };
@@ -137,7 +138,11 @@ async fn action_items_are_listed_shown_and_changed() {
         assert_eq!((&one["successRate"], &one["attemptsOfUnknownCost"]), (&json!(1.0), &json!(1)));
         assert_eq!((&one["averageDurationMs"], &one["averageQuality"]), (&json!(40.0), &json!(null)));
     }
-    assert_eq!(refused(house.get("/metrics/agents?window=8d"), 400).await, "ARGUMENT_INVALID");
+    assert_eq!(metrics("agents?asOf=1").await, json!([]), "nobody had done anything then");
+    for wrong in ["window=8d", "asOf=99999999", "asOf=yesterday"] {
+        let wrong = house.get(&format!("/metrics/agents?{wrong}"));
+        assert_eq!(refused(wrong, 400).await, "ARGUMENT_INVALID");
+    }
 
     let place = format!("/action-items/{id}");
     let patch = |body: &Value| house.http.patch(format!("{}/api/v1{place}", house.url)).json(body);

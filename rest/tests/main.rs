@@ -14,6 +14,7 @@ mod fuzz;
 mod house;
 mod manners;
 mod ratings;
+mod replay;
 mod runs;
 mod tasks;
 mod webhooks;

@@ -3,15 +3,17 @@
 //! Each order has a direction of its own, the one that is wanted first; `reversed` gives the other. A cursor holds the
 //! order that it belongs to, so that it means nothing in another one.
 
+use async_graphql::resolver_utils::EnumType;
 use async_graphql::{Enum, Result};
 use projections::{
-    ActionKey, ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, HoldKey, Page, Place, RunKey, SortKey, TaskKey,
-    UsageKey, Window, sorted,
+    ActionKey, ApprovalKey, AttemptKey, CatalogKey, DeliveryKey, HoldKey, Page, Place, RelativeKey, RunKey, SortKey,
+    TaskKey, UsageKey, Window, sorted,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::failure::{invalid, unreadable};
+use crate::status::RunStatus;
 
 /// The cursor of a list that has several orders: the list's own key in its usual order, else the name of the order and
 /// the place in it.
@@ -78,12 +80,22 @@ pub(crate) fn held<K, R>(
 where
     K: Ord + Clone + Serialize + DeserializeOwned,
 {
-    let asked = bounded(window, |cursor| {
+    let asked = keyed(window, order)?;
+    let rows = rows.into_iter().map(|row| (key(&row), row)).collect();
+    by_key(sorted(rows, &asked.turned(reversed)), reversed, order)
+}
+
+/// The same window with the keys of an order of which no two are the same.
+pub(crate) fn keyed<K: DeserializeOwned>(window: &Window<Cursor>, order: &str) -> Result<Window<K>> {
+    bounded(window, |cursor| {
         let (of, key): (String, K) = serde_json::from_value(cursor.clone()).ok()?;
         (of == order).then_some(key)
-    })?;
-    let rows = rows.into_iter().map(|row| (key(&row), row)).collect();
-    let page = sorted(rows, &asked.turned(reversed)).turned(reversed);
+    })
+}
+
+/// A page in such an order, with its cursors.
+pub(crate) fn by_key<K: Serialize, R>(page: Page<(K, R)>, reversed: bool, order: &str) -> Result<Sorted<R>> {
+    let page = page.turned(reversed);
     let cursors = page.rows.into_iter().map(|(key, row)| Ok((cursor(&(order, key))?, row)));
     Ok(Page { rows: cursors.collect::<Result<_>>()?, has_more: page.has_more })
 }
@@ -289,6 +301,27 @@ pub(crate) enum RelatedRunOrder {
     Started,
     /// By where they stand, in the order of the statuses of runs; of those with the same, the one that started last first.
     Status,
+}
+
+impl RelatedRunOrder {
+    /// By what the read model sorts.
+    pub(crate) fn key(self) -> RelativeKey {
+        let statuses = || RunStatus::items().iter().map(|known| known.value.name().to_owned()).collect();
+        match self {
+            Self::Place => RelativeKey::Place,
+            Self::Started => RelativeKey::Started,
+            Self::Status => RelativeKey::Status(statuses()),
+        }
+    }
+
+    /// What its cursors call it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Place => "place",
+            Self::Started => "started",
+            Self::Status => "status",
+        }
+    }
 }
 
 /// In which order statuses come.

@@ -1,18 +1,16 @@
 //! Runs that hang together: those that steps of others started, and those that took over the history of others.
-//!
-//! Such a list is read as a whole, because only the whole says where each run stands in it; pages are cut from that.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use async_graphql::resolver_utils::EnumType;
-use async_graphql::{InputObject, Result, SimpleObject};
-use futures_util::future::try_join_all;
-use projections::{RelativeRow, Window};
+use async_graphql::{Context, InputObject, Result, SimpleObject};
+use projections::{Page, Relation, RelativeFilter, RelativeRow, RunRow, Window};
 use uuid::Uuid;
 
-use crate::loader::Loaders;
-use crate::order::{Cursor, RelatedRunOrder, Sorted, held};
+use crate::as_of::View;
+use crate::failure;
+use crate::order::{Cursor, RelatedRunOrder, Sorted, by_key, keyed};
+use crate::query::queries;
 use crate::run::Run;
 use crate::status::RunStatus;
 
@@ -40,72 +38,49 @@ pub(crate) struct RelatedRunFilter {
     within: Option<u32>,
 }
 
-impl RelatedRunFilter {
-    fn wants(&self, related: &RelatedRun) -> bool {
-        (self.statuses.is_empty() || self.statuses.contains(&related.run.status))
-            && self.workflow.as_ref().is_none_or(|workflow| *workflow == related.run.workflow_key)
-            && self.within.is_none_or(|within| related.distance.unsigned_abs() <= within)
+impl From<RelatedRunFilter> for RelativeFilter {
+    fn from(filter: RelatedRunFilter) -> Self {
+        Self {
+            statuses: filter.statuses.into_iter().map(|status| status.name().to_owned()).collect(),
+            workflow_key: filter.workflow,
+            within: filter.within,
+        }
     }
 }
 
-/// How runs hang together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Relation {
-    /// Each was started by a step of another.
-    Tree,
-    /// Each took over the history of another.
-    Lineage,
-}
-
-/// Where a run stands among others, as a key that stays the same whatever joins them later: the runs on the way to it from
-/// the root of a tree, or its distance in a lineage; each with when it started.
-type Place = Vec<(i64, Uuid)>;
-
-/// A page of runs that hang together.
+/// A page of runs that hang together. Only the runs of the page are read.
+#[expect(clippy::too_many_arguments, reason = "what a question for such runs consists of")]
 pub(crate) async fn page(
-    loaders: &Loaders,
+    context: &Context<'_>,
+    view: &View,
     relation: Relation,
-    rows: Vec<RelativeRow>,
-    filter: &RelatedRunFilter,
+    run: Uuid,
+    filter: Option<RelatedRunFilter>,
     window: &Window<Cursor>,
     order: RelatedRunOrder,
     reversed: bool,
 ) -> Result<Sorted<RelatedRun>> {
-    let runs = try_join_all(rows.iter().map(|row| loaders.run(row.run_id))).await?;
-    let found = rows
-        .into_iter()
-        .zip(runs)
-        .filter_map(|(row, run)| Some(RelatedRun { run_id: row.run_id, distance: row.distance, run: run? }));
-    let mut related: Vec<RelatedRun> = found.collect();
-    let places = places(relation, &related);
-    related.retain(|related| filter.wants(related));
-    let started = |related: &RelatedRun| (Reverse(related.run.started_at.0.as_micros()), related.run_id);
-    match order {
-        RelatedRunOrder::Place => {
-            held(related, window, reversed, "place", |related| places.get(&related.run_id).cloned().unwrap_or_default())
-        }
-        RelatedRunOrder::Started => held(related, window, reversed, "started", started),
-        RelatedRunOrder::Status => {
-            held(related, window, reversed, "status", |related| (place_of(related.run.status), started(related)))
+    let (key, filter) = (order.key(), filter.unwrap_or_default().into());
+    let asked = keyed(window, order.name())?.turned(reversed);
+    let found = match view.past() {
+        Some(past) => past.relatives(relation, run, &key, &filter, &asked).await,
+        None => queries(context)?.relatives(relation, run, &key, &filter, &asked).await,
+    };
+    let found = found.map_err(|error| failure::query(context, &error))?;
+    let ids: Vec<Uuid> = found.rows.iter().map(|(_, row)| row.run_id).collect();
+    let runs = match view.past() {
+        Some(past) => past.runs_by_ids(&ids).await,
+        None => queries(context)?.runs_by_ids(&ids).await,
+    };
+    let runs = runs.map_err(|error| failure::query(context, &error))?;
+    let mut runs: HashMap<Uuid, RunRow> = runs.into_iter().map(|run| (run.id, run)).collect();
+    let mut rows = Vec::with_capacity(found.rows.len());
+    for (standing, RelativeRow { run_id, distance, .. }) in found.rows {
+        if let Some(run) = runs.remove(&run_id) {
+            rows.push((standing, RelatedRun { run_id, distance, run: Run::of(run)? }));
         }
     }
-}
-
-fn places(relation: Relation, related: &[RelatedRun]) -> HashMap<Uuid, Place> {
-    let mut places: HashMap<Uuid, Place> = HashMap::with_capacity(related.len());
-    for RelatedRun { run_id, distance, run } in related {
-        let own = (run.started_at.0.as_micros(), *run_id);
-        let place = match relation {
-            Relation::Lineage => vec![(i64::from(*distance), Uuid::nil()), own],
-            // Each comes after the one that started it.
-            Relation::Tree => {
-                let above = run.parent_id.and_then(|parent| places.get(&parent)).cloned().unwrap_or_default();
-                above.into_iter().chain([own]).collect()
-            }
-        };
-        places.insert(*run_id, place);
-    }
-    places
+    by_key(Page { rows, has_more: found.has_more }, reversed, order.name())
 }
 
 /// The place of a status in the order of the statuses of runs.

@@ -164,6 +164,10 @@ async fn what_is_yet_to_come_is_refused() {
 /// Where runs stand, what they cost, how good they are, what they came to, and how those have done who did the work.
 fn account(arguments: &str) -> String {
     let side = "run { runId status } effort { attempts cost attemptsOfUnknownCost inputTokens outputTokens }";
+    let group =
+        "day department agent platform model template workflow person attempts succeeded failed simulated tasks cost
+        unknownCosts inputTokens cachedInputTokens outputTokens reasoningTokens kept saved unknownSavings";
+    let beside = "entries { key metrics { total completed failed cancelled averageQuality rated totalCost } } hasMore";
     let (sum, metrics) = (
         "attempts cost",
         "metrics { total completed failed cancelled successRate averageQuality rated averageElapsedMs averageDurationMs
@@ -188,6 +192,14 @@ fn account(arguments: &str) -> String {
                 ratings {{ by rating comment }} judgement {{ median }} review {{ rounds }}
                 assignment {{ agentKey agentVersion named }} repetitions {{ nodes {{ runId status }} }} }}
             approvals(AT) {{ position nodes {{ step }} }}
+            usage(by: [DAY, DEPARTMENT, AGENT, PLATFORM, MODEL, TEMPLATE, WORKFLOW, PERSON], AT) {{
+                groups {{ {group} }} total {{ {group} }} hasMore }}
+            most: usage(by: [TEMPLATE], order: ATTEMPTS, reversed: true, filter: {{ agent: \"writer\", model: \"simulated\" }}, AT) {{
+                groups {{ {group} }} total {{ {group} }} }}
+            nobody: usage(filter: {{ department: \"nowhere\" }}, AT) {{ groups {{ {group} }} total {{ {group} }} }}
+            beside: metrics(of: TEMPLATES, orderBy: QUALITY, AT) {{ {beside} }}
+            dearest: metrics(of: TEMPLATES, orderBy: COST, window: DAYS_7, first: 1, AT) {{ {beside} }}
+            writers: metrics(of: AGENTS, orderBy: SUCCESS_RATE, AT) {{ {beside} }}
             agents(first: 5, AT) {{ nodes {{ key {metrics} }} }}
             templates(first: 5, AT) {{ nodes {{ key {metrics} }} }}
         }}"
@@ -256,6 +268,10 @@ async fn what_was_brought_and_spent_is_answered_as_it_was_answered_then() {
     say().await;
     let costs: Vec<&Value> = answers.iter().map(|(_, said)| &said["run"]["cost"]).collect();
     assert_ne!(costs.first(), costs.last(), "{costs:?}");
+    let sums: Vec<&Value> = answers.iter().map(|(_, said)| &said["usage"]["total"]["attempts"]).collect();
+    assert!(sums.first() != sums.last() && answers[0].1["usage"]["groups"].as_array().unwrap().len() > 1, "{sums:?}");
+    let last = &answers.last().unwrap().1["dearest"];
+    assert_eq!((last["entries"].as_array().unwrap().len(), &last["hasMore"]), (1, &json!(true)), "{last}");
     for (at, said) in &answers {
         let told = ask("asOf: { position: $at }", at).await;
         assert_same(&told, said, &format!("as of {at}"));
@@ -360,4 +376,44 @@ async fn who_had_slots_and_why_runs_waited_is_answered_as_it_was_answered_then()
         json!({ "id": first.as_uuid() }),
     );
     assert_eq!(early.await.0, "RUN_NOT_FOUND");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_held_is_answered_as_it_was_answered_then() {
+    let house = House::furnished().await;
+    let mut answers: Vec<(String, Value)> = Vec::new();
+    let ask = async |arguments: &str, at: &str, id: &Value| {
+        let hold = "id holdId workflowKey placedBy reason placedAt clock liftedBy liftedAt position";
+        let query = "query($at: Position, $id: ID!) {
+            holds(first: 2, AT) { nodes { HOLD } pageInfo { hasNextPage } }
+            lifted: holds(last: 2, orderBy: LIFTED, AT) { nodes { HOLD } pageInfo { hasPreviousPage } }
+            workflows: holds(orderBy: WORKFLOW, reversed: true, AT) { nodes { HOLD } }
+            open: holds(filter: { placed: true, workflow: \"letter\", text: \"AUDIT\" }, AT) { nodes { HOLD } }
+            node(id: $id, AT) { __typename ... on Hold { HOLD } } }";
+        let query = query.replace("AT)", &format!("{arguments})")).replace("HOLD }", &format!("{hold} }}"));
+        house.data(&query, json!({ "at": at, "id": id })).await
+    };
+    let first = json!({ "workflow": "letter", "reason": "Audit" });
+    let before = house.head().await;
+    house.mutate("placeHold", first, "changed").await;
+    let placed = "query($at: Position) { holds(minPosition: $at) { nodes { id } } }";
+    let id = house.data(placed, json!({ "at": house.head().await })).await["holds"]["nodes"][0]["id"].take();
+    let mut say = async || {
+        let head = house.head().await;
+        answers.push((head.clone(), ask("minPosition: $at", &head, &id).await));
+    };
+    say().await;
+    house.mutate("placeHold", json!({ "reason": "fire" }), "changed").await;
+    say().await;
+    house.mutate("liftHold", json!({ "workflow": "letter" }), "changed").await;
+    say().await;
+    house.mutate("placeHold", json!({ "workflow": "letter", "reason": "second audit" }), "changed").await;
+    say().await;
+    house.mutate("liftHold", json!({}), "changed").await;
+    say().await;
+    for (at, said) in &answers {
+        assert_same(&ask("asOf: { position: $at }", at, &id).await, said, &format!("as of {at}"));
+    }
+    let nothing = ask("asOf: { position: $at }", &before, &id).await;
+    assert_eq!((&nothing["holds"]["nodes"], &nothing["node"]), (&json!([]), &Value::Null));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use domain::{
     Account, Actor, AgentId, CommandId, CostSource, FinishReason, NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand,
     RunId, StepName, StreamId, Task, TaskCommand, TaskId, TemplateId, Usage,
 };
-use journal::{Checkpoints, Context, Filter, Journal, Members, MemoryCheckpoints, MemoryJournal, Position};
+use journal::{Checkpoints, Context, Filter, Journal, Members, MemoryCheckpoints, Position};
 use schema::{Caller, FailureState, Limits, ModelState, Parts, PlatformState, PriceState, Schema};
 use serde_json::{Value, json};
 use testkit::Database;
@@ -27,6 +28,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
+use crate::counted::Counted;
+
 pub(crate) struct House {
     pub(crate) schema: Schema,
     pub(crate) journal: Arc<dyn Journal>,
@@ -34,13 +37,20 @@ pub(crate) struct House {
     pub(crate) database: Database,
     pub(crate) projectors: JoinHandle<()>,
     pub(crate) platforms: Arc<Shown>,
+    /// How often the journal was asked, where it counts that.
+    pub(crate) reads: Arc<AtomicUsize>,
     _stop: DropGuard,
 }
 
 impl House {
     pub(crate) async fn new() -> Self {
-        let database = Database::create().await;
-        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
+        let journal = Counted::new();
+        let reads = journal.reads();
+        Self { reads, ..Self::over(Arc::new(journal), Database::create().await).await }
+    }
+
+    /// Over a journal of the caller's, with read models in a database.
+    pub(crate) async fn over(journal: Arc<dyn Journal>, database: Database) -> Self {
         let setup = WebhookSetup { keys: Keys::new(&[7; 32]), reach: Reach::default() };
         let commands = Commands::new(Arc::clone(&journal)).with_webhooks(setup);
         let options = projections::Options { linger: Duration::ZERO, ..Default::default() };
@@ -56,12 +66,18 @@ impl House {
         let stop = CancellationToken::new();
         let projectors = tokio::spawn(service.run(stop.clone()));
         let schema = schema::build(parts, &Limits { wait: Duration::from_secs(5), ..Limits::default() });
-        Self { schema, journal, commands, database, projectors, platforms, _stop: stop.drop_guard() }
+        let (reads, stop) = (Arc::default(), stop.drop_guard());
+        Self { schema, journal, commands, database, projectors, platforms, reads, _stop: stop }
     }
 
     /// A house with an agent, two templates and an active workflow of two steps, made through the API.
     pub(crate) async fn furnished() -> Self {
-        let house = Self::new().await;
+        Self::new().await.furnish().await
+    }
+
+    /// The same, of this house.
+    pub(crate) async fn furnish(self) -> Self {
+        let house = self;
         house.data(REGISTER_AGENT, json!({ "input": agent("writer") })).await;
         house.data(REGISTER_TEMPLATE, json!({ "input": template("outline") })).await;
         house.data(REGISTER_TEMPLATE, json!({ "input": template("draft") })).await;

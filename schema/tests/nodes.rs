@@ -30,8 +30,20 @@ const EXAMPLES: [(&str, &str, &str); 19] = [
 ];
 
 /// What can be told of the past.
-const OF_THE_PAST: [&str; 11] =
-    ["Run", "Step", "Approval", "Task", "Attempt", "TrackedAction", "Workflow", "Agent", "Template", "Limit", "Event"];
+const OF_THE_PAST: [&str; 12] = [
+    "Run",
+    "Step",
+    "Approval",
+    "Task",
+    "Attempt",
+    "TrackedAction",
+    "Workflow",
+    "Agent",
+    "Template",
+    "Limit",
+    "Hold",
+    "Event",
+];
 
 async fn examples(stock: &Stock) -> BTreeMap<String, Value> {
     let house = &stock.house;

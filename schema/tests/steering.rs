@@ -75,6 +75,11 @@ impl House {
 
     pub(crate) async fn mutate(&self, name: &str, input: Value, fields: &str) -> Value {
         let kind = format!("{}{}Input", name[..1].to_uppercase(), &name[1..]);
+        self.mutate_as(name, &kind, input, fields).await
+    }
+
+    /// The same, where the input is not called as the mutation.
+    pub(crate) async fn mutate_as(&self, name: &str, kind: &str, input: Value, fields: &str) -> Value {
         let query = format!("mutation($input: {kind}!) {{ {name}(input: $input) {{ {fields} }} }}");
         self.data(&query, json!({ "input": input })).await[name].take()
     }

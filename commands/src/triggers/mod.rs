@@ -17,7 +17,7 @@ use domain::trigger::{RunEnd, Schedule, TriggerKind, TriggerSettings};
 use domain::{
     Key, Refusal, RunId, StreamId, Timestamp, Trigger, TriggerCommand, TriggerEvent, TriggerId, TriggerRefusal,
 };
-use journal::{ExecuteError, Filter, Loaded, Position};
+use journal::{ExecuteError, Loaded};
 
 pub use backfill::{Backfill, Backfilled};
 pub use post::PostEvent;
@@ -98,28 +98,16 @@ impl Commands {
         Ok(trigger.settings().is_some().then_some(trigger))
     }
 
-    /// Every trigger that there is, sorted by key. Reads the journal, so it is for people and tools, not for every
-    /// request.
+    /// Every trigger that there is, sorted by key, straight from the journal. However many there are, they are read together,
+    /// and only what was recorded since the last time; only the first time the whole journal is looked through.
     ///
     /// # Errors
     /// When the journal fails.
     pub async fn triggers(&self) -> Result<Vec<Arc<Trigger>>, Error> {
-        let filter = Filter { types: vec!["trigger.set".to_owned()], ..Filter::default() };
-        let mut found = BTreeMap::new();
-        let mut position = Position::START;
-        loop {
-            let page = self.executor.journal().read_all(position, &filter, 1000).await?;
-            for stream in page.events.iter().map(|event| event.stream) {
-                let trigger = self.executor.load::<Trigger>(stream).await?.state;
-                if let Some(settings) = trigger.settings() {
-                    found.insert(settings.key.clone(), Arc::clone(&trigger));
-                }
-            }
-            if page.position == position {
-                return Ok(found.into_values().collect());
-            }
-            position = page.position;
-        }
+        let all = self.rolls.triggers.call(&self.executor).await?.into_iter();
+        let found: BTreeMap<Key, Arc<Trigger>> =
+            all.filter_map(|(_, trigger)| Some((trigger.settings()?.key.clone(), trigger))).collect();
+        Ok(found.into_values().collect())
     }
 
     /// The ticks of a trigger's schedule after the present and the times at which they fire, jitter included, whether

@@ -4,14 +4,13 @@ mod keys;
 mod reach;
 mod replay;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::delivery::{Subject, Trouble};
 use domain::webhook::{DisabledBecause, WebhookRefusal, WebhookSettings};
 use domain::{Delivery, DeliveryCommand, DeliveryId, Timestamp, Webhook, WebhookCommand, WebhookId};
-use journal::{Filter, Loaded, Position};
+use journal::Loaded;
 
 pub use keys::{Keys, OtherKey, Secret};
 pub use reach::{Reach, closed};
@@ -183,29 +182,14 @@ impl Commands {
         }
     }
 
-    /// Every webhook that there is, the oldest first. Reads the journal, so it is for people and tools, not for every
-    /// request.
+    /// Every webhook that there is, the oldest first, straight from the journal. However many there are, they are read together,
+    /// and only what was recorded since the last time; only the first time the whole journal is looked through.
     ///
     /// # Errors
     /// When the journal fails.
     pub async fn webhooks(&self) -> Result<Vec<KnownWebhook>, Error> {
-        let filter = Filter { types: vec!["webhook.subscribed".to_owned()], ..Filter::default() };
-        let mut found = BTreeMap::new();
-        let mut position = Position::START;
-        loop {
-            let page = self.executor.journal().read_all(position, &filter, 1000).await?;
-            for event in &page.events {
-                let id = WebhookId::from_uuid(event.stream.id);
-                let webhook = self.executor.load::<Webhook>(event.stream).await?.state;
-                if webhook.status().is_some() {
-                    found.insert(event.position, KnownWebhook { id, webhook });
-                }
-            }
-            if page.position == position {
-                return Ok(found.into_values().collect());
-            }
-            position = page.position;
-        }
+        let all = self.rolls.webhooks.call(&self.executor).await?.into_iter();
+        Ok(all.map(|(stream, webhook)| KnownWebhook { id: WebhookId::from_uuid(stream.id), webhook }).collect())
     }
 
     /// Records an attempt of a delivery; for the part that delivers. Nothing is recorded when somebody else has recorded

@@ -35,8 +35,8 @@ use uuid::Uuid;
 
 use crate::chain::Entry;
 use crate::{
-    Append, AppendError, Appended, Filter, Journal, Page, Position, ReadError, RecordedEvent, Subscription, Turn,
-    prepare,
+    Append, AppendError, Appended, Filter, Journal, Page, Position, ReadError, RecordedEvent, Several, Subscription,
+    Turn, prepare,
 };
 use feed::Feed;
 use listener::Listener;
@@ -183,6 +183,10 @@ impl Journal for PostgresJournal {
         self.feed
             .read(|mut connection| async move { rows::streams(&mut connection, streams, until, limit).await })
             .await
+    }
+
+    async fn read_each(&self, wanted: &[(StreamId, u64)], each: usize) -> Result<Several, ReadError> {
+        self.feed.read(|mut connection| async move { rows::each(&mut connection, wanted, each).await }).await
     }
 
     async fn read_all(&self, after: Position, filter: &Filter, limit: usize) -> Result<Page, ReadError> {

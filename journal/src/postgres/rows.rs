@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use crate::append::Head;
 use crate::chain::Entry;
-use crate::{Appended, Filter, Hash, Page, Position, ReadError, RecordedEvent, metadata};
+use crate::port::SEVERAL_EVENTS;
+use crate::{Appended, Filter, Hash, Page, Position, ReadError, RecordedEvent, Several, metadata};
 
 /// How many bytes of events a page holds at most, unless its first event alone has more.
 const PAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -272,6 +273,66 @@ pub(super) async fn streams(
         events.push(Arc::new(row.read()?));
     }
     Ok(Some(events))
+}
+
+/// Events of several streams, of each from a revision on: of as many streams as fit.
+pub(super) async fn each(
+    connection: &mut PgConnection,
+    wanted: &[(StreamId, u64)],
+    each: usize,
+) -> Result<Several, ReadError> {
+    let ids: Vec<Uuid> = wanted.iter().map(|(stream, _)| stream.id).collect();
+    let categories: Vec<String> = wanted.iter().map(|(stream, _)| stream.category.name().to_owned()).collect();
+    let revisions: Vec<i64> = wanted.iter().map(|(_, from)| signed(*from)).collect();
+    // The stream in which the answer becomes full still goes in as a whole, and one row more shows that another one follows.
+    let most = SEVERAL_EVENTS.saturating_add(each).saturating_add(1);
+    let mut rows = sqlx::query!(
+        r#"SELECT wanted.ordinality AS "ordinality!", event.position AS "position!", event.revision AS "revision!",
+            event.recorded_at AS "recorded_at!", event.stream AS "stream!", event.event_id AS "event_id!",
+            event.schema_version AS "schema_version!", event.codec AS "codec!", event.category AS "category!",
+            event.event_type AS "event_type!", event.previous_hash AS "previous_hash!: [u8; 32]",
+            event.hash AS "hash!: [u8; 32]", event.metadata AS "metadata!", event.payload AS "payload!"
+        FROM unnest($1::uuid[], $2::text[], $3::bigint[]) WITH ORDINALITY AS wanted (stream, category, revision, ordinality)
+        CROSS JOIN LATERAL (
+            SELECT * FROM journal.events
+            WHERE events.stream = wanted.stream AND events.category = wanted.category COLLATE "C"
+                AND events.revision >= wanted.revision
+            ORDER BY events.revision LIMIT $4
+        ) AS event ORDER BY wanted.ordinality, event.revision LIMIT $5"#,
+        &ids,
+        &categories,
+        &revisions,
+        i64::try_from(each).unwrap_or(i64::MAX),
+        i64::try_from(most).unwrap_or(i64::MAX)
+    )
+    .fetch(connection);
+    let (mut events, mut bytes, mut last) = (Vec::new(), 0, 0);
+    while let Some(row) = rows.try_next().await? {
+        let is_full = events.len() >= SEVERAL_EVENTS || bytes >= PAGE_BYTES;
+        if is_full && row.ordinality != last {
+            let streams = usize::try_from(row.ordinality).unwrap_or(usize::MAX).saturating_sub(1);
+            return Ok(Several { events, streams });
+        }
+        last = row.ordinality;
+        let row = Row {
+            position: row.position,
+            revision: row.revision,
+            recorded_at: row.recorded_at,
+            stream: row.stream,
+            event_id: row.event_id,
+            schema_version: row.schema_version,
+            codec: row.codec,
+            category: row.category,
+            event_type: row.event_type,
+            previous_hash: row.previous_hash,
+            hash: row.hash,
+            metadata: row.metadata,
+            payload: row.payload,
+        };
+        bytes += row.payload.len() + row.metadata.len();
+        events.push(Arc::new(row.read()?));
+    }
+    Ok(Several { events, streams: wanted.len() })
 }
 
 /// The bytes of events as they are.

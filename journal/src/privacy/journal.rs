@@ -11,7 +11,8 @@ use crate::chain::Entry;
 use crate::subscription::Follow;
 use crate::wire::{self, Keeping};
 use crate::{
-    Append, AppendError, Appended, Batch, Filter, Journal, Page, Position, ReadError, RecordedEvent, Subscription, Turn,
+    Append, AppendError, Appended, Batch, Filter, Journal, Page, Position, ReadError, RecordedEvent, Several,
+    Subscription, Turn,
 };
 
 /// How long a key stays in memory before it is asked for again, so that a destroyed one is soon unknown everywhere.
@@ -124,6 +125,12 @@ impl Journal for PrivateJournal {
             self.ring.open(events).await?;
         }
         Ok(events)
+    }
+
+    async fn read_each(&self, wanted: &[(StreamId, u64)], each: usize) -> Result<Several, ReadError> {
+        let mut several = self.inner.read_each(wanted, each).await?;
+        self.ring.open(&mut several.events).await?;
+        Ok(several)
     }
 
     async fn read_all(&self, after: Position, filter: &Filter, limit: usize) -> Result<Page, ReadError> {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use domain::Category;
-use journal::{Expected, Filter, Journal, Position, RecordedEvent};
+use domain::{Category, StreamId};
+use journal::{Expected, Filter, Journal, Position, RecordedEvent, Several};
 
 use super::{conformance, everything, positions};
 use crate::sample::{agent, append, task};
@@ -11,6 +11,7 @@ conformance!(
     reads_what_a_filter_wants,
     reads_back_what_a_filter_wants,
     reads_streams_in_part,
+    reads_each_stream_from_a_revision_on,
     reads_streams_together_as_of_a_position
 );
 
@@ -159,4 +160,25 @@ async fn reads_streams_together_as_of_a_position(journal: Arc<dyn Journal>) {
         assert_eq!(fits.is_some(), expected.len() <= 10, "up to {until}");
     }
     assert!(journal.read_streams(&[], all[35].position, 10).await.unwrap().unwrap().is_empty());
+}
+
+async fn reads_each_stream_from_a_revision_on(journal: Arc<dyn Journal>) {
+    fill(&*journal).await;
+    let all = everything(&*journal).await;
+    let [first, second, third] = [all[0].stream, all[1].stream, all[2].stream];
+    let wanted = [(third, 3), (agent(), 0), (first, 12), (second, 0), (task(), 7)];
+    for each in [1, 4, 100] {
+        let (mut read, mut next) = (Vec::new(), 0);
+        while next < wanted.len() {
+            let Several { events, streams } = journal.read_each(&wanted[next..], each).await.unwrap();
+            assert!(streams > 0, "an answer is about one stream at least");
+            read.extend(events.iter().map(|event| (event.stream, event.revision)));
+            next += streams;
+        }
+        let mut expected: Vec<(StreamId, u64)> = (3..12).take(each).map(|revision| (third, revision)).collect();
+        expected.extend((0..12).take(each).map(|revision| (second, revision)));
+        assert_eq!(read, expected, "at most {each} of each");
+    }
+    let nothing = journal.read_each(&[], 10).await.unwrap();
+    assert!(nothing.events.is_empty() && nothing.streams == 0);
 }

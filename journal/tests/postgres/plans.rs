@@ -29,6 +29,11 @@ async fn plans_of_a_small_table_do_no_harm_when_it_grows() {
             node.journal.read_streams(&[*stream, agent()], Position::from_u64(1 << 40), 10).await.unwrap();
             let filter = Filter { stream: Some(*stream), ..Filter::default() };
             node.journal.read_all(Position::START, &filter, 10).await.unwrap();
+            node.journal.read_each(&[(*stream, 1), (agent(), 0)], 10).await.unwrap();
+            let of_type = Filter { types: vec!["agent.disabled".to_owned()], ..Filter::default() };
+            for filter in [&filter, &of_type, &Filter::default()] {
+                assert!(!node.journal.read_back(None, filter, 10).await.unwrap().events.is_empty());
+            }
             // The way under the lock as well.
             other.journal.append(append(*stream, Expected::Any, &["y"])).await.unwrap();
         }
@@ -56,6 +61,75 @@ async fn plans_of_a_small_table_do_no_harm_when_it_grows() {
     // The other node fetches the 8,000 events that it missed, once; then come eight streams with a handful of lookups
     // of a handful of rows each. A single lookup that reads the whole index would read 8,000 entries every time.
     assert!(fetched < 12_000, "{fetched} index entries were read");
+}
+
+/// Every statement that reads back, as it was checked when the program was built, finds its rows by an index that it walks
+/// from its end, and walks no further than to the rows that are wanted.
+#[tokio::test]
+async fn what_is_read_back_is_found_by_an_index() {
+    let database = Database::create().await;
+    let node = Node::open(database.url()).await;
+    let streams: Vec<_> = (0..1000).map(|_| agent()).collect();
+    for round in 0..30 {
+        let expected = if round == 0 { Expected::NoStream } else { Expected::Exact(round - 1) };
+        let wish = streams.iter().map(|stream| part(*stream, expected, &["x"])).collect();
+        node.journal.append(parts(wish)).await.unwrap();
+    }
+    node.stop().await;
+    let mut connection = database.pool().acquire().await.unwrap();
+    for setting in ["VACUUM ANALYZE journal.events", "SET plan_cache_mode = force_generic_plan", "SET jit = off"] {
+        sqlx::raw_sql(setting).execute(&mut *connection).await.unwrap();
+    }
+    let stream = streams[7].id;
+    let (mut found, mut wrong) = (Vec::new(), Vec::new());
+    for (sql, arguments, index, most) in statements(stream) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PREPARE back AS {sql}"))).execute(&mut *connection).await.unwrap();
+        let explain = format!("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE back({arguments})");
+        let row = sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_one(&mut *connection).await.unwrap();
+        sqlx::raw_sql("DEALLOCATE back").execute(&mut *connection).await.unwrap();
+        let plan: serde_json::Value = row.get(0);
+        let mut node = &plan[0]["Plan"];
+        while node["Node Type"] == "Limit" {
+            node = &node["Plans"][0];
+        }
+        let looked = node["Actual Rows"].as_f64().unwrap() + node["Rows Removed by Filter"].as_f64().unwrap_or(0.0);
+        let condition = node["Index Cond"].as_str().unwrap_or_default();
+        let is_right = node["Node Type"] == "Index Scan"
+            && node["Scan Direction"] == "Backward"
+            && node["Index Name"] == index
+            && condition.contains(if index == "events_stream" { "(stream = $1)" } else { ">= $1" })
+            && looked <= most;
+        if !is_right {
+            wrong.push(plan);
+        }
+        found.push(index);
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    found.sort_unstable();
+    assert_eq!(found, ["events_position", "events_position", "events_stream"], "the statements that read back");
+}
+
+/// The statements that read back: each with what it is asked, the index that it is to walk, and how many rows of it at most.
+fn statements(stream: uuid::Uuid) -> Vec<(String, String, &'static str, f64)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../.sqlx");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let texts = files.map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap()["query"].take());
+    let backwards = texts.filter_map(|query| {
+        let sql = query.as_str().unwrap().to_owned();
+        (sql.contains("FROM journal.events") && sql.contains("DESC") && sql.contains("position <")).then_some(sql)
+    });
+    let asked = |sql: String| {
+        if sql.contains("stream = $1") {
+            let arguments = format!("'{stream}', 'agent', 30001, NULL, 10");
+            (sql, arguments, "events_stream", 10.0)
+        } else if sql.contains("event_type = ANY") {
+            let arguments = "10001, 30001, ARRAY['agent'], ARRAY['agent.disabled'], 10".to_owned();
+            (sql, arguments, "events_position", 10.0)
+        } else {
+            (sql, "29901, 30001".to_owned(), "events_position", 100.0)
+        }
+    };
+    backwards.map(asked).collect()
 }
 
 /// Rows read by scanning the table, and entries read from its indexes. Connections report when they end, or a second

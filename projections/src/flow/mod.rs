@@ -16,7 +16,7 @@ use sqlx::PgConnection;
 
 use crate::projector::{ApplyError, Projector};
 
-pub(crate) use past::{limits, seats};
+pub(crate) use past::{holds, limits, seats};
 
 /// Keeps `read_flow`.
 pub(crate) struct Flow;

@@ -1,4 +1,4 @@
-//! The rows of limits and of their seats in memory: what the table would hold if the journal ended with the last event given.
+//! The rows of limits, of their seats and of holds in memory: what the table would hold if the journal ended with the last event given.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::fold::{self, Seat};
 use super::write::micros;
 use crate::projector::{ApplyError, storable};
-use crate::{LimitRow, SeatRow};
+use crate::{HoldRow, LimitRow, SeatRow};
 
 /// Limits, from all events of their streams.
 pub(crate) fn limits(events: &[Arc<RecordedEvent>]) -> Result<Vec<LimitRow>, ApplyError> {
@@ -53,6 +53,27 @@ pub(crate) fn seats(events: &[Arc<RecordedEvent>]) -> Result<Vec<SeatRow>, Apply
             requested_at: seat.requested_at,
             granted_at: seat.granted_at,
         })
+    });
+    Ok(rows.collect())
+}
+
+/// Times of holds, by hold and number, from all events of their streams.
+pub(crate) fn holds(events: &[Arc<RecordedEvent>]) -> Result<Vec<HoldRow>, ApplyError> {
+    let fold = fold::fold(events)?;
+    let rows = fold.placed.iter().map(|((hold, number), placed)| {
+        let lifted = placed.lifted.as_ref();
+        HoldRow {
+            hold_id: *hold,
+            number: *number,
+            workflow_key: placed.workflow.map(str::to_owned),
+            placed_by: placed.by.clone(),
+            reason: placed.reason.clone().into_owned(),
+            placed_at: placed.at,
+            clock: placed.clock.to_owned(),
+            lifted_by: lifted.map(|lifted| lifted.by.clone()),
+            lifted_at: lifted.map(|lifted| lifted.at),
+            position: lifted.map_or(placed.position, |lifted| lifted.position),
+        }
     });
     Ok(rows.collect())
 }

@@ -1,4 +1,4 @@
-//! Who had slots of limits, and who waited for one.
+//! Who had slots of limits, who waited for one, and what was held.
 //!
 //! Where slots were ever given follows from the read model, and from what runs and tasks said that they need; who had one is
 //! folded from the stream of the slots.
@@ -9,7 +9,8 @@ use domain::{Category, Event, RunEvent, StreamId, TaskEvent};
 use uuid::Uuid;
 
 use super::Past;
-use crate::{Error, SeatRow, SlotsRow};
+use crate::queries::sorted;
+use crate::{Error, HoldFilter, HoldKey, HoldRow, Page, Place, SeatRow, SlotsRow, Window};
 
 impl Past {
     /// How many had a slot of these limits or waited for one, as [`crate::Queries::slots_of_limits`] gives them.
@@ -84,6 +85,61 @@ impl Past {
             (key(one), &one.limit_key, rest(one)).cmp(&(key(other), &other.limit_key, rest(other)))
         });
         Ok(rows)
+    }
+
+    /// Times during which everything or a workflow was held, the latest first, as [`crate::Queries::holds`] gives them.
+    ///
+    /// # Errors
+    /// [`Error::TooMuchPast`] when too many holds or events would have to be looked at, or the failure of database or journal.
+    pub async fn holds(&self, filter: &HoldFilter, window: &Window<(i64, Uuid, i64)>) -> Result<Page<HoldRow>, Error> {
+        let rows = self.held(filter).await?.into_iter();
+        let placed = rows.map(|row| ((row.placed_at, row.hold_id, row.number), row)).collect();
+        let page = sorted(placed, &window.turned(true)).turned(true);
+        Ok(Page { rows: page.rows.into_iter().map(|(_, row)| row).collect(), has_more: page.has_more })
+    }
+
+    /// The same in another order, as [`crate::Queries::holds_by`] gives them.
+    ///
+    /// # Errors
+    /// As [`Self::holds`].
+    pub async fn holds_by(
+        &self,
+        key: HoldKey,
+        filter: &HoldFilter,
+        window: &Window<Place<(Uuid, i64)>>,
+    ) -> Result<Page<(Place<(Uuid, i64)>, HoldRow)>, Error> {
+        let rows = self.held(filter).await?.into_iter();
+        let placed = rows.map(|row| ((key.of(&row), (row.hold_id, row.number)), row)).collect();
+        Ok(sorted(placed, &window.turned(key.descends())).turned(key.descends()))
+    }
+
+    /// Times of holds by the hold's id and their number there, in no particular order; those that there were not yet are left
+    /// out.
+    ///
+    /// # Errors
+    /// When the journal fails.
+    pub async fn holds_by_ids(&self, ids: &[(Uuid, i64)]) -> Result<Vec<HoldRow>, Error> {
+        let holds: BTreeSet<Uuid> = ids.iter().map(|(hold, _)| *hold).collect();
+        let mut rows = self.times_of_holds(holds).await?;
+        rows.retain(|row| ids.contains(&(row.hold_id, row.number)));
+        Ok(rows)
+    }
+
+    /// All wanted times of holds.
+    async fn held(&self, filter: &HoldFilter) -> Result<Vec<HoldRow>, Error> {
+        let holds = self.queries.holds_ever(filter.workflow_key.as_deref(), Self::MAX_ENTRIES + 1).await?;
+        if holds.len() > Self::MAX_ENTRIES {
+            return Err(self.too_much(format!("holds of more than {} workflows, name one", Self::MAX_ENTRIES)));
+        }
+        let mut rows = self.times_of_holds(holds).await?;
+        rows.retain(|row| filter.wants(row));
+        Ok(rows)
+    }
+
+    async fn times_of_holds(&self, holds: impl IntoIterator<Item = Uuid>) -> Result<Vec<HoldRow>, Error> {
+        let streams: Vec<_> = holds.into_iter().map(|id| StreamId { category: Category::Hold, id }).collect();
+        let events = self.read(&streams, self.position).await?;
+        crate::flow::holds(&events).map_err(|error| self.unreadable(&error))
     }
 
     /// Everybody who had one of some slots or waited for it.

@@ -16,6 +16,7 @@ mod relatives;
 mod runs;
 mod steps;
 mod tasks;
+mod usage;
 mod work;
 
 use std::collections::HashMap;

@@ -3,12 +3,16 @@
 //! Which run started which, and which took over whose history, never changes once a run has started; so that is taken from
 //! the read model, as far as the runs had started by then.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use uuid::Uuid;
 
 use super::Past;
-use crate::{Error, RelativeRow, RepeatRow, RunComparison, RunFilter, StatusCountRow, Window};
+use crate::queries::sorted;
+use crate::{
+    Error, Page, Relation, RelativeFilter, RelativeKey, RelativeRow, RepeatRow, RunComparison, RunFilter, Standing,
+    StatusCountRow, Window,
+};
 
 impl Past {
     /// How many runs stood at each status, as [`crate::Queries::runs_by_status`] gives it. Runs to which nothing happened
@@ -50,21 +54,59 @@ impl Past {
         }
     }
 
-    /// A run and all that had been started beneath it, as [`crate::Queries::tree`] gives them.
+    /// Runs that hung together with one, as [`crate::Queries::relatives`] gives them. Which they were is taken from the read
+    /// model; where they stood is folded, where that is asked about.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn tree(&self, root: Uuid, limit: u32) -> Result<Vec<RelativeRow>, Error> {
-        self.queries.tree_by(self.position, root, limit).await
-    }
-
-    /// A run with those whose history it goes back to, and those that had taken over its own, as
-    /// [`crate::Queries::lineage`] gives them.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn lineage(&self, run: Uuid, limit: u32) -> Result<Vec<RelativeRow>, Error> {
-        self.queries.lineage_by(self.position, run, limit).await
+    /// [`Error::TooMuchPast`] when too many runs would have to be looked at or sorted, or the failure of database or journal.
+    pub async fn relatives(
+        &self,
+        relation: Relation,
+        run: Uuid,
+        key: &RelativeKey,
+        filter: &RelativeFilter,
+        window: &Window<Standing>,
+    ) -> Result<Page<(Standing, RelativeRow)>, Error> {
+        let by_status = matches!(key, RelativeKey::Status(_));
+        if !by_status && filter.statuses.is_empty() {
+            return self.queries.relatives_by(self.position, relation, run, key, filter, window).await;
+        }
+        let whatever = RelativeFilter { statuses: vec![], ..filter.clone() };
+        let (read_by, mut look) = if by_status {
+            (&RelativeKey::Place, Window::first(Self::CHUNK))
+        } else {
+            (key, Window { limit: Self::CHUNK, ..window.clone() })
+        };
+        // All that there are have to be sorted by where they stood; otherwise a page of them is enough.
+        let wanted = usize::try_from(window.limit).unwrap_or(usize::MAX).saturating_add(1);
+        let (mut found, mut looked) = (Vec::new(), 0);
+        while by_status || found.len() < wanted {
+            let mut page = self.queries.relatives_by(self.position, relation, run, read_by, &whatever, &look).await?;
+            looked += page.rows.len();
+            if look.from_end {
+                // The next page is the one before this one.
+                look.before = page.rows.first().map(|(place, _)| place.clone());
+                page.rows.reverse();
+            } else {
+                look.after = page.rows.last().map(|(place, _)| place.clone());
+            }
+            let ids: Vec<Uuid> = page.rows.iter().map(|(_, row)| row.run_id).collect();
+            let statuses: HashMap<Uuid, String> =
+                self.runs_by_ids(&ids).await?.into_iter().map(|run| (run.id, run.status)).collect();
+            for (place, row) in page.rows {
+                let Some(status) = statuses.get(&row.run_id) else { continue };
+                if filter.statuses.is_empty() || filter.statuses.contains(status) {
+                    found.push((if by_status { key.place_by_status(status, &row) } else { place }, row));
+                }
+            }
+            if !page.has_more {
+                break;
+            }
+            if looked >= Self::MAX_ENTRIES && (by_status || found.len() < wanted) {
+                return Err(self.too_much(format!("{looked} runs were looked at, narrow the filter")));
+            }
+        }
+        Ok(if by_status { sorted(found, window) } else { Page::cut(found, window) })
     }
 
     /// Two runs beside each other, as [`crate::Queries::compare_runs`] gives them.

@@ -151,7 +151,7 @@ impl Past {
     }
 
     /// No more tasks than may be looked at.
-    fn few(&self, tasks: Vec<Uuid>) -> Result<Vec<Uuid>, Error> {
+    pub(super) fn few(&self, tasks: Vec<Uuid>) -> Result<Vec<Uuid>, Error> {
         if tasks.len() > Self::MAX_TASKS {
             return Err(self.too_much(format!("a sum over more than {} tasks", Self::MAX_TASKS)));
         }
@@ -159,7 +159,7 @@ impl Past {
     }
 
     /// What tasks had brought.
-    async fn works(&self, tasks: &[Uuid]) -> Result<Vec<Work>, Error> {
+    pub(super) async fn works(&self, tasks: &[Uuid]) -> Result<Vec<Work>, Error> {
         let events = self.events_of_tasks(&tasks.iter().copied().collect()).await?;
         works(&events).map_err(|error| self.unreadable(&error))
     }
@@ -178,7 +178,7 @@ impl Past {
         Ok(state)
     }
 
-    async fn events_of_tasks(&self, tasks: &BTreeSet<Uuid>) -> Result<Vec<Arc<RecordedEvent>>, Error> {
+    pub(super) async fn events_of_tasks(&self, tasks: &BTreeSet<Uuid>) -> Result<Vec<Arc<RecordedEvent>>, Error> {
         let streams: Vec<_> = tasks.iter().map(|id| StreamId { category: Category::Task, id: *id }).collect();
         self.read(&streams, self.position).await
     }

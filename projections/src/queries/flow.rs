@@ -40,6 +40,19 @@ pub struct HoldFilter {
     pub placed_before: Option<i64>,
 }
 
+impl HoldFilter {
+    /// Whether a time of a hold is wanted; the same as the conditions in SQL.
+    pub(crate) fn wants(&self, row: &HoldRow) -> bool {
+        let text = self.text.as_ref().map(|text| text.to_lowercase());
+        (!self.placed || row.lifted_at.is_none())
+            && self.workflow_key.as_ref().is_none_or(|key| row.workflow_key.as_ref() == Some(key))
+            && self.placed_by.as_ref().is_none_or(|by| *by == row.placed_by)
+            && text.is_none_or(|text| row.reason.to_lowercase().contains(&text))
+            && self.placed_from.is_none_or(|from| row.placed_at >= from)
+            && self.placed_before.is_none_or(|before| row.placed_at < before)
+    }
+}
+
 macro_rules! seats {
     ($tail:literal, $($arg:expr),*) => {
         sqlx::query_as!(

@@ -43,11 +43,13 @@ pub use order::{
 };
 pub use page::{ItemWindow, Page, Window};
 pub use quality::{Calibration, RunQualityRow};
+pub use relatives::{Relation, RelativeFilter, RelativeKey, Standing};
 pub use runs::RunFilter;
 pub use search::FoundRow;
 pub use steps::ApprovalFilter;
 pub use tasks::{AttemptFilter, TaskFilter};
-pub use usage::{UsageFilter, UsageGroups, UsageKey, UsageRow};
+pub(crate) use usage::UsageOrigin;
+pub use usage::{UsageFilter, UsageGroups, UsageKey};
 pub use versions::{DefinitionDiff, FieldDiff, StepChange, StepDiff};
 pub use webhooks::DeliveryFilter;
 

@@ -102,6 +102,17 @@ impl Queries {
         Ok(ids.fetch_all(&self.pool).await?)
     }
 
+    /// The holds that were ever placed, all or that of a workflow; at most `limit`.
+    pub(crate) async fn holds_ever(&self, workflow: Option<&str>, limit: usize) -> Result<Vec<Uuid>, Error> {
+        let ids = sqlx::query_scalar!(
+            "SELECT DISTINCT hold_id FROM read_flow.holds WHERE ($1::text IS NULL OR workflow_key = $1)
+            ORDER BY hold_id LIMIT $2",
+            workflow,
+            most(limit)
+        );
+        Ok(ids.fetch_all(&self.pool).await?)
+    }
+
     /// Which of these runs had started by a position.
     pub(crate) async fn runs_there_by(&self, position: Position, runs: &[Uuid]) -> Result<Vec<Uuid>, Error> {
         let ids = sqlx::query_scalar!(

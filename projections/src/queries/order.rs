@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Page, Window};
-use crate::{ActionRow, ApprovalRow, AttemptRow, RunRow, TaskRow, TemplateRow, WorkflowRow};
+use crate::{ActionRow, ApprovalRow, AttemptRow, HoldRow, RunRow, TaskRow, TemplateRow, WorkflowRow};
 
 /// Greater than every text that a list is sorted by: no name begins with this, which is no character.
 const GREATEST: &str = "\u{10FFFF}\u{10FFFF}";
@@ -313,6 +313,14 @@ impl HoldKey {
     #[must_use]
     pub fn descends(self) -> bool {
         matches!(self, Self::Lifted)
+    }
+
+    /// The value of a time of a hold; the same as in SQL.
+    pub(crate) fn of(self, row: &HoldRow) -> SortKey {
+        match self {
+            Self::Lifted => row.lifted_at.unwrap_or(NOTHING).into(),
+            Self::Workflow => row.workflow_key.clone().unwrap_or_default().into(),
+        }
     }
 }
 

@@ -1,7 +1,11 @@
 //! What attempts have cost, rolled up.
 
+use journal::Position;
+use uuid::Uuid;
+
 use super::Queries;
-use crate::Error;
+use crate::projector::number;
+use crate::{Error, UsageRow};
 
 /// How long a day is, in microseconds.
 const DAY: i64 = 86_400_000_000;
@@ -67,6 +71,17 @@ pub enum UsageKey {
 }
 
 impl UsageKey {
+    /// The value of a group; the same as in SQL. Nothing when groups come by their dimensions alone.
+    pub(crate) fn of(self, row: &UsageRow) -> Option<i64> {
+        match self {
+            Self::Group => None,
+            Self::Cost => Some(row.cost_nano_usd),
+            Self::Attempts => Some(row.attempts),
+            Self::Tokens => Some(row.input_tokens + row.output_tokens),
+            Self::Failed => Some(row.failed),
+        }
+    }
+
     /// The name that the statement knows it by.
     fn name(self) -> &'static str {
         match self {
@@ -79,56 +94,62 @@ impl UsageKey {
     }
 }
 
-/// What some attempts have cost. A dimension that is not told apart, or that they have none of, is `None`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UsageRow {
-    /// The day, counted from 1970-01-01.
-    pub day: Option<i64>,
-    /// The department.
-    pub department: Option<String>,
+/// A task whose attempts have cost something, with all by which that is rolled up and that never changes.
+#[derive(Debug, Clone)]
+pub(crate) struct UsageOrigin {
+    /// The task.
+    pub(crate) task: Uuid,
+    /// The department of the run's workflow.
+    pub(crate) department: Option<String>,
     /// The agent's key.
-    pub agent: Option<String>,
-    /// The platform.
-    pub platform: Option<String>,
-    /// The model; empty where it is the platform's default and nothing was answered.
-    pub model: Option<String>,
+    pub(crate) agent: Option<String>,
     /// The template's key.
-    pub template: Option<String>,
+    pub(crate) template: Option<String>,
     /// The workflow's key.
-    pub workflow: Option<String>,
-    /// Who started the runs, as `kind:id`.
-    pub person: Option<String>,
-    /// How many attempts.
-    pub attempts: i64,
-    /// How many of them succeeded.
-    pub succeeded: i64,
-    /// How many of them failed, or were lost.
-    pub failed: i64,
-    /// How many of them asked no model.
-    pub simulated: i64,
-    /// Of how many tasks they are.
-    pub tasks: i64,
-    /// The sum of all known costs, in billionths of a US dollar.
-    pub cost_nano_usd: i64,
-    /// How many have ended with a cost that is not known.
-    pub unknown_costs: i64,
-    /// All prompt tokens that were reported, cached ones included.
-    pub input_tokens: i64,
-    /// Of these, read from platforms' caches.
-    pub cached_input_tokens: i64,
-    /// All answer tokens that were reported, reasoning included.
-    pub output_tokens: i64,
-    /// Of these, spent on reasoning.
-    pub reasoning_tokens: i64,
-    /// How many were answered with a kept answer instead of a call.
-    pub kept: i64,
-    /// The sum of what is known to have been saved by that, in billionths of a US dollar.
-    pub saved_nano_usd: i64,
-    /// How many of them saved what nobody knows.
-    pub unknown_savings: i64,
+    pub(crate) workflow: Option<String>,
+    /// Who started the run.
+    pub(crate) person: Option<String>,
 }
 
 impl Queries {
+    /// Tasks that may have had wanted attempts at a position; at most `limit`. Which model answered is not looked at, because
+    /// that may have changed.
+    pub(crate) async fn usage_origins(
+        &self,
+        position: Position,
+        filter: &UsageFilter,
+        limit: usize,
+    ) -> Result<Vec<UsageOrigin>, Error> {
+        let rows = sqlx::query_as!(
+            UsageOrigin,
+            r#"SELECT t.id AS task, r.department AS "department?", agent.key AS "agent?", template.key AS "template?",
+                r.workflow_key AS "workflow?", r.person AS "person?"
+            FROM read_usage.task_origins t
+            LEFT JOIN read_usage.run_origins r ON r.id = t.run_id
+            LEFT JOIN read_usage.names agent ON agent.id = t.agent_id
+            LEFT JOIN read_usage.names template ON template.id = t.template_id
+            LEFT JOIN read_runs.runs s ON s.id = t.run_id
+            WHERE (s.started_position IS NULL OR s.started_position <= $1)
+                AND ($2::text IS NULL OR r.department = $2) AND ($3::text IS NULL OR agent.key = $3)
+                AND ($4::text IS NULL OR template.key = $4) AND ($5::text IS NULL OR r.workflow_key = $5)
+                AND ($6::text IS NULL OR r.person = $6)
+                AND EXISTS (SELECT FROM read_usage.costs a WHERE a.task_id = t.id
+                    AND a.started_at >= $7 AND a.started_at < $8 AND ($9::text IS NULL OR a.platform = $9))
+            LIMIT $10"#,
+            number(position),
+            filter.department.as_deref(),
+            filter.agent.as_deref(),
+            filter.template.as_deref(),
+            filter.workflow.as_deref(),
+            filter.person.as_deref(),
+            filter.from.unwrap_or(i64::MIN),
+            filter.before.unwrap_or(i64::MAX),
+            filter.platform.as_deref(),
+            i64::try_from(limit).unwrap_or(i64::MAX)
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+
     /// What attempts have cost, rolled up: at most `limit` groups; groups with the same value come by their dimensions.
     /// `reversed` turns the order by value around, and groups by their dimensions too.
     ///
@@ -145,10 +166,10 @@ impl Queries {
         macro_rules! rolled_up { ($desc:literal) => { sqlx::query_as!(
             UsageRow,
             r#"SELECT * FROM (
-                SELECT CASE WHEN $1 THEN a.started_at / $20 END AS day, CASE WHEN $2 THEN r.department END AS department,
-                    CASE WHEN $3 THEN agent.key END AS agent, CASE WHEN $4 THEN a.platform END AS platform,
-                    CASE WHEN $5 THEN a.model END AS model, CASE WHEN $6 THEN template.key END AS template,
-                    CASE WHEN $7 THEN r.workflow_key END AS workflow, CASE WHEN $8 THEN r.person END AS person,
+                SELECT CASE WHEN $1 THEN a.started_at / $20 END AS day, CASE WHEN $2 THEN r.department COLLATE "C" END AS department,
+                    CASE WHEN $3 THEN agent.key COLLATE "C" END AS agent, CASE WHEN $4 THEN a.platform COLLATE "C" END AS platform,
+                    CASE WHEN $5 THEN a.model COLLATE "C" END AS model, CASE WHEN $6 THEN template.key COLLATE "C" END AS template,
+                    CASE WHEN $7 THEN r.workflow_key COLLATE "C" END AS workflow, CASE WHEN $8 THEN r.person COLLATE "C" END AS person,
                     count(*) AS "attempts!", count(*) FILTER (WHERE a.status = 'succeeded') AS "succeeded!",
                     count(*) FILTER (WHERE a.status IN ('failed', 'lost')) AS "failed!",
                     count(*) FILTER (WHERE a.simulated) AS "simulated!", count(DISTINCT a.task_id) AS "tasks!",

@@ -9,6 +9,7 @@ mod catalog;
 mod flow;
 mod metrics;
 mod runs;
+mod usage;
 mod webhooks;
 
 pub use actions::ActionRow;
@@ -20,6 +21,7 @@ pub use runs::{
     ApprovalRow, AttemptRow, DecisionRow, ItemRow, PauseRow, RelativeRow, RepeatRow, RunRow, SignalRow, StallRow,
     StatusCountRow, StepRow, TaskRow,
 };
+pub use usage::UsageRow;
 pub use webhooks::{DeliveryAttemptRow, DeliveryRow};
 
 /// How far a projector is, as it was last written down.

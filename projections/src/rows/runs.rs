@@ -403,6 +403,8 @@ pub struct RelativeRow {
     pub run_id: Uuid,
     /// How far away: in a lineage negative for those whose history was taken over, in a tree the depth below the root.
     pub distance: i32,
+    /// When it started.
+    pub started_at: i64,
 }
 
 /// That a run does a task again.

@@ -18,7 +18,7 @@ use sqlx::PgConnection;
 
 use crate::projector::{ApplyError, Projector};
 
-pub(crate) use past::{Work, works};
+pub(crate) use past::{Spent, Work, spent, works};
 
 /// Keeps `read_usage`.
 pub(crate) struct UsageModel;

@@ -6,6 +6,7 @@ use journal::RecordedEvent;
 use uuid::Uuid;
 
 use super::fold;
+use crate::UsageRow;
 use crate::projector::ApplyError;
 use crate::rows::MetricsSums;
 
@@ -64,4 +65,52 @@ pub(crate) fn works(events: &[Arc<RecordedEvent>]) -> Result<Vec<Work>, ApplyErr
         Work { run, template, agent, day, sums }
     });
     Ok(works.collect())
+}
+
+/// What one attempt has cost.
+#[derive(Debug)]
+pub(crate) struct Spent {
+    /// Its task.
+    pub(crate) task: Uuid,
+    /// When it started.
+    pub(crate) started_at: i64,
+    /// The platform.
+    pub(crate) platform: String,
+    /// The one that answered, else the one that was asked for.
+    pub(crate) model: String,
+    /// What it adds to what is rolled up. No dimension is told apart, and its task is not counted.
+    pub(crate) sums: UsageRow,
+}
+
+/// Attempts by task, from all events of the tasks' streams; those that had not started yet are left out.
+pub(crate) fn spent(events: &[Arc<RecordedEvent>]) -> Result<Vec<Spent>, ApplyError> {
+    let fold = fold::fold(events)?;
+    let spent = fold.attempts.iter().filter_map(|((task, _), attempt)| {
+        let is = |status: &str| attempt.status == Some(status);
+        let serves = attempt.kept && is("succeeded");
+        let sums = UsageRow {
+            attempts: 1,
+            succeeded: i64::from(is("succeeded")),
+            failed: i64::from(is("failed") || is("lost")),
+            simulated: i64::from(attempt.simulated),
+            cost_nano_usd: attempt.cost.unwrap_or(0),
+            unknown_costs: i64::from(attempt.cost.is_none() && !is("running")),
+            input_tokens: attempt.input_tokens.unwrap_or(0),
+            cached_input_tokens: attempt.cached_input_tokens.unwrap_or(0),
+            output_tokens: attempt.output_tokens.unwrap_or(0),
+            reasoning_tokens: attempt.reasoning_tokens.unwrap_or(0),
+            kept: i64::from(serves),
+            saved_nano_usd: attempt.saved.filter(|_| is("succeeded")).unwrap_or(0),
+            unknown_savings: i64::from(serves && attempt.saved.is_none()),
+            ..UsageRow::default()
+        };
+        Some(Spent {
+            task: *task,
+            started_at: attempt.started_at?,
+            platform: attempt.platform.unwrap_or_default().to_owned(),
+            model: attempt.model.as_deref().unwrap_or_default().to_owned(),
+            sums,
+        })
+    });
+    Ok(spent.collect())
 }

@@ -7,7 +7,8 @@ use domain::Timestamp;
 use journal::{Filter, Position};
 use projections::{
     ActionFilter, ActionKey, ApprovalFilter, ApprovalKey, AttemptFilter, AttemptKey, CatalogFilter, CatalogKey, Error,
-    ItemWindow, LimitFilter, Options, Past, Queries, RunFilter, RunKey, Window,
+    HoldFilter, HoldKey, ItemWindow, LimitFilter, MetricsKey, MetricsOf, Options, Past, Queries, Relation,
+    RelativeFilter, RelativeKey, RunFilter, RunKey, UsageFilter, UsageGroups, UsageKey, Window,
 };
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ use crate::world::World;
 
 /// Everything that can be asked, of the present or of the past.
 macro_rules! everything {
-    ($source:expr, $runs:expr, $tasks:expr, $steps:expr) => {{
+    ($source:expr, $runs:expr, $tasks:expr, $steps:expr, $today:expr) => {{
         let source = $source;
         let (all, few) = (Window::first(200), Window::last(3));
         let failed = RunFilter { statuses: vec!["failed".to_owned(), "paused".to_owned()], ..RunFilter::default() };
@@ -80,9 +81,69 @@ macro_rules! everything {
         }
         all_of_it.push(shown(source.runs_by(RunKey::Cost, &RunFilter::default(), &Window::first(7)).await.unwrap()));
         all_of_it.push(shown(source.runs_by_status().await.unwrap()));
-        for run in $runs.iter().take(20) {
-            all_of_it.push(shown(source.tree(*run, 50).await.unwrap()));
-            all_of_it.push(shown(source.lineage(*run, 50).await.unwrap()));
+        let (any, ended) = (
+            RelativeFilter::default(),
+            RelativeFilter {
+                statuses: vec!["failed".to_owned(), "completed".to_owned(), "running".to_owned()],
+                within: Some(2),
+                ..RelativeFilter::default()
+            },
+        );
+        let statuses = ["running", "completed", "failed", "paused"].map(str::to_owned).to_vec();
+        for run in $runs.iter().step_by(5).take(4) {
+            for relation in [Relation::Tree, Relation::Lineage] {
+                for key in [RelativeKey::Place, RelativeKey::Started, RelativeKey::Status(statuses.clone())] {
+                    for window in [Window::first(3), Window::last(2)] {
+                        all_of_it.push(shown(source.relatives(relation, *run, &key, &any, &window).await.unwrap()));
+                        all_of_it.push(shown(source.relatives(relation, *run, &key, &ended, &window).await.unwrap()));
+                    }
+                }
+            }
+        }
+        for (of, key) in [
+            (MetricsOf::Agents, MetricsKey::Tasks),
+            (MetricsOf::Templates, MetricsKey::Cost),
+            (MetricsOf::Templates, MetricsKey::Quality),
+            (MetricsOf::Agents, MetricsKey::SuccessRate),
+            (MetricsOf::Templates, MetricsKey::Duration),
+        ] {
+            all_of_it.push(shown(source.metrics_of_all(of, None, key, 20).await.unwrap()));
+            all_of_it.push(shown(source.metrics_of_all(of, Some($today), key, 2).await.unwrap()));
+        }
+        let each = UsageGroups { day: true, agent: true, model: true, person: true, ..UsageGroups::default() };
+        let rest = UsageGroups { department: true, platform: true, template: true, workflow: true, ..each };
+        let late = UsageFilter { from: Some($today * DAY), before: Some($today * DAY + DAY / 2), ..Default::default() };
+        let named = UsageFilter {
+            platform: Some("simulator".to_owned()),
+            model: Some("simulated".to_owned()),
+            ..UsageFilter::default()
+        };
+        for key in [UsageKey::Group, UsageKey::Cost, UsageKey::Attempts, UsageKey::Tokens, UsageKey::Failed] {
+            for reversed in [false, true] {
+                for filter in [&UsageFilter::default(), &late, &named] {
+                    all_of_it.push(shown(source.usage(each, filter, key, reversed, 7).await.unwrap()));
+                    all_of_it.push(shown(source.usage(rest, filter, key, reversed, 500).await.unwrap()));
+                }
+            }
+        }
+        all_of_it.push(shown(source.usage(UsageGroups::default(), &late, UsageKey::Group, false, 1).await.unwrap()));
+        let placed = HoldFilter { placed: true, ..HoldFilter::default() };
+        let of_bread = HoldFilter {
+            workflow_key: Some("bread".to_owned()),
+            text: Some("A".to_owned()),
+            placed_before: Some($today * DAY + DAY),
+            ..HoldFilter::default()
+        };
+        for filter in [&HoldFilter::default(), &placed, &of_bread] {
+            let page = source.holds(filter, &Window::first(3)).await.unwrap();
+            let ids: Vec<(Uuid, i64)> = page.rows.iter().map(|row| (row.hold_id, row.number)).collect();
+            all_of_it.push(shown(page));
+            all_of_it.push(shown(source.holds(filter, &Window::last(2)).await.unwrap()));
+            all_of_it.extend(sorted(source.holds_by_ids(&ids).await.unwrap()));
+            for key in [HoldKey::Lifted, HoldKey::Workflow] {
+                all_of_it.push(shown(source.holds_by(key, filter, &Window::first(3)).await.unwrap()));
+                all_of_it.push(shown(source.holds_by(key, filter, &Window::last(3)).await.unwrap()));
+            }
         }
         for pair in $runs.windows(2).take(10) {
             all_of_it.push(shown(source.compare_runs(pair[0], pair[1]).await.unwrap()));
@@ -139,7 +200,12 @@ struct Witness {
     tasks: Vec<Uuid>,
     steps: Vec<(Uuid, String)>,
     said: Vec<String>,
+    /// A day, counted from 1970-01-01, on which something had happened.
+    today: i64,
 }
+
+/// How long a day is, in microseconds.
+const DAY: i64 = 86_400_000_000;
 
 async fn witness(queries: &Queries, position: Position) -> Witness {
     for name in ["usage", "quality"] {
@@ -150,8 +216,10 @@ async fn witness(queries: &Queries, position: Position) -> Witness {
     let tasks: Vec<Uuid> = queries.tasks_of_runs(&runs).await.unwrap().iter().map(|row| row.id).collect();
     let steps = queries.steps_of_runs(&runs).await.unwrap();
     let steps: Vec<_> = steps.into_iter().map(|step| (step.run_id, step.name)).collect();
-    let said = everything!(queries, &runs, &tasks, &steps);
-    Witness { position, runs, tasks, steps, said }
+    let latest = queries.tasks_of_runs(&runs).await.unwrap().iter().map(|row| row.created_at).max();
+    let today = latest.unwrap_or_default() / DAY;
+    let said = everything!(queries, &runs, &tasks, &steps, today);
+    Witness { position, runs, tasks, steps, said, today }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,9 +238,9 @@ async fn what_is_told_of_a_position_is_what_was_said_there() {
         history.finish().await;
         running.wait_for(history.position).await;
         witnesses.push(witness(running.queries(), history.position).await);
-        for Witness { position, runs, tasks, steps, said } in witnesses {
+        for Witness { position, runs, tasks, steps, said, today } in witnesses {
             let past = Past::new(Arc::clone(&world.journal), running.queries().clone(), position);
-            let told = everything!(&past, &runs, &tasks, &steps);
+            let told = everything!(&past, &runs, &tasks, &steps, today);
             assert_eq!(told.len(), said.len(), "seed {seed}, position {position}");
             for (told, said) in told.iter().zip(&said) {
                 assert!(told == said, "seed {seed}, position {position}: told\n{told}\nbut it was said\n{said}");
@@ -265,4 +333,24 @@ async fn too_long_a_search_is_refused_and_not_cut() {
     assert_eq!(past.costs_of_runs(&[run]).await.unwrap_err().code(), "AS_OF_TOO_MUCH");
     assert_eq!(past.metrics(&[template], None).await.unwrap_err().code(), "AS_OF_TOO_MUCH");
     assert!(past.metrics(&[template], Some(20_000)).await.unwrap().is_empty(), "none of them is of these days");
+    // The same of all, and of what their attempts have cost.
+    let none = past.metrics_of_all(MetricsOf::Templates, None, MetricsKey::Tasks, 10).await.unwrap();
+    assert!(none.is_empty(), "that read model knows of no task");
+    for statement in [
+        "INSERT INTO read_usage.task_origins (id, run_id, template_id, created_at)
+         SELECT id, run_id, template_id, created_at FROM read_runs.tasks WHERE template_id = $1",
+        "INSERT INTO read_usage.costs (task_id, number, platform, model, started_at, status, simulated, kept)
+         SELECT id, 1, 'simulator', '', 0, 'running', false, false FROM read_runs.tasks WHERE template_id = $1",
+    ] {
+        sqlx::query(statement).bind(template).execute(world.database.pool()).await.unwrap();
+    }
+    let all = past.metrics_of_all(MetricsOf::Templates, None, MetricsKey::Tasks, 10).await;
+    assert_eq!(all.unwrap_err().code(), "AS_OF_TOO_MUCH");
+    let late = past.metrics_of_all(MetricsOf::Templates, Some(20_000), MetricsKey::Tasks, 10).await.unwrap();
+    assert!(late.is_empty(), "none of them is of these days");
+    let usage =
+        async |filter: &UsageFilter| past.usage(UsageGroups::default(), filter, UsageKey::Group, false, 1).await;
+    assert_eq!(usage(&UsageFilter::default()).await.unwrap_err().code(), "AS_OF_TOO_MUCH");
+    let late = UsageFilter { from: Some(20_000 * DAY), ..UsageFilter::default() };
+    assert!(usage(&late).await.unwrap().is_empty(), "none of them is of these days");
 }

@@ -11,7 +11,10 @@ use domain::{
     Actor, Definition, Event, HoldEvent, LimitEvent, LimitId, RunEvent, RunId, SlotsEvent, SlotsId, StepName, TaskId,
     Timestamp, WorkflowId,
 };
-use projections::{ApprovalFilter, HoldFilter, HoldKey, ItemWindow, LimitFilter, Options, Queries, RunFilter, Window};
+use projections::{
+    ApprovalFilter, HoldFilter, HoldKey, ItemWindow, LimitFilter, Options, Queries, Relation, RelativeFilter,
+    RelativeKey, RunFilter, Window,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -317,11 +320,14 @@ async fn a_run_that_takes_over_another_shows_all_of_it() {
     assert_eq!(queries.decisions_of_runs(&[last]).await.unwrap().len(), 1);
     assert_eq!(queries.approvals_of_runs(&[last]).await.unwrap()[0].content, json!({ "n": 1 }));
 
-    let lineage = queries.lineage(run(2).as_uuid(), 10).await.unwrap();
-    let lineage: Vec<_> = lineage.iter().map(|row| (row.run_id.as_u128(), row.distance)).collect();
-    assert_eq!(lineage, [(1, -1), (2, 0), (3, 1)]);
-    let tree = queries.tree(first, 10).await.unwrap();
-    let mut tree: Vec<_> = tree.iter().map(|row| (row.run_id.as_u128(), row.distance)).collect();
+    let relatives = async |relation, of: RunId| {
+        let (any, window) = (RelativeFilter::default(), Window::first(10));
+        let page = queries.relatives(relation, of.as_uuid(), &RelativeKey::Place, &any, &window).await.unwrap();
+        let found = page.rows.into_iter().map(|(_, row)| (row.run_id.as_u128(), row.distance));
+        found.collect::<Vec<_>>()
+    };
+    assert_eq!(relatives(Relation::Lineage, run(2)).await, [(1, -1), (2, 0), (3, 1)]);
+    let mut tree = relatives(Relation::Tree, run(1)).await;
     // Both began at the same time, or one of them before the other by a clock that stepped back.
     tree.sort_unstable();
     assert_eq!(tree, [(1, 0), (2, 1), (3, 1)]);

@@ -1,8 +1,12 @@
 //! What is seen over many runs: usage, and what is found by its words.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Object, Result};
+use projections::Past;
 
 use super::{fresh, queries, reach};
+use crate::as_of::{AsOf, open};
 use crate::calibration::{Calibration, CalibrationReport};
 use crate::failure;
 use crate::metrics::{MetricsEntry, MetricsOf, MetricsOrder, MetricsReport, MetricsWindow};
@@ -17,6 +21,21 @@ const MAX_GROUPS: u32 = 2000;
 /// How long what is looked for may be, in characters.
 const LONGEST_SEARCH: usize = 500;
 
+/// From what a sum over everything is answered, and which position it reflects. The read model of such sums answers for itself;
+/// of the past it says which tasks there are.
+async fn sums(
+    context: &Context<'_>,
+    wanted: Option<Position>,
+    as_of: Option<AsOf>,
+) -> Result<(journal::Position, Option<Arc<Past>>)> {
+    if as_of.is_none() {
+        return Ok((reach(context, "usage", wanted).await?, None));
+    }
+    let view = open(context, wanted, as_of).await?;
+    reach(context, "usage", Some(view.position.into())).await?;
+    Ok((view.position, view.past().cloned()))
+}
+
 /// Insight.
 #[derive(Default)]
 pub(super) struct Insight;
@@ -25,6 +44,7 @@ pub(super) struct Insight;
 impl Insight {
     /// What attempts have cost, rolled up by any of day, department, agent, platform, model, template, workflow and
     /// person. An attempt counts on the day on which it started. At most 2,000 groups.
+    #[expect(clippy::too_many_arguments, reason = "what a question for sums consists of")]
     #[graphql(complexity = "50 * child_complexity")]
     async fn usage(
         &self,
@@ -36,27 +56,37 @@ impl Insight {
         #[graphql(desc = "In which order.", default)] order: UsageOrder,
         #[graphql(desc = "In the opposite order.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<UsageReport> {
-        let position = reach(context, "usage", min_position).await?;
         let filter = filter.unwrap_or_default().into();
         let failed = |error: projections::Error| failure::query(context, &error);
-        let queries = queries(context)?;
-        let rows = queries.usage(groups(&by), &filter, order.key(), reversed, MAX_GROUPS + 1).await;
-        let mut rows = rows.map_err(failed)?;
+        let (by, key, probe) = (groups(&by), order.key(), MAX_GROUPS + 1);
+        let (position, mut rows, total) = match sums(context, min_position, as_of).await? {
+            (position, Some(past)) => {
+                let told = past.usage_and_total(by, &filter, key, reversed, probe).await.map_err(failed)?;
+                (position, told.0, told.1)
+            }
+            (position, None) => {
+                let queries = queries(context)?;
+                let rows = queries.usage(by, &filter, key, reversed, probe).await.map_err(failed)?;
+                let total = queries.usage(groups(&[]), &filter, UsageOrder::Group.key(), false, 1).await;
+                (position, rows, total.map_err(failed)?.pop())
+            }
+        };
         let most = usize::try_from(MAX_GROUPS).unwrap_or(usize::MAX);
         let has_more = rows.len() > most;
         rows.truncate(most);
-        let total = queries.usage(groups(&[]), &filter, UsageOrder::Group.key(), false, 1).await.map_err(failed)?;
         Ok(UsageReport {
             groups: rows.into_iter().map(UsageGroup::of).collect::<Result<_>>()?,
             has_more,
-            total: total.into_iter().next().map(UsageGroup::of).transpose()?,
+            total: total.map(UsageGroup::of).transpose()?,
             position: position.into(),
         })
     }
 
     /// How agents or templates have done, beside each other. A task counts on the day on which it was created. Those that had
     /// no tasks in the window are left out.
+    #[expect(clippy::too_many_arguments, reason = "what a question for sums consists of")]
     #[graphql(complexity = "50 + 20 * child_complexity")]
     async fn metrics(
         &self,
@@ -66,11 +96,15 @@ impl Insight {
         #[graphql(desc = "In which order.", default_with = "MetricsOrder::Tasks")] order_by: MetricsOrder,
         #[graphql(desc = "At most so many, 0 to 200; 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<MetricsReport> {
         let limit = limit("first", first)?;
-        let position = reach(context, "usage", min_position).await?;
-        let from = window.from(context).await?;
-        let rows = queries(context)?.metrics_of_all(of.into(), from, order_by.into(), limit.saturating_add(1)).await;
+        let (position, past) = sums(context, min_position, as_of).await?;
+        let (from, probe) = (window.from(context).await?, limit.saturating_add(1));
+        let rows = match past {
+            Some(past) => past.metrics_of_all(of.into(), from, order_by.into(), probe).await,
+            None => queries(context)?.metrics_of_all(of.into(), from, order_by.into(), probe).await,
+        };
         let mut rows = rows.map_err(|error| failure::query(context, &error))?;
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = rows.len() > most;

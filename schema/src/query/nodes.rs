@@ -29,7 +29,7 @@ pub(super) struct Nodes;
 #[Object]
 impl Nodes {
     /// Anything by its global id, as its field `id` gives it; null when there is nothing of this id. As of the past:
-    /// runs, steps, approvals, tasks, attempts, action items, workflows, agents, templates, limits and events.
+    /// runs, steps, approvals, tasks, attempts, action items, workflows, agents, templates, limits, holds and events.
     async fn node(
         &self,
         context: &Context<'_>,
@@ -88,8 +88,10 @@ async fn find(context: &Context<'_>, view: &View, id: GlobalId) -> Result<Option
         },
         GlobalId::Event(stream, revision) => event(context, view, stream, revision).await?.map(Node::Event),
         GlobalId::Hold(hold, number) => {
-            now(view, "Hold")?;
-            let rows = queries(context)?.holds_by_ids(&[(hold, number)]).await;
+            let rows = match view.past() {
+                Some(past) => past.holds_by_ids(&[(hold, number)]).await,
+                None => queries(context)?.holds_by_ids(&[(hold, number)]).await,
+            };
             let row = rows.map_err(|error| failure::query(context, &error))?.pop();
             row.map(Hold::of).transpose()?.map(Node::Hold)
         }

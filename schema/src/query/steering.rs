@@ -3,7 +3,7 @@
 use async_graphql::{Context, Object, Result, SimpleObject};
 use commands::Commands;
 use domain::RunId;
-use projections::Window;
+use projections::{Relation, Window};
 use uuid::Uuid;
 
 use super::filter::{HoldFilter, LimitFilter};
@@ -18,12 +18,10 @@ use crate::flow::{Hold, Limit};
 use crate::input::key;
 use crate::order::{ApprovalOrder, Cursor, HoldOrder, LimitOrder, RelatedRunOrder, by_place, placed, usual, usually};
 use crate::page::{Arguments, Pages, connection, cost, limit};
-use crate::relatives::{self, RelatedRun, RelatedRunFilter, Relation};
+use crate::relatives::{self, RelatedRun, RelatedRunFilter};
 use crate::run::Run;
 use crate::scalar::{Count, Position};
 
-/// The most runs that a tree or a lineage shows.
-const MAX_RELATED: u32 = 1000;
 /// How many of the runs that a bulk command would hit are shown.
 const SAMPLE: u32 = 20;
 
@@ -59,8 +57,8 @@ impl Steering {
         Explanation::of_run(context, RunId::from_uuid(id)).await
     }
 
-    /// A run and all that its steps started, and theirs, each after the one that started it unless said otherwise; of at most
-    /// the first 1,000. Empty when there is no such run.
+    /// A run and all that its steps started, and theirs, each after the one that started it unless said otherwise.
+    /// Empty when there is no such run.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn run_tree(
@@ -79,17 +77,12 @@ impl Steering {
     ) -> Result<Pages<Cursor, RelatedRun>> {
         let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
         let view = open(context, min_position, as_of).await?;
-        let rows = match view.past() {
-            Some(past) => past.tree(id, MAX_RELATED).await,
-            None => queries(context)?.tree(id, MAX_RELATED).await,
-        };
-        let (rows, filter) = (rows.map_err(|error| failure::query(context, &error))?, filter.unwrap_or_default());
-        let page = relatives::page(&view.loaders, Relation::Tree, rows, &filter, &window, order_by, reversed).await?;
+        let page = relatives::page(context, &view, Relation::Tree, id, filter, &window, order_by, reversed).await?;
         connection(page, &window, view.position, Ok)
     }
 
     /// A run with those whose history it goes back to, the first one first unless said otherwise, and those that took over its
-    /// own; of at most the first 1,000. Empty when there is no such run.
+    /// own. Empty when there is no such run.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn run_lineage(
@@ -108,13 +101,7 @@ impl Steering {
     ) -> Result<Pages<Cursor, RelatedRun>> {
         let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
         let view = open(context, min_position, as_of).await?;
-        let rows = match view.past() {
-            Some(past) => past.lineage(id, MAX_RELATED).await,
-            None => queries(context)?.lineage(id, MAX_RELATED).await,
-        };
-        let (rows, filter) = (rows.map_err(|error| failure::query(context, &error))?, filter.unwrap_or_default());
-        let page =
-            relatives::page(&view.loaders, Relation::Lineage, rows, &filter, &window, order_by, reversed).await?;
+        let page = relatives::page(context, &view, Relation::Lineage, id, filter, &window, order_by, reversed).await?;
         connection(page, &window, view.position, Ok)
     }
 
@@ -282,23 +269,31 @@ impl Steering {
         #[graphql(desc = "In which order.", default_with = "HoldOrder::Placed")] order_by: HoldOrder,
         #[graphql(desc = "In the opposite order; cursors are the same.", default)] reversed: bool,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Pages<Cursor, Hold>> {
         let window: Window<Cursor> = Arguments { after, before, first, last }.window()?;
-        let position = fresh(context, min_position).await?;
+        let view = open(context, min_position, as_of).await?;
         let filter = filter.unwrap_or_default().into();
         let failed = |error: projections::Error| failure::query(context, &error);
         let page = match order_by.key() {
             None => {
-                let page = queries(context)?.holds(&filter, &usual(&window)?.turned(reversed)).await;
+                let asked = usual(&window)?.turned(reversed);
+                let page = match view.past() {
+                    Some(past) => past.holds(&filter, &asked).await,
+                    None => queries(context)?.holds(&filter, &asked).await,
+                };
                 usually(page.map_err(failed)?, reversed, |row| (row.placed_at, row.hold_id, row.number))?
             }
             Some(key) => {
                 let asked = placed(&window, order_by.name())?.turned(reversed);
-                let page = queries(context)?.holds_by(key, &filter, &asked).await.map_err(failed)?;
-                by_place(page, reversed, order_by.name())?
+                let page = match view.past() {
+                    Some(past) => past.holds_by(key, &filter, &asked).await,
+                    None => queries(context)?.holds_by(key, &filter, &asked).await,
+                };
+                by_place(page.map_err(failed)?, reversed, order_by.name())?
             }
         };
-        connection(page, &window, position, |(cursor, row)| Ok((cursor, Hold::of(row)?)))
+        connection(page, &window, view.position, |(cursor, row)| Ok((cursor, Hold::of(row)?)))
     }
 
     /// Which runs a bulk command with this filter would act on.
