@@ -126,7 +126,7 @@ impl CommandAgent {
             model: answer.model.unwrap_or(called),
             usage: answer.usage,
             cost: answer.cost,
-            cost_source: if answer.cost.is_some() { CostSource::Reported } else { CostSource::Unpriced },
+            cost_source: CostSource::of_reported(answer.cost),
             duration: started.elapsed(),
             first_piece: None,
             simulated: false,
