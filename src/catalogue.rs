@@ -99,7 +99,7 @@ mod tests {
     fn config(tagged: &[(&str, &[&str])]) -> Config {
         let of = |(key, tags): &(&str, &[&str])| {
             let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-            ((*key).to_owned(), Platform { tags, ..Platform::of(PlatformKind::Ollama) })
+            ((*key).to_owned(), Platform { tags, ..Platform::of(PlatformKind::named("ollama").unwrap()) })
         };
         Config { platforms: tagged.iter().map(of).collect(), ..Config::default() }
     }
