@@ -145,7 +145,7 @@ fn order(platforms: &[Arc<dyn Platform>]) -> Vec<String> {
 }
 
 fn one(key: &str, settings: &Settings, data_dir: &Path, prices: &Arc<Prices>) -> anyhow::Result<Arc<dyn Platform>> {
-    let own = settings.own().map_err(anyhow::Error::msg)?;
+    let own = settings.own().map_err(|fault| anyhow::anyhow!("{fault}"))?;
     let (model, base_url) = (settings.model.clone(), settings.base_url.clone());
     let http = http(key, settings, prices)?;
     own.open(Setup { key, model, base_url, http, data_dir, variable: &variable }).map_err(anyhow::Error::from_boxed)

@@ -21,8 +21,8 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 /// The variables of the environment that are ours and no settings.
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
-/// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 38] = [
+/// The settings that are no text: numbers, and lists in brackets. What kinds of platforms have of their own is for them to say.
+const PARSED: [&str; 36] = [
     "agents",
     "samples",
     "share",
@@ -35,13 +35,11 @@ const PARSED: [&str; 38] = [
     "tokens_per_minute",
     "at_once",
     "max_connections",
-    "latency_ms",
     "default_platforms",
     "more_keys",
     "enabled",
     "lock_days",
     "stream",
-    "prompt_cache",
     "every_events",
     "within_seconds",
     "insecure_http",
@@ -323,7 +321,8 @@ impl figment::Provider for Variable {
     fn data(&self) -> Result<figment::value::Map<Profile, Dict>, figment::Error> {
         // What looks like a number is one only where a number belongs: keys and models may be all digits.
         let leaf = self.key.rsplit('.').next().unwrap_or_default();
-        let value = if PARSED.contains(&leaf) {
+        let own = matches!(self.key.split('.').collect::<Vec<_>>()[..], ["platforms", _, _]);
+        let value = if PARSED.contains(&leaf) || (own && super::platform::is_no_text(leaf, &self.value)) {
             self.value.parse().unwrap_or_else(|never| match never {})
         } else {
             Value::from(self.value.clone())
@@ -532,7 +531,14 @@ mod tests {
         let simulator = "[platforms.x]\nkind = \"simulator\"\n";
         let wrong = error(simulator, &[("HISHAMOS_PLATFORMS__X__LATENCY_MS", "soon")]);
         assert!(wrong.contains("platforms.x: latency_ms: invalid type"), "{wrong}");
-        assert!(with(&Flags::default(), simulator, &[("HISHAMOS_PLATFORMS__X__LATENCY_MS", "7")]).is_ok());
+        let set = |file: &str, name: &str, value: &str| {
+            let name = format!("HISHAMOS_PLATFORMS__X__{name}");
+            let config = with(&Flags::default(), file, &[(&name, value)]).unwrap();
+            serde_json::to_value(&config.platforms["x"]).unwrap()
+        };
+        assert_eq!(set(simulator, "LATENCY_MS", "7")["latency_ms"], 7);
+        assert_eq!(set("[platforms.x]\nkind = \"anthropic\"\n", "PROMPT_CACHE", "false")["prompt_cache"], false);
+        assert_eq!(set("[platforms.x]\nkind = \"local\"\n", "PATH", "7")["path"], "7", "a text may be all digits");
         // And secrets in them are not shown.
         let secret = format!("{command}environment = {{ TOKEN = \"hidden\" }}\n");
         let config = with(&Flags::default(), &secret, &[]).unwrap();

@@ -303,6 +303,13 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Shared<'_, A> {
     }
 }
 
+/// Whether some kind has a setting of this name of its own, and none takes this text for it: then it is a number or the like.
+pub(super) fn is_no_text(setting: &str, text: &str) -> bool {
+    let mut kinds = KINDS.iter().filter(|kind| kind.own.contains(&setting)).peekable();
+    let text = || Map::from_iter([(setting.to_owned(), Value::from(text))]);
+    kinds.peek().is_some() && !kinds.any(|kind| (kind.read)(text()).is_ok())
+}
+
 /// A variable of the environment, for the programs that are started in it.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
