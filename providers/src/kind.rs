@@ -62,9 +62,12 @@ pub struct Kind {
     pub takes: &'static [&'static str],
     /// The settings of its own.
     pub own: &'static [&'static str],
-    /// Reads the settings of its own, from a table with nothing else in it. The error says which one is wrong, and how.
-    pub read: fn(Map<String, Value>) -> Result<Arc<dyn Opens>, String>,
+    /// Reads the settings of its own, from a table with nothing else in it.
+    pub read: fn(Map<String, Value>) -> Own,
 }
+
+/// The settings of its own that a kind has, or which of them is wrong, and how.
+pub type Own = Result<Arc<dyn Opens>, String>;
 
 /// Whom platforms of a kind work for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +153,7 @@ impl<S: Settings> Opens for S {
     }
 }
 
-fn read<S: Settings>(own: Map<String, Value>) -> Result<Arc<dyn Opens>, String> {
+fn read<S: Settings>(own: Map<String, Value>) -> Own {
     let read = serde_path_to_error::deserialize::<_, S>(Value::Object(own));
     read.map(|settings| Arc::new(settings) as Arc<dyn Opens>).map_err(|error| {
         let (path, what) = (error.path().to_string(), error.inner().to_string());

@@ -7,9 +7,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use providers::kind::{KINDS, Kind, NAMES, Opens, Role};
+use providers::kind::{KINDS, Kind, NAMES, Opens, Own, Role};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Error as _, IntoDeserializer, MapAccess, Visitor};
 use serde::ser::Error as _;
@@ -162,13 +161,13 @@ pub(crate) struct Platform {
     pub(crate) limits: Option<Limits>,
     /// The settings that its kind has of its own.
     #[serde(skip, default = "unread")]
-    own: Result<Arc<dyn Opens>, String>,
+    own: Own,
     /// A setting that another kind has of its own.
     #[serde(skip)]
     foreign: Option<String>,
 }
 
-fn unread() -> Result<Arc<dyn Opens>, String> {
+fn unread() -> Own {
     Err("the settings of its kind were not read".to_owned())
 }
 
