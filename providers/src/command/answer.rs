@@ -1,3 +1,4 @@
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::wire::nano_usd;
@@ -14,21 +15,28 @@ pub enum Output {
 }
 
 /// Where in JSON what stands, as JSON pointers (RFC 6901); `None` for what it does not tell.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fields {
     /// The answer, a text.
     pub text: String,
     /// Whether it failed: `true`, or anything but `false`, `null` and nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
     /// The model that worked.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Tokens in.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub input_tokens: Option<String>,
     /// Tokens out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<String>,
     /// What it cost, in US dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dollars: Option<String>,
     /// Its own account of what it used, which is kept word for word.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<String>,
 }
 

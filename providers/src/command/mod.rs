@@ -6,6 +6,7 @@
 
 mod answer;
 mod process;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use async_trait::async_trait;
 use tokio::task::JoinSet;
 
 pub use answer::{Fields, Output};
+pub use settings::KIND;
 
 use crate::program::{self, MODEL, Running};
 use crate::{CostSource, ExternalAgent, Failure, FailureKind, Finish, Health, Reply, Request, State, Work};

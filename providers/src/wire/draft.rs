@@ -142,11 +142,7 @@ impl Draft {
     ///
     /// # Errors
     /// When it did not, or as for [`complete`](Self::complete); the failure tells what was used.
-    pub(super) fn conclude(
-        self,
-        read: Result<(), Failure>,
-        usage: impl Fn(&Value) -> Usage,
-    ) -> Result<Answer, Failure> {
+    pub fn conclude(self, read: Result<(), Failure>, usage: impl Fn(&Value) -> Usage) -> Result<Answer, Failure> {
         match read {
             Ok(()) => self.complete(usage),
             Err(failure) => Err(failure.with_consumed(self.consumed(usage))),
