@@ -99,7 +99,9 @@ mod tests {
     fn config(tagged: &[(&str, &[&str])]) -> Config {
         let of = |(key, tags): &(&str, &[&str])| {
             let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-            ((*key).to_owned(), Platform { tags, ..Platform::of(PlatformKind::Ollama) })
+            let mut platform = Platform::of(PlatformKind::named("ollama").unwrap());
+            platform.tags = tags;
+            ((*key).to_owned(), platform)
         };
         Config { platforms: tagged.iter().map(of).collect(), ..Config::default() }
     }

@@ -6,22 +6,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
-use providers::acp::Permissions;
 use providers::http::{ApiKey, Options};
+use providers::kind::Setup;
 use providers::prices::{PriceList, Prices};
-use providers::{
-    AcpAgent, Anthropic, CommandAgent, Cursor, Gemini, OpenAi, OpenAiResponses, OpenRouter, Platform, Registry, Secret,
-    Simulator, anthropic, cursor, gemini, openai, openrouter,
-};
+use providers::{Platform, Registry, Secret, local_model};
 
-use crate::config::{Config, Masked, Platform as Settings, PlatformKind, SERVICES};
+use crate::config::{Config, Masked, Platform as Settings, PlatformKind, variable};
 use crate::keys::KeyStore;
-
-/// Where Ollama listens unless it is told otherwise.
-const OLLAMA: &str = "http://localhost:11434/v1";
 
 /// What to do when there is no platform.
 pub(crate) const NONE: &str = "\
@@ -39,10 +32,9 @@ no AI platform is configured, so no agent can work. Choose one:
 pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
     let mut settings = with_keys(config)?;
     // Agents that work by themselves are for those who name them, and stand in for no model.
-    let is_model = |kind: PlatformKind| kind != PlatformKind::Simulator && !kind.is_agent();
-    let has_models = settings.values().any(|platform| is_model(platform.kind));
-    if !has_models && cfg!(feature = "local-model") && find_model(&config.data_dir).is_some() {
-        settings.entry("local".to_owned()).or_insert_with(|| Settings::of(PlatformKind::Local));
+    let has_models = settings.values().any(|platform| platform.kind.is_model());
+    if !has_models && cfg!(feature = "local-model") && local_model::find(&config.data_dir).is_some() {
+        settings.entry("local".to_owned()).or_insert_with(|| Settings::of(PlatformKind::LOCAL));
     }
     let prices = Arc::new(prices(&config.data_dir)?);
     let mut settings: Vec<_> = settings.into_iter().collect();
@@ -69,13 +61,13 @@ pub(crate) fn build(config: &Config) -> anyhow::Result<Registry> {
 fn with_keys(config: &Config) -> anyhow::Result<BTreeMap<String, Settings>> {
     let mut settings = config.platforms.clone();
     let stored = KeyStore::of(config).open().context("the stored keys cannot be used")?;
-    for (name, kind) in services() {
-        if stored.contains_key(name) {
-            settings.entry(name.to_owned()).or_insert_with(|| Settings::of(kind));
+    for (_, kind) in PlatformKind::services() {
+        if stored.contains_key(kind.name()) {
+            settings.entry(kind.name().to_owned()).or_insert_with(|| Settings::of(kind));
         }
     }
     for (key, platform) in &mut settings {
-        if platform.kind.is_http() && platform.api_key.is_none() {
+        if platform.kind.has_key() && platform.api_key.is_none() {
             platform.api_key = match &platform.stored_key {
                 Some(name) => Some(named(&stored, key, name)?),
                 None => stored.get(key).cloned(),
@@ -96,27 +88,23 @@ fn named(stored: &BTreeMap<String, Masked>, platform: &str, name: &str) -> anyho
     })
 }
 
-/// What a stored key makes a platform of when nothing is configured, by its name.
-fn services() -> impl Iterator<Item = (&'static str, PlatformKind)> {
-    SERVICES.iter().filter_map(|(_, name, kinds)| Some((*name, *kinds.first()?)))
-}
-
 /// The kind of a platform: as configured, or else that of the service whose key is stored, or else the local model.
 pub(crate) fn kind_of(config: &Config, key: &str) -> PlatformKind {
-    let service = || services().find(|(name, _)| *name == key).map_or(PlatformKind::Local, |(_, kind)| kind);
+    let named = |(_, kind): &(_, PlatformKind)| kind.name() == key;
+    let service = || PlatformKind::services().find(named).map_or(PlatformKind::LOCAL, |(_, kind)| kind);
     config.platforms.get(key).map_or_else(service, |platform| platform.kind)
 }
 
 /// The platforms that use a stored key, or would if it were there.
 pub(crate) fn users_of(config: &Config, name: &str) -> Vec<String> {
     let uses = |key: &str, platform: &Settings| {
-        let own = platform.kind.is_http()
+        let own = platform.kind.has_key()
             && platform.api_key.is_none()
             && platform.stored_key.as_deref().unwrap_or(key) == name;
         own || platform.more_keys.iter().any(|more| more.stored.as_deref() == Some(name))
     };
     let configured = config.platforms.iter().filter(|(key, platform)| uses(key, platform)).map(|(key, _)| key.clone());
-    let made = services().map(|(service, _)| service).filter(|service| *service == name);
+    let made = PlatformKind::services().map(|(_, kind)| kind.name()).filter(|service| *service == name);
     configured.chain(made.filter(|made| !config.platforms.contains_key(*made)).map(str::to_owned)).collect()
 }
 
@@ -157,77 +145,22 @@ fn order(platforms: &[Arc<dyn Platform>]) -> Vec<String> {
 }
 
 fn one(key: &str, settings: &Settings, data_dir: &Path, prices: &Arc<Prices>) -> anyhow::Result<Arc<dyn Platform>> {
-    // The models for when nobody names one are cheap, and good enough for the starter catalogue.
-    let at = |home: &str, model: Option<&str>| http(key, settings, home, model, prices);
-    Ok(match settings.kind {
-        PlatformKind::Openai => Arc::new(OpenAi::new(at(openai::HOME, Some("gpt-4o-mini"))?)?),
-        PlatformKind::OpenaiResponses => Arc::new(OpenAiResponses::new(at(openai::HOME, Some("gpt-4o-mini"))?)?),
-        PlatformKind::Anthropic => Arc::new(Anthropic::new(at(anthropic::HOME, Some("claude-haiku-4-5"))?)?),
-        PlatformKind::Gemini => Arc::new(Gemini::new(at(gemini::HOME, Some("gemini-2.5-flash"))?)?),
-        PlatformKind::Openrouter => Arc::new(OpenRouter::new(at(openrouter::HOME, Some("openai/gpt-4o-mini"))?)?),
-        PlatformKind::Ollama => Arc::new(OpenAi::new(at(OLLAMA, None)?)?),
-        PlatformKind::Simulator => {
-            let latency = Duration::from_millis(settings.latency_ms.unwrap_or_default());
-            Arc::new(Simulator::builder().key(key).latency(latency).build())
-        }
-        PlatformKind::Command => command(key, settings)?,
-        PlatformKind::Acp => acp(key, settings)?,
-        PlatformKind::Cursor => {
-            let repository = settings.cursor.as_ref().map(Into::into);
-            Arc::new(Cursor::new(cursor::Options { repository, ..cursor::Options::new(at(cursor::HOME, None)?) })?)
-        }
-        PlatformKind::Local => local(key, settings, data_dir)?,
-    })
+    let own = settings.own().map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    let (model, base_url) = (settings.model.clone(), settings.base_url.clone());
+    let http = http(key, settings, prices)?;
+    own.open(Setup { key, model, base_url, http, data_dir, variable: &variable }).map_err(anyhow::Error::from_boxed)
 }
 
-/// A program on this machine.
-fn command(key: &str, settings: &Settings) -> anyhow::Result<Arc<dyn Platform>> {
-    let line = settings.command.as_ref().context("it says no command")?;
-    let options = providers::command::Options {
-        arguments: line.arguments.clone(),
-        environment: line.environment(),
-        model: settings.model.clone(),
-        output: line.output(),
-        ..providers::command::Options::new(key, &line.program, &line.directory)
-    };
-    Ok(Arc::new(CommandAgent::new(options)?))
-}
-
-/// A program on this machine that speaks the Agent Client Protocol.
-fn acp(key: &str, settings: &Settings) -> anyhow::Result<Arc<dyn Platform>> {
-    let line = settings.acp.as_ref().context("it does not say what is started")?;
-    let options = providers::acp::Options {
-        arguments: line.arguments.clone(),
-        environment: line.environment(),
-        model: settings.model.clone(),
-        login: line.login.clone(),
-        mode: line.mode.clone(),
-        permissions: Permissions::named(line.allow.iter().map(String::as_str)).context("allow")?,
-        ..providers::acp::Options::new(key, &line.program, &line.directory)
-    };
-    Ok(Arc::new(AcpAgent::new(options)?))
-}
-
-/// How a platform is reached over HTTP; the model only where the service itself is asked.
-fn http(
-    key: &str,
-    settings: &Settings,
-    home: &str,
-    model: Option<&str>,
-    prices: &Arc<Prices>,
-) -> anyhow::Result<Options> {
-    let base_url = settings.base_url.clone().unwrap_or_else(|| home.to_owned());
-    let own = base_url.trim_end_matches('/') == home;
-    let mut options = Options::new(key, base_url);
+/// How a platform is reached over HTTP.
+fn http(key: &str, settings: &Settings, prices: &Arc<Prices>) -> anyhow::Result<Options> {
+    let mut options = Options::new(key, "");
     options.api_key = settings.api_key.as_ref().map(|key| Secret::new(key.reveal()));
     let more = settings.more_keys.iter();
     options.more_keys = more
         .filter_map(|more| Some(ApiKey { secret: Secret::new(more.key.as_ref()?.reveal()), weight: more.weight }))
         .collect();
-    options.model = settings.model.clone().or_else(|| model.filter(|_| own).map(str::to_owned));
     options.proxy = settings.proxy.clone();
     options.stream = settings.stream.unwrap_or(true);
-    options.prompt_cache = settings.prompt_cache.unwrap_or(true);
     options.prices = Some(Arc::clone(prices));
     if let Some(path) = &settings.certificates {
         let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -236,37 +169,14 @@ fn http(
     Ok(options)
 }
 
-#[cfg(feature = "local-model")]
-fn local(key: &str, settings: &Settings, data_dir: &Path) -> anyhow::Result<Arc<dyn Platform>> {
-    let path = settings.path.clone().or_else(|| find_model(data_dir)).with_context(|| {
-        format!("there is no GGUF file in {}; put one there or set its path", data_dir.join("models").display())
-    })?;
-    let mut options = providers::local::Options::new(path);
-    key.clone_into(&mut options.key);
-    options.model = settings.model.clone();
-    Ok(Arc::new(providers::Local::new(options)?))
-}
-
-#[cfg(not(feature = "local-model"))]
-fn local(_: &str, _: &Settings, _: &Path) -> anyhow::Result<Arc<dyn Platform>> {
-    anyhow::bail!("this program was built without local models; build it with `--features local-model`")
-}
-
-/// The newest GGUF file in `models` of the data directory.
-fn find_model(data_dir: &Path) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(data_dir.join("models")).ok()?;
-    let models = entries.flatten().map(|entry| entry.path());
-    let models = models.filter(|path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")));
-    models.max_by_key(|path| path.metadata().and_then(|found| found.modified()).ok())
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;
 
-    fn config(platforms: &[(&str, PlatformKind)]) -> Config {
-        let platforms = platforms.iter().map(|(key, kind)| ((*key).to_owned(), Settings::of(*kind))).collect();
+    fn config(platforms: &[(&str, &str)]) -> Config {
+        let of = |kind: &str| Settings::of(PlatformKind::named(kind).unwrap());
+        let platforms = platforms.iter().map(|(key, kind)| ((*key).to_owned(), of(kind))).collect();
         Config { data_dir: "/nonexistent".into(), platforms, ..Config::default() }
     }
 
@@ -282,24 +192,21 @@ mod tests {
     #[test]
     fn a_simulator_never_stands_in_for_a_model() {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let both = config(&[("a-simulator", PlatformKind::Simulator), ("openai", PlatformKind::Openai)]);
+        let both = config(&[("a-simulator", "simulator"), ("openai", "openai")]);
         let registry = build(&both).unwrap();
         assert_eq!(registry.defaults().map(|platform| platform.key()).collect::<Vec<_>>(), ["openai"]);
         assert!(registry.get("a-simulator").is_some(), "who names it gets it");
-        assert_eq!(default_of(&config(&[("sim", PlatformKind::Simulator)])), Some("sim".to_owned()));
+        assert_eq!(default_of(&config(&[("sim", "simulator")])), Some("sim".to_owned()));
     }
 
     #[test]
     fn an_agent_by_itself_works_only_for_those_who_name_it() {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let alone = config(&[("cursor", PlatformKind::Cursor)]);
+        let alone = config(&[("cursor", "cursor")]);
         let registry = build(&alone).unwrap();
         assert!(registry.default().is_none() && registry.defaults().next().is_none());
         assert!(registry.get("cursor").unwrap().unusable().unwrap().contains("CURSOR_API_KEY"));
-        assert_eq!(
-            default_of(&config(&[("cursor", PlatformKind::Cursor), ("o", PlatformKind::Ollama)])),
-            Some("o".to_owned())
-        );
+        assert_eq!(default_of(&config(&[("cursor", "cursor"), ("o", "ollama")])), Some("o".to_owned()));
         let wanted = Config { default_platforms: vec!["cursor".to_owned()], ..alone };
         assert_eq!(build(&wanted).unwrap().defaults().next().unwrap().key(), "cursor");
     }
@@ -307,8 +214,14 @@ mod tests {
     #[test]
     fn without_an_order_the_kinds_have_one() {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        use PlatformKind::{Anthropic, Gemini, Ollama, Openai, Openrouter};
-        let all = [("a", Ollama), ("b", Openrouter), ("c", Gemini), ("d", Anthropic), ("z", Openai), ("y", Openai)];
+        let all = [
+            ("a", "ollama"),
+            ("b", "openrouter"),
+            ("c", "gemini"),
+            ("d", "anthropic"),
+            ("z", "openai"),
+            ("y", "openai"),
+        ];
         let registry = build(&config(&all)).unwrap();
         assert_eq!(
             registry.defaults().map(|platform| platform.key()).collect::<Vec<_>>(),

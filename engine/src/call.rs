@@ -79,25 +79,23 @@ impl Call {
                 let message = format!("platform `{}` did not answer within {timeout:?}", platform.key());
                 Err(Failure::new(FailureKind::Timeout, message))
             });
-        let used = match &answered {
+        let tokens = match &answered {
             Ok(reply) => reply.usage.total(),
             Err(failure) => failure.consumed.as_ref().and_then(|consumed| consumed.usage.total()),
         };
-        permit.settle(answered.as_ref().map(|reply| reply.limits), used);
+        permit.settle(answered.as_ref().map(|reply| reply.limits), tokens);
         let answered = answered.map(|reply| providers::Reply { text: guard::unmask(&vault, reply.text), ..reply });
         let (outcome, consumed) = match answered {
             Ok(reply) if reply.text.len() > MAX_VALUE_BYTES => {
                 let message = format!("the answer has {} bytes; at most {MAX_VALUE_BYTES} are kept", reply.text.len());
-                let consumed = Consumed { usage: usage(&reply.usage), cost: reply.cost.map(NanoUsd) };
                 let kind = ErrorKind::MalformedReply;
-                (Err(AttemptError { kind, message, retry_after: None }), Some(consumed))
+                (Err(AttemptError { kind, message, retry_after: None }), Some(Consumed::from(&to_domain(reply))))
             }
             Ok(reply) => (Ok(to_domain(reply)), None),
             Err(failure) => {
                 let Failure { kind, message, retry_after, consumed, .. } = failure;
-                let consumed =
-                    consumed.map(|used| Consumed { usage: usage(&used.usage), cost: used.cost.map(NanoUsd) });
-                (Err(AttemptError { kind: error_kind(kind), message, retry_after }), consumed)
+                let error = AttemptError { kind: error_kind(kind), message, retry_after };
+                (Err(error), consumed.map(|consumed| used(*consumed)))
             }
         };
         if let (Some(keeping), Ok(reply)) = (&keeping, &outcome) {
@@ -152,8 +150,20 @@ fn to_domain(reply: providers::Reply) -> Reply {
         duration: kept(reply.duration),
         first_piece: reply.first_piece.map(kept),
         simulated: reply.simulated,
-        account: Some(Box::new(Account::new(source(reply.cost_source), reply.raw_usage))),
+        account: Some(account(reply.cost_source, reply.raw_usage)),
     }
+}
+
+fn used(consumed: providers::Consumed) -> Consumed {
+    Consumed {
+        usage: usage(&consumed.usage),
+        cost: consumed.cost.map(NanoUsd),
+        account: Some(account(consumed.cost_source, consumed.raw_usage)),
+    }
+}
+
+fn account(from: providers::CostSource, usage: Option<serde_json::Value>) -> Box<Account> {
+    Box::new(Account::new(source(from), usage))
 }
 
 fn source(source: providers::CostSource) -> CostSource {

@@ -1,14 +1,37 @@
 //! Anthropic Messages over HTTP.
 
+use std::sync::Arc;
+
 use reqwest::Url;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::http::{Error, Http, Options, Protocol, below};
+use crate::kind::{Kind, Settings, Setup, Unusable};
 use crate::wire::{Answer, Decode, anthropic};
-use crate::{Failure, Request};
+use crate::{Failure, Platform, Request};
 
 /// Anthropic's own service.
 pub const HOME: &str = "https://api.anthropic.com/v1";
+
+/// The kind `anthropic`.
+pub const KIND: Kind = Kind { service: Some("ANTHROPIC"), ..Kind::over_http::<Own>("anthropic") };
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    /// Whether instructions are kept in the platform's cache; they are when not given.
+    prompt_cache: Option<bool>,
+}
+
+impl Settings for Own {
+    const NAMES: &'static [&'static str] = &["prompt_cache"];
+
+    fn open(&self, setup: Setup<'_>) -> Result<Arc<dyn Platform>, Unusable> {
+        let prompt_cache = self.prompt_cache.unwrap_or(true);
+        Ok(Arc::new(Anthropic::new(Options { prompt_cache, ..setup.at(HOME, Some("claude-haiku-4-5")) })?))
+    }
+}
 
 /// The length of an answer when neither the request nor a list of models says any. Every model of Anthropic can
 /// answer at this length.

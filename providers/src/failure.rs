@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::Usage;
 use crate::wire::rate_limit::RateLimits;
+use crate::{CostSource, Usage};
 
 /// Why a call gave no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,8 +34,10 @@ pub struct Consumed {
     pub text_bytes: usize,
     /// The model that answered, when it had named itself.
     pub model: Option<String>,
-    /// What the platform said it charges, in billionths of a US dollar.
+    /// What that costs in billionths of a US dollar; `None` means unknown, which is not free.
     pub cost: Option<i64>,
+    /// Where the cost comes from.
+    pub cost_source: CostSource,
 }
 
 /// The ways a call can fail.

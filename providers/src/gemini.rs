@@ -1,14 +1,31 @@
 //! Gemini over HTTP.
 
+use std::sync::Arc;
+
 use reqwest::Url;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::http::{Error, Http, Options, Protocol, below};
+use crate::kind::{Kind, Settings, Setup, Unusable};
 use crate::wire::{Answer, Decode, gemini};
-use crate::{Failure, Model, Request};
+use crate::{Failure, Model, Platform, Request};
 
 /// Google's own service.
 pub const HOME: &str = "https://generativelanguage.googleapis.com/v1beta";
+
+/// The kind `gemini`.
+pub const KIND: Kind = Kind { service: Some("GEMINI"), ..Kind::over_http::<Own>("gemini") };
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {}
+
+impl Settings for Own {
+    fn open(&self, setup: Setup<'_>) -> Result<Arc<dyn Platform>, Unusable> {
+        Ok(Arc::new(Gemini::new(setup.at(HOME, Some("gemini-2.5-flash")))?))
+    }
+}
 
 /// A platform that speaks Gemini.
 pub type Gemini = Http<Generate>;

@@ -16,9 +16,12 @@ mod external;
 mod failure;
 pub mod gemini;
 pub mod http;
+pub mod kind;
 #[cfg(feature = "local-model")]
 pub mod local;
+pub mod local_model;
 mod message;
+pub mod ollama;
 pub mod openai;
 pub mod openai_responses;
 pub mod openrouter;
@@ -31,7 +34,7 @@ mod reply;
 mod request;
 pub mod router;
 mod secret;
-mod simulator;
+pub mod simulator;
 mod usage;
 pub mod wire;
 

@@ -1,16 +1,33 @@
 //! OpenAI Chat Completions over HTTP: OpenAI itself, Ollama, vLLM, llama.cpp and others, told apart by their base URL.
 
+use std::sync::Arc;
+
 use reqwest::Url;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use crate::http::{ApiKey, Error, Options};
 use crate::http::{Http, Protocol, below};
+use crate::kind::{Kind, Settings, Setup, Unusable};
 use crate::wire::openai_chat::{self, Dialect};
 use crate::wire::{Answer, Decode};
-use crate::{Failure, Request};
+use crate::{Failure, Platform, Request};
 
 /// OpenAI's own service.
 pub const HOME: &str = "https://api.openai.com/v1";
+
+/// The kind `openai`.
+pub const KIND: Kind = Kind { service: Some("OPENAI"), ..Kind::over_http::<Own>("openai") };
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {}
+
+impl Settings for Own {
+    fn open(&self, setup: Setup<'_>) -> Result<Arc<dyn Platform>, Unusable> {
+        Ok(Arc::new(OpenAi::new(setup.at(HOME, Some("gpt-4o-mini")))?))
+    }
+}
 
 /// A platform that speaks OpenAI Chat Completions.
 pub type OpenAi = Http<Chat>;

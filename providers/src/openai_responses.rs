@@ -1,12 +1,29 @@
 //! OpenAI Responses over HTTP: OpenAI itself, and those who copy it.
 
+use std::sync::Arc;
+
 use reqwest::Url;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::http::{Error, Http, Options, Protocol, below};
+use crate::kind::{Kind, Settings, Setup, Unusable};
 use crate::openai::{HOME, is_openai};
 use crate::wire::{Answer, Decode, openai_responses};
-use crate::{Failure, Request};
+use crate::{Failure, Platform, Request};
+
+/// The kind `openai-responses`.
+pub const KIND: Kind = Kind { service: Some("OPENAI"), ..Kind::over_http::<Own>("openai-responses") };
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {}
+
+impl Settings for Own {
+    fn open(&self, setup: Setup<'_>) -> Result<Arc<dyn Platform>, Unusable> {
+        Ok(Arc::new(OpenAiResponses::new(setup.at(HOME, Some("gpt-4o-mini")))?))
+    }
+}
 
 /// A platform that speaks OpenAI Responses.
 pub type OpenAiResponses = Http<Responses>;

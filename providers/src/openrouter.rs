@@ -1,16 +1,39 @@
 //! OpenRouter: Chat Completions with many vendors behind one door. It says itself what each call was charged, and that
 //! wins over any list of prices.
 
+use std::sync::Arc;
+
 use reqwest::Url;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::http::{Error, Http, Options, Protocol, below};
+use crate::kind::{Kind, Settings, Setup, Unusable};
 use crate::wire::openai_chat::{self, Dialect};
 use crate::wire::{Answer, Decode};
-use crate::{Failure, Model, Request};
+use crate::{Failure, Model, Platform, Request};
 
 /// OpenRouter's own service.
 pub const HOME: &str = "https://openrouter.ai/api/v1";
+
+/// The kind `openrouter`.
+pub const KIND: Kind = Kind { service: Some("OPENROUTER"), ..Kind::over_http::<Own>("openrouter") };
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    /// Whether instructions are kept in the platform's cache; they are when not given.
+    prompt_cache: Option<bool>,
+}
+
+impl Settings for Own {
+    const NAMES: &'static [&'static str] = &["prompt_cache"];
+
+    fn open(&self, setup: Setup<'_>) -> Result<Arc<dyn Platform>, Unusable> {
+        let prompt_cache = self.prompt_cache.unwrap_or(true);
+        Ok(Arc::new(OpenRouter::new(Options { prompt_cache, ..setup.at(HOME, Some("openai/gpt-4o-mini")) })?))
+    }
+}
 
 /// OpenRouter.
 pub type OpenRouter = Http<Routed>;

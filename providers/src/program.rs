@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
-use crate::{Failure, FailureKind, Message, Request};
+use crate::{Failure, FailureKind, Message, Request, Secret};
 
 /// Stands in arguments for the model.
 pub(crate) const MODEL: &str = "{model}";
@@ -43,6 +43,21 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// The variables that a program gets from the environment unless it is said otherwise.
+pub(crate) fn usual_variables() -> Vec<String> {
+    ["PATH", "HOME", "LANG"].map(str::to_owned).to_vec()
+}
+
+/// The whole environment of a program: what it inherits, as far as it is there, and what it is given.
+pub(crate) fn environment(
+    inherit: &[String],
+    own: &BTreeMap<String, Secret>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> BTreeMap<String, String> {
+    let inherited = inherit.iter().filter_map(|name| Some((name.clone(), variable(name)?)));
+    inherited.chain(own.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned()))).collect()
 }
 
 /// Starts it in a process group of its own, with this environment and no other; `key` is the platform's.

@@ -62,6 +62,13 @@ pub enum CostSource {
     Free,
 }
 
+impl CostSource {
+    /// Where a cost comes from that only the platform itself can tell.
+    pub(crate) fn of_reported(cost: Option<i64>) -> Self {
+        if cost.is_some() { Self::Reported } else { Self::Unpriced }
+    }
+}
+
 /// Why the model stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finish {

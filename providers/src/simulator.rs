@@ -12,11 +12,32 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::kind::{Kind, Role, Settings, Setup, Unusable};
 use crate::{
     Capabilities, Chunk, CostSource, Failure, Finish, Health, Platform, Reply, ReplyStream, Request, State, Usage,
 };
+
+/// The kind `simulator`.
+pub const KIND: Kind = Kind { role: Role::Simulator, takes: &[], ..Kind::of::<Own>("simulator") };
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    /// How long it waits before each answer, in milliseconds.
+    latency_ms: Option<u64>,
+}
+
+impl Settings for Own {
+    const NAMES: &'static [&'static str] = &["latency_ms"];
+
+    fn open(&self, setup: Setup<'_>) -> Result<Arc<dyn Platform>, Unusable> {
+        let latency = Duration::from_millis(self.latency_ms.unwrap_or_default());
+        Ok(Arc::new(Simulator::builder().key(setup.key).latency(latency).build()))
+    }
+}
 
 /// What a scripted simulator does with one call.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -168,7 +168,9 @@ async fn one_that_does_not_stop_is_ended() {
     let request = Request { timeout: Duration::from_secs(4), ..prompt("deaf") };
     let failure = agent.execute(request).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Timeout);
-    assert_eq!(failure.consumed.unwrap().text_bytes, "I work.".len(), "what it had said is told");
+    let consumed = failure.consumed.unwrap();
+    assert_eq!(consumed.text_bytes, "I work.".len(), "what it had said is told");
+    assert_eq!((consumed.cost, consumed.cost_source, consumed.raw_usage), (None, CostSource::Unpriced, None));
     assert!(begun.elapsed() < Duration::from_secs(15));
     until_dead(&pid(folder.path()).await).await;
     // The last of the platform takes its sessions with it.

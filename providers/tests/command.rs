@@ -141,7 +141,16 @@ async fn json_is_read_where_it_was_said() {
         options.output = output;
         let failure = ask(options, prompt()).await.unwrap_err();
         assert!(failure.kind == kind && failure.message.contains(word), "{failure}");
+        assert_eq!(failure.consumed, None, "it tells of nothing that it has used");
     }
+    // What it has used although it failed has to be paid for.
+    let ((_folder, mut options), output) =
+        says(r#"{"result":"I cannot","is_error":true,"model":"m-1","usage":{"input":12,"output":3},"cost":0.0421}"#);
+    options.output = output;
+    let used = ask(options, prompt()).await.unwrap_err().consumed.unwrap();
+    assert_eq!((used.usage.input, used.usage.output, used.text_bytes), (Some(12), Some(3), "I cannot".len()));
+    assert_eq!((used.cost, used.cost_source), (Some(42_100_000), CostSource::Reported));
+    assert_eq!(used.raw_usage, Some(serde_json::json!({ "input": 12, "output": 3 })));
     // A cost that it does not tell is unknown.
     let ((_folder, mut options), output) = says(r#"{"result":"x"}"#);
     options.output = output;

@@ -205,6 +205,8 @@ async fn each_other_end_of_a_run_has_its_meaning() {
         );
         let used = failure.consumed.unwrap();
         assert_eq!((used.usage.output, used.cost), (Some(1660), None), "it has to be paid for all the same");
+        assert_eq!(used.cost_source, CostSource::Unpriced);
+        assert!(used.raw_usage.is_some_and(|raw| raw.to_string().contains("1660")), "and word for word");
         assert!(server.cancelled().is_empty());
     }
     let (server, cursor) = start().await;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use providers::wire::openai_chat::Dialect;
 use providers::wire::{Answer, Decode, anthropic, gemini, openai_chat, openai_responses};
-use providers::{Failure, FailureKind, Finish, Tier, Usage};
+use providers::{CostSource, Failure, FailureKind, Finish, Tier, Usage};
 use serde_json::{Value, json};
 
 const LIMIT: usize = 1_000_000;
@@ -176,6 +176,7 @@ fn every_cut_stream_is_a_failure_that_tells_what_was_used() {
             assert_eq!(failure.kind, FailureKind::MalformedReply, "{path:?} cut at {end}: {failure}");
             let consumed = failure.consumed.unwrap_or_else(|| panic!("{path:?} cut at {end}"));
             assert_eq!(consumed.text_bytes, text.len());
+            assert!(consumed.raw_usage.is_some() || consumed.usage.input.is_none(), "{path:?} cut at {end}");
             told |= consumed.usage.input.is_some() || consumed.model.is_some();
         }
         assert!(told, "{path:?}");
@@ -244,6 +245,75 @@ fn errors_within_a_stream_are_told() {
     let blocked = br#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":7}}"#;
     let failure = decode("gemini", blocked).unwrap_err();
     assert_eq!((failure.kind, failure.consumed.unwrap().usage.input), (FailureKind::ContentRefused, Some(7)));
+}
+
+/// The platform's own figures, of every family that reports some before its stream is whole.
+#[test]
+fn the_platforms_own_figures_outlive_a_cut() {
+    let cases = [
+        (
+            "anthropic",
+            "anthropic/cache.sse",
+            "event: message_delta",
+            json!({ "input_tokens": 11, "cache_read_input_tokens": 2048 }),
+        ),
+        (
+            "gemini",
+            "gemini/thinking.sse",
+            r#"data: {"candidates":[{"content":{"parts":[{"text":"","#,
+            json!({ "promptTokenCount": 34, "candidatesTokenCount": 7, "thoughtsTokenCount": 120 }),
+        ),
+        (
+            "openai-chat",
+            "openai-chat/text.sse",
+            "data: [DONE]",
+            json!({ "prompt_tokens": 1419, "completion_tokens": 10, "total_tokens": 1429 }),
+        ),
+        (
+            "openrouter",
+            "openrouter/reasoning.sse",
+            "data: [DONE]",
+            json!({ "total_tokens": 216, "cost": 0.000_141_26 }),
+        ),
+    ];
+    for (format, file, from, figures) in cases {
+        let recording = recordings(".sse").into_iter().find(|recording| recording.path.ends_with(file)).unwrap();
+        let end = std::str::from_utf8(&recording.bytes).unwrap().find(from).unwrap();
+        let consumed = run(format, [&recording.bytes[..end]]).1.unwrap_err().consumed.unwrap();
+        let raw = consumed.raw_usage.unwrap();
+        for (name, figure) in figures.as_object().unwrap() {
+            assert_eq!(&raw[name], figure, "{format}: {name} of {raw}");
+        }
+        let (cost, source) = match format {
+            "openrouter" => (Some(141_260), CostSource::Reported),
+            // What it costs is not for the wire format to say.
+            _ => (None, CostSource::Unpriced),
+        };
+        assert_eq!((consumed.cost, consumed.cost_source), (cost, source), "{format}");
+    }
+    // This family tells them with its last event alone, which may be that of a failure.
+    let response = json!({ "status": "failed", "error": { "code": "server_error", "message": "no" },
+        "usage": { "input_tokens": 7, "output_tokens": 2 } });
+    let failed = format!("data: {}\n\n", json!({ "type": "response.failed", "response": response }));
+    let consumed = run("openai-responses", [failed.as_bytes()]).1.unwrap_err().consumed.unwrap();
+    assert_eq!(consumed.raw_usage, Some(json!({ "input_tokens": 7, "output_tokens": 2 })));
+    assert_eq!((consumed.usage.input, consumed.usage.output), (Some(7), Some(2)));
+}
+
+/// Also of answers that came in one piece and make no sense.
+#[test]
+fn the_figures_of_a_whole_answer_outlive_its_refusal() {
+    let usage = json!({ "input_tokens": 7, "output_tokens": 2 });
+    for (format, body) in [
+        ("anthropic", json!({ "content": [], "usage": usage })),
+        ("openai-responses", json!({ "output": [], "status": "queued", "usage": usage })),
+        ("gemini", json!({ "candidates": [{ "content": { "parts": [] } }], "usageMetadata": usage })),
+        ("openai-chat", json!({ "choices": [{ "message": { "content": { "no": "text" } } }], "usage": usage })),
+    ] {
+        let failure = decode(format, body.to_string().as_bytes()).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::MalformedReply, "{format}: {failure}");
+        assert_eq!(failure.consumed.unwrap().raw_usage.as_ref(), Some(&usage), "{format}");
+    }
 }
 
 #[test]

@@ -152,10 +152,12 @@ async fn openrouter_says_itself_what_it_charged() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_off_tells_what_was_used_and_what_it_costs() {
-    for (name, case, from, input) in [
-        ("anthropic", "cache", "event: message_delta", 3190),
-        ("gemini", "thinking", "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\",", 34),
-        ("openrouter", "reasoning", "data: [DONE]", 194),
+    let listed = || CostSource::Listed { version: "2026-11-25".into() };
+    for (name, case, from, input, source) in [
+        ("anthropic", "cache", "event: message_delta", 3190, listed()),
+        ("gemini", "thinking", "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\",", 34, listed()),
+        ("openrouter", "reasoning", "data: [DONE]", 194, CostSource::Reported),
+        ("openai-chat", "text", "data: [DONE]", 1419, CostSource::Unpriced),
     ] {
         let whole = golden(&format!("{name}/{case}.sse"));
         let cut = &whole[..whole.find(from).unwrap()];
@@ -167,7 +169,9 @@ async fn a_stream_that_breaks_off_tells_what_was_used_and_what_it_costs() {
         assert!(failure.message.starts_with(&format!("{name}: the stream broke off")), "{failure}");
         let consumed = failure.consumed.unwrap();
         assert_eq!((consumed.text_bytes, consumed.usage.input), (text.len(), Some(input)), "{name}");
-        assert!(consumed.cost.is_some_and(|cost| cost > 0), "{name}");
+        assert_eq!(consumed.cost.is_some_and(|cost| cost > 0), source != CostSource::Unpriced, "{name}");
+        assert_eq!(consumed.cost_source, source, "{name}");
+        assert!(consumed.raw_usage.is_some(), "{name}");
     }
 }
 

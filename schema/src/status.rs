@@ -54,7 +54,7 @@ named! {
         Cancelled = "cancelled",
     }
 
-    /// Where the cost of an answer comes from.
+    /// Where the cost of an attempt comes from.
     CostSource {
         /// The platform said what it charged.
         Reported = "reported",

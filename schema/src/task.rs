@@ -319,7 +319,8 @@ pub(crate) struct Attempt {
     usage: Usage,
     /// What it cost; null means unknown, which is not free.
     cost: Option<NanoUsd>,
-    /// Where its cost comes from; null while there is no answer, and of a kept one.
+    /// Where its cost comes from, of an answer or of what was used before it failed; null while nothing was used, and of a kept
+    /// answer.
     cost_source: Option<CostSource>,
     /// The list of prices that the cost was computed from, such as `2026-11-25`; of one that was imported, `imported/2026-12-01`.
     price_list: Option<String>,

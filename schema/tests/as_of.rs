@@ -182,7 +182,7 @@ fn account(arguments: &str) -> String {
             runLineage(id: $id, AT) {{ nodes {{ distance run {{ runId status }} }} }}
             compareRuns(a: $id, b: $other, AT) {{ sameInput sameOutput differences a {{ {side} }} b {{ {side} }}
                 steps {{ name same a {{ kept step {{ status }} effort {{ {sum} }} }} b {{ effort {{ {sum} }} }} }} }}
-            attempts(first: 10, AT) {{ position nodes {{ taskId number status cost text }} }}
+            attempts(first: 10, AT) {{ position nodes {{ taskId number status cost costSource priceList text }} }}
             dear: attempts(first: 2, orderBy: COST, AT) {{ nodes {{ taskId number cost }} pageInfo {{ hasNextPage }} }}
             lost: attempts(filter: {{ statuses: [FAILED] }}, last: 3, orderBy: DURATION, AT) {{ nodes {{ number status }} }}
             costly: runs(first: 5, orderBy: COST, AT) {{ nodes {{ runId cost }} }}
@@ -239,7 +239,7 @@ async fn what_was_brought_and_spent_is_answered_as_it_was_answered_then() {
     house.advance(run).await;
     let begun = house.begin_step(run, "outline").await;
     say().await;
-    house.fail(begun, 1).await;
+    house.cut(begun, 1).await;
     house.attempt(begun).await;
     say().await;
     let quality = Quality { score: Score::of_hundredths(550).unwrap(), checks: vec![] };
@@ -272,6 +272,10 @@ async fn what_was_brought_and_spent_is_answered_as_it_was_answered_then() {
     assert!(sums.first() != sums.last() && answers[0].1["usage"]["groups"].as_array().unwrap().len() > 1, "{sums:?}");
     let last = &answers.last().unwrap().1["dearest"];
     assert_eq!((last["entries"].as_array().unwrap().len(), &last["hasMore"]), (1, &json!(true)), "{last}");
+    let attempts = answers.last().unwrap().1["attempts"]["nodes"].as_array().unwrap().clone();
+    let cut = attempts.into_iter().find(|attempt| attempt["taskId"] == json!(task) && attempt["number"] == 1).unwrap();
+    assert_eq!([&cut["status"], &cut["cost"]], ["FAILED", "700"], "what had been used is paid for");
+    assert_eq!([&cut["costSource"], &cut["priceList"]], ["LISTED", "2026-11-25"], "and it says by whose word");
     for (at, said) in &answers {
         let told = ask("asOf: { position: $at }", at).await;
         assert_same(&told, said, &format!("as of {at}"));

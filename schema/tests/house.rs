@@ -13,7 +13,8 @@ use commands::Commands;
 use commands::webhooks::{Keys, Reach, WebhookSetup};
 use domain::run::TaskEnd;
 use domain::task::{
-    AgentChoice, AgentExclusion, AgentFactors, AgentReason, Choice, ConsideredAgent, Ending, Pacing, Purpose, Share,
+    AgentChoice, AgentExclusion, AgentFactors, AgentReason, Choice, ConsideredAgent, Consumed, Ending, Pacing, Purpose,
+    Share,
 };
 use domain::{
     Account, Actor, AgentId, CommandId, CostSource, FinishReason, NanoUsd, NodeId, Reply, RetryPolicy, Run, RunCommand,
@@ -224,13 +225,24 @@ impl House {
     }
 
     pub(crate) async fn fail(&self, task: TaskId, attempt: u32) {
+        self.fail_with(task, attempt, None).await;
+    }
+
+    /// The platform had begun to answer, and says what that took.
+    pub(crate) async fn cut(&self, task: TaskId, attempt: u32) {
+        let account = Some(Box::new(Account::new(CostSource::Listed("2026-11-25".to_owned()), None)));
+        let usage = Usage { input_tokens: Some(12), ..Usage::default() };
+        self.fail_with(task, attempt, Some(Consumed { usage, cost: Some(NanoUsd(700)), account })).await;
+    }
+
+    async fn fail_with(&self, task: TaskId, attempt: u32, consumed: Option<Consumed>) {
         let error = domain::AttemptError {
             kind: domain::ErrorKind::RateLimited,
             message: "slow down".to_owned(),
             retry_after: None,
         };
         let pacing = Pacing { now: commands::now(), jitter_milli: 0 };
-        self.on_task(task, TaskCommand::FailAttempt { attempt, error, consumed: None, fallback: false, pacing }).await;
+        self.on_task(task, TaskCommand::FailAttempt { attempt, error, consumed, fallback: false, pacing }).await;
     }
 
     pub(crate) async fn finish_step(&self, run: RunId, step: &str, attempt: u32) {

@@ -12,18 +12,8 @@ use super::{Config, Masked, PlatformKind};
 /// The file that is read from the working directory when no other is named.
 const FILE: &str = "hishamos.toml";
 
-/// The variables of others that mean the same to us, besides those of [`SERVICES`].
+/// The variables of others that mean the same to us, besides those of services ([`PlatformKind::services`]).
 const FOREIGN: [&str; 2] = ["DATABASE_URL", "REDIS_URL"];
-
-/// The services whose usual variables make a platform: what the variables begin with, what the platform is called, and
-/// the kinds that the key fits, the one to make first.
-pub(crate) const SERVICES: [(&str, &str, &[PlatformKind]); 5] = [
-    ("OPENAI", "openai", &[PlatformKind::Openai, PlatformKind::OpenaiResponses]),
-    ("ANTHROPIC", "anthropic", &[PlatformKind::Anthropic]),
-    ("GEMINI", "gemini", &[PlatformKind::Gemini]),
-    ("OPENROUTER", "openrouter", &[PlatformKind::Openrouter]),
-    ("CURSOR", "cursor", &[PlatformKind::Cursor]),
-];
 
 /// What the names of a service's variables end with.
 const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
@@ -31,8 +21,8 @@ const ENDINGS: [&str; 3] = ["_API_KEY", "_BASE_URL", "_MODEL"];
 /// The variables of the environment that are ours and no settings.
 const NO_SETTINGS: [&str; 3] = ["HISHAMOS_CONFIG", "HISHAMOS_TEST_DATABASE_URL", "HISHAMOS_TEST_KURRENTDB_URL"];
 
-/// The settings that are no text: numbers, and lists in brackets.
-const PARSED: [&str; 38] = [
+/// The settings that are no text: numbers, and lists in brackets. What kinds of platforms have of their own is for them to say.
+const PARSED: [&str; 36] = [
     "agents",
     "samples",
     "share",
@@ -45,13 +35,11 @@ const PARSED: [&str; 38] = [
     "tokens_per_minute",
     "at_once",
     "max_connections",
-    "latency_ms",
     "default_platforms",
     "more_keys",
     "enabled",
     "lock_days",
     "stream",
-    "prompt_cache",
     "every_events",
     "within_seconds",
     "insecure_http",
@@ -121,7 +109,7 @@ pub(crate) fn load(flags: &Flags) -> Result<Config, Error> {
 
 fn is_foreign(name: &str) -> bool {
     let of_service = |service: &str| name.strip_prefix(service).is_some_and(|ending| ENDINGS.contains(&ending));
-    FOREIGN.contains(&name) || SERVICES.iter().any(|(service, _, _)| of_service(service))
+    FOREIGN.contains(&name) || PlatformKind::services().any(|(service, _)| of_service(service))
 }
 
 fn merge(flags: &Flags, usual_file: &Path, environment: &[(String, String)]) -> Result<Config, Error> {
@@ -175,11 +163,11 @@ fn merge(flags: &Flags, usual_file: &Path, environment: &[(String, String)]) -> 
     if let Some(port) = flags.port.or(port.filter(|_| flags.listen.is_none())) {
         config.listen.set_port(port);
     }
-    for (service, name, kinds) in SERVICES {
-        add_service(&mut config, service, name, kinds, &variable)?;
+    for (service, kind) in PlatformKind::services() {
+        add_service(&mut config, service, kind, &variable)?;
     }
     if flags.simulate {
-        config.platforms.entry("simulator".to_owned()).or_insert_with(|| super::Platform::of(PlatformKind::Simulator));
+        config.platforms.entry("simulator".to_owned()).or_insert_with(|| super::Platform::of(PlatformKind::SIMULATOR));
         config.default_platforms = vec!["simulator".to_owned()];
     }
     check(&config)?;
@@ -191,16 +179,17 @@ fn merge(flags: &Flags, usual_file: &Path, environment: &[(String, String)]) -> 
 fn add_service(
     config: &mut Config,
     service: &str,
-    name: &str,
-    kinds: &[PlatformKind],
+    kind: PlatformKind,
     variable: &impl Fn(&str) -> Option<String>,
 ) -> Result<(), Error> {
     let [key, url, model] = ENDINGS.map(|ending| variable(&format!("{service}{ending}")));
-    let (Some(kind), true) = (kinds.first(), key.is_some() || url.is_some()) else {
+    if key.is_none() && url.is_none() {
         return Ok(());
-    };
-    let platform = config.platforms.entry(name.to_owned()).or_insert_with(|| super::Platform::of(*kind));
-    if !kinds.contains(&platform.kind) {
+    }
+    let name = kind.name();
+    let fits = |kind: PlatformKind| kind.service() == Some(service);
+    let platform = config.platforms.entry(name.to_owned()).or_insert_with(|| super::Platform::of(kind));
+    if !fits(platform.kind) {
         return Err(Error::Invalid(format!(
             "platforms.{name} is of another kind, but {service}_API_KEY or {service}_BASE_URL is set; rename the platform"
         )));
@@ -213,7 +202,7 @@ fn add_service(
     platform.model = platform.model.take().or(model);
     let own = |platform: &&mut super::Platform| {
         let has_key = platform.api_key.is_some() || platform.stored_key.is_some();
-        kinds.contains(&platform.kind) && platform.base_url.is_none() && !has_key
+        fits(platform.kind) && platform.base_url.is_none() && !has_key
     };
     for platform in config.platforms.values_mut().filter(own) {
         platform.api_key = key.clone().map(Masked::new);
@@ -241,14 +230,8 @@ fn check(config: &Config) -> Result<(), Error> {
                 platform.kind.name()
             )));
         }
-        if platform.kind == PlatformKind::Command && platform.command.is_none() {
-            return Err(Error::Invalid(format!("platforms.{key} is a command, so it needs [platforms.{key}.command]")));
-        }
-        if platform.kind == PlatformKind::Acp && platform.acp.is_none() {
-            return Err(Error::Invalid(format!("platforms.{key} is of kind acp, so it needs [platforms.{key}.acp]")));
-        }
-        if let Some(fault) = platform.cursor.as_ref().and_then(super::CursorWork::fault) {
-            return Err(Error::Invalid(format!("platforms.{key}.cursor: {fault}")));
+        if let Some(fault) = platform.fault(&format!("platforms.{key}")) {
+            return Err(Error::Invalid(fault));
         }
         if let Some(fault) = platform.limits.as_ref().and_then(super::Limits::fault) {
             return Err(Error::Invalid(format!("platforms.{key}.limits.{fault}")));
@@ -338,7 +321,8 @@ impl figment::Provider for Variable {
     fn data(&self) -> Result<figment::value::Map<Profile, Dict>, figment::Error> {
         // What looks like a number is one only where a number belongs: keys and models may be all digits.
         let leaf = self.key.rsplit('.').next().unwrap_or_default();
-        let value = if PARSED.contains(&leaf) {
+        let own = matches!(self.key.split('.').collect::<Vec<_>>()[..], ["platforms", _, _]);
+        let value = if PARSED.contains(&leaf) || (own && super::platform::is_no_text(leaf, &self.value)) {
             self.value.parse().unwrap_or_else(|never| match never {})
         } else {
             Value::from(self.value.clone())
@@ -415,11 +399,22 @@ mod tests {
 
     #[test]
     fn the_variables_of_each_service_make_its_platform() {
-        for (service, name, kinds) in SERVICES {
+        assert_eq!(
+            PlatformKind::services().map(|(service, kind)| (service, kind.name())).collect::<Vec<_>>(),
+            [
+                ("OPENAI", "openai"),
+                ("ANTHROPIC", "anthropic"),
+                ("GEMINI", "gemini"),
+                ("OPENROUTER", "openrouter"),
+                ("CURSOR", "cursor"),
+            ]
+        );
+        for (service, kind) in PlatformKind::services() {
+            let name = kind.name();
             let [key, url, model] = ENDINGS.map(|ending| format!("{service}{ending}"));
             let config = with(&Flags::default(), "", &[(&key, "k-1"), (&url, "http://x"), (&model, "m")]).unwrap();
             let platform = &config.platforms[name];
-            assert_eq!((platform.kind, config.platforms.len()), (kinds[0], 1));
+            assert_eq!((platform.kind, config.platforms.len()), (kind, 1));
             assert_eq!(platform.api_key.as_ref().unwrap().reveal(), "k-1");
             assert_eq!((platform.base_url.as_deref(), platform.model.as_deref()), (Some("http://x"), Some("m")));
             assert!(with(&Flags::default(), "", &[(&model, "m")]).unwrap().platforms.is_empty());
@@ -461,9 +456,13 @@ mod tests {
         };
         let fine =
             "[platforms.cursor.cursor]\nrepository = \"https://github.com/a/b\"\nref = \"main\"\npull_request = true\n";
-        let work = platform(fine).unwrap().platforms["cursor"].cursor.clone().unwrap();
-        assert_eq!((work.starting_ref.as_deref(), work.pull_request, work.same_branch), (Some("main"), true, false));
-        assert!(platform("").unwrap().platforms["cursor"].cursor.is_none());
+        let work = |config: Config| serde_json::to_value(&config.platforms["cursor"]).unwrap()["cursor"].take();
+        assert_eq!(
+            work(platform(fine).unwrap()),
+            serde_json::json!({ "repository": "https://github.com/a/b", "ref": "main", "pull_request": true,
+                "same_branch": false })
+        );
+        assert!(work(platform("").unwrap()).is_null());
         for (wrong, said) in [
             ("cursor = { repository = \"a/b\" }\n", "platforms.cursor.cursor: repository"),
             ("cursor = { repository = \"https://u:p@x/b\" }\n", "platforms.cursor.cursor: repository"),
@@ -474,6 +473,77 @@ mod tests {
             let error = platform(wrong).unwrap_err();
             assert!(error.contains(said), "{error}");
         }
+    }
+
+    #[test]
+    fn settings_of_one_kind_are_none_of_another() {
+        let none = Flags::default();
+        let platform = |kind: &str, rest: &str| {
+            with(&none, &format!("[platforms.x]\nkind = \"{kind}\"\n{rest}"), &[])
+                .map(|config| config.platforms["x"].clone())
+        };
+        // Whatever a kind has of its own, the others have not, and it is said so.
+        for (own, value) in [
+            ("prompt_cache", "false"),
+            ("path", "\"a.gguf\""),
+            ("latency_ms", "7"),
+            ("command", "{ program = \"/bin/a\", directory = \"/tmp\" }"),
+            ("acp", "{ program = \"/bin/a\", directory = \"/tmp\" }"),
+            ("cursor", "{ repository = \"https://x/a\" }"),
+        ] {
+            for kind in PlatformKind::all() {
+                let takes =
+                    providers::kind::KINDS.iter().any(|known| known.name == kind.name() && known.own.contains(&own));
+                let outcome = platform(kind.name(), &format!("{own} = {value}\n"));
+                match outcome {
+                    Ok(platform) => {
+                        assert!(takes, "{own} of {kind:?}");
+                        assert!(serde_json::to_value(&platform).unwrap().get(own).is_some(), "it is shown");
+                    }
+                    Err(error) => {
+                        let said =
+                            format!("platforms.x.{own} is set, but a platform of kind {} has no such", kind.name());
+                        assert!(!takes && error.contains(&said), "{error}");
+                    }
+                }
+            }
+        }
+        for (kind, missing) in [("command", "[platforms.x.command]"), ("acp", "[platforms.x.acp]")] {
+            assert!(platform(kind, "").unwrap_err().contains(missing));
+        }
+        let error = platform("parrot", "").unwrap_err();
+        assert!(
+            error.contains("platforms.x.kind") && error.contains("`parrot`") && error.contains("openai"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_settings_of_a_kind_is_said_with_its_place() {
+        let error = |file: &str, variables: &[(&str, &str)]| with(&Flags::default(), file, variables).unwrap_err();
+        let command =
+            "[platforms.x]\nkind = \"command\"\n[platforms.x.command]\nprogram = \"/bin/a\"\ndirectory = \"/tmp\"\n";
+        let unknown = error(&format!("{command}[platforms.x.command.json]\ntext = \"/t\"\ntxt = \"/t\"\n"), &[]);
+        assert!(unknown.contains("platforms.x: command.json.txt: unknown field `txt`, expected"), "{unknown}");
+        assert!(unknown.contains("hishamos.toml"), "{unknown}");
+        let missing = error("[platforms.x]\nkind = \"acp\"\nacp = { program = \"/bin/a\" }\n", &[]);
+        assert!(missing.contains("platforms.x: acp: missing field `directory`"), "{missing}");
+        let simulator = "[platforms.x]\nkind = \"simulator\"\n";
+        let wrong = error(simulator, &[("HISHAMOS_PLATFORMS__X__LATENCY_MS", "soon")]);
+        assert!(wrong.contains("platforms.x: latency_ms: invalid type"), "{wrong}");
+        let set = |file: &str, name: &str, value: &str| {
+            let name = format!("HISHAMOS_PLATFORMS__X__{name}");
+            let config = with(&Flags::default(), file, &[(&name, value)]).unwrap();
+            serde_json::to_value(&config.platforms["x"]).unwrap()
+        };
+        assert_eq!(set(simulator, "LATENCY_MS", "7")["latency_ms"], 7);
+        assert_eq!(set("[platforms.x]\nkind = \"anthropic\"\n", "PROMPT_CACHE", "false")["prompt_cache"], false);
+        assert_eq!(set("[platforms.x]\nkind = \"local\"\n", "PATH", "7")["path"], "7", "a text may be all digits");
+        // And secrets in them are not shown.
+        let secret = format!("{command}environment = {{ TOKEN = \"hidden\" }}\n");
+        let config = with(&Flags::default(), &secret, &[]).unwrap();
+        let shown = serde_json::to_string(&config).unwrap() + &format!("{config:?}");
+        assert!(shown.contains("TOKEN") && !shown.contains("hidden"), "{shown}");
     }
 
     #[test]

@@ -5,7 +5,6 @@
 
 mod agents;
 mod cache;
-mod command;
 mod judge;
 mod limits;
 mod load;
@@ -25,11 +24,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use agents::Agents;
 pub(crate) use cache::Cache;
-pub(crate) use command::CursorWork;
 pub(crate) use judge::Judge;
 pub(crate) use limits::Limits;
-pub(crate) use load::{Flags, SERVICES, load};
-pub(crate) use platform::{Platform, PlatformKind};
+pub(crate) use load::{Flags, load};
+pub(crate) use platform::{Platform, PlatformKind, variable};
 pub(crate) use redaction::Redaction;
 pub(crate) use residency::Residency;
 pub(crate) use secret::{DatabaseUrl, Masked};
@@ -128,7 +126,7 @@ impl Config {
     /// In words, when it has errors.
     pub(crate) fn redaction(&self) -> Result<engine::Redaction, String> {
         // The one that is there without being configured is called so.
-        let configured = self.platforms.iter().filter(|(_, platform)| platform.kind == PlatformKind::Local);
+        let configured = self.platforms.iter().filter(|(_, platform)| platform.kind == PlatformKind::LOCAL);
         let local = configured.map(|(key, _)| key.as_str());
         let made = (!self.platforms.contains_key("local")).then_some("local");
         self.redaction.compiled(local.chain(made))

@@ -1,73 +1,128 @@
-//! One AI platform, and what kinds there are.
+//! One AI platform.
+//!
+//! Invariants: which kinds there are, and what each takes, is said by [`KINDS`] and nowhere else. A setting that no kind knows is
+//! refused where it is read; one that only others know, when the configuration is checked.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use providers::kind::{KINDS, Kind, NAMES, Opens, Own, Role};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Error as _, IntoDeserializer, MapAccess, Visitor};
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
-use super::command::{AcpLine, CommandLine, CursorWork};
 use super::{Limits, Masked};
 
-/// The kind of an AI platform, in the order in which they are asked when nobody says otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum PlatformKind {
-    /// Speaks OpenAI Chat Completions over HTTP.
-    Openai,
-    /// Speaks OpenAI Responses over HTTP.
-    OpenaiResponses,
-    /// Speaks Anthropic Messages over HTTP.
-    Anthropic,
-    /// Speaks Gemini over HTTP.
-    Gemini,
-    /// OpenRouter.
-    Openrouter,
-    /// Ollama on this machine.
-    Ollama,
-    /// A program on this machine that works as an agent.
-    Command,
-    /// One that speaks the Agent Client Protocol.
-    Acp,
-    /// Cursor's cloud agents.
-    Cursor,
-    /// An open-weights model in this process.
-    Local,
-    /// Asks no model, openly so.
-    Simulator,
-}
+/// The kind of an AI platform. Kinds are in the order in which they are asked when nobody says otherwise.
+#[derive(Clone, Copy)]
+pub(crate) struct PlatformKind(&'static Kind);
 
 impl PlatformKind {
-    /// The name in the configuration.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Openai => "openai",
-            Self::OpenaiResponses => "openai-responses",
-            Self::Anthropic => "anthropic",
-            Self::Gemini => "gemini",
-            Self::Openrouter => "openrouter",
-            Self::Ollama => "ollama",
-            Self::Command => "command",
-            Self::Acp => "acp",
-            Self::Cursor => "cursor",
-            Self::Local => "local",
-            Self::Simulator => "simulator",
-        }
+    /// An open-weights model in this process.
+    pub(crate) const LOCAL: Self = Self(&providers::local_model::KIND);
+    /// Asks no model, openly so.
+    pub(crate) const SIMULATOR: Self = Self(&providers::simulator::KIND);
+
+    /// Every kind, in their order.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        KINDS.iter().copied().map(Self)
     }
 
-    /// Whether it is reached over HTTP.
-    pub(crate) const fn is_http(self) -> bool {
-        !matches!(self, Self::Command | Self::Acp | Self::Local | Self::Simulator)
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::all().find(|kind| kind.name() == name)
+    }
+
+    /// The services whose usual variables make a platform: what the variables begin with, and its kind, whose name is also that
+    /// of the platform.
+    pub(crate) fn services() -> impl Iterator<Item = (&'static str, Self)> {
+        let with = |service| Self::all().find(|kind| kind.service() == Some(service));
+        Self::all().filter_map(move |kind| {
+            let service = kind.service()?;
+            (with(service) == Some(kind)).then_some((service, kind))
+        })
+    }
+
+    /// The name in the configuration.
+    pub(crate) const fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    /// What the usual variables of its service begin with.
+    pub(crate) const fn service(self) -> Option<&'static str> {
+        self.0.service
+    }
+
+    /// Whether it has a key.
+    pub(crate) fn has_key(self) -> bool {
+        self.takes("api_key")
+    }
+
+    /// Whether it works for whoever wants a model.
+    pub(crate) fn is_model(self) -> bool {
+        self.0.role == Role::Model
     }
 
     /// Whether it is an agent by itself, which works only for those who name it.
-    pub(crate) const fn is_agent(self) -> bool {
-        matches!(self, Self::Command | Self::Acp | Self::Cursor)
+    pub(crate) fn is_agent(self) -> bool {
+        self.0.role == Role::Agent
+    }
+
+    fn takes(self, setting: &str) -> bool {
+        self.0.takes.contains(&setting)
+    }
+
+    fn place(self) -> usize {
+        KINDS.iter().take_while(|kind| kind.name != self.0.name).count()
+    }
+}
+
+impl fmt::Debug for PlatformKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl PartialEq for PlatformKind {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for PlatformKind {}
+
+impl Ord for PlatformKind {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place().cmp(&other.place())
+    }
+}
+
+impl PartialOrd for PlatformKind {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<'de> Deserialize<'de> for PlatformKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::named(&name).ok_or_else(|| D::Error::unknown_variant(&name, NAMES))
+    }
+}
+
+impl Serialize for PlatformKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 
 /// One AI platform.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(crate) struct Platform {
     /// What it is.
     pub(crate) kind: PlatformKind,
@@ -95,9 +150,6 @@ pub(crate) struct Platform {
     /// Over HTTP: whether answers are asked for in pieces, so that they can be followed; they are when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stream: Option<bool>,
-    /// anthropic, openrouter: whether instructions are kept in the platform's cache; they are when not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) prompt_cache: Option<bool>,
     /// What it is tagged with, such as the region in which it processes data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) tags: Vec<String>,
@@ -107,21 +159,16 @@ pub(crate) struct Platform {
     /// How much may go there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) limits: Option<Limits>,
-    /// local: the GGUF file; the newest in `models` of the data directory when not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) path: Option<PathBuf>,
-    /// command: what is started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) command: Option<CommandLine>,
-    /// acp: what is started, and what it may do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) acp: Option<AcpLine>,
-    /// cursor: what its agents work on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) cursor: Option<CursorWork>,
-    /// simulator: how long it waits before each answer, in milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) latency_ms: Option<u64>,
+    /// The settings that its kind has of its own.
+    #[serde(skip, default = "unread")]
+    own: Own,
+    /// A setting that another kind has of its own.
+    #[serde(skip)]
+    foreign: Option<String>,
+}
+
+fn unread() -> Own {
+    Err("the settings of its kind were not read".to_owned())
 }
 
 /// A further key of a platform.
@@ -156,21 +203,30 @@ impl Platform {
             proxy: None,
             certificates: None,
             stream: None,
-            prompt_cache: None,
             tags: Vec::new(),
             model_tags: BTreeMap::new(),
             limits: None,
-            path: None,
-            command: None,
-            acp: None,
-            cursor: None,
-            latency_ms: None,
+            own: (kind.0.read)(Map::new()),
+            foreign: None,
         }
     }
 
+    /// The settings that its kind has of its own.
+    ///
+    /// # Errors
+    /// In words, when they cannot be read.
+    pub(crate) fn own(&self) -> Result<&dyn Opens, &str> {
+        self.own.as_deref().map_err(String::as_str)
+    }
+
+    /// What is wrong with the settings that its kind has of its own; its table is `at`.
+    pub(crate) fn fault(&self, at: &str) -> Option<String> {
+        self.own().map_or_else(|error| Some(format!("{at}: {error}")), |own| own.fault(at))
+    }
+
     /// The first setting that is there although its kind has no use for it.
-    pub(crate) fn misplaced(&self) -> Option<&'static str> {
-        let http = [
+    pub(crate) fn misplaced(&self) -> Option<&str> {
+        let shared = [
             ("base_url", self.base_url.is_some()),
             ("api_key", self.api_key.is_some()),
             ("stored_key", self.stored_key.is_some()),
@@ -178,22 +234,82 @@ impl Platform {
             ("proxy", self.proxy.is_some()),
             ("certificates", self.certificates.is_some()),
             ("stream", self.stream.is_some()),
+            ("model", self.model.is_some()),
         ];
-        let set = |wanted: PlatformKind, name, is_set: bool| (is_set && self.kind != wanted).then_some(name);
-        http.into_iter()
-            .find_map(|(name, is_set)| (is_set && !self.kind.is_http()).then_some(name))
-            .or_else(|| (self.kind == PlatformKind::Simulator && self.model.is_some()).then_some("model"))
-            .or_else(|| set(PlatformKind::Local, "path", self.path.is_some()))
-            .or_else(|| set(PlatformKind::Command, "command", self.command.is_some()))
-            .or_else(|| set(PlatformKind::Acp, "acp", self.acp.is_some()))
-            .or_else(|| {
-                let asks = matches!(self.kind, PlatformKind::Anthropic | PlatformKind::Openrouter);
-                (self.prompt_cache.is_some() && !asks).then_some("prompt_cache")
-            })
-            .or_else(|| set(PlatformKind::Cursor, "cursor", self.cursor.is_some()))
-            // An agent belongs to the key that launched it, and speaks when it has ended.
-            .or_else(|| (self.kind == PlatformKind::Cursor && !self.more_keys.is_empty()).then_some("more_keys"))
-            .or_else(|| (self.kind == PlatformKind::Cursor && self.stream.is_some()).then_some("stream"))
-            .or_else(|| set(PlatformKind::Simulator, "latency_ms", self.latency_ms.is_some()))
+        let misplaced = shared.into_iter().find(|(name, is_set)| *is_set && !self.kind.takes(name));
+        misplaced.map(|(name, _)| name).or(self.foreign.as_deref())
     }
+}
+
+impl<'de> Deserialize<'de> for Platform {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Table;
+
+        impl<'de> Visitor<'de> for Table {
+            type Value = Platform;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the settings of a platform")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Platform, A::Error> {
+                let mut own = Map::new();
+                let shared = MapAccessDeserializer::new(Shared { map, own: &mut own });
+                let mut platform = Platform::deserialize(shared)?;
+                let kind = platform.kind.0;
+                platform.foreign = own.keys().find(|name| !kind.own.contains(&name.as_str())).cloned();
+                own.retain(|name, _| kind.own.contains(&name.as_str()));
+                platform.own = Ok((kind.read)(own).map_err(A::Error::custom)?);
+                Ok(platform)
+            }
+        }
+
+        deserializer.deserialize_map(Table)
+    }
+}
+
+impl Serialize for Platform {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shared = Self::serialize(self, serde_json::value::Serializer).map_err(S::Error::custom)?;
+        let own = self.own().map(Opens::shown).unwrap_or_default();
+        let all: Map<String, Value> = shared.as_object().cloned().unwrap_or_default().into_iter().chain(own).collect();
+        all.serialize(serializer)
+    }
+}
+
+/// The shared settings of a table; those that kinds have of their own are put aside.
+struct Shared<'a, A> {
+    map: A,
+    own: &'a mut Map<String, Value>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Shared<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        while let Some(name) = self.map.next_key::<String>()? {
+            if !KINDS.iter().any(|kind| kind.own.contains(&name.as_str())) {
+                return seed.deserialize(name.into_deserializer()).map(Some);
+            }
+            let value = self.map.next_value()?;
+            self.own.insert(name, value);
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.map.next_value_seed(seed)
+    }
+}
+
+/// Whether some kind has a setting of this name of its own, and none takes this text for it: then it is a number or the like.
+pub(super) fn is_no_text(setting: &str, text: &str) -> bool {
+    let mut kinds = KINDS.iter().filter(|kind| kind.own.contains(&setting)).peekable();
+    let text = || Map::from_iter([(setting.to_owned(), Value::from(text))]);
+    kinds.peek().is_some() && !kinds.any(|kind| (kind.read)(text()).is_ok())
+}
+
+/// A variable of the environment, for the programs that are started in it.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Unit;
-use crate::{ErrorKind, Key, NanoUsd, PurseId, Timestamp, Usage};
+use crate::{Account, ErrorKind, Key, NanoUsd, PurseId, Reply, Timestamp, Usage};
 
 /// Why an attempt goes to its platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,10 +108,20 @@ pub struct PassedOver {
 }
 
 /// What a platform had done for an attempt that failed: it has to be paid for all the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Consumed {
     /// The tokens that it reported before it broke off; it may charge more.
     pub usage: Usage,
     /// What that costs; `None` means unknown, which is not free.
     pub cost: Option<NanoUsd>,
+    /// How that cost came about; `None` of what was recorded before that was kept.
+    #[serde(default)]
+    pub account: Option<Box<Account>>,
+}
+
+impl From<&Reply> for Consumed {
+    /// What an answer took that cannot be kept.
+    fn from(reply: &Reply) -> Self {
+        Self { usage: reply.usage, cost: reply.cost, account: reply.account.clone() }
+    }
 }

@@ -107,8 +107,8 @@ impl Attempt {
     pub fn used(&self, unit: Unit) -> Option<u64> {
         let (usage, cost) = match &self.status {
             AttemptStatus::Succeeded(reply) => (reply.usage, reply.cost),
-            AttemptStatus::Failed(error) => match self.consumed {
-                Some(Consumed { usage, cost }) => (usage, cost),
+            AttemptStatus::Failed(error) => match &self.consumed {
+                Some(Consumed { usage, cost, .. }) => (*usage, *cost),
                 None => return (!error.kind.may_have_cost()).then_some(0),
             },
             AttemptStatus::Running | AttemptStatus::Lost | AttemptStatus::Cancelled => return None,

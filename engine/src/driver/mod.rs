@@ -191,7 +191,7 @@ impl Driver {
                     let error = AttemptError { kind: ErrorKind::InvalidInput, message: what, retry_after: None };
                     for settled in &mut self.pending {
                         if let Ok(reply) = &settled.outcome {
-                            settled.consumed = Some(Consumed { usage: reply.usage, cost: reply.cost });
+                            settled.consumed = Some(Consumed::from(reply));
                         }
                         settled.outcome = Err(error.clone());
                     }

@@ -65,7 +65,7 @@ impl Driver {
                         Err(Unplannable::Unavailable(error)) => return Err(error.into()),
                         Err(Unplannable::Rejected(_)) => false,
                     };
-                    let (error, consumed) = (error.clone(), settled.consumed);
+                    let (error, consumed) = (error.clone(), settled.consumed.clone());
                     TaskCommand::FailAttempt { attempt, error, consumed, fallback, pacing: self.pacing(now) }
                 }
             };

@@ -1,5 +1,7 @@
 use domain::run::RunStatus;
-use providers::{Behaviour, Failure, FailureKind, Simulator};
+use domain::task::Consumed;
+use domain::{Account, Event, NanoUsd, TaskEvent, Usage};
+use providers::{Behaviour, CostSource, Failure, FailureKind, Simulator};
 use serde_json::json;
 use std::time::Duration;
 
@@ -21,6 +23,54 @@ async fn passing_trouble_is_tried_again() {
     assert_eq!(world.finished(run).await.status(), RunStatus::Completed);
     assert_eq!(world.count("task.attempt_failed").await, 2);
     assert_eq!(world.count("task.attempt_started").await, 3);
+}
+
+/// A platform that had counted something before it broke off.
+#[tokio::test]
+async fn what_a_failed_attempt_had_used_is_kept_with_the_platforms_own_figures() {
+    let figures = json!({ "input_tokens": 200, "cache_read_input_tokens": 1000, "output_tokens": 9 });
+    let raw = figures.clone();
+    let cut = move |cost, cost_source: CostSource, raw_usage| {
+        let usage = providers::Usage { input: Some(1200), output: Some(9), ..Default::default() };
+        let consumed =
+            providers::Consumed { usage, raw_usage, text_bytes: 30, model: Some("m".to_owned()), cost, cost_source };
+        let failure = Failure::new(FailureKind::MalformedReply, "the stream broke off");
+        Behaviour::Fail(Failure { consumed: Some(Box::new(consumed)), ..failure })
+    };
+    let platform = Simulator::builder().script(move |_, call| match call {
+        1 => cut(Some(7_000), CostSource::Listed { version: "2026-11-25".to_owned() }, Some(raw.clone())),
+        2 => cut(None, CostSource::Unpriced, Some(json!("x".repeat(Account::MAX_BYTES)))),
+        _ => Behaviour::Answer,
+    });
+    let world = World::with(platform.build()).await;
+    let run = world.start(workflow(vec![step("a", &[], "'x'")]), json!({})).await;
+    assert_eq!(world.finished(run).await.status(), RunStatus::Completed);
+    let mut used = Vec::new();
+    for event in world.events().await {
+        if let Event::Task(TaskEvent::AttemptFailed { consumed, .. }) = event {
+            used.push(consumed.unwrap());
+        }
+    }
+    let usage = Usage { input_tokens: Some(1200), output_tokens: Some(9), ..Usage::default() };
+    let listed = Account { source: domain::CostSource::Listed("2026-11-25".to_owned()), usage: Some(figures) };
+    // Figures that are larger than anybody's should be are not kept.
+    let unpriced = Account { source: domain::CostSource::Unpriced, usage: None };
+    let expected = [(Some(NanoUsd(7_000)), listed), (None, unpriced)];
+    assert_eq!(used, expected.map(|(cost, account)| Consumed { usage, cost, account: Some(Box::new(account)) }));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_to_be_kept_is_paid_for() {
+    let long = Behaviour::Say("x".repeat(domain::MAX_VALUE_BYTES + 1));
+    let platform = Simulator::builder().script(move |_, call| if call == 1 { long.clone() } else { Behaviour::Answer });
+    let world = World::with(platform.build()).await;
+    let run = world.start(workflow(vec![step("a", &[], "'x'")]), json!({})).await;
+    assert_eq!(world.finished(run).await.status(), RunStatus::Completed);
+    let used = world.events().await.into_iter().find_map(|event| match event {
+        Event::Task(TaskEvent::AttemptFailed { consumed, .. }) => consumed,
+        _ => None,
+    });
+    assert_eq!(used.unwrap().account.unwrap().source, domain::CostSource::Free, "the simulator costs nothing");
 }
 
 #[tokio::test]

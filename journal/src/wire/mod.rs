@@ -8,6 +8,7 @@
 mod action;
 mod agent;
 mod assigned;
+mod attempt_failed;
 mod budget;
 mod definition;
 mod delivery;

@@ -48,7 +48,7 @@ pub const PERSONAL: &[(&str, &[&str])] = &[
 ];
 
 /// The fields of the same events that hold text and are not personal: keys, names of steps, the definition of the
-/// workflow, who acted, and the values that limits count by.
+/// workflow, who acted, the values that limits count by, and platforms' own accounts of what was used.
 pub const PLAIN: &[(&str, &[&str])] = &[
     ("run.started", &["definition", "by", "parent", "lineage", "trigger", "again"]),
     ("run.queued", &["slots"]),

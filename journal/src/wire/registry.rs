@@ -2,8 +2,8 @@
 
 use super::run::{control, start, steps, waits};
 use super::{
-    action, agent, assigned, budget, delivery, denial, external, hold, limit, purse, seal, search, slots, subject,
-    task, template, trigger, verdict, webhook, workflow,
+    action, agent, assigned, attempt_failed, budget, delivery, denial, external, hold, limit, purse, seal, search,
+    slots, subject, task, template, trigger, verdict, webhook, workflow,
 };
 
 /// Makes the list of types, the dispatch of decoding, and each struct's [`Frozen`](super::Frozen) from one table.
@@ -139,8 +139,9 @@ registry! {
         1 => task::AttemptSucceededV1<'_>, 2 => task::AttemptSucceededV2<'_>, 3 => task::AttemptSucceededV3<'_>
     }
     "task.attempt_failed" {
-        1 => task::AttemptFailedV1<'_>, 2 => task::AttemptFailedV2<'_>, 3 => task::AttemptFailedV3<'_>,
-        4 => task::AttemptFailedV4<'_>
+        1 => attempt_failed::AttemptFailedV1<'_>, 2 => attempt_failed::AttemptFailedV2<'_>,
+        3 => attempt_failed::AttemptFailedV3<'_>, 4 => attempt_failed::AttemptFailedV4<'_>,
+        5 => attempt_failed::AttemptFailedV5<'_>
     }
     "task.attempt_lost" { 1 => task::AttemptLostV1 }
     "task.attempt_late" {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::task::{Choice, Consumed, Kept, Masked, PassedOver, Purpose, Reserved, Why};
+use domain::task::{Choice, Kept, Masked, PassedOver, Purpose, Reserved, Why};
 use domain::{Event, NanoUsd, PurseId, RunId, StepName, TaskEvent, TemplateId, Timestamp};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::assigned::AssignedV2;
+use super::attempt_failed;
 use super::budget::UnitV1;
 use super::failure::{AttemptErrorV3, AttemptErrorV4};
 use super::output::{OutputV1, QualityV1};
@@ -263,51 +264,6 @@ impl<'a> From<AttemptSucceededV1<'a>> for AttemptSucceededV2<'a> {
 }
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
-pub(super) struct AttemptFailedV1<'a> {
-    attempt: u32,
-    #[serde(borrow)]
-    error: AttemptErrorV1<'a>,
-    retry_at_micros: Option<i64>,
-}
-
-/// The error is of one of more kinds.
-#[derive(Debug, Serialize, Deserialize, Schema)]
-pub(super) struct AttemptFailedV2<'a> {
-    attempt: u32,
-    #[serde(borrow)]
-    error: AttemptErrorV2<'a>,
-    retry_at_micros: Option<i64>,
-}
-
-impl<'a> From<AttemptFailedV1<'a>> for AttemptFailedV2<'a> {
-    fn from(old: AttemptFailedV1<'a>) -> Self {
-        Self { attempt: old.attempt, error: old.error.into(), retry_at_micros: old.retry_at_micros }
-    }
-}
-
-/// Says what had been used by then.
-#[derive(Debug, Serialize, Deserialize, Schema)]
-pub(super) struct AttemptFailedV3<'a> {
-    attempt: u32,
-    #[serde(borrow)]
-    error: AttemptErrorV3<'a>,
-    retry_at_micros: Option<i64>,
-    consumed: Option<ConsumedV1>,
-}
-
-impl<'a> From<AttemptFailedV2<'a>> for AttemptFailedV3<'a> {
-    fn from(old: AttemptFailedV2<'a>) -> Self {
-        Self { attempt: old.attempt, error: old.error.into(), retry_at_micros: old.retry_at_micros, consumed: None }
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize, Schema)]
-struct ConsumedV1 {
-    usage: UsageV1,
-    cost_nano_usd: Option<i64>,
-}
-
-#[derive(Debug, Serialize, Deserialize, Schema)]
 pub(super) struct AttemptLostV1 {
     attempt: u32,
     retry_at_micros: Option<i64>,
@@ -477,15 +433,9 @@ pub(super) fn freeze(event: &TaskEvent) -> Result<Encoded, String> {
         TaskEvent::AttemptSucceeded { attempt, reply } => {
             write(&AttemptSucceededV3 { attempt: *attempt, reply: ReplyV3::freeze(reply)? })
         }
-        TaskEvent::AttemptFailed { attempt, error, retry_at, consumed } => write(&AttemptFailedV4 {
-            attempt: *attempt,
-            error: AttemptErrorV4::freeze(error)?,
-            retry_at_micros: retry_at.map(Timestamp::as_micros),
-            consumed: consumed.as_ref().map(|Consumed { usage, cost }| ConsumedV1 {
-                usage: UsageV1::freeze(usage),
-                cost_nano_usd: cost.map(|cost| cost.0),
-            }),
-        }),
+        TaskEvent::AttemptFailed { attempt, error, retry_at, consumed } => {
+            attempt_failed::freeze(*attempt, error, *retry_at, consumed.as_ref())
+        }
         TaskEvent::AttemptLost { attempt, retry_at } => {
             write(&AttemptLostV1 { attempt: *attempt, retry_at_micros: retry_at.map(Timestamp::as_micros) })
         }
@@ -619,37 +569,6 @@ impl Thaw for PostponedV1<'_> {
 impl Thaw for AttemptSucceededV3<'_> {
     fn thaw(self) -> Result<Event, String> {
         Ok(TaskEvent::AttemptSucceeded { attempt: self.attempt, reply: Box::new(self.reply.thaw()?) }.into())
-    }
-}
-
-/// The error is of one of more kinds again.
-#[derive(Debug, Serialize, Deserialize, Schema)]
-pub(super) struct AttemptFailedV4<'a> {
-    attempt: u32,
-    #[serde(borrow)]
-    error: AttemptErrorV4<'a>,
-    retry_at_micros: Option<i64>,
-    consumed: Option<ConsumedV1>,
-}
-
-impl<'a> From<AttemptFailedV3<'a>> for AttemptFailedV4<'a> {
-    fn from(old: AttemptFailedV3<'a>) -> Self {
-        Self {
-            attempt: old.attempt,
-            error: old.error.into(),
-            retry_at_micros: old.retry_at_micros,
-            consumed: old.consumed,
-        }
-    }
-}
-
-impl Thaw for AttemptFailedV4<'_> {
-    fn thaw(self) -> Result<Event, String> {
-        let retry_at = self.retry_at_micros.map(moment);
-        let consumed = self
-            .consumed
-            .map(|consumed| Consumed { usage: consumed.usage.thaw(), cost: consumed.cost_nano_usd.map(NanoUsd) });
-        Ok(TaskEvent::AttemptFailed { attempt: self.attempt, error: self.error.thaw(), retry_at, consumed }.into())
     }
 }
 

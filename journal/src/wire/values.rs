@@ -437,7 +437,7 @@ pub(super) struct ReplyV3<'a> {
 }
 
 #[derive(Debug, Serialize, Deserialize, Schema)]
-struct AccountV1<'a> {
+pub(super) struct AccountV1<'a> {
     #[serde(borrow)]
     source: CostSourceV1<'a>,
     #[serde(borrow)]
@@ -453,7 +453,7 @@ enum CostSourceV1<'a> {
 }
 
 impl<'a> AccountV1<'a> {
-    fn freeze(account: &'a Account) -> Result<Self, String> {
+    pub(super) fn freeze(account: &'a Account) -> Result<Self, String> {
         Ok(Self {
             source: match &account.source {
                 CostSource::Unpriced => CostSourceV1::Unpriced,
@@ -465,7 +465,7 @@ impl<'a> AccountV1<'a> {
         })
     }
 
-    fn thaw(self) -> Result<Account, String> {
+    pub(super) fn thaw(self) -> Result<Account, String> {
         Ok(Account {
             source: match self.source {
                 CostSourceV1::Unpriced => CostSource::Unpriced,

@@ -240,8 +240,9 @@ pub struct AttemptRow {
     pub reasoning_tokens: Option<i64>,
     /// What it cost, in billionths of a US dollar; `None` means unknown, which is not free.
     pub cost_nano_usd: Option<i64>,
-    /// Where the cost of an answer comes from: `reported` by the platform, computed from a list of prices (`listed`), `unpriced`
-    /// or `free`; `None` while there is no answer, of one that served again, and of what was recorded before that was kept.
+    /// Where the cost comes from, of an answer or of what a failed attempt had used: `reported` by the platform, computed from a
+    /// list of prices (`listed`), `unpriced` or `free`; `None` while nothing was used, of an answer that served again, and of what
+    /// was recorded before that was kept.
     pub cost_source: Option<String>,
     /// The list of prices that it was computed from.
     pub price_list: Option<String>,

@@ -96,30 +96,43 @@ pub(super) struct AttemptChange<'a> {
     pub(super) error: Failure<'a>,
     pub(super) answer: Option<Answer<'a>>,
     /// Also known of some that failed.
-    pub(super) spent: Spent,
+    pub(super) spent: Spent<'a>,
     pub(super) ended_at: Option<i64>,
     pub(super) late: bool,
 }
 
 /// What a platform has counted for an attempt, and what that costs.
 #[derive(Debug, Default)]
-pub(super) struct Spent {
+pub(super) struct Spent<'a> {
     pub(super) input_tokens: Option<i64>,
     pub(super) cached_input_tokens: Option<i64>,
     pub(super) output_tokens: Option<i64>,
     pub(super) reasoning_tokens: Option<i64>,
     pub(super) cost_nano_usd: Option<i64>,
+    /// Where that cost comes from; `None` of answers that served again, and of what was recorded before that was kept.
+    pub(super) cost_source: Option<&'static str>,
+    /// The list of prices that it was computed from.
+    pub(super) price_list: Text<'a>,
 }
 
-impl Spent {
-    /// Takes over what is known better; what is not known any more stays, as it does in the row.
+impl Spent<'_> {
+    /// Takes over what is known better; what is not known any more stays, as it does in the row. Where the cost comes from
+    /// goes with the cost that stands.
     pub(super) fn learn(&mut self, later: Self) {
+        let earlier = std::mem::take(self);
+        let tells = later.cost_nano_usd.is_some() || (earlier.cost_nano_usd.is_none() && later.cost_source.is_some());
+        let (cost_source, price_list) = match tells {
+            true => (later.cost_source, later.price_list),
+            false => (earlier.cost_source, earlier.price_list),
+        };
         *self = Self {
-            input_tokens: later.input_tokens.or(self.input_tokens),
-            cached_input_tokens: later.cached_input_tokens.or(self.cached_input_tokens),
-            output_tokens: later.output_tokens.or(self.output_tokens),
-            reasoning_tokens: later.reasoning_tokens.or(self.reasoning_tokens),
-            cost_nano_usd: later.cost_nano_usd.or(self.cost_nano_usd),
+            input_tokens: later.input_tokens.or(earlier.input_tokens),
+            cached_input_tokens: later.cached_input_tokens.or(earlier.cached_input_tokens),
+            output_tokens: later.output_tokens.or(earlier.output_tokens),
+            reasoning_tokens: later.reasoning_tokens.or(earlier.reasoning_tokens),
+            cost_nano_usd: later.cost_nano_usd.or(earlier.cost_nano_usd),
+            cost_source,
+            price_list,
         };
     }
 }
@@ -145,10 +158,6 @@ pub(super) struct Answer<'a> {
     pub(super) simulated: bool,
     pub(super) duration_ms: i64,
     pub(super) first_piece_ms: Option<i64>,
-    /// Where the cost comes from; `None` of answers that served again, and of what was recorded before that was kept.
-    pub(super) cost_source: Option<&'static str>,
-    /// The list of prices that it was computed from.
-    pub(super) price_list: Text<'a>,
 }
 
 /// Kind and message of an error; both or neither.

@@ -31,7 +31,7 @@ impl Projector for Runs {
     }
 
     fn version(&self) -> i32 {
-        9
+        10
     }
 
     fn schema(&self) -> &'static str {

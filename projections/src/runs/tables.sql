@@ -110,7 +110,8 @@ CREATE TABLE attempts (
     output_tokens bigint,
     reasoning_tokens bigint,
     cost_nano_usd bigint,
-    -- Where the cost of an answer comes from: `reported`, `listed`, `unpriced` or `free`; of which list.
+    -- Where the cost comes from, of an answer or of what a failed attempt had used: `reported`, `listed`, `unpriced` or
+    -- `free`; of which list.
     cost_source text,
     price_list text,
     duration_ms bigint,

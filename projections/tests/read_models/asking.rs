@@ -1,13 +1,14 @@
 //! What the queries answer.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use domain::task::{Checked, Choice, Purpose, Quality, Score, Shift};
+use domain::task::{Checked, Choice, Consumed, Purpose, Quality, Score, Shift};
 use domain::{
-    Actor, AgentCommand, AgentId, Capability, FinishReason, NanoUsd, Reply, RetryPolicy, StreamId, TaskEvent, TaskId,
-    TemplateId, Timestamp, Usage, WorkflowId,
+    Account, Actor, AgentCommand, AgentId, AttemptError, Capability, CostSource, ErrorKind, FinishReason, NanoUsd,
+    Reply, RetryPolicy, StreamId, TaskEvent, TaskId, TemplateId, Timestamp, Usage, WorkflowId,
 };
-use projections::{CatalogFilter, MetricsKey, MetricsOf, Options, Queries, RunFilter, RunRow, Window};
+use projections::{CatalogFilter, MetricsKey, MetricsOf, Options, Past, Queries, RunFilter, RunRow, Window};
 use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
 
@@ -222,10 +223,8 @@ async fn what_an_agent_has_done_is_summed_up() {
     assert_eq!(queries.runs_by_ids(&runs).await.unwrap().len(), runs.len());
 }
 
-/// A task of an agent that completed, with a mark, on a day.
-fn task_on(day: i64, number: u128, agent: &str, mark: u16, millis: u64) -> (StreamId, Vec<domain::Event>) {
-    let at = Timestamp::from_micros(day * 86_400_000_000 + 86_399_000_000);
-    let reply = Reply {
+fn reply(millis: u64) -> Reply {
+    Reply {
         text: "Bread".to_owned(),
         finish: FinishReason::Stop,
         model: "m-1".to_owned(),
@@ -235,7 +234,13 @@ fn task_on(day: i64, number: u128, agent: &str, mark: u16, millis: u64) -> (Stre
         first_piece: None,
         simulated: false,
         account: None,
-    };
+    }
+}
+
+/// A task of an agent that completed, with a mark, on a day.
+fn task_on(day: i64, number: u128, agent: &str, mark: u16, millis: u64) -> (StreamId, Vec<domain::Event>) {
+    let at = Timestamp::from_micros(day * 86_400_000_000 + 86_399_000_000);
+    let reply = reply(millis);
     let checks = vec![Checked { item: None, what: "it is bread".to_owned(), holds: true }];
     let quality = Quality { score: Score::of_hundredths(mark).unwrap(), checks };
     let events = vec![
@@ -272,6 +277,75 @@ fn task_on(day: i64, number: u128, agent: &str, mark: u16, millis: u64) -> (Stre
     ];
     let stream = TaskId::from_uuid(Uuid::from_u128(number)).into();
     (stream, events.into_iter().map(Into::into).collect())
+}
+
+/// What an attempt had used before it failed, and what its answer, which came too late, says.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_cost_comes_from_goes_with_the_cost() {
+    let world = World::new().await;
+    let mut history = world.history(38);
+    let running = world.start(Options::default()).await;
+    let listed = |list: &str| Some(CostSource::Listed(list.to_owned()));
+    let (reported, unpriced) = (Some(CostSource::Reported), Some(CostSource::Unpriced));
+    let cases = [
+        // Nothing came too late.
+        ((Some(70), listed("l-1")), None, (Some(70), Some("listed"), Some("l-1"))),
+        ((None, unpriced.clone()), None, (None, Some("unpriced"), None)),
+        ((Some(70), None), None, (Some(70), None, None)),
+        // The answer knows better, or nothing of its cost.
+        ((Some(70), listed("l-1")), Some((Some(90), reported.clone())), (Some(90), Some("reported"), None)),
+        ((Some(70), listed("l-1")), Some((Some(90), listed("l-2"))), (Some(90), Some("listed"), Some("l-2"))),
+        ((Some(70), listed("l-1")), Some((None, unpriced.clone())), (Some(70), Some("listed"), Some("l-1"))),
+        ((Some(70), listed("l-1")), Some((Some(90), None)), (Some(90), None, None)),
+        ((None, unpriced.clone()), Some((Some(90), reported)), (Some(90), Some("reported"), None)),
+        ((None, unpriced.clone()), Some((None, None)), (None, Some("unpriced"), None)),
+        ((Some(70), None), Some((None, unpriced)), (Some(70), None, None)),
+    ];
+    let account = |source: Option<CostSource>| source.map(|source| Box::new(Account::new(source, None)));
+    let mut expected = Vec::new();
+    for (number, (used, late, row)) in (1..).zip(cases) {
+        // In one append, and in two that are read one after the other.
+        for apart in [false, true] {
+            let id = number * 2 + u128::from(apart);
+            let (stream, begun) = task_on(100, id, "baker", 400, 10);
+            let mut events: Vec<domain::Event> = begun.into_iter().take(3).collect();
+            let error = AttemptError { kind: ErrorKind::MalformedReply, message: "cut".to_owned(), retry_after: None };
+            let consumed =
+                Some(Consumed { usage: Usage::default(), cost: used.0.map(NanoUsd), account: account(used.1.clone()) });
+            events.push(TaskEvent::AttemptFailed { attempt: 1, error, retry_at: None, consumed }.into());
+            let rest: Vec<domain::Event> = late
+                .iter()
+                .map(|(cost, source)| {
+                    let reply = Reply { cost: cost.map(NanoUsd), account: account(source.clone()), ..reply(10) };
+                    TaskEvent::AttemptLate { attempt: 1, reply: Box::new(reply) }.into()
+                })
+                .collect();
+            if apart {
+                history.force(stream, events).await;
+                running.wait_for(history.position).await;
+                if !rest.is_empty() {
+                    history.force(stream, rest).await;
+                }
+            } else {
+                events.extend(rest);
+                history.force(stream, events).await;
+            }
+            expected.push((stream.id, row));
+        }
+    }
+    running.wait_for(history.position).await;
+    let ids: Vec<Uuid> = expected.iter().map(|(id, _)| *id).collect();
+    let past = Past::new(Arc::clone(&world.journal), running.queries().clone(), history.position);
+    let (rows, told) =
+        (running.queries().attempts_of_tasks(&ids).await.unwrap(), past.attempts_of_tasks(&ids).await.unwrap());
+    for (id, row) in expected {
+        for (rows, which) in [(&rows, "kept"), (&told, "told")] {
+            let found = rows.iter().find(|row| row.task_id == id).unwrap();
+            let shown = (found.cost_nano_usd, found.cost_source.as_deref(), found.price_list.as_deref());
+            assert_eq!(shown, row, "{which}, task {}", id.as_u128());
+        }
+    }
+    world.assert_equal().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@
 
 mod permission;
 mod session;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use permission::{Permissions, UnknownAction};
+pub use settings::KIND;
 
 use self::session::Session;
 use crate::program::{self, MODEL};

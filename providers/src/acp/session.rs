@@ -15,7 +15,7 @@ use agent_client_protocol::v1::schema::{
 };
 use agent_client_protocol::{Agent, ByteStreams, Client, ErrorCode};
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
@@ -82,7 +82,7 @@ impl Session {
         let heard = std::mem::take(&mut *heard.lock());
         match ended {
             Ok((answered, took)) => self.reply(answered, heard, took),
-            Err(failure) => Err(self.with_consumed(failure, &heard)),
+            Err(failure) => Err(self.with_consumed(failure, &heard, None)),
         }
     }
 
@@ -257,19 +257,19 @@ impl Session {
             StopReason::MaxTurnRequests => Finish::other("max_turn_requests"),
             other => {
                 let what = format!("it ended its turn with {other:?}, which nobody had asked for");
-                return Err(self.with_consumed(self.failure(FailureKind::PlatformFailure, &what), &heard));
+                let failure = self.failure(FailureKind::PlatformFailure, &what);
+                return Err(self.with_consumed(failure, &heard, answered.usage.as_ref()));
             }
         };
         let cost = dollars(heard.cost.as_ref());
-        let raw_usage = (answered.usage.is_some() || heard.cost.is_some())
-            .then(|| json!({ "usage": answered.usage, "cost": heard.cost }));
+        let raw_usage = heard.account(answered.usage.as_ref());
         Ok(Reply {
             text: heard.text,
             finish,
             model: self.model.clone(),
             usage: answered.usage.as_ref().map(usage).unwrap_or_default(),
             cost,
-            cost_source: if cost.is_some() { CostSource::Reported } else { CostSource::Unpriced },
+            cost_source: CostSource::of_reported(cost),
             duration: took,
             first_piece: heard.first,
             simulated: false,
@@ -280,21 +280,29 @@ impl Session {
         })
     }
 
-    fn with_consumed(&self, failure: Failure, heard: &Heard) -> Failure {
-        if heard.text.is_empty() && heard.cost.is_none() {
+    fn with_consumed(&self, failure: Failure, heard: &Heard, answered: Option<&Told>) -> Failure {
+        if heard.text.is_empty() && heard.cost.is_none() && answered.is_none() {
             return failure;
         }
+        let cost = dollars(heard.cost.as_ref());
         failure.with_consumed(Consumed {
-            raw_usage: heard.cost.as_ref().map(|cost| json!({ "cost": cost })),
+            usage: answered.map(usage).unwrap_or_default(),
+            raw_usage: heard.account(answered),
             text_bytes: heard.text.len(),
             model: Some(self.model.clone()),
-            cost: dollars(heard.cost.as_ref()),
-            ..Consumed::default()
+            cost,
+            cost_source: CostSource::of_reported(cost),
         })
     }
 }
 
 impl Heard {
+    /// What the agent has told of what it used, word for word.
+    fn account(&self, answered: Option<&Told>) -> Option<Value> {
+        let told = answered.is_some() || self.cost.is_some();
+        told.then(|| json!({ "usage": answered, "cost": self.cost }))
+    }
+
     /// What is new, with an empty line before it where another message begins.
     fn hear(&mut self, chunk: &ContentChunk, started: Instant) -> Option<String> {
         let ContentBlock::Text(TextContent { text, .. }) = &chunk.content else { return None };

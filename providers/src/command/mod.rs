@@ -6,6 +6,7 @@
 
 mod answer;
 mod process;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use async_trait::async_trait;
 use tokio::task::JoinSet;
 
 pub use answer::{Fields, Output};
+pub use settings::KIND;
 
 use crate::program::{self, MODEL, Running};
 use crate::{CostSource, ExternalAgent, Failure, FailureKind, Finish, Health, Reply, Request, State, Work};
@@ -126,7 +128,7 @@ impl CommandAgent {
             model: answer.model.unwrap_or(called),
             usage: answer.usage,
             cost: answer.cost,
-            cost_source: if answer.cost.is_some() { CostSource::Reported } else { CostSource::Unpriced },
+            cost_source: CostSource::of_reported(answer.cost),
             duration: started.elapsed(),
             first_piece: None,
             simulated: false,

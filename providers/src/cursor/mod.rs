@@ -10,6 +10,7 @@
 mod api;
 mod read;
 mod session;
+mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+pub use settings::KIND;
 
 use self::api::Api;
 use self::session::{Session, agent_name};

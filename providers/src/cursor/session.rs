@@ -299,7 +299,8 @@ impl Session {
     fn consumed(&self, used: Option<(Usage, Value)>, said: Option<&str>) -> Consumed {
         let (usage, raw_usage) = used.unzip();
         let text_bytes = said.map_or(0, str::len);
-        Consumed { usage: usage.unwrap_or_default(), raw_usage, text_bytes, model: self.model.clone(), cost: None }
+        let (usage, model) = (usage.unwrap_or_default(), self.model.clone());
+        Consumed { usage, raw_usage, text_bytes, model, cost: None, cost_source: CostSource::Unpriced }
     }
 
     /// What the agent said last, and where it has pushed. What must be JSON, or is, stays as it is.

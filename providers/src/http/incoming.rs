@@ -35,7 +35,7 @@ impl<P: Protocol> Incoming<P> {
             }
             if let Some(mut failure) = self.failure.take() {
                 failure.limits = self.limits.map(Box::new);
-                self.platform.price(&mut failure);
+                self.platform.price(&mut failure, &self.request);
                 self.decoder = None;
                 return Some(Err(failure));
             }
@@ -73,7 +73,7 @@ impl<P: Protocol> Incoming<P> {
         let answer = answer.map_err(|failure| {
             let mut failure = self.platform.named(failure);
             failure.limits = self.limits.map(Box::new);
-            self.platform.price(&mut failure);
+            self.platform.price(&mut failure, &self.request);
             failure
         })?;
         let mut reply = self.platform.reply(answer, &self.request, self.started);

@@ -124,7 +124,7 @@ impl<P: Protocol> Http<P> {
                 failure
             };
             failure.limits = limits.map(Box::new);
-            self.price(&mut failure);
+            self.price(&mut failure, request);
             self.named(failure)
         });
         let mut reply = self.reply(answer?, request, started);
@@ -169,11 +169,12 @@ impl<P: Protocol> Http<P> {
         }
     }
 
-    /// Adds what was used by a call that failed, as far as it can be told.
-    pub(super) fn price(&self, failure: &mut Failure) {
+    /// Adds what was used by a call that failed costs, as far as it can be told.
+    pub(super) fn price(&self, failure: &mut Failure, request: &Request) {
         if let Some(consumed) = failure.consumed.as_mut().filter(|consumed| consumed.cost.is_none()) {
-            let model = consumed.model.clone().or_else(|| self.shared.options.model.clone()).unwrap_or_default();
-            consumed.cost = self.quote(&model, &consumed.usage).0;
+            let model = consumed.model.as_deref().or_else(|| self.model(request).ok()).unwrap_or_default();
+            let (cost, source) = self.quote(model, &consumed.usage);
+            (consumed.cost, consumed.cost_source) = (cost, source);
         }
     }
 

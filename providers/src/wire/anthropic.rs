@@ -114,12 +114,10 @@ pub fn decode(bytes: &[u8]) -> Result<Answer, Failure> {
     let mut draft = Draft::new(usize::MAX);
     let mut fold = Messages::default();
     fold.account(&message, &mut draft);
-    for (index, block) in (0_u64..).zip(blocks) {
-        fold.start(index, block, &mut draft)?;
-    }
     draft.finish = message.get("stop_reason").and_then(Value::as_str).map(finish);
-    fold.close(&mut draft)?;
-    draft.complete(usage)
+    let read = (0_u64..).zip(blocks).try_for_each(|(index, block)| fold.start(index, block, &mut draft));
+    let read = read.and_then(|()| fold.close(&mut draft));
+    draft.conclude(read, usage)
 }
 
 /// A decoder for a streamed answer of at most `limit` bytes.

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use super::Answer;
-use crate::{Consumed, Failure, Finish, Opaque, Tier, ToolCall, Usage};
+use crate::{Consumed, CostSource, Failure, Finish, Opaque, Tier, ToolCall, Usage};
 
 /// An answer as far as it has come.
 #[derive(Debug)]
@@ -134,6 +134,18 @@ impl Draft {
             text_bytes: self.text.len(),
             model: self.model.clone(),
             cost: self.cost,
+            cost_source: CostSource::of_reported(self.cost),
+        }
+    }
+
+    /// The whole answer, when what was read of it made sense.
+    ///
+    /// # Errors
+    /// When it did not, or as for [`complete`](Self::complete); the failure tells what was used.
+    pub fn conclude(self, read: Result<(), Failure>, usage: impl Fn(&Value) -> Usage) -> Result<Answer, Failure> {
+        match read {
+            Ok(()) => self.complete(usage),
+            Err(failure) => Err(failure.with_consumed(self.consumed(usage))),
         }
     }
 
@@ -145,9 +157,12 @@ impl Draft {
     /// The whole answer.
     ///
     /// # Errors
-    /// When it does not say why it ended.
+    /// When it does not say why it ended; the failure tells what was used.
     pub fn complete(self, usage: impl Fn(&Value) -> Usage) -> Result<Answer, Failure> {
-        let finish = self.finish.clone().ok_or_else(|| Failure::malformed("the answer does not say why it ended"))?;
+        let Some(finish) = self.finish.clone() else {
+            let failure = Failure::malformed("the answer does not say why it ended");
+            return Err(failure.with_consumed(self.consumed(usage)));
+        };
         let usage = self.meaning(usage);
         let tool_calls = self.calls.into_iter().map(|(_, mut call)| {
             // A tool without parameters may be called without any arguments.

@@ -111,9 +111,8 @@ pub fn decode(bytes: &[u8]) -> Result<Answer, Failure> {
     let response = body(bytes)?;
     let mut draft = Draft::new(usize::MAX);
     let mut fold = Content::default();
-    let told = fold.response(&response, &mut draft).and_then(|()| fold.close(&mut draft));
-    told.map_err(|failure| failure.with_consumed(draft.consumed(usage)))?;
-    draft.complete(usage)
+    let read = fold.response(&response, &mut draft).and_then(|()| fold.close(&mut draft));
+    draft.conclude(read, usage)
 }
 
 /// A decoder for a streamed answer of at most `limit` bytes.

@@ -158,18 +158,10 @@ pub fn decode(bytes: &[u8], dialect: Dialect) -> Result<Answer, Failure> {
     let mut draft = Draft::new(usize::MAX);
     let mut fold = Chat::new(dialect);
     fold.account(&value, &mut draft);
-    fold.message(message, &mut draft)?;
-    // A refusal stands where the text would be; beside a text it is a remark.
-    if draft.text().is_empty() && fold.refused {
-        draft.say(refusal(message).unwrap_or_default())?;
-    } else {
-        fold.refused = false;
-    }
-    draft.finish = choice.get("finish_reason").and_then(Value::as_str).map(finish);
     let unknown = || Finish::Other("not reported".to_owned());
-    draft.finish.get_or_insert_with(unknown);
-    fold.close(&mut draft)?;
-    draft.complete(usage)
+    draft.finish = Some(choice.get("finish_reason").and_then(Value::as_str).map_or_else(unknown, finish));
+    let read = fold.whole(message, &mut draft).and_then(|()| fold.close(&mut draft));
+    draft.conclude(read, usage)
 }
 
 /// A decoder for a streamed answer of at most `limit` bytes.
@@ -204,6 +196,14 @@ impl Chat {
             draft.usage = Some(usage.clone());
         }
         draft.tier = word(value, "/service_tier").as_deref().and_then(Tier::named).or(draft.tier);
+    }
+
+    /// Takes the message of an answer that was not streamed.
+    fn whole(&mut self, message: &Value, draft: &mut Draft) -> Result<(), Failure> {
+        self.message(message, draft)?;
+        // A refusal stands where the text would be; beside a text it is a remark.
+        self.refused &= draft.text().is_empty();
+        if self.refused { draft.say(refusal(message).unwrap_or_default()) } else { Ok(()) }
     }
 
     /// Takes a message, or the part of one that a delta is.

@@ -106,12 +106,10 @@ pub fn decode(bytes: &[u8]) -> Result<Answer, Failure> {
     let mut fold = Responses::default();
     let items = response.get("output").and_then(Value::as_array);
     let items = items.ok_or_else(|| Failure::malformed("the answer has no output"))?;
-    for (index, item) in (0_u64..).zip(items) {
-        fold.item(index, item, &mut draft)?;
-    }
-    fold.end(&response, &mut draft)?;
-    fold.close(&mut draft)?;
-    draft.complete(usage)
+    fold.account(&response, &mut draft);
+    let read = (0_u64..).zip(items).try_for_each(|(index, item)| fold.item(index, item, &mut draft));
+    let read = read.and_then(|()| fold.end(&response, &mut draft)).and_then(|()| fold.close(&mut draft));
+    draft.conclude(read, usage)
 }
 
 /// A decoder for a streamed answer of at most `limit` bytes.

@@ -130,11 +130,8 @@ impl<F: Fold + Send> StreamDecoder<F> {
             let cut = Failure::malformed(format!("the stream broke off after {came} bytes of text"));
             return Err(cut.with_consumed(self.consumed()));
         }
-        if let Err(failure) = self.fold.close(&mut self.draft) {
-            return Err(failure.with_consumed(self.consumed()));
-        }
-        let consumed = self.consumed();
-        self.draft.complete(|raw| self.fold.usage(raw)).map_err(|failure| failure.with_consumed(consumed))
+        let closed = self.fold.close(&mut self.draft);
+        self.draft.conclude(closed, |raw| self.fold.usage(raw))
     }
 }
 

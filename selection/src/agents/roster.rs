@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn failed_attempts_are_part_of_the_cost_and_unknown_cost_is_left_out() {
         let attempt = |nano: Option<i64>| {
-            let consumed = Some(Consumed { usage: Usage::default(), cost: nano.map(NanoUsd) });
+            let consumed = Some(Consumed { cost: nano.map(NanoUsd), ..Consumed::default() });
             let error = error(ErrorKind::Timeout);
             (task(1), TaskEvent::AttemptFailed { attempt: 1, error, retry_at: None, consumed }.into())
         };

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use domain::task::TaskStatus;
-use domain::{CostSource, ErrorKind, FinishReason, NanoUsd, Reply, RunId, StepName, TaskEvent, Timestamp, Usage};
+use domain::{
+    Account, CostSource, ErrorKind, FinishReason, NanoUsd, Reply, RunId, StepName, TaskEvent, Timestamp, Usage,
+};
 use journal::RecordedEvent;
 
 use super::{Fold, clamp, counter, json};
@@ -74,7 +76,7 @@ impl<'a> Fold<'a> {
                 let attempt = self.attempts.entry((id, counter(*attempt)?)).or_default();
                 attempt.status = Some("succeeded");
                 attempt.answer = Some(answer(reply));
-                attempt.spent.learn(spent(&reply.usage, reply.cost));
+                attempt.spent.learn(spent(&reply.usage, reply.cost, reply.account.as_deref()));
                 attempt.ended_at = Some(at);
             }
             TaskEvent::AttemptFailed { attempt, error, retry_at, consumed } => {
@@ -85,7 +87,7 @@ impl<'a> Fold<'a> {
                 attempt.status = Some("failed");
                 attempt.error = Failure::from(error);
                 if let Some(consumed) = consumed {
-                    attempt.spent.learn(spent(&consumed.usage, consumed.cost));
+                    attempt.spent.learn(spent(&consumed.usage, consumed.cost, consumed.account.as_deref()));
                 }
                 attempt.ended_at = Some(at);
             }
@@ -101,7 +103,7 @@ impl<'a> Fold<'a> {
             TaskEvent::AttemptLate { attempt, reply } => {
                 let attempt = self.attempts.entry((id, counter(*attempt)?)).or_default();
                 attempt.answer = Some(answer(reply));
-                attempt.spent.learn(spent(&reply.usage, reply.cost));
+                attempt.spent.learn(spent(&reply.usage, reply.cost, reply.account.as_deref()));
                 attempt.late = true;
             }
             TaskEvent::Completed { .. } => stand(TaskStatus::Completed, None),
@@ -132,7 +134,6 @@ impl<'a> Fold<'a> {
 
 fn answer(reply: &Reply) -> Answer<'_> {
     let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-    let source = reply.account.as_ref().map(|account| &account.source);
     Answer {
         answered_by: storable(&reply.model),
         finish_reason: match &reply.finish {
@@ -145,15 +146,11 @@ fn answer(reply: &Reply) -> Answer<'_> {
         simulated: reply.simulated,
         duration_ms: millis(reply.duration),
         first_piece_ms: reply.first_piece.map(millis),
-        cost_source: source.map(CostSource::name),
-        price_list: match source {
-            Some(CostSource::Listed(list)) => Some(storable(list)),
-            _ => None,
-        },
     }
 }
 
-fn spent(usage: &Usage, cost: Option<NanoUsd>) -> Spent {
+fn spent<'a>(usage: &Usage, cost: Option<NanoUsd>, account: Option<&'a Account>) -> Spent<'a> {
+    let source = account.map(|account| &account.source);
     let tokens = |count: Option<u64>| count.map(clamp);
     Spent {
         input_tokens: tokens(usage.input_tokens),
@@ -161,5 +158,10 @@ fn spent(usage: &Usage, cost: Option<NanoUsd>) -> Spent {
         output_tokens: tokens(usage.output_tokens),
         reasoning_tokens: tokens(usage.reasoning_tokens),
         cost_nano_usd: cost.map(|cost| cost.0),
+        cost_source: source.map(CostSource::name),
+        price_list: match source {
+            Some(CostSource::Listed(list)) => Some(storable(list)),
+            _ => None,
+        },
     }
 }

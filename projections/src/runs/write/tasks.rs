@@ -138,8 +138,8 @@ pub(super) async fn insert_attempts(
         column!(births, birth => birth.started_at) as _,
         column!(rows, (_, attempt) => attempt.ended_at) as _,
         column!(rows, (_, attempt) => attempt.late) as _,
-        column!(answers, answer => answer.and_then(|answer| answer.cost_source)) as _,
-        column!(answers, answer => answer.and_then(|answer| answer.price_list.as_deref())) as _
+        column!(spent, spent => spent.cost_source) as _,
+        column!(spent, spent => spent.price_list.as_deref()) as _
     )
     .execute(connection)
     .await?;
@@ -168,7 +168,10 @@ pub(super) async fn update_attempts(
             duration_ms = coalesce(u.duration_ms, a.duration_ms),
             first_piece_ms = coalesce(u.first_piece_ms, a.first_piece_ms),
             ended_at = coalesce(u.ended_at, a.ended_at), late = a.late OR u.late,
-            cost_source = coalesce(u.cost_source, a.cost_source), price_list = coalesce(u.price_list, a.price_list)
+            cost_source = CASE WHEN u.cost_nano_usd IS NOT NULL OR (a.cost_nano_usd IS NULL AND u.cost_source IS NOT NULL)
+                THEN u.cost_source ELSE a.cost_source END,
+            price_list = CASE WHEN u.cost_nano_usd IS NOT NULL OR (a.cost_nano_usd IS NULL AND u.cost_source IS NOT NULL)
+                THEN u.price_list ELSE a.price_list END
         FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::boolean[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
             $16::bigint[], $17::bigint[], $18::boolean[], $19::text[], $20::text[])
@@ -194,8 +197,8 @@ pub(super) async fn update_attempts(
         column!(answers, answer => answer.and_then(|answer| answer.first_piece_ms)) as _,
         column!(rows, (_, attempt) => attempt.ended_at) as _,
         column!(rows, (_, attempt) => attempt.late) as _,
-        column!(answers, answer => answer.and_then(|answer| answer.cost_source)) as _,
-        column!(answers, answer => answer.and_then(|answer| answer.price_list.as_deref())) as _
+        column!(spent, spent => spent.cost_source) as _,
+        column!(spent, spent => spent.price_list.as_deref()) as _
     )
     .execute(connection)
     .await?;

@@ -165,7 +165,7 @@ fn full() -> Vec<Event> {
             attempt: 2,
             error: error(),
             retry_at: Some(Timestamp::from_micros(1_800_000_000_000_001)),
-            consumed: Some(Consumed { usage: reply().usage, cost: Some(NanoUsd(7_500)) }),
+            consumed: Some(Consumed { cost: Some(NanoUsd(7_500)), ..Consumed::from(&reply()) }),
         }
         .into(),
         TaskEvent::AttemptLost { attempt: 2, retry_at: Some(Timestamp::from_micros(-1)) }.into(),

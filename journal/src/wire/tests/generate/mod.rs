@@ -176,7 +176,11 @@ fn masked() -> impl Strategy<Value = Vec<Masked>> {
 }
 
 fn kept() -> impl Strategy<Value = Kept> {
-    (timestamp(), consumed()).prop_map(|(at, Consumed { usage, cost })| Kept { at, usage, cost })
+    (timestamp(), usage(), option::of(any::<i64>())).prop_map(|(at, usage, cost)| Kept {
+        at,
+        usage,
+        cost: cost.map(NanoUsd),
+    })
 }
 
 fn budget_event() -> BoxedStrategy<Event> {
@@ -230,7 +234,11 @@ fn purse_event() -> BoxedStrategy<Event> {
 }
 
 fn consumed() -> impl Strategy<Value = Consumed> {
-    (usage(), option::of(any::<i64>())).prop_map(|(usage, cost)| Consumed { usage, cost: cost.map(NanoUsd) })
+    (usage(), option::of(any::<i64>()), option::of(account())).prop_map(|(usage, cost, account)| Consumed {
+        usage,
+        cost: cost.map(NanoUsd),
+        account,
+    })
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
@@ -440,15 +448,8 @@ fn reply() -> BoxedStrategy<Reply> {
         Just(FinishReason::ContentFilter),
         text().prop_map(FinishReason::Other),
     ];
-    let source = prop_oneof![
-        Just(CostSource::Unpriced),
-        Just(CostSource::Reported),
-        text().prop_map(CostSource::Listed),
-        Just(CostSource::Free),
-    ];
-    let account = (source, option::of(json())).prop_map(|(source, usage)| Box::new(Account::new(source, usage)));
     let times = (duration(), option::of(duration()));
-    (text(), finish, text(), usage(), option::of(any::<i64>()), times, any::<bool>(), option::of(account))
+    (text(), finish, text(), usage(), option::of(any::<i64>()), times, any::<bool>(), option::of(account()))
         .prop_map(|(text, finish, model, usage, cost, (duration, first_piece), simulated, account)| Reply {
             text,
             finish,
@@ -461,6 +462,16 @@ fn reply() -> BoxedStrategy<Reply> {
             account,
         })
         .boxed()
+}
+
+fn account() -> impl Strategy<Value = Box<Account>> {
+    let source = prop_oneof![
+        Just(CostSource::Unpriced),
+        Just(CostSource::Reported),
+        text().prop_map(CostSource::Listed),
+        Just(CostSource::Free),
+    ];
+    (source, option::of(json())).prop_map(|(source, usage)| Box::new(Account::new(source, usage)))
 }
 
 fn error() -> impl Strategy<Value = AttemptError> {
