@@ -73,8 +73,10 @@ impl Runner {
     const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
     /// How often a program that is too old looks whether it may run after all.
     const OUTDATED: Duration = Duration::from_secs(60);
-    /// How many times as long those gather that answer only questions that name them, and how many pages at once.
-    const APART: u32 = 10;
+    /// A batch with so many events means that there is much to do: after it, those gather so many times as long that answer
+    /// only questions that name them. They also take so many pages at once.
+    const BUSY: usize = 500;
+    const LONGER: u32 = 10;
     const PAGES: usize = 3;
     /// After so long without events, the position is written down even if no rows changed.
     const QUIET: Duration = Duration::from_secs(1);
@@ -188,8 +190,8 @@ impl Runner {
     /// Applies what comes until something ends it.
     ///
     /// After a batch, the next is left to gather for a while, unless somebody waits or there is more at hand already. What
-    /// answers only questions that name it gathers longer and more: the more of a task's life is in one batch, the fewer
-    /// rows are written twice.
+    /// answers only questions that name it gathers longer and more when there is much: the more of a task's life is in one
+    /// batch, the fewer rows are written twice.
     async fn follow(
         &self,
         connection: &mut PgConnection,
@@ -198,8 +200,7 @@ impl Runner {
         shutdown: &CancellationToken,
     ) -> Result<std::convert::Infallible, Ended> {
         let apart = self.projector.apart();
-        let (linger, pages) =
-            if apart { (self.options.linger * Self::APART, Self::PAGES) } else { (self.options.linger, 1) };
+        let pages = if apart { Self::PAGES } else { 1 };
         let mut subscription = self.journal.subscribe(from, self.projector.filter()).with_batch(self.options.batch);
         let mut waiting = self.progress.waiting();
         let mut due = Instant::now();
@@ -245,7 +246,11 @@ impl Runner {
             }
             reached = batch.position;
             self.progress.reach(reached);
-            due = Instant::now() + if batch.caught_up { linger } else { Duration::ZERO };
+            due = Instant::now();
+            if batch.caught_up {
+                let busy = apart && batch.events.len() >= Self::BUSY;
+                due += if busy { self.options.linger * Self::LONGER } else { self.options.linger };
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{Error, Queries, projectors, tables};
 pub struct Options {
     /// For how long events are gathered after a batch before the next is written; somebody who waits for a position
     /// cuts it short. Longer means less work under load and later answers. Read models that answer only questions that
-    /// name them, such as usage and search, gather ten times as long.
+    /// name them, such as usage and search, gather ten times as long after a batch of 500 events or more.
     pub linger: Duration,
     /// How many events are applied at once, at least 1; up to three times as many to read models that answer only questions that name
     /// them.

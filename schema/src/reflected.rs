@@ -14,7 +14,7 @@ use journal::Position;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::failure;
-use crate::query::queries;
+use crate::query::{queries, wait_for_one};
 
 /// The name of the position among an answer's extensions.
 const NAME: &str = "position";
@@ -26,6 +26,8 @@ pub(crate) struct Reflected(Arc<Reading>);
 struct Reading {
     /// What this node had seen of the journal when the request came.
     seen: Position,
+    /// What the questions wait for, at most; nothing when it is the start.
+    wanted: AtomicU64,
     /// What all read models reflected, save those that answer for themselves, when one of them was first needed.
     together: OnceCell<Position>,
     /// What those that answer for themselves reflected, when they were first needed.
@@ -46,6 +48,7 @@ impl Reflected {
     pub(crate) fn begin(request: Request, seen: Position) -> (Request, Self) {
         let reading = Reading {
             seen,
+            wanted: AtomicU64::new(0),
             together: OnceCell::new(),
             apart: Mutex::new(HashMap::new()),
             told: std::sync::Mutex::new(Told::default()),
@@ -94,13 +97,25 @@ pub(crate) fn tell(context: &Context<'_>, position: Position) {
     }
 }
 
-/// The part of the answer that is about to be read is of a read model that answers for itself, as that stands.
+/// A question wants this position to be reflected: also by what beneath it is of read models that answer for themselves.
+pub(crate) fn wants(context: &Context<'_>, position: Position) {
+    if let Some(reading) = Reflected::of(context) {
+        reading.wanted.fetch_max(position.as_u64(), Ordering::AcqRel);
+    }
+}
+
+/// The part of the answer that is about to be read is of a read model that answers for itself: as that stands, when it has
+/// reached what the question wants.
 pub(crate) async fn rests_on(context: &Context<'_>, name: &'static str) -> Result<()> {
     let Some(reading) = Reflected::of(context) else { return Ok(()) };
     let mut apart = reading.apart.lock().await;
     let position = match apart.get(name) {
         Some(position) => *position,
         None => {
+            let wanted = reading.wanted.load(Ordering::Acquire);
+            if wanted > 0 {
+                wait_for_one(context, name, Position::from_u64(wanted)).await?;
+            }
             let position = queries(context)?.position_of(name).await;
             let position = position.map_err(|error| failure::query(context, &error))?;
             apart.insert(name, position);

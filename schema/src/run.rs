@@ -273,14 +273,14 @@ impl Run {
     }
 
     /// What its own tasks are known to have cost so far, as the read model `usage` has it, which may be behind by
-    /// moments; null when it has not met the run yet. What nobody knows the cost of is not in it.
+    /// moments unless the question has a `minPosition`; null when it has not met the run yet. What nobody knows the cost of is not in it.
     async fn cost(&self, context: &Context<'_>) -> Result<Option<NanoUsd>> {
         rests_on(context, "usage").await?;
         Loaders::of(context)?.cost_of_run(self.run_id).await
     }
 
     /// How good its tasks' answers are by the marks that count, as the read model `quality` has it, which may be behind by
-    /// moments; null while nobody says anything about any of them. It changes when somebody rates an answer later.
+    /// moments unless the question has a `minPosition`; null while nobody says anything about any of them. It changes when somebody rates an answer later.
     async fn quality(&self, context: &Context<'_>) -> Result<Option<RunQuality>> {
         rests_on(context, "quality").await?;
         Loaders::of(context)?.quality_of_run(self.run_id).await
@@ -295,6 +295,7 @@ impl Run {
         #[graphql(desc = "Of the document's own words; when nothing is said, the one that most of it is written in.")]
         language: Option<Language>,
     ) -> Result<String> {
+        rests_on(context, "quality").await?;
         let report = Loaders::of(context)?.report(self.run_id).await?;
         let report = report.ok_or_else(|| crate::failure::refused("RUN_NOT_FOUND", "the run is not there any more"))?;
         let report = report.with_outcomes(crate::report::outcomes(context, self.run_id).await?);

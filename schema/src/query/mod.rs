@@ -80,8 +80,9 @@ pub(crate) async fn fresh(context: &Context<'_>, wanted: Option<Position>) -> Re
     Ok(position)
 }
 
-/// Waits until all read models reflect a position.
+/// Waits until all read models reflect a position; those that answer for themselves when they are needed.
 pub(crate) async fn wait_for(context: &Context<'_>, position: journal::Position) -> Result<()> {
+    reflected::wants(context, position);
     queries(context)?
         .wait_for(position, context.data::<Limits>()?.wait)
         .await
@@ -90,12 +91,16 @@ pub(crate) async fn wait_for(context: &Context<'_>, position: journal::Position)
 
 /// The same for one read model that answers for itself.
 pub(crate) async fn reach(context: &Context<'_>, name: &str, wanted: Option<Position>) -> Result<journal::Position> {
-    let queries = queries(context)?;
-    let failed = |error: projections::Error| failure::query(context, &error);
     if let Some(wanted) = wanted {
-        queries.wait_for_one(name, wanted.0, context.data::<Limits>()?.wait).await.map_err(failed)?;
+        wait_for_one(context, name, wanted.0).await?;
     }
-    let position = queries.position_of(name).await.map_err(failed)?;
+    let position = queries(context)?.position_of(name).await.map_err(|error| failure::query(context, &error))?;
     reflected::tell(context, position);
     Ok(position)
+}
+
+/// Waits until a read model that answers for itself reflects a position.
+pub(crate) async fn wait_for_one(context: &Context<'_>, name: &str, wanted: journal::Position) -> Result<()> {
+    let waited = queries(context)?.wait_for_one(name, wanted, context.data::<Limits>()?.wait).await;
+    waited.map_err(|error| failure::query(context, &error))
 }
