@@ -187,10 +187,12 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_by_events_and_by_bytes() {
-        for (max_events, max_bytes, kept) in [(10, usize::MAX, 10), (usize::MAX, 10_000, 7), (3, 10_000, 3)] {
+        let weight = event(1, 1000).weight();
+        assert!(weight > 1000, "an event weighs more than its bytes");
+        let seven = 8 * weight - 1;
+        for (max_events, max_bytes, kept) in [(10, usize::MAX, 10), (usize::MAX, seven, 7), (3, seven, 3)] {
             let feed = Feed::new(Position::START, max_events, max_bytes);
             for position in 1..=100 {
-                // With what an event costs besides, 1320 bytes.
                 feed.publish(event(position, 1000));
                 let tail = feed.tail.read();
                 assert!(tail.events.len() <= kept && tail.bytes <= max_bytes, "{}", tail.events.len());
