@@ -231,7 +231,8 @@ impl Runner {
                 if batch.caught_up {
                     break;
                 }
-                let more = subscription.next().await?;
+                // What fails here fails again in the next round, when all before it is written.
+                let Ok(more) = subscription.next().await else { break };
                 batch.events.extend(more.events);
                 (batch.position, batch.caught_up) = (more.position, more.caught_up);
             }
