@@ -60,6 +60,16 @@ impl Database {
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
+
+    /// Turns away, or lets in again, whoever connects from now on; those who are connected stay.
+    ///
+    /// # Panics
+    /// When the server cannot be reached.
+    pub async fn accept_connections(&self, accept: bool) {
+        let mut admin = connect(&self.server).await;
+        execute(&mut admin, format!("ALTER DATABASE {} ALLOW_CONNECTIONS {accept}", self.name)).await;
+        admin.close().await.expect("the connection closes");
+    }
 }
 
 impl Drop for Database {

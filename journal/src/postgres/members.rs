@@ -9,7 +9,8 @@
 //! is alone sends nothing at all. What follows, with B for a beat, S for the silence, R for a round trip:
 //!
 //! - who comes or leaves in order is noticed within R;
-//! - who is killed is noticed within B + R (its machine cut off or without power: as if frozen);
+//! - who is killed is noticed within B + 2R and a twentieth of a second (its machine cut off or without power: as if
+//!   frozen);
 //! - who is frozen is noticed within S + B + R, and when it goes on, within B + R.
 //!
 //! A node that is alone learns of a connection that vanished without a word only when the operating system does; until
@@ -42,6 +43,8 @@ const BEAT: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// How long a database that shuts down may take from the end of one session to the end of the next.
+const ENDING: Duration = Duration::from_millis(50);
 /// The pauses between attempts to connect again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
@@ -221,6 +224,7 @@ impl Node {
         if self.presence.would_lose(&seen.holders) {
             // A database that shuts down ends one session after the other. If that is why a lock is gone, this session
             // is about to end as well, and will not answer again.
+            tokio::time::sleep(ENDING).await;
             seen = self.seen(session, word).await?;
         }
         // Without its row and lock nobody sees this node: the database is another one than before.

@@ -107,7 +107,7 @@ async fn another_processs_event_is_no_basis() {
 /// The process that asked was told nothing certain of the first append; meanwhile another one takes its place.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_knows_the_outcome_of_is_no_basis() {
-    const PATIENCE: Duration = Duration::from_millis(300);
+    const PATIENCE: Duration = Duration::from_secs(2);
     let database = Database::create().await;
     let node = Node::open_with(database.url(), |options| options.patience = PATIENCE).await;
     let other = Node::open(database.url()).await;
@@ -122,12 +122,15 @@ async fn what_nobody_knows_the_outcome_of_is_no_basis() {
     // This one has just been asked for, and outlives the break of the connection.
     let next = append(stream, Expected::Exact(1), &["no"]);
     let (_, refused) = put(&node.journal, next, &[(stream, &first)]).await;
+    // Nor is it decided before the other process has appended.
+    database.accept_connections(false).await;
     let cut = "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE application_name = 'hishamos journal writer' AND datname = current_database() AND NOT granted ORDER BY query_start LIMIT 1";
     sqlx::query(cut).execute(database.pool()).await.unwrap();
     let told = unclear.await.unwrap();
     assert!(matches!(told, Err(AppendError::Unclear | AppendError::Unavailable(_))), "{told:?}");
     lock.rollback().await.unwrap();
     foreign.await.unwrap().unwrap();
+    database.accept_connections(true).await;
     let told = refused.await.unwrap();
     assert!(matches!(told, Err(AppendError::Unfounded { .. })), "{told:?}");
     holds_exactly(&other.journal, vec!["before".to_owned(), "foreign".to_owned()]).await;
