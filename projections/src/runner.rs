@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use journal::{Batch, Journal, Members, Position, ReadError};
 use metrics::{counter, gauge, histogram};
 use sqlx::{Connection, PgConnection, PgPool};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,8 @@ pub(crate) struct Runner {
     pub(crate) options: Options,
     /// Where there are other nodes: who of them is alive.
     pub(crate) members: Option<Members>,
+    /// Held by the one of this process that writes much and is not urgent.
+    pub(crate) turns: Arc<Mutex<()>>,
 }
 
 /// Why a session ended.
@@ -242,7 +245,10 @@ impl Runner {
                     self.write_down(connection, claim, &mut written, batch.position).await?;
                 }
             } else {
+                let much = apart && batch.events.len() >= Self::BUSY;
+                let turn = if much { self.turn(&mut waiting, shutdown).await } else { None };
                 self.apply(connection, claim, written, &batch).await?;
+                drop(turn);
                 written = batch.position;
             }
             reached = batch.position;
@@ -252,6 +258,23 @@ impl Runner {
                 let busy = apart && batch.events.len() >= Self::BUSY;
                 due += if busy { self.options.linger * Self::LONGER } else { self.options.linger };
             }
+        }
+    }
+
+    /// Those that answer only questions that name them write one after the other when there is much: all at once, they would
+    /// leave no processor to the runs. Without a turn goes ahead who is waited for, is asked to stop, or has waited for as
+    /// long as events gather, so that none hangs on another's database.
+    async fn turn(
+        &self,
+        waiting: &mut watch::Receiver<usize>,
+        shutdown: &CancellationToken,
+    ) -> Option<MutexGuard<'_, ()>> {
+        tokio::select! {
+            biased;
+            _ = waiting.wait_for(|waiting| *waiting > 0) => None,
+            turn = self.turns.lock() => Some(turn),
+            () = shutdown.cancelled() => None,
+            () = tokio::time::sleep(self.options.linger * Self::LONGER) => None,
         }
     }
 

@@ -48,6 +48,7 @@ impl Service {
     pub async fn open(pool: PgPool, journal: Arc<dyn Journal>, options: Options) -> Result<Self, Error> {
         create_tables(&pool).await?;
         let options = Options { batch: options.batch.max(1), ..options };
+        let turns = Arc::default();
         let runners: Vec<Runner> = projectors()
             .into_iter()
             .map(|projector| Runner {
@@ -57,6 +58,7 @@ impl Service {
                 projector,
                 options: options.clone(),
                 members: None,
+                turns: Arc::clone(&turns),
             })
             .collect();
         let progress: Arc<[Arc<Progress>]> = runners.iter().map(|runner| Arc::clone(&runner.progress)).collect();

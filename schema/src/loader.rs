@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use async_graphql::{Context, Result};
+use async_graphql::{Context, Lookahead, Result};
 use domain::Key;
-use futures_util::future::try_join_all;
+use futures_util::future::{join, try_join_all};
 use projections::{
     ActionRow, AgentRow, AgentVersionRow, ApprovalRow, AttemptRow, DecisionRow, DeliveryAttemptRow, Error, ItemRow,
     ItemWindow, LimitRow, MetricsRow, Past, PauseRow, Queries, RepeatRow, RunQualityRow, RunRow, SeatRow, SignalRow,
@@ -354,6 +354,20 @@ impl Loaders {
         self.one(RunById(id)).await?.map(Run::of).transpose()
     }
 
+    /// A run for what is asked of it: its steps are read at the same time, when they are wanted.
+    pub(crate) async fn run_as_wanted(&self, id: Uuid, asked: Lookahead<'_>) -> Result<Option<Run>> {
+        let steps = asked.field("steps");
+        if !steps.exists() {
+            return self.run(id).await;
+        }
+        let (run, steps) = join(self.run(id), self.steps_as_wanted(id, steps)).await;
+        // Who asks for steps that could not be read is told there.
+        Ok(run?.map(|run| match steps {
+            Ok(steps) => run.with(steps),
+            Err(_) => run,
+        }))
+    }
+
     /// What a run came to.
     pub(crate) async fn report(&self, run: Uuid) -> Result<Option<output::Report>> {
         let Some(run) = self.one(RunById(run)).await? else { return Ok(None) };
@@ -374,8 +388,12 @@ impl Loaders {
         rows(self.one(StepsOfRun(run)).await?).map(Step::of).collect()
     }
 
-    /// The steps with the tasks that they are known to have, so that nobody has to ask for these one by one.
-    pub(crate) async fn steps_and_tasks(&self, run: Uuid) -> Result<Vec<Step>> {
+    /// The steps; when their tasks are asked for, with those that they are known to have, so that nobody has to ask for these
+    /// one by one.
+    pub(crate) async fn steps_as_wanted(&self, run: Uuid, asked: Lookahead<'_>) -> Result<Vec<Step>> {
+        if !asked.field("task").exists() {
+            return self.steps(run).await;
+        }
         let of = |(step, task): (StepRow, Option<TaskRow>)| Ok(Step::of(step)?.with(task.map(Task::of).transpose()?));
         rows(self.one(StepsAndTasksOfRun(run)).await?).map(of).collect()
     }

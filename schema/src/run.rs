@@ -1,6 +1,9 @@
 //! Runs.
 
+use std::sync::Arc;
+
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
+use parking_lot::Mutex;
 use projections::{PauseRow, RunRow, SignalRow, StallRow, Window};
 use uuid::Uuid;
 
@@ -96,6 +99,9 @@ pub(crate) struct Run {
     position: Position,
     #[graphql(skip)]
     pub(crate) parent_id: Option<Uuid>,
+    /// Its steps, when they were read along; the first who asks for them takes them.
+    #[graphql(skip)]
+    read: Option<Arc<Mutex<Vec<Step>>>>,
 }
 
 impl Run {
@@ -131,7 +137,18 @@ impl Run {
             started_at: moment(row.started_at),
             ended_at: row.ended_at.map(moment),
             position: position(row.position),
+            read: None,
         })
+    }
+
+    pub(crate) fn with(self, steps: Vec<Step>) -> Self {
+        Self { read: Some(Arc::new(Mutex::new(steps))), ..self }
+    }
+
+    /// What was read along, unless somebody has taken it or there is none.
+    fn take_steps(&self) -> Option<Vec<Step>> {
+        let steps = std::mem::take(&mut *self.read.as_ref()?.lock());
+        (!steps.is_empty()).then_some(steps)
     }
 }
 
@@ -151,11 +168,9 @@ impl Run {
         #[graphql(desc = "Only of these kinds; empty means any.", default)] kinds: Vec<StepKind>,
         #[graphql(desc = "The last one first.", default)] reversed: bool,
     ) -> Result<Vec<Step>> {
-        let loaders = Loaders::of(context)?;
-        let steps = if context.look_ahead().field("task").exists() {
-            loaders.steps_and_tasks(self.run_id).await?
-        } else {
-            loaders.steps(self.run_id).await?
+        let steps = match self.take_steps() {
+            Some(steps) => steps,
+            None => Loaders::of(context)?.steps_as_wanted(self.run_id, context.look_ahead()).await?,
         };
         Ok(some_of(steps, reversed, |step| step.is_one_of(&statuses, &kinds)))
     }

@@ -88,7 +88,7 @@ impl Entities {
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
         #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<Option<Run>> {
-        open(context, min_position, as_of).await?.loaders.run(id).await
+        open(context, min_position, as_of).await?.loaders.run_as_wanted(id, context.look_ahead()).await
     }
 
     /// Runs, newest first unless said otherwise.
