@@ -91,6 +91,17 @@ impl Finish {
         Self::Other(Self::TOOL_CALLS.to_owned())
     }
 
+    /// The stable name, or the platform's own word.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ContentFilter => "content_filter",
+            Self::Other(word) => word,
+        }
+    }
+
     /// Whether it waits for the results of tools.
     #[must_use]
     pub fn is_tool_calls(&self) -> bool {

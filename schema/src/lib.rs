@@ -45,6 +45,7 @@ mod step;
 mod subscription;
 mod task;
 mod template;
+mod trial;
 mod trigger;
 mod usage;
 mod versions;
@@ -72,6 +73,7 @@ pub use platform::{Breaker, FailureState, LineState, ModelState, PlatformState, 
 pub use progress::{Progress, Reached};
 pub use query::Query;
 pub use subscription::Subscription;
+pub use trial::TrialState;
 
 /// What the schema stands on.
 #[derive(Clone)]
@@ -118,6 +120,7 @@ pub fn build(parts: Parts, limits: &Limits) -> Schema {
         .data(parts.queries)
         .data(parts.platforms)
         .data(parts.choosing)
+        .data(trial::Trials::default())
         .limit_depth(limits.depth)
         .limit_complexity(limits.complexity)
         .data(limits.clone())
