@@ -1,8 +1,9 @@
 //! The GraphQL API of HishamOS: questions to the read models, commands, and live events.
 //!
-//! Invariants: nothing here decides or stores anything; every answer of a read model can be tied to a position; the
-//! committed `schema.graphql` is this schema, word for word. GraphQL types are the edge: no domain type and no row is
-//! shown as it is. The fields of an answer come in the order in which they were asked for.
+//! Invariants: nothing here decides or stores anything, save which tests of platforms this node has made (`trial`); every
+//! answer of a read model can be tied to a position; the committed `schema.graphql` is this schema, word for word. GraphQL
+//! types are the edge: no domain type and no row is shown as it is. The fields of an answer come in the order in which they
+//! were asked for.
 
 mod action;
 mod agent;

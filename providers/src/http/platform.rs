@@ -119,7 +119,8 @@ impl<P: Protocol> Http<P> {
         let answer = self.shared.protocol.decode(&body).map_err(|failure| {
             let mut failure = if failure.kind == FailureKind::MalformedReply && !content_type.contains("json") {
                 let beginning = error::excerpt(&String::from_utf8_lossy(&body));
-                Failure::malformed(format!("the answer is `{content_type}` instead of JSON and begins: {beginning}"))
+                let message = format!("the answer is `{content_type}` instead of JSON and begins: {beginning}");
+                Failure { message, ..failure }
             } else {
                 failure
             };

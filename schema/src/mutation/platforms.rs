@@ -57,7 +57,7 @@ impl PlatformTestPayload {
 #[Object]
 impl PlatformCommands {
     /// Tests an AI platform by one short call, as `hishamos platforms test` does: the platform charges for it, no budget counts
-    /// it, and it waits for no limit and for no rest. An answer has at most 64 tokens and takes 65 s at most; a platform that
+    /// it, and it waits for no limit and for no rest. It asks for at most 64 tokens and is given up after 65 s; a platform that
     /// does not answer is no error but a `failure`.
     #[graphql(complexity = "10_000 + child_complexity")]
     async fn test_platform(&self, context: &Context<'_>, input: TestPlatformInput) -> Result<PlatformTestPayload> {
