@@ -37,8 +37,7 @@ impl Dialect {
     /// The dialect spoken at a host.
     #[must_use]
     pub fn of_host(host: &str) -> Self {
-        let openai = host == "api.openai.com" || host.ends_with(".api.openai.com");
-        if openai {
+        if is_openai(host) {
             Self { max_tokens: MaxTokensField::MaxCompletionTokens, ..Self::COMMON }
         } else if host == "openrouter.ai" {
             Self::OPENROUTER
@@ -46,6 +45,11 @@ impl Dialect {
             Self::COMMON
         }
     }
+}
+
+/// Whether OpenAI itself lives there.
+pub(crate) fn is_openai(host: &str) -> bool {
+    host == "api.openai.com" || host.ends_with(".api.openai.com")
 }
 
 /// The body of a request. What the request leaves open is left out, so that the platform decides.
