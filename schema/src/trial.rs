@@ -117,7 +117,7 @@ struct Asked {
     command: CommandId,
     by: Actor,
     wish: Wish,
-    /// Goes on whichever of those that wait for it asks.
+    /// Goes on as long as anybody waits for it, and stands still otherwise, until it is asked for again or forgotten.
     call: Shared<BoxFuture<'static, Outcome>>,
 }
 

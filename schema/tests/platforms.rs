@@ -210,6 +210,20 @@ async fn a_test_that_is_repeated_is_not_paid_twice() {
 }
 
 #[tokio::test]
+async fn a_test_that_nobody_waits_for_goes_on_when_it_is_repeated() {
+    let (house, server) = connected().await;
+    let input = json!({ "input": { "clientMutationId": uuid::Uuid::from_u128(9), "key": "openai" } });
+    server.push(Behaviour::reply("ready").after(Duration::from_millis(100)));
+    tokio::select! {
+        told = house.data(TEST, input.clone()) => panic!("it was too fast: {told}"),
+        () = server.wait_received(1) => {}
+    }
+    let told = house.data(TEST, input).await["testPlatform"].take();
+    assert_eq!((&told["repeated"], &told["answer"]["text"]), (&json!(true), &json!("ready")));
+    assert_eq!(server.received().len(), 1);
+}
+
+#[tokio::test]
 async fn only_the_last_tests_are_remembered() {
     let (house, server) = connected().await;
     server.set_default(Behaviour::reply("x".repeat(1500)));
@@ -259,4 +273,7 @@ async fn a_request_makes_few_tests() {
     };
     assert_eq!(house.ask(&many(20), json!({})).await["errors"][0]["message"], "Query is too complex.");
     assert_eq!(server.received().len(), 0);
+    server.set_default(Behaviour::reply("ready"));
+    house.data(&many(19), json!({})).await;
+    assert_eq!(server.received().len(), 19);
 }
