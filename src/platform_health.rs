@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{NodeId, Timestamp};
+use domain::{CostSource, NodeId, Timestamp};
 use engine::{Handle, LineHealth};
 use futures_util::stream::{self, BoxStream};
 use providers::prices::{Prices, Rates, Valid};
 use providers::router::Phase;
-use providers::{Failure, FailureKind, Model, Platform, Registry, Usage};
-use schema::{Breaker, FailureState, LineState, ModelState, PlatformState, Platforms, PriceState, ProbeState};
+use providers::{Failure, FailureKind, Model, Platform, Registry, Reply, Usage, trial};
+use schema::{
+    Breaker, FailureState, LineState, ModelState, PlatformState, Platforms, PriceState, ProbeState, TrialState,
+};
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -140,12 +142,12 @@ impl Platforms for PlatformHealth {
             let tags = self.registry.tags_of(key, Some(&model.name));
             offered(&**platform, model, tags)
         };
-        Some(match asked {
-            Ok(models) => Ok(models.into_iter().map(told).collect()),
-            Err(Failure { kind, message, .. }) => {
-                Err(FailureState { at: commands::now(), kind: kind.name().to_owned(), message })
-            }
-        })
+        Some(asked.map(|models| models.into_iter().map(told).collect()).map_err(failed))
+    }
+
+    async fn tried(&self, key: &str, model: Option<String>) -> Option<Result<TrialState, FailureState>> {
+        let platform = self.registry.get(key)?;
+        Some(trial(&**platform, model).await.map(tried).map_err(failed))
     }
 
     fn prices(&self, named: &str) -> (Vec<String>, Vec<PriceState>) {
@@ -153,6 +155,31 @@ impl Platforms for PlatformHealth {
         let valid = self.prices.all(jiff::Timestamp::now()).filter(is_meant);
         let all = valid.flat_map(|valid| valid.model.rates.iter().map(move |rates| price(&valid, rates)));
         (self.prices.versions().to_vec(), all.collect())
+    }
+}
+
+/// A failure of now.
+fn failed(Failure { kind, message, .. }: Failure) -> FailureState {
+    FailureState { at: commands::now(), kind: kind.name().to_owned(), message }
+}
+
+fn tried(reply: Reply) -> TrialState {
+    TrialState {
+        finish: reply.finish.name().to_owned(),
+        model: reply.model,
+        text: reply.text,
+        simulated: reply.simulated,
+        duration: reply.duration,
+        first_piece: reply.first_piece,
+        input_tokens: reply.usage.input,
+        output_tokens: reply.usage.output,
+        cost: reply.cost,
+        cost_source: match reply.cost_source {
+            providers::CostSource::Unpriced => CostSource::Unpriced,
+            providers::CostSource::Reported => CostSource::Reported,
+            providers::CostSource::Listed { version } => CostSource::Listed(version),
+            providers::CostSource::Free => CostSource::Free,
+        },
     }
 }
 

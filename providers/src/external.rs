@@ -158,9 +158,7 @@ impl<A: ExternalAgent> Platform for A {
         let work = self.start(request).await?;
         if !self.can_be_followed() {
             // Its answer is there when it has ended, and not before.
-            let reply = work.collect().await?;
-            let text = (!reply.text.is_empty()).then(|| Ok(Chunk::Text(reply.text.clone())));
-            return Ok(stream::iter(text.into_iter().chain([Ok(Chunk::End(Box::new(reply)))])).boxed());
+            return Ok(work.collect().await?.in_one_piece());
         }
         let chunks = stream::unfold(Some(work), async |work| {
             let mut work = work?;

@@ -35,6 +35,7 @@ mod request;
 pub mod router;
 mod secret;
 pub mod simulator;
+mod trial;
 mod usage;
 pub mod wire;
 
@@ -57,6 +58,7 @@ pub use reply::{Chunk, CostSource, Finish, Reply, ReplyStream};
 pub use request::Request;
 pub use secret::Secret;
 pub use simulator::{Behaviour, Simulator, SimulatorBuilder};
+pub use trial::trial;
 pub use usage::{Tier, Usage};
 
 /// The guide for new platforms; its example is a test.

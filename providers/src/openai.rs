@@ -9,7 +9,7 @@ use serde_json::Value;
 pub use crate::http::{ApiKey, Error, Options};
 use crate::http::{Http, Protocol, below};
 use crate::kind::{Kind, Settings, Setup, Unusable};
-use crate::wire::openai_chat::{self, Dialect};
+use crate::wire::openai_chat::{self, Dialect, is_openai};
 use crate::wire::{Answer, Decode};
 use crate::{Failure, Platform, Request};
 
@@ -55,11 +55,6 @@ impl Http<Chat> {
         let host = Url::parse(options.base_url.trim()).ok().and_then(|url| url.host_str().map(str::to_owned));
         Self::speaking(Chat::new(Dialect::of_host(&host.unwrap_or_default())), options)
     }
-}
-
-/// Whether OpenAI itself lives there.
-pub(crate) fn is_openai(host: &str) -> bool {
-    host == "api.openai.com" || host.ends_with(".api.openai.com")
 }
 
 impl Protocol for Chat {

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::http::{Error, Http, Options, Protocol, below};
 use crate::kind::{Kind, Settings, Setup, Unusable};
-use crate::openai::{HOME, is_openai};
+use crate::openai::HOME;
+use crate::wire::openai_chat::is_openai;
 use crate::wire::{Answer, Decode, openai_responses};
 use crate::{Failure, Platform, Request};
 

@@ -1,7 +1,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt, stream};
 
 use crate::wire::rate_limit::RateLimits;
 use crate::{Failure, Message, Opaque, ToolCall, Usage};
@@ -42,6 +42,12 @@ impl Reply {
     #[must_use]
     pub fn message(&self) -> Message {
         Message::Assistant { text: self.text.clone(), tool_calls: self.tool_calls.clone(), opaque: self.opaque.clone() }
+    }
+
+    /// The reply as a stream, of one that was there at once.
+    pub(crate) fn in_one_piece(self) -> ReplyStream {
+        let text = (!self.text.is_empty()).then(|| Ok(Chunk::Text(self.text.clone())));
+        stream::iter(text.into_iter().chain([Ok(Chunk::End(Box::new(self)))])).boxed()
     }
 }
 
@@ -89,6 +95,17 @@ impl Finish {
     #[must_use]
     pub fn tool_calls() -> Self {
         Self::Other(Self::TOOL_CALLS.to_owned())
+    }
+
+    /// The stable name, or the platform's own word.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ContentFilter => "content_filter",
+            Self::Other(word) => word,
+        }
     }
 
     /// Whether it waits for the results of tools.

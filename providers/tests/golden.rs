@@ -316,6 +316,50 @@ fn the_figures_of_a_whole_answer_outlive_its_refusal() {
     }
 }
 
+/// And of those that only report an error, although their status says that all went well.
+#[test]
+fn the_figures_beside_an_error_are_kept() {
+    use FailureKind as K;
+    let error = json!({ "code": 502, "message": "the provider went away" });
+    let chat = json!({ "prompt_tokens": 7, "completion_tokens": 2, "cost": 0.00014 });
+    let tokens = json!({ "input_tokens": 7, "output_tokens": 2 });
+    let overloaded = json!({ "type": "overloaded_error", "message": "Overloaded" });
+    let unavailable = json!({ "code": 503, "message": "overloaded", "status": "UNAVAILABLE" });
+    let google = json!({ "promptTokenCount": 7, "candidatesTokenCount": 2 });
+    let failed = json!({ "code": "server_error", "message": "no" });
+    let cases = [
+        ("openai-chat", "model", "usage", error.clone(), chat.clone(), K::PlatformFailure),
+        ("openrouter", "model", "usage", error, chat, K::PlatformFailure),
+        ("anthropic", "model", "usage", overloaded, tokens.clone(), K::RateLimited),
+        ("openai-responses", "model", "usage", failed, tokens, K::PlatformFailure),
+        ("gemini", "modelVersion", "usageMetadata", unavailable, google, K::PlatformFailure),
+    ];
+    for (format, model, name, error, usage, kind) in cases {
+        // The type is what Anthropic and Responses name their errors by, whole and streamed; the others look past it.
+        let mut body = json!({ "type": "error", "error": error, model: "m", name: usage });
+        let whole = body.to_string();
+        let streamed = format!("data: {body}\n\n");
+        for (how, outcome) in
+            [("whole", decode(format, whole.as_bytes())), ("streamed", run(format, [streamed.as_bytes()]).1)]
+        {
+            let failure = outcome.unwrap_err();
+            assert_eq!(failure.kind, kind, "{format}, {how}: {failure}");
+            let consumed = failure.consumed.unwrap();
+            assert_eq!(consumed.raw_usage.as_ref(), Some(&usage), "{format}, {how}");
+            assert_eq!((consumed.usage.input, consumed.usage.output), (Some(7), Some(2)), "{format}, {how}");
+            assert_eq!(consumed.model.as_deref(), Some("m"), "{format}, {how}");
+            let (cost, source) = match format {
+                "openrouter" => (Some(140_000), CostSource::Reported),
+                _ => (None, CostSource::Unpriced),
+            };
+            assert_eq!((consumed.cost, consumed.cost_source), (cost, source), "{format}, {how}");
+        }
+        // Without an account of the usage nothing was used, as of an error under any other status.
+        body.as_object_mut().unwrap().remove(name);
+        assert_eq!(decode(format, body.to_string().as_bytes()).unwrap_err().consumed, None, "{format}");
+    }
+}
+
 #[test]
 fn what_is_no_answer_is_refused() {
     for format in FORMATS {

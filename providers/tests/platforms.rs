@@ -175,6 +175,39 @@ async fn a_stream_that_breaks_off_tells_what_was_used_and_what_it_costs() {
     }
 }
 
+/// Whole, and where a stream was asked for and an error comes whole instead.
+#[tokio::test]
+async fn an_error_under_a_status_of_success_tells_what_was_used_and_what_it_costs() {
+    let listed = || CostSource::Listed { version: "2026-11-25".into() };
+    let tokens = json!({ "input_tokens": 1000, "output_tokens": 2 });
+    let google = json!({ "promptTokenCount": 1000, "candidatesTokenCount": 2 });
+    let chat = json!({ "prompt_tokens": 1000, "completion_tokens": 2, "cost": 0.25 });
+    for (name, model, usage, source) in [
+        ("anthropic", json!({ "model": "claude-sonnet-4-5" }), json!({ "usage": tokens }), listed()),
+        ("gemini", json!({ "modelVersion": "gemini-2.5-flash" }), json!({ "usageMetadata": google }), listed()),
+        ("openai-responses", json!({ "model": "m" }), json!({ "usage": tokens }), CostSource::Unpriced),
+        ("openai-chat", json!({ "model": "m" }), json!({ "usage": chat }), CostSource::Unpriced),
+        ("openrouter", json!({ "model": "m" }), json!({ "usage": chat }), CostSource::Reported),
+    ] {
+        let mut body = json!({ "error": { "code": 502, "message": "the provider went away" } });
+        for part in [model, usage] {
+            body.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
+        }
+        let failing = || Behaviour::json(200, &body);
+        let server = OpenAiServer::start([failing(), failing()]).await.unwrap();
+        let platform = platform(name, options(&server, name));
+        let whole = platform.execute(Request::new("Hello")).await.unwrap_err();
+        let streamed = collect(&*platform, Request::new("Hello")).await.1.unwrap_err();
+        assert_eq!(whole, streamed, "{name}");
+        assert_eq!(whole.kind, FailureKind::PlatformFailure, "{name}");
+        let consumed = whole.consumed.unwrap();
+        assert_eq!((consumed.usage.input, consumed.usage.output), (Some(1000), Some(2)), "{name}");
+        assert_eq!(consumed.cost.is_some_and(|cost| cost > 0), source != CostSource::Unpriced, "{name}");
+        assert_eq!(consumed.cost_source, source, "{name}");
+        assert!(consumed.raw_usage.is_some(), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn each_platform_says_in_its_own_way_why_not() {
     use FailureKind as K;

@@ -1,8 +1,9 @@
 //! The GraphQL API of HishamOS: questions to the read models, commands, and live events.
 //!
-//! Invariants: nothing here decides or stores anything; every answer of a read model can be tied to a position; the
-//! committed `schema.graphql` is this schema, word for word. GraphQL types are the edge: no domain type and no row is
-//! shown as it is. The fields of an answer come in the order in which they were asked for.
+//! Invariants: nothing here decides or stores anything, save which tests of platforms this node has made (`trial`); every
+//! answer of a read model can be tied to a position; the committed `schema.graphql` is this schema, word for word. GraphQL
+//! types are the edge: no domain type and no row is shown as it is. The fields of an answer come in the order in which they
+//! were asked for.
 
 mod action;
 mod agent;
@@ -45,6 +46,7 @@ mod step;
 mod subscription;
 mod task;
 mod template;
+mod trial;
 mod trigger;
 mod usage;
 mod versions;
@@ -72,6 +74,7 @@ pub use platform::{Breaker, FailureState, LineState, ModelState, PlatformState, 
 pub use progress::{Progress, Reached};
 pub use query::Query;
 pub use subscription::Subscription;
+pub use trial::TrialState;
 
 /// What the schema stands on.
 #[derive(Clone)]
@@ -118,6 +121,7 @@ pub fn build(parts: Parts, limits: &Limits) -> Schema {
         .data(parts.queries)
         .data(parts.platforms)
         .data(parts.choosing)
+        .data(trial::Trials::default())
         .limit_depth(limits.depth)
         .limit_complexity(limits.complexity)
         .data(limits.clone())

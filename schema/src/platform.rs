@@ -17,6 +17,7 @@ use crate::failure;
 use crate::node::GlobalId;
 use crate::order::{Cursor, PlatformOrder, Sorted, held, some_of};
 use crate::scalar::{Count, DateTime};
+use crate::trial::TrialState;
 
 /// What there is to know of platforms on this node.
 #[async_trait]
@@ -36,6 +37,10 @@ pub trait Platforms: Send + Sync + 'static {
 
     /// Asks a platform which models it offers, which costs nothing; `None` when there is no such platform.
     async fn offered(&self, key: &str) -> Option<Result<Vec<ModelState>, FailureState>>;
+
+    /// Makes one short call, which the platform charges for, to this model or to the platform's own; `None` when there is no such
+    /// platform. It ends within a bounded time.
+    async fn tried(&self, key: &str, model: Option<String>) -> Option<Result<TrialState, FailureState>>;
 
     /// What models cost today whose name, `VENDOR/MODEL`, holds these words; and the lists of prices that there are.
     fn prices(&self, named: &str) -> (Vec<String>, Vec<PriceState>);

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_graphql::futures_util::stream::{self, BoxStream};
 use async_graphql::{Request, Variables};
 use async_trait::async_trait;
 use commands::Commands;
@@ -21,15 +20,15 @@ use domain::{
     RunId, StepName, StreamId, Task, TaskCommand, TaskId, TemplateId, Usage,
 };
 use journal::{Checkpoints, Context, Filter, Journal, Members, MemoryCheckpoints, Position};
-use schema::{Caller, FailureState, Limits, ModelState, Parts, PlatformState, PriceState, Schema};
+use schema::{Caller, Limits, Parts, Schema};
 use serde_json::{Value, json};
 use testkit::Database;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use crate::counted::Counted;
+use crate::shown::Shown;
 
 pub(crate) struct House {
     pub(crate) schema: Schema,
@@ -291,81 +290,6 @@ impl House {
 
     pub(crate) async fn revision(&self, stream: impl Into<StreamId>) -> usize {
         self.journal.read_stream(stream.into(), 0, 1000).await.unwrap().len()
-    }
-}
-
-/// One platform, whose state tests set.
-pub(crate) struct Shown {
-    state: Mutex<Vec<PlatformState>>,
-    changed: watch::Sender<u64>,
-}
-
-impl Shown {
-    fn new() -> Self {
-        let state =
-            PlatformState { key: "openai".to_owned(), kind: "openai".to_owned(), order: Some(1), ..Default::default() };
-        Self { state: Mutex::new(vec![state]), changed: watch::Sender::new(0) }
-    }
-
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Vec<PlatformState>)) {
-        change(&mut self.state.lock().unwrap());
-        self.changed.send_modify(|count| *count += 1);
-    }
-}
-
-#[async_trait]
-impl schema::Platforms for Shown {
-    fn all(&self) -> Vec<PlatformState> {
-        self.state.lock().unwrap().clone()
-    }
-
-    fn changes(&self) -> BoxStream<'static, ()> {
-        let changes = self.changed.subscribe();
-        Box::pin(stream::unfold(changes, |mut changes| async move {
-            changes.changed().await.ok()?;
-            Some(((), changes))
-        }))
-    }
-
-    fn seen(&self) -> u64 {
-        *self.changed.borrow()
-    }
-
-    fn node(&self) -> Uuid {
-        Uuid::from_u128(7)
-    }
-
-    /// One model, as long as the platform can be used.
-    async fn offered(&self, key: &str) -> Option<Result<Vec<ModelState>, FailureState>> {
-        let state = self.state.lock().unwrap().iter().find(|state| state.key == key)?.clone();
-        let large = ModelState {
-            name: "large".to_owned(),
-            tools: Some(true),
-            max_input: Some(8192),
-            input_price: Some(2_500_000_000),
-            tags: state.tags,
-            ..ModelState::default()
-        };
-        Some(match state.unusable {
-            None => Ok(vec![large]),
-            Some(message) => {
-                let at = domain::Timestamp::from_micros(1_800_000_000_000_000);
-                Err(FailureState { at, kind: "unauthorized".to_owned(), message })
-            }
-        })
-    }
-
-    fn prices(&self, named: &str) -> (Vec<String>, Vec<PriceState>) {
-        let price = PriceState {
-            vendor: "openai".to_owned(),
-            model: "large".to_owned(),
-            list: "2026-11-25".to_owned(),
-            valid_from: "2026-11-25".to_owned(),
-            input: 2_500_000_000,
-            output: 10_000_000_000,
-            ..PriceState::default()
-        };
-        (vec!["2026-11-25".to_owned()], vec![price].into_iter().filter(|price| price.model.contains(named)).collect())
     }
 }
 

@@ -28,6 +28,7 @@ mod runs;
 mod sdl;
 mod searches;
 mod sequence;
+mod shown;
 mod statements;
 mod steering;
 mod stock;

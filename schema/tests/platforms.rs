@@ -1,10 +1,14 @@
 //! Platforms and how they are doing.
 
+use std::time::Duration;
+
 use async_graphql::futures_util::{FutureExt, StreamExt};
 use domain::Timestamp;
+use providers::openai::Options;
+use providers::{OpenAi, Secret};
 use schema::{Breaker, FailureState, LineState, ProbeState};
 use serde_json::{Value, json};
-use std::time::Duration;
+use testkit::openai::{Behaviour, OpenAiServer};
 
 use crate::house::House;
 
@@ -139,4 +143,137 @@ async fn whoever_comes_back_is_told_a_state_once_and_what_changed_meanwhile() {
     let mut wrong = house.schema.execute_stream(House::request(ask, json!({ "after": "17" })));
     let wrong = serde_json::to_value(wrong.next().await.unwrap()).unwrap();
     assert_eq!(wrong["errors"][0]["extensions"]["code"], "ARGUMENT_INVALID", "{wrong}");
+}
+
+const TEST: &str = "mutation($input: TestPlatformInput!) { testPlatform(input: $input) { clientMutationId position repeated changed key
+    answer { model text finishReason simulated durationMs inputTokens outputTokens cost costSource priceList }
+    failure { kind message } platform { key health } } }";
+const KEY: &str = "sk-schema-5c11f0-never-shown";
+
+/// The house's platform, behind which a server stands that speaks OpenAI's protocol.
+async fn connected() -> (House, OpenAiServer) {
+    let (house, server) = (House::new().await, OpenAiServer::start([]).await.unwrap());
+    let options = Options::new("openai", server.base_url());
+    let options = Options { api_key: Some(Secret::new(KEY)), model: Some("m".to_owned()), ..options };
+    house.platforms.connect(OpenAi::new(options).unwrap());
+    (house, server)
+}
+
+#[tokio::test]
+async fn a_platform_is_tested_by_one_call() {
+    let (house, server) = connected().await;
+    let before = house.head().await;
+    server.push(Behaviour::reply("ready"));
+    let mut told =
+        house.data(TEST, json!({ "input": { "key": "openai", "model": "large" } })).await["testPlatform"].take();
+    assert!(told["answer"]["durationMs"].take().is_u64());
+    let answer = json!({ "model": "test-model", "text": "ready", "finishReason": "stop", "simulated": false,
+        "durationMs": null, "inputTokens": 7, "outputTokens": 3, "cost": null, "costSource": "UNPRICED", "priceList": null });
+    let expected = json!({ "clientMutationId": null, "position": before, "repeated": false, "changed": false, "key": "openai",
+        "answer": answer, "failure": null, "platform": { "key": "openai", "health": "UNTRIED" } });
+    assert_eq!(told, expected);
+    let received = server.received();
+    assert_eq!(received.len(), 1);
+    assert_eq!((&received[0].json["model"], &received[0].json["max_tokens"]), (&json!("large"), &json!(64)));
+    assert_eq!(house.head().await, before, "it is no event");
+}
+
+#[tokio::test]
+async fn a_test_that_is_repeated_is_not_paid_twice() {
+    let (house, server) = connected().await;
+    let id = uuid::Uuid::from_u128(9);
+    let input = json!({ "input": { "clientMutationId": id, "key": "openai" } });
+    // Both at once, of which the second waits for what becomes of the first; and one after them.
+    server.set_default(Behaviour::reply("ready").after(Duration::from_millis(50)));
+    let (one, two) = tokio::join!(house.data(TEST, input.clone()), house.data(TEST, input.clone()));
+    let three = house.data(TEST, input.clone()).await;
+    let repeated = [&one, &two, &three].map(|told| &told["testPlatform"]["repeated"]);
+    assert_eq!(repeated, [&json!(false), &json!(true), &json!(true)]);
+    for told in [&one, &two, &three] {
+        let told = &told["testPlatform"];
+        assert_eq!((&told["answer"], &told["clientMutationId"]), (&one["testPlatform"]["answer"], &json!(id)));
+        assert_eq!(told["answer"]["text"], "ready");
+    }
+    assert_eq!(server.received().len(), 1);
+    // The id is that of this test and of whoever made it.
+    let other = json!({ "input": { "clientMutationId": id, "key": "openai", "model": "large" } });
+    assert_eq!(house.refusal(TEST, other).await.0, "IDEMPOTENCY_KEY_REUSED");
+    let stranger = house.ask_as("somebody", TEST, input).await;
+    assert_eq!(stranger["errors"][0]["extensions"]["code"], "IDEMPOTENCY_KEY_REUSED", "{stranger}");
+    assert_eq!(server.received().len(), 1);
+    // Without an id, each is a new one.
+    for _ in 0..2 {
+        let told = house.data(TEST, json!({ "input": { "key": "openai" } })).await;
+        assert_eq!(told["testPlatform"]["repeated"], false);
+    }
+    assert_eq!(server.received().len(), 3);
+}
+
+#[tokio::test]
+async fn a_test_that_nobody_waits_for_goes_on_when_it_is_repeated() {
+    let (house, server) = connected().await;
+    let input = json!({ "input": { "clientMutationId": uuid::Uuid::from_u128(9), "key": "openai" } });
+    server.push(Behaviour::reply("ready").after(Duration::from_millis(100)));
+    tokio::select! {
+        told = house.data(TEST, input.clone()) => panic!("it was too fast: {told}"),
+        () = server.wait_received(1) => {}
+    }
+    let told = house.data(TEST, input).await["testPlatform"].take();
+    assert_eq!((&told["repeated"], &told["answer"]["text"]), (&json!(true), &json!("ready")));
+    assert_eq!(server.received().len(), 1);
+}
+
+#[tokio::test]
+async fn only_the_last_tests_are_remembered() {
+    let (house, server) = connected().await;
+    server.set_default(Behaviour::reply("x".repeat(1500)));
+    let test = async |number: u128| {
+        let input = json!({ "clientMutationId": uuid::Uuid::from_u128(number), "key": "openai" });
+        house.data(TEST, json!({ "input": input })).await["testPlatform"].take()
+    };
+    for number in 1..=257 {
+        assert_eq!(test(number).await["repeated"], false, "{number}");
+    }
+    let second = test(2).await;
+    assert_eq!(second["repeated"], true);
+    assert_eq!(second["answer"]["text"].as_str().unwrap().len(), 1000);
+    assert_eq!(test(1).await["repeated"], false, "the oldest is forgotten");
+}
+
+#[tokio::test]
+async fn a_platform_that_does_not_answer_says_why() {
+    let (house, server) = connected().await;
+    server.push(Behaviour::unauthorized(KEY));
+    let told = house.data(TEST, json!({ "input": { "key": "openai" } })).await["testPlatform"].take();
+    assert_eq!((&told["answer"], &told["failure"]["kind"]), (&Value::Null, &json!("unauthorized")));
+    let message = told["failure"]["message"].as_str().unwrap();
+    assert!(message.starts_with("openai: status 401") && !message.contains(KEY), "{message}");
+    server.push(Behaviour::CutStream(1));
+    let told = house.data(TEST, json!({ "input": { "key": "openai" } })).await["testPlatform"].take();
+    assert_eq!((&told["answer"], &told["failure"]["kind"]), (&Value::Null, &json!("malformed_reply")));
+}
+
+#[tokio::test]
+async fn nobody_is_no_platform() {
+    let (house, server) = connected().await;
+    let (code, message) = house.refusal(TEST, json!({ "input": { "key": "nobody" } })).await;
+    assert_eq!((&*code, &*message), ("PLATFORM_NOT_FOUND", "there is no platform `nobody`; there are: openai"));
+    house.platforms.change(Vec::clear);
+    let (code, message) = house.refusal(TEST, json!({ "input": { "key": "openai" } })).await;
+    assert_eq!((&*code, &*message), ("PLATFORM_NOT_FOUND", "there is no platform `openai`; none is configured"));
+    assert_eq!(server.received().len(), 0);
+}
+
+#[tokio::test]
+async fn a_request_makes_few_tests() {
+    let (house, server) = connected().await;
+    let many = |count: usize| {
+        let tests = (0..count).map(|number| format!("t{number}: testPlatform(input: {{ key: \"openai\" }}) {{ key }}"));
+        format!("mutation {{ {} }}", tests.collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(house.ask(&many(20), json!({})).await["errors"][0]["message"], "Query is too complex.");
+    assert_eq!(server.received().len(), 0);
+    server.set_default(Behaviour::reply("ready"));
+    house.data(&many(19), json!({})).await;
+    assert_eq!(server.received().len(), 19);
 }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
 use futures_util::future::join_all;
-use providers::{Capabilities, Chunk, CostSource, Finish, Platform, Registry, Reply, Request, State, Usage};
+use providers::{Capabilities, CostSource, Platform, Registry, Reply, State, Usage, trial};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
@@ -57,9 +56,6 @@ pub(crate) async fn platforms(
         Platforms::Test { key, model } => test(config, terminal, json, &key, model).await,
     }
 }
-
-/// What `test` asks.
-const QUESTION: &str = "Reply with the word: ready";
 
 fn registry(config: &Config) -> Result<Registry, Failure> {
     let registry = platforms::build(config)?;
@@ -262,8 +258,7 @@ pub(crate) async fn test(
 ) -> Result<(), Failure> {
     let registry = registry(config)?;
     let platform = named(&registry, key)?;
-    let request = Request { model, max_tokens: Some(64), timeout: Duration::from_secs(60), ..Request::new(QUESTION) };
-    let outcome = ask(&**platform, request).await;
+    let outcome = trial(&**platform, model).await;
     if as_json {
         let answer = match &outcome {
             Ok(reply) => report(platform.key(), reply),
@@ -285,17 +280,6 @@ pub(crate) async fn test(
     outcome.map(|_| ()).map_err(|_| Failure::Run)
 }
 
-async fn ask(platform: &dyn Platform, request: Request) -> Result<Reply, providers::Failure> {
-    let mut stream = platform.stream(request).await?;
-    while let Some(item) = stream.next().await {
-        if let Chunk::End(reply) = item? {
-            return Ok(*reply);
-        }
-    }
-    let kind = providers::FailureKind::MalformedReply;
-    Err(providers::Failure::new(kind, format!("{}: the stream ended without an end", platform.key())))
-}
-
 fn show(terminal: &mut Terminal, key: &str, reply: &Reply) {
     let glyph = terminal.paint(Style::Good, "✓");
     let label = if reply.simulated { "  [simulated]" } else { "" };
@@ -315,12 +299,6 @@ fn show(terminal: &mut Terminal, key: &str, reply: &Reply) {
 }
 
 fn report(key: &str, reply: &Reply) -> Value {
-    let finish = match &reply.finish {
-        Finish::Stop => "stop",
-        Finish::Length => "length",
-        Finish::ContentFilter => "content_filter",
-        Finish::Other(other) => other,
-    };
     let source = match &reply.cost_source {
         CostSource::Unpriced => json!("unpriced"),
         CostSource::Reported => json!("reported"),
@@ -328,7 +306,7 @@ fn report(key: &str, reply: &Reply) -> Value {
         CostSource::Free => json!("free"),
     };
     json!({
-        "key": key, "ok": true, "model": reply.model, "text": reply.text, "finish": finish,
+        "key": key, "ok": true, "model": reply.model, "text": reply.text, "finish": reply.finish.name(),
         "simulated": reply.simulated, "ms": milliseconds(reply.duration),
         "firstPieceMs": reply.first_piece.map(milliseconds),
         "inputTokens": reply.usage.input, "outputTokens": reply.usage.output,

@@ -226,8 +226,9 @@ fn check(config: &Config) -> Result<(), Error> {
     for (key, platform) in &config.platforms {
         if let Some(setting) = platform.misplaced() {
             return Err(Error::Invalid(format!(
-                "platforms.{key}.{setting} is set, but a platform of kind {} has no such setting",
-                platform.kind.name()
+                "platforms.{key}.{setting} is set, but a platform of kind {} has no such setting; it has {}",
+                platform.kind.name(),
+                platform.kind.settings()
             )));
         }
         if let Some(fault) = platform.fault(&format!("platforms.{key}")) {
@@ -508,6 +509,24 @@ mod tests {
                 }
             }
         }
+        // Nor has any what nobody knows. Either way it is told all that the kind has, and nothing else.
+        for kind in providers::kind::KINDS {
+            let has = [&["kind"], kind.takes, kind.own, &["tags", "model_tags", "limits"]].concat();
+            let has: Vec<String> = has.iter().map(|setting| format!("`{setting}`")).collect();
+            let error = platform(kind.name, "baseurl = \"y\"\n").unwrap_err();
+            let said = format!("unknown setting `baseurl`; a platform of kind {} has {}", kind.name, has.join(", "));
+            assert!(error.contains("platforms.x: ") && error.contains(&said), "{error}");
+            assert!(error.ends_with("hishamos.toml)"), "{error}");
+        }
+        let error = platform("anthropic", "path = \"a.gguf\"\n").unwrap_err();
+        assert!(error.contains("; it has `kind`, `base_url`,") && error.contains("`prompt_cache`"), "{error}");
+        let nameless = with(&none, "[platforms.x]\nknd = \"openai\"\n", &[]).unwrap_err();
+        assert!(nameless.contains("platforms.x: unknown setting `knd`; a platform's `kind` says"), "{nameless}");
+        // What is wrong besides is told as well as ever.
+        let missing = with(&none, "[platforms.x]\nmodel = \"m\"\n", &[]).unwrap_err();
+        assert!(missing.contains("missing field `kind`"), "{missing}");
+        let wrong = platform("openai", "stream = 7\nbaseurl = \"y\"\n").unwrap_err();
+        assert!(wrong.contains("platforms.x.stream"), "{wrong}");
         for (kind, missing) in [("command", "[platforms.x.command]"), ("acp", "[platforms.x.acp]")] {
             assert!(platform(kind, "").unwrap_err().contains(missing));
         }

@@ -1,7 +1,7 @@
 //! One AI platform.
 //!
 //! Invariants: which kinds there are, and what each takes, is said by [`KINDS`] and nowhere else. A setting that no kind knows is
-//! refused where it is read; one that only others know, when the configuration is checked.
+//! refused where it is read; one that only others know, when the configuration is checked. Either way it is said what its kind has.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -10,12 +10,15 @@ use std::path::PathBuf;
 
 use providers::kind::{KINDS, Kind, NAMES, Opens, Own, Role};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeSeed, Error as _, IntoDeserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::{Limits, Masked};
+
+/// The settings that platforms of all kinds have.
+const EVERYBODYS: [&str; 4] = ["kind", "tags", "model_tags", "limits"];
 
 /// The kind of an AI platform. Kinds are in the order in which they are asked when nobody says otherwise.
 #[derive(Clone, Copy)]
@@ -74,6 +77,14 @@ impl PlatformKind {
 
     fn takes(self, setting: &str) -> bool {
         self.0.takes.contains(&setting)
+    }
+
+    /// Every setting that a platform of this kind has, for a person.
+    pub(crate) fn settings(self) -> String {
+        let [kind, others @ ..] = EVERYBODYS;
+        let all =
+            [kind].into_iter().chain(self.0.takes.iter().copied()).chain(self.0.own.iter().copied()).chain(others);
+        all.map(|setting| format!("`{setting}`")).collect::<Vec<_>>().join(", ")
     }
 
     fn place(self) -> usize {
@@ -253,9 +264,20 @@ impl<'de> Deserialize<'de> for Platform {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Platform, A::Error> {
-                let mut own = Map::new();
-                let shared = MapAccessDeserializer::new(Shared { map, own: &mut own });
-                let mut platform = Platform::deserialize(shared)?;
+                let (mut own, mut strange) = (Map::new(), Strange::default());
+                let shared = Shared { map, own: &mut own, strange: &mut strange };
+                let read = Platform::deserialize(MapAccessDeserializer::new(shared));
+                let Strange { has_kind, setting } = strange;
+                if let (Some(setting), false) = (&setting, has_kind) {
+                    let what = "a platform's `kind` says which ones it has, and there is none";
+                    return Err(A::Error::custom(format!("unknown setting `{setting}`; {what}")));
+                }
+                let mut platform = read?;
+                if let Some(setting) = setting {
+                    let (kind, settings) = (platform.kind.name(), platform.kind.settings());
+                    let what = format!("unknown setting `{setting}`; a platform of kind {kind} has {settings}");
+                    return Err(A::Error::custom(what));
+                }
                 let kind = platform.kind.0;
                 platform.foreign = own.keys().find(|name| !kind.own.contains(&name.as_str())).cloned();
                 own.retain(|name, _| kind.own.contains(&name.as_str()));
@@ -277,10 +299,20 @@ impl Serialize for Platform {
     }
 }
 
-/// The shared settings of a table; those that kinds have of their own are put aside.
+/// The shared settings of a table; those that kinds have of their own are put aside, and those that nobody knows left out.
 struct Shared<'a, A> {
     map: A,
     own: &'a mut Map<String, Value>,
+    strange: &'a mut Strange,
+}
+
+/// What a table has that nobody knows.
+#[derive(Default)]
+struct Strange {
+    /// Whether it says of which kind the platform is, rightly or not.
+    has_kind: bool,
+    /// The first setting that no kind has.
+    setting: Option<String>,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Shared<'_, A> {
@@ -288,11 +320,17 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Shared<'_, A> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         while let Some(name) = self.map.next_key::<String>()? {
-            if !KINDS.iter().any(|kind| kind.own.contains(&name.as_str())) {
+            let setting = name.as_str();
+            if KINDS.iter().any(|kind| kind.own.contains(&setting)) {
+                let value = self.map.next_value()?;
+                self.own.insert(name, value);
+            } else if EVERYBODYS.contains(&setting) || KINDS.iter().any(|kind| kind.takes.contains(&setting)) {
+                self.strange.has_kind |= setting == "kind";
                 return seed.deserialize(name.into_deserializer()).map(Some);
+            } else {
+                self.map.next_value::<IgnoredAny>()?;
+                self.strange.setting.get_or_insert(name);
             }
-            let value = self.map.next_value()?;
-            self.own.insert(name, value);
         }
         Ok(None)
     }

@@ -80,6 +80,10 @@ impl schema::Platforms for NoPlatforms {
         None
     }
 
+    async fn tried(&self, _: &str, _: Option<String>) -> Option<Result<schema::TrialState, schema::FailureState>> {
+        None
+    }
+
     fn prices(&self, _: &str) -> (Vec<String>, Vec<schema::PriceState>) {
         (vec![], vec![])
     }

@@ -134,6 +134,19 @@ fn health_tells_what_the_running_server_has_found() {
         (&price["input"], &price["cached"], &price["output"]),
         (&json!(150_000_000), &json!(75_000_000), &json!(600_000_000))
     );
+    // And tries it for whoever asks for that, although it rests, by the call that the command makes.
+    let test = "mutation { testPlatform(input: { key: \"own\" }) { answer { text costSource } failure { kind message } platform { health } } }";
+    let told = program.ask(test, json!({}))["testPlatform"].take();
+    assert_eq!((&told["failure"]["kind"], &told["platform"]["health"]), (&json!("unauthorized"), &json!("RESTING")));
+    assert!(!told.to_string().contains(KEY), "{told}");
+    server.push(Behaviour::reply("ready"));
+    let told = program.ask(test, json!({}))["testPlatform"].take();
+    assert_eq!(told["answer"], json!({ "text": "ready", "costSource": "UNPRICED" }));
+    server.push(Behaviour::reply("ready"));
+    home.run(&["platforms", "test", "own"]).expect(0);
+    let calls: Vec<_> = server.received().into_iter().filter(|received| received.method == "POST").collect();
+    let [.., one, other] = &calls[..] else { panic!("{calls:?}") };
+    assert_eq!(one.json, other.json, "they ask the same");
     drop(program);
     let again = home.run(&["platforms", "health"]).expect(0);
     assert!(!again.all().contains("server's last probe"), "what it knew is gone with it: {}", again.all());

@@ -1,11 +1,10 @@
 use std::time::Duration;
 
-use bytes::BytesMut;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, Url};
 use serde_json::Value;
 
-use crate::http::client::{client, innermost, refused, unreachable};
+use crate::http::client::{client, content, refused, unreachable};
 use crate::http::{self, base_url, below};
 use crate::{Failure, Secret, wire};
 
@@ -103,29 +102,12 @@ impl Api {
                 failure: self.named(failure),
             });
         }
-        let body = self.body(response).await?;
+        let body = content(response, self.largest).await.map_err(|failure| self.named(failure))?;
         let read = serde_json::from_slice(&body).map_err(|error| {
             let beginning = wire::error::excerpt(&String::from_utf8_lossy(&body));
             self.named(Failure::malformed(format!("the answer is no JSON ({error}) and begins: {beginning}")))
         });
         Ok(read?)
-    }
-
-    async fn body(&self, mut response: Response) -> Result<BytesMut, Failure> {
-        let mut body = BytesMut::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(bytes)) if body.len() + bytes.len() > self.largest => {
-                    return Err(self.named(wire::too_large(self.largest)));
-                }
-                Ok(Some(bytes)) => body.extend_from_slice(&bytes),
-                Ok(None) => return Ok(body),
-                Err(error) => {
-                    let what = format!("the answer broke off after {} bytes: {}", body.len(), innermost(&error));
-                    return Err(self.named(Failure::malformed(what)));
-                }
-            }
-        }
     }
 
     /// Says whose failure it is, and makes sure that the key is not in it.

@@ -6,7 +6,7 @@ use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::{Error, Options, Protocol};
-use crate::wire::{error, retry_after};
+use crate::wire::{error, retry_after, too_large};
 use crate::{Failure, FailureKind, Secret};
 
 /// Error bodies are read no further than this.
@@ -68,7 +68,7 @@ fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error
     })
 }
 
-pub(crate) fn innermost(error: &reqwest::Error) -> String {
+fn innermost(error: &reqwest::Error) -> String {
     error::excerpt(&chain(error).last().map(ToString::to_string).unwrap_or_default())
 }
 
@@ -108,6 +108,24 @@ pub(crate) async fn refused(mut response: Response) -> (Failure, BytesMut) {
         failure.message = format!("status {status}: it redirects to {location}; set base_url to where it lives");
     }
     (failure, body)
+}
+
+/// What comes with a success, of at most `limit` bytes; the message of a failure does not say whose it is.
+pub(crate) async fn content(mut response: Response, limit: usize) -> Result<BytesMut, Failure> {
+    let mut body = BytesMut::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(bytes)) if body.len() + bytes.len() > limit => return Err(too_large(limit)),
+            Ok(Some(bytes)) => body.extend_from_slice(&bytes),
+            Ok(None) => return Ok(body),
+            Err(error) => return Err(broken(&error, body.len())),
+        }
+    }
+}
+
+/// An answer that broke off after so many bytes; the message does not say whose it is.
+pub(super) fn broken(error: &reqwest::Error, received: usize) -> Failure {
+    Failure::malformed(format!("the answer broke off after {received} bytes: {}", innermost(error)))
 }
 
 fn is_tls(error: &reqwest::Error) -> bool {

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use reqwest::Response;
 
 use super::Protocol;
+use super::client::broken;
 use super::platform::Http;
 use crate::wire::Decode;
 use crate::wire::rate_limit::RateLimits;
@@ -48,7 +49,7 @@ impl<P: Protocol> Incoming<P> {
                     self.failure = Some(late.with_consumed(decoder.consumed()));
                 }
                 Ok(Err(error)) => {
-                    let broken = self.platform.broken(&error, self.received);
+                    let broken = self.platform.named(broken(&error, self.received));
                     self.failure = Some(broken.with_consumed(decoder.consumed()));
                 }
                 Ok(Ok(None)) => {

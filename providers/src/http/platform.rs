@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, Url};
 
-use super::client::{client, content_type, headers, innermost, refused, unreachable};
+use super::client::{client, content, content_type, headers, refused, unreachable};
 use super::incoming::Incoming;
 use super::options::base_url;
 use super::{Error, Options, Protocol};
@@ -15,8 +15,7 @@ use crate::router::KeyRing;
 use crate::wire::rate_limit::{self, RateLimits};
 use crate::wire::{Answer, error};
 use crate::{
-    Capabilities, Chunk, CostSource, Failure, FailureKind, Health, Model, Platform, Reply, ReplyStream, Request, State,
-    Usage,
+    Capabilities, CostSource, Failure, FailureKind, Health, Model, Platform, Reply, ReplyStream, Request, State, Usage,
 };
 
 /// Lists of models are read no further than this.
@@ -119,7 +118,8 @@ impl<P: Protocol> Http<P> {
         let answer = self.shared.protocol.decode(&body).map_err(|failure| {
             let mut failure = if failure.kind == FailureKind::MalformedReply && !content_type.contains("json") {
                 let beginning = error::excerpt(&String::from_utf8_lossy(&body));
-                Failure::malformed(format!("the answer is `{content_type}` instead of JSON and begins: {beginning}"))
+                let message = format!("the answer is `{content_type}` instead of JSON and begins: {beginning}");
+                Failure { message, ..failure }
             } else {
                 failure
             };
@@ -132,18 +132,8 @@ impl<P: Protocol> Http<P> {
         Ok(reply)
     }
 
-    async fn body(&self, mut response: Response, limit: usize) -> Result<BytesMut, Failure> {
-        let mut body = BytesMut::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(bytes)) if body.len() + bytes.len() > limit => {
-                    return Err(self.named(crate::wire::too_large(limit)));
-                }
-                Ok(Some(bytes)) => body.extend_from_slice(&bytes),
-                Ok(None) => return Ok(body),
-                Err(error) => return Err(self.broken(&error, body.len())),
-            }
-        }
+    async fn body(&self, response: Response, limit: usize) -> Result<BytesMut, Failure> {
+        content(response, limit).await.map_err(|failure| self.named(failure))
     }
 
     pub(super) fn reply(&self, answer: Answer, request: &Request, started: Instant) -> Reply {
@@ -200,11 +190,6 @@ impl<P: Protocol> Http<P> {
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
         let Shared { host, options, .. } = &*self.shared;
         self.named(unreachable(error, host, options.connect_timeout))
-    }
-
-    pub(super) fn broken(&self, error: &reqwest::Error, received: usize) -> Failure {
-        let what = format!("the answer broke off after {received} bytes: {}", innermost(error));
-        self.named(Failure::malformed(what))
     }
 
     /// Says whose failure it is, and makes sure that no key is in it.
@@ -272,10 +257,7 @@ impl<P: Protocol> Platform for Http<P> {
         if !content_type(&asked.response).contains("event-stream") {
             // It does not stream, or is no such platform at all; the whole body tells.
             let whole = self.read_whole(asked, &request, started);
-            let reply = tokio::time::timeout_at(deadline, whole).await.map_err(late)??;
-            let text = Some(reply.text.clone()).filter(|text| !text.is_empty());
-            let chunks = text.map(Chunk::Text).into_iter().chain([Chunk::End(Box::new(reply))]).map(Ok);
-            return Ok(stream::iter(chunks.collect::<Vec<_>>()).boxed());
+            return Ok(tokio::time::timeout_at(deadline, whole).await.map_err(late)??.in_one_piece());
         }
         let decoder = Some(self.shared.protocol.decoder(self.shared.options.max_reply_bytes));
         let Asked { response, limits } = asked;

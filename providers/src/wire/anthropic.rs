@@ -7,8 +7,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::stream::{body, count, put, thousandths, whole, word};
-use super::{Answer, Draft, Fold, Progress, StreamDecoder, error, media};
+use super::stream::{count, put, thousandths, whole, word};
+use super::{Answer, Draft, Fold, Progress, StreamDecoder, error, media, whole_body};
 use crate::{Failure, Family, Finish, Image, Message, Opaque, Request, Tier, ToolChoice, Usage};
 
 /// The body of a request. The family insists on a limit, so `limit` stands in when the request has none. Penalties
@@ -108,16 +108,7 @@ fn user(text: &str, images: &[Image]) -> Vec<Value> {
 /// # Errors
 /// `MalformedReply` when it is no complete answer; what the error says, when it is an error under a status of success.
 pub fn decode(bytes: &[u8]) -> Result<Answer, Failure> {
-    let message = body(bytes)?;
-    let blocks = message.get("content").and_then(Value::as_array);
-    let blocks = blocks.ok_or_else(|| Failure::malformed("the answer has no content"))?;
-    let mut draft = Draft::new(usize::MAX);
-    let mut fold = Messages::default();
-    fold.account(&message, &mut draft);
-    draft.finish = message.get("stop_reason").and_then(Value::as_str).map(finish);
-    let read = (0_u64..).zip(blocks).try_for_each(|(index, block)| fold.start(index, block, &mut draft));
-    let read = read.and_then(|()| fold.close(&mut draft));
-    draft.conclude(read, usage)
+    whole_body(bytes, Messages::default())
 }
 
 /// A decoder for a streamed answer of at most `limit` bytes.
@@ -135,11 +126,6 @@ pub struct Messages {
 }
 
 impl Messages {
-    fn account(&self, message: &Value, draft: &mut Draft) {
-        draft.model = word(message, "/model").or(draft.model.take());
-        draft.account(message.get("usage"));
-    }
-
     fn start(&mut self, index: u64, block: &Value, draft: &mut Draft) -> Result<(), Failure> {
         draft.grow(block.to_string().len())?;
         match block.get("type").and_then(Value::as_str) {
@@ -214,6 +200,18 @@ fn append(block: &mut Value, name: &str, piece: &str) {
 }
 
 impl Fold for Messages {
+    fn account(&self, message: &Value, draft: &mut Draft) {
+        draft.model = word(message, "/model").or(draft.model.take());
+        draft.account(message.get("usage"));
+    }
+
+    fn whole(&mut self, message: &Value, draft: &mut Draft) -> Result<(), Failure> {
+        let blocks = message.get("content").and_then(Value::as_array);
+        let blocks = blocks.ok_or_else(|| Failure::malformed("the answer has no content"))?;
+        draft.finish = message.get("stop_reason").and_then(Value::as_str).map(finish);
+        (0_u64..).zip(blocks).try_for_each(|(index, block)| self.start(index, block, draft))
+    }
+
     fn event(&mut self, name: &str, value: Value, draft: &mut Draft) -> Result<Progress, Failure> {
         let kind = word(&value, "/type").unwrap_or_else(|| name.to_owned());
         let index = count(&value, "/index").unwrap_or(0);
@@ -230,7 +228,10 @@ impl Fold for Messages {
                 }
             }
             "message_stop" => return Ok(Progress::Done),
-            "error" => return Err(error::in_reply(value.get("error").unwrap_or(&value))),
+            "error" => {
+                self.account(&value, draft);
+                return Err(error::in_reply(value.get("error").unwrap_or(&value)));
+            }
             _ => {}
         }
         Ok(Progress::More)

@@ -7,8 +7,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::stream::{body, count, put, reported, thousandths, whole, word};
-use super::{Answer, Draft, Fold, Progress, StreamDecoder, error, media};
+use super::stream::{count, put, reported, thousandths, whole, word};
+use super::{Answer, Draft, Fold, Progress, StreamDecoder, error, media, whole_body};
 use crate::{Failure, FailureKind, Family, Finish, Image, Message, Opaque, Request, Tier, ToolChoice, Usage};
 
 /// What begins the ids of calls to which the platform gave none.
@@ -108,11 +108,7 @@ fn user(text: &str, images: &[Image]) -> Vec<Value> {
 /// # Errors
 /// `MalformedReply` when it is no complete answer; `ContentRefused` when the prompt was blocked.
 pub fn decode(bytes: &[u8]) -> Result<Answer, Failure> {
-    let response = body(bytes)?;
-    let mut draft = Draft::new(usize::MAX);
-    let mut fold = Content::default();
-    let read = fold.response(&response, &mut draft).and_then(|()| fold.close(&mut draft));
-    draft.conclude(read, usage)
+    whole_body(bytes, Content::default())
 }
 
 /// A decoder for a streamed answer of at most `limit` bytes.
@@ -129,11 +125,8 @@ pub struct Content {
 }
 
 impl Content {
-    /// Takes a response: the whole one, or one of those that make a stream.
+    /// Takes what a response says: the whole one, or one of those that make a stream.
     fn response(&mut self, value: &Value, draft: &mut Draft) -> Result<(), Failure> {
-        draft.model = word(value, "/modelVersion").or(draft.model.take());
-        // Running totals, of which each event tells some: the last of each counts.
-        draft.account(value.get("usageMetadata"));
         if let Some(reason) = value.pointer("/promptFeedback/blockReason").and_then(Value::as_str) {
             return Err(Failure::new(FailureKind::ContentRefused, format!("the prompt was blocked: {reason}")));
         }
@@ -182,7 +175,18 @@ impl Content {
 }
 
 impl Fold for Content {
+    fn account(&self, value: &Value, draft: &mut Draft) {
+        draft.model = word(value, "/modelVersion").or(draft.model.take());
+        // Running totals, of which each event tells some: the last of each counts.
+        draft.account(value.get("usageMetadata"));
+    }
+
+    fn whole(&mut self, value: &Value, draft: &mut Draft) -> Result<(), Failure> {
+        self.response(value, draft)
+    }
+
     fn event(&mut self, _name: &str, value: Value, draft: &mut Draft) -> Result<Progress, Failure> {
+        self.account(&value, draft);
         if let Some(reported) = reported(&value) {
             return Err(error::in_reply(reported));
         }

@@ -1,8 +1,8 @@
 //! What platforms say on the wire: encoding and decoding without I/O, so that every byte sequence can be tested.
 //!
 //! A *family* is a format that several platforms speak. Each has a module with three parts: `encode`, which makes the
-//! body of a request; `decode`, which reads a whole answer; and a [`Fold`], which reads the events of a streamed one.
-//! [`StreamDecoder`] drives the fold, and three things hold for all families:
+//! body of a request; `decode`, which reads a whole answer; and a [`Fold`], which says what either way of answering means.
+//! [`whole_body`] and [`StreamDecoder`] drive the fold, and three things hold for all families:
 //!
 //! - The result never depends on where the bytes are cut.
 //! - An answer that was cut is a failure and never a short answer; what had been used by then is told with it.
@@ -41,7 +41,7 @@ mod stream;
 pub use draft::Draft;
 pub(crate) use draft::too_large;
 pub(crate) use stream::nano_usd;
-pub use stream::{Decode, Fold, Progress, StreamDecoder};
+pub use stream::{Decode, Fold, Progress, StreamDecoder, whole_body};
 
 use serde_json::Value;
 

@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::stream::{body, count, nano_usd, put, reported, thousandths, word};
-use super::{Answer, Draft, Fold, Progress, StreamDecoder, error, media};
+use super::stream::{count, nano_usd, put, reported, thousandths, word};
+use super::{Answer, Draft, Fold, Progress, StreamDecoder, error, media, whole_body};
 use crate::{Failure, Family, Finish, Image, Message, Opaque, Request, Tier, ToolCall, ToolChoice, Usage};
 
 /// What differs among those who speak the family.
@@ -37,8 +37,7 @@ impl Dialect {
     /// The dialect spoken at a host.
     #[must_use]
     pub fn of_host(host: &str) -> Self {
-        let openai = host == "api.openai.com" || host.ends_with(".api.openai.com");
-        if openai {
+        if is_openai(host) {
             Self { max_tokens: MaxTokensField::MaxCompletionTokens, ..Self::COMMON }
         } else if host == "openrouter.ai" {
             Self::OPENROUTER
@@ -46,6 +45,11 @@ impl Dialect {
             Self::COMMON
         }
     }
+}
+
+/// Whether OpenAI itself lives there.
+pub(crate) fn is_openai(host: &str) -> bool {
+    host == "api.openai.com" || host.ends_with(".api.openai.com")
 }
 
 /// The body of a request. What the request leaves open is left out, so that the platform decides.
@@ -149,19 +153,7 @@ fn assistant(text: &str, calls: &[ToolCall], opaque: Option<&Opaque>) -> Value {
 /// # Errors
 /// `MalformedReply` when it is no complete answer; what the error says, when it is an error under a status of success.
 pub fn decode(bytes: &[u8], dialect: Dialect) -> Result<Answer, Failure> {
-    let value = body(bytes)?;
-    let choice = first_choice(&value).ok_or_else(|| Failure::malformed("the answer has no choices"))?;
-    let message = choice
-        .get("message")
-        .filter(|message| message.is_object())
-        .ok_or_else(|| Failure::malformed("the answer's choice has no message"))?;
-    let mut draft = Draft::new(usize::MAX);
-    let mut fold = Chat::new(dialect);
-    fold.account(&value, &mut draft);
-    let unknown = || Finish::Other("not reported".to_owned());
-    draft.finish = Some(choice.get("finish_reason").and_then(Value::as_str).map_or_else(unknown, finish));
-    let read = fold.whole(message, &mut draft).and_then(|()| fold.close(&mut draft));
-    draft.conclude(read, usage)
+    whole_body(bytes, Chat::new(dialect))
 }
 
 /// A decoder for a streamed answer of at most `limit` bytes.
@@ -181,29 +173,6 @@ pub struct Chat {
 impl Chat {
     fn new(dialect: Dialect) -> Self {
         Self { dialect, refused: false, details: Vec::new() }
-    }
-
-    /// Takes model, usage and charge.
-    fn account(&self, value: &Value, draft: &mut Draft) {
-        if draft.model.is_none() {
-            draft.model = word(value, "/model");
-        }
-        if let Some(usage) = value.get("usage").filter(|usage| !usage.is_null()) {
-            // Some send running totals with every event: the last one counts, sums would count twice.
-            if self.dialect.reports_cost {
-                draft.cost = usage.get("cost").and_then(Value::as_f64).and_then(nano_usd).or(draft.cost);
-            }
-            draft.usage = Some(usage.clone());
-        }
-        draft.tier = word(value, "/service_tier").as_deref().and_then(Tier::named).or(draft.tier);
-    }
-
-    /// Takes the message of an answer that was not streamed.
-    fn whole(&mut self, message: &Value, draft: &mut Draft) -> Result<(), Failure> {
-        self.message(message, draft)?;
-        // A refusal stands where the text would be; beside a text it is a remark.
-        self.refused &= draft.text().is_empty();
-        if self.refused { draft.say(refusal(message).unwrap_or_default()) } else { Ok(()) }
     }
 
     /// Takes a message, or the part of one that a delta is.
@@ -241,14 +210,42 @@ impl Chat {
 }
 
 impl Fold for Chat {
+    fn account(&self, value: &Value, draft: &mut Draft) {
+        if draft.model.is_none() {
+            draft.model = word(value, "/model");
+        }
+        if let Some(usage) = value.get("usage").filter(|usage| !usage.is_null()) {
+            // Some send running totals with every event: the last one counts, sums would count twice.
+            if self.dialect.reports_cost {
+                draft.cost = usage.get("cost").and_then(Value::as_f64).and_then(nano_usd).or(draft.cost);
+            }
+            draft.usage = Some(usage.clone());
+        }
+        draft.tier = word(value, "/service_tier").as_deref().and_then(Tier::named).or(draft.tier);
+    }
+
+    fn whole(&mut self, value: &Value, draft: &mut Draft) -> Result<(), Failure> {
+        let choice = first_choice(value).ok_or_else(|| Failure::malformed("the answer has no choices"))?;
+        let message = choice
+            .get("message")
+            .filter(|message| message.is_object())
+            .ok_or_else(|| Failure::malformed("the answer's choice has no message"))?;
+        let unknown = || Finish::Other("not reported".to_owned());
+        draft.finish = Some(choice.get("finish_reason").and_then(Value::as_str).map_or_else(unknown, finish));
+        self.message(message, draft)?;
+        // A refusal stands where the text would be; beside a text it is a remark.
+        self.refused &= draft.text().is_empty();
+        if self.refused { draft.say(refusal(message).unwrap_or_default()) } else { Ok(()) }
+    }
+
     fn event(&mut self, name: &str, value: Value, draft: &mut Draft) -> Result<Progress, Failure> {
+        self.account(&value, draft);
         if let Some(reported) = reported(&value) {
             return Err(error::in_reply(reported));
         }
         if name == "error" {
             return Err(error::in_reply(&value));
         }
-        self.account(&value, draft);
         let Some(choice) = first_choice(&value) else {
             return Ok(Progress::More);
         };

@@ -7,8 +7,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::stream::{body, count, put, thousandths, unsupported, word};
-use super::{Answer, Draft, Fold, Progress, StreamDecoder, error, media};
+use super::stream::{count, put, thousandths, unsupported, word};
+use super::{Answer, Draft, Fold, Progress, StreamDecoder, error, media, whole_body};
 use crate::{Failure, Family, Finish, Image, Message, Opaque, Request, Tier, ToolChoice, Usage};
 
 /// The body of a request. Penalties have no place in this family and are left out.
@@ -101,15 +101,7 @@ fn user(text: &str, images: &[Image]) -> Value {
 /// # Errors
 /// `MalformedReply` when it is no complete answer; what the error says, when the answer reports one.
 pub fn decode(bytes: &[u8]) -> Result<Answer, Failure> {
-    let response = body(bytes)?;
-    let mut draft = Draft::new(usize::MAX);
-    let mut fold = Responses::default();
-    let items = response.get("output").and_then(Value::as_array);
-    let items = items.ok_or_else(|| Failure::malformed("the answer has no output"))?;
-    fold.account(&response, &mut draft);
-    let read = (0_u64..).zip(items).try_for_each(|(index, item)| fold.item(index, item, &mut draft));
-    let read = read.and_then(|()| fold.end(&response, &mut draft)).and_then(|()| fold.close(&mut draft));
-    draft.conclude(read, usage)
+    whole_body(bytes, Responses::default())
 }
 
 /// A decoder for a streamed answer of at most `limit` bytes.
@@ -187,7 +179,9 @@ impl Responses {
         }
         Ok(())
     }
+}
 
+impl Fold for Responses {
     fn account(&self, response: &Value, draft: &mut Draft) {
         draft.model = word(response, "/model").or(draft.model.take());
         if let Some(usage) = response.get("usage").filter(|usage| !usage.is_null()) {
@@ -195,9 +189,14 @@ impl Responses {
         }
         draft.tier = word(response, "/service_tier").as_deref().and_then(Tier::named).or(draft.tier);
     }
-}
 
-impl Fold for Responses {
+    fn whole(&mut self, response: &Value, draft: &mut Draft) -> Result<(), Failure> {
+        let items = response.get("output").and_then(Value::as_array);
+        let items = items.ok_or_else(|| Failure::malformed("the answer has no output"))?;
+        (0_u64..).zip(items).try_for_each(|(index, item)| self.item(index, item, draft))?;
+        self.end(response, draft)
+    }
+
     fn event(&mut self, name: &str, value: Value, draft: &mut Draft) -> Result<Progress, Failure> {
         let kind = word(&value, "/type").unwrap_or_else(|| name.to_owned());
         let place = count(&value, "/output_index").unwrap_or(0);
@@ -231,7 +230,10 @@ impl Fold for Responses {
                 self.end(response, draft)?;
                 return Ok(Progress::Done);
             }
-            "error" => return Err(error::in_reply(value.get("error").unwrap_or(&value))),
+            "error" => {
+                self.account(&value, draft);
+                return Err(error::in_reply(value.get("error").unwrap_or(&value)));
+            }
             _ => {
                 if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
                     return Err(error::in_reply(error));

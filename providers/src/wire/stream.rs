@@ -3,8 +3,17 @@ use serde_json::Value;
 use super::{Answer, Draft, error, sse};
 use crate::{Consumed, Failure, FailureKind, Usage};
 
-/// What a family makes of the events of a stream.
+/// What a family makes of an answer: of one that comes whole, or of the events of a stream.
 pub trait Fold {
+    /// Takes what an answer or an event tells of the model, the usage and the charge, if it does.
+    fn account(&self, value: &Value, draft: &mut Draft);
+
+    /// Takes the rest of an answer that came whole and reports no error.
+    ///
+    /// # Errors
+    /// When it makes no sense, or says itself that it failed.
+    fn whole(&mut self, value: &Value, draft: &mut Draft) -> Result<(), Failure>;
+
     /// Takes one event, whose data was JSON.
     ///
     /// # Errors
@@ -157,14 +166,24 @@ impl<F: Fold + Send> Decode for StreamDecoder<F> {
     }
 }
 
-/// Reads a body as JSON, and tells of the error that some servers send under a status of success.
-pub(crate) fn body(bytes: &[u8]) -> Result<Value, Failure> {
+/// Reads the whole body of an answer that was not streamed.
+///
+/// # Errors
+/// `MalformedReply` when it is no complete answer; what the error says that some servers send under a status of success
+/// instead. Either way the failure tells what was used, as far as the body does.
+pub fn whole_body(bytes: &[u8], mut fold: impl Fold) -> Result<Answer, Failure> {
     let value: Value = serde_json::from_slice(bytes)
         .map_err(|error| Failure::malformed(format!("the answer is not the expected JSON: {error}")))?;
-    match reported(&value) {
-        Some(error) => Err(error::in_reply(error)),
-        None => Ok(value),
+    let mut draft = Draft::new(usize::MAX);
+    fold.account(&value, &mut draft);
+    if let Some(error) = reported(&value) {
+        let failure = error::in_reply(error);
+        // An error that accounts for nothing came before anything was done.
+        let told = draft.usage.is_some();
+        return Err(if told { failure.with_consumed(draft.consumed(|raw| fold.usage(raw))) } else { failure });
     }
+    let read = fold.whole(&value, &mut draft).and_then(|()| fold.close(&mut draft));
+    draft.conclude(read, |raw| fold.usage(raw))
 }
 
 /// The error that an event or answer reports.

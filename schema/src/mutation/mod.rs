@@ -5,6 +5,7 @@ mod budgets;
 mod bulk;
 mod catalog;
 mod flow;
+mod platforms;
 mod quality;
 mod runs;
 mod searches;
@@ -42,6 +43,7 @@ pub struct Mutation(
     searches::SearchCommands,
     actions::ActionCommands,
     quality::QualityCommands,
+    platforms::PlatformCommands,
 );
 
 pub(crate) fn commands<'a>(context: &Context<'a>) -> Result<&'a Commands> {
