@@ -14,6 +14,7 @@ mod as_of;
 mod catalog;
 mod choosing;
 mod counted;
+mod doubles;
 mod elsewhere;
 mod house;
 mod insight;
