@@ -159,7 +159,7 @@ fn what_a_run_leaves_to_people_is_tracked_and_its_task_done_again() {
     assert!(told.contains("opinion  1 tasks  100 % completed"), "{told}");
     let nobody = house_json(&["metrics", "agents", "clerk", "--as-of", &before]);
     assert_eq!(nobody, json!({ "key": "clerk", "metrics": null }), "it was there and had no task");
-    let told = home.run(&["metrics", "agents", "clerk", "--as-of", "1"]).expect(2).err();
+    let told = home.run(&["metrics", "agents", "clerk", "--as-of", "2020-01-01T00:00:00Z"]).expect(2).err();
     assert!(told.contains("there was no agent `clerk` then"), "{told}");
     let long_ago = ["metrics", "agents", "--as-of", "2020-01-01T00:00:00Z"];
     assert_eq!(house_json(&long_ago)["entries"], json!([]));
