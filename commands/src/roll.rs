@@ -157,7 +157,7 @@ impl<A: Decide> Shelf<A> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
     use domain::limit::{LimitScope, LimitSettings};
     use domain::slots::Capacity;
