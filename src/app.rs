@@ -124,10 +124,12 @@ impl App {
         let journal: Arc<dyn Journal> = Arc::clone(&store.journal);
         let head = journal.head().await?;
         let snapshots = Arc::new(PostgresSnapshots::new(store.pool.clone()));
+        let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
         let setup = webhooks::setup(config)?;
         let hooks = webhooks::Hooks::new(config, setup.keys.clone())?;
         let commands = Commands::new(Arc::clone(&journal)).with_snapshots(snapshots).with_webhooks(setup);
         let commands = commands.with_subjects(Arc::clone(&store.subjects)).with_form(config.output.default);
+        let commands = commands.with_checkpoints(Arc::clone(&checkpoints) as _);
 
         let (membership, members) = store.join().await?;
         rooms.push(Room::open("membership", |stop| async move {
@@ -186,7 +188,6 @@ impl App {
             limits: config.limits(&registry)?,
             ..engine::Options::default()
         };
-        let checkpoints = Arc::new(PostgresCheckpoints::new(store.pool.clone()));
         let (triggers, _) = engine::triggers::Service::new(
             engine::triggers::Options::default(),
             commands.clone(),

@@ -12,7 +12,7 @@ use engine::Handle;
 use journal::{Filter, Position};
 use schema::{
     AgentAnswer, AgentWish, Choosing, Errand, ErrandWish, FoundTemplate, MissingParameter, Platforms, TemplateAnswer,
-    TemplateWish,
+    TemplateWish, Then,
 };
 use selection::{Asks, Encoder, Found, Kept, Library, Meaning, Missing, ReadBy, ReadParameter, Request, Task};
 use serde_json::Map;
@@ -125,7 +125,11 @@ impl Choosing for Chooser {
     async fn agent(&self, wish: AgentWish) -> Result<AgentAnswer, Error> {
         let body = match &wish.template {
             Some(key) => {
-                let template = self.commands.executor().load::<Template>(TemplateId::from_key(key).into()).await?.state;
+                let (executor, stream) = (self.commands.executor(), TemplateId::from_key(key).into());
+                let template = match wish.then {
+                    Some(then) => executor.load_as_of::<Template>(stream, then.position).await?.state,
+                    None => executor.load::<Template>(stream).await?.state,
+                };
                 let body = template.body().cloned();
                 Some(body.ok_or_else(|| Refused::TemplateNotFound(key.clone()))?)
             }
@@ -138,8 +142,17 @@ impl Choosing for Chooser {
             language: wish.language,
             department: department.filter(|department| !department.is_empty()),
         };
-        let now = self.commands.surroundings().now();
-        let (choice, recorded) = self.engine.choose_agent(&task, body.as_deref(), &wish.without, now).await?;
+        let (choice, recorded) = match wish.then {
+            Some(Then { position, moment }) => {
+                let journal = self.commands.executor().journal();
+                let chosen = self.engine.choose_agent_as_of(journal, &task, &wish.without, position, moment).await?;
+                chosen.ok_or(Refused::TooMuchPast { position, max: Handle::MAX_PAST_EVENTS })?
+            }
+            None => {
+                let now = self.commands.surroundings().now();
+                self.engine.choose_agent(&task, body.as_deref(), &wish.without, now).await?
+            }
+        };
         Ok(AgentAnswer {
             told: choice.told(&task),
             considered: choice.considered(),

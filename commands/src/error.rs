@@ -1,6 +1,6 @@
 use domain::task::TaskStatus;
 use domain::{ActionId, CommandId, ExpressionError, Key, Refusal, RunId, StepName, TaskId, ValueTooLarge};
-use journal::{AppendError, ExecuteError, ReadError};
+use journal::{AppendError, ExecuteError, Position, ReadError};
 
 use crate::SchemaError;
 use crate::catalog::Fault;
@@ -275,6 +275,14 @@ pub enum Refused {
         /// The longest.
         max: usize,
     },
+    /// More would have to be folded from the journal than one question may cost.
+    #[error("as of position {position} this takes more than can be folded for one answer: more than {max} events")]
+    TooMuchPast {
+        /// As of where.
+        position: Position,
+        /// The most.
+        max: usize,
+    },
     /// What is to be recorded is larger than the journal takes.
     #[error("the request cannot be recorded: {0}")]
     TooLarge(String),
@@ -328,6 +336,7 @@ impl Refusal for Refused {
             Self::ActionNotFound(_) => "ACTION_NOT_FOUND",
             Self::ActionNotYet { .. } => "ACTION_NOT_TRACKED",
             Self::RatingInvalid { .. } | Self::RatingCommentTooLong { .. } => "TASK_RATING_INVALID",
+            Self::TooMuchPast { .. } => "AS_OF_TOO_MUCH",
             Self::TooLarge(_) => "TOO_LARGE",
         }
     }

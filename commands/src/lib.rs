@@ -47,7 +47,7 @@ use std::sync::Arc;
 
 use domain::task::Form;
 use domain::{Purse, Trigger, Webhook};
-use journal::{Executor, Journal, Snapshots};
+use journal::{Checkpoints, Executor, Journal, Snapshots};
 
 pub use actions::ChangeAction;
 pub use again::RunTaskAgain;
@@ -84,6 +84,7 @@ pub struct Commands {
     live: live::LiveOutputs,
     form: Form,
     rolls: Arc<Rolls>,
+    checkpoints: Option<Arc<dyn Checkpoints>>,
 }
 
 /// What lists are made of that are folded from the journal.
@@ -96,8 +97,8 @@ struct Rolls {
 impl Default for Rolls {
     fn default() -> Self {
         Self {
-            triggers: roll::Roll::new("trigger.set", |trigger| trigger.settings().is_some()),
-            webhooks: roll::Roll::new("webhook.subscribed", |webhook| webhook.status().is_some()),
+            triggers: roll::Roll::new("roll.triggers", "trigger.set", |trigger| trigger.settings().is_some()),
+            webhooks: roll::Roll::new("roll.webhooks", "webhook.subscribed", |webhook| webhook.status().is_some()),
             purses: roll::Shelf::default(),
         }
     }
@@ -123,6 +124,7 @@ impl Commands {
             live: live::LiveOutputs::default(),
             form: Form::default(),
             rolls: Arc::default(),
+            checkpoints: None,
         }
     }
 
@@ -143,6 +145,13 @@ impl Commands {
     #[must_use]
     pub fn with_snapshots(mut self, snapshots: Arc<dyn Snapshots>) -> Self {
         self.executor = self.executor.with_snapshots(snapshots);
+        self
+    }
+
+    /// Saves now and then which triggers and webhooks there are, so that their first list after a start is quick.
+    #[must_use]
+    pub fn with_checkpoints(mut self, checkpoints: Arc<dyn Checkpoints>) -> Self {
+        self.checkpoints = Some(checkpoints);
         self
     }
 

@@ -44,6 +44,7 @@ struct Shared {
     platforms: Registry,
     residency: Arc<Residency>,
     traffic: Traffic,
+    checkpoints: Arc<dyn Checkpoints>,
     roster: Mutex<Roster>,
     wanted: watch::Sender<bool>,
     known: Mutex<Known>,
@@ -92,10 +93,16 @@ impl fmt::Debug for Dispatch {
 }
 
 impl Dispatch {
-    pub(crate) fn new(policy: Policy, platforms: Registry, residency: Arc<Residency>, traffic: Traffic) -> Self {
+    pub(crate) fn new(
+        policy: Policy,
+        platforms: Registry,
+        residency: Arc<Residency>,
+        traffic: Traffic,
+        checkpoints: Arc<dyn Checkpoints>,
+    ) -> Self {
         let (roster, known) = (Mutex::default(), Mutex::new(Known::Some));
         let (wanted, told) = (watch::Sender::new(false), Notify::new());
-        Self(Arc::new(Shared { policy, platforms, residency, traffic, roster, wanted, known, told }))
+        Self(Arc::new(Shared { policy, platforms, residency, traffic, checkpoints, roster, wanted, known, told }))
     }
 
     /// By what it chooses.
@@ -166,26 +173,21 @@ impl Dispatch {
     }
 
     /// Follows the journal, once somebody is to be chosen, until shutdown.
-    pub(crate) async fn follow(
-        self,
-        journal: Arc<dyn Journal>,
-        checkpoints: Arc<dyn Checkpoints>,
-        shutdown: CancellationToken,
-    ) {
+    pub(crate) async fn follow(self, journal: Arc<dyn Journal>, shutdown: CancellationToken) {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => {}
-            () = self.keep_up(&journal, &checkpoints) => {}
+            () = self.keep_up(&journal) => {}
         }
         self.tell(Known::Never);
     }
 
-    async fn keep_up(&self, journal: &Arc<dyn Journal>, checkpoints: &Arc<dyn Checkpoints>) {
+    async fn keep_up(&self, journal: &Arc<dyn Journal>) {
         if self.0.wanted.subscribe().wait_for(|wanted| *wanted).await.is_err() {
             return;
         }
         let mut position = loop {
-            match self.catch_up(journal, checkpoints).await {
+            match self.catch_up(&**journal).await {
                 Ok(position) => break position,
                 Err(ReadError::Closed) => return,
                 Err(error) => pause(&error).await,
@@ -200,7 +202,7 @@ impl Dispatch {
                     self.take_in(&batch.events);
                     (position, unsaved) = (batch.position, unsaved + batch.events.len());
                     if unsaved >= SAVE_EVERY {
-                        self.save_or_warn(checkpoints, position).await;
+                        self.save_or_warn(position).await;
                         unsaved = 0;
                     }
                 }
@@ -211,45 +213,63 @@ impl Dispatch {
     }
 
     /// Reads who there is, then what has happened since the saved copy was made.
-    async fn catch_up(
-        &self,
-        journal: &Arc<dyn Journal>,
-        checkpoints: &Arc<dyn Checkpoints>,
-    ) -> Result<Position, ReadError> {
-        let saved = checkpoints.load(CHECKPOINT).await?.and_then(|saved| thawed(&saved));
+    async fn catch_up(&self, journal: &dyn Journal) -> Result<Position, ReadError> {
+        let saved = self.0.checkpoints.load(CHECKPOINT).await?.and_then(|saved| thawed(&saved));
         let (mut position, roster) = saved.unwrap_or_default();
         *self.0.roster.lock() = roster;
-        let agents = Filter { categories: vec![Category::Agent], ..Filter::default() };
-        self.read(journal, Position::default(), &agents).await?;
+        self.read(journal, Position::default(), &agents()).await?;
         let from = position;
         position = self.read(journal, from, &filter()).await?;
         if position != from {
-            self.save_or_warn(checkpoints, position).await;
+            self.save_or_warn(position).await;
         }
         Ok(position)
     }
 
-    fn take_in(&self, events: &[Arc<RecordedEvent>]) {
-        let mut roster = self.0.roster.lock();
-        for recorded in events {
-            match recorded.event() {
-                Ok(event) => roster.take_in(recorded.stream, event, recorded.recorded_at),
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(position = %recorded.position, error, "an event cannot be read; the choice of agents goes on without it");
+    /// Who there was, how each had done and what each was doing when the journal ended with the event at `until`, from what was
+    /// saved before that, if anything was, and what has happened since. `None` when that is more than `most` events.
+    pub(crate) async fn roster_as_of(
+        &self,
+        journal: &dyn Journal,
+        until: Position,
+        most: usize,
+    ) -> Result<Option<Roster>, ReadError> {
+        let saved = self.0.checkpoints.load(CHECKPOINT).await?.and_then(|saved| thawed(&saved));
+        let (from, mut roster) = saved.filter(|(position, _)| *position <= until).unwrap_or_default();
+        let mut folded = 0;
+        // What is saved does not hold who there was.
+        let listed = (from > Position::START).then(|| (Position::START, agents()));
+        for (mut position, filter) in listed.into_iter().chain([(from, filter())]) {
+            while position < until {
+                let Page { mut events, position: reached } = journal.read_all(position, &filter, PAGE).await?;
+                events.retain(|event| event.position <= until);
+                folded += events.len();
+                if folded > most {
+                    return Ok(None);
                 }
+                take_in(&mut roster, &events);
+                if reached == position {
+                    break;
+                }
+                position = reached;
             }
         }
+        Ok(Some(roster))
+    }
+
+    fn take_in(&self, events: &[Arc<RecordedEvent>]) {
+        let mut roster = self.0.roster.lock();
+        take_in(&mut roster, events);
         if let Some(last) = events.last() {
             roster.tidy(last.recorded_at);
         }
     }
 
     /// Only the next start gets slower when it fails.
-    async fn save_or_warn(&self, checkpoints: &Arc<dyn Checkpoints>, position: Position) {
+    async fn save_or_warn(&self, position: Position) {
         let frozen = postcard::to_extend(&*self.0.roster.lock(), vec![FORMAT]);
         let saved = match frozen {
-            Ok(state) => checkpoints.save(CHECKPOINT, Checkpoint { position, state }).await,
+            Ok(state) => self.0.checkpoints.save(CHECKPOINT, Checkpoint { position, state }).await,
             Err(error) => Err(AppendError::Invalid(error.to_string())),
         };
         if let Err(error) = saved {
@@ -259,7 +279,7 @@ impl Dispatch {
 
     async fn read(
         &self,
-        journal: &Arc<dyn Journal>,
+        journal: &dyn Journal,
         mut position: Position,
         filter: &Filter,
     ) -> Result<Position, ReadError> {
@@ -270,6 +290,18 @@ impl Dispatch {
                 return Ok(position);
             }
             position = reached;
+        }
+    }
+}
+
+fn take_in(roster: &mut Roster, events: &[Arc<RecordedEvent>]) {
+    for recorded in events {
+        match recorded.event() {
+            Ok(event) => roster.take_in(recorded.stream, event, recorded.recorded_at),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(position = %recorded.position, error, "an event cannot be read; the choice of agents goes on without it");
+            }
         }
     }
 }
@@ -286,6 +318,12 @@ async fn pause(error: &ReadError) {
     tokio::time::sleep(Duration::from_millis(500)).await;
 }
 
+/// What happens to agents themselves.
+fn agents() -> Filter {
+    Filter { categories: vec![Category::Agent], ..Filter::default() }
+}
+
+/// The same, and what their tasks bring.
 fn filter() -> Filter {
     Filter {
         categories: vec![Category::Agent, Category::Task],
@@ -295,8 +333,35 @@ fn filter() -> Filter {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use journal::{MemoryCheckpoints, MemoryJournal};
+    use providers::router::{BreakerOptions, PaceOptions};
+
     use super::*;
+    use crate::limits::Limits;
+
+    #[tokio::test]
+    async fn no_more_is_folded_than_may_be() {
+        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
+        let commands = commands::Commands::new(Arc::clone(&journal));
+        for key in ["a", "b", "c"] {
+            let profile = Profile::new(key.parse().unwrap(), "An agent", "You work.");
+            let person = commands::Request::by(domain::Actor::person("ada"));
+            commands.register_agent(person, profile).await.unwrap();
+        }
+        let traffic = Traffic::new(BreakerOptions::default(), PaceOptions::default(), Limits::default());
+        let (platforms, checkpoints) = (Registry::new(vec![], &[]).unwrap(), Arc::new(MemoryCheckpoints::default()));
+        let dispatch = Dispatch::new(Policy::default(), platforms, Arc::default(), traffic, checkpoints);
+        let head = journal.head().await.unwrap();
+        let folded = async |until, most| dispatch.roster_as_of(&*journal, until, most).await.unwrap();
+        let all = folded(head, 3).await.unwrap();
+        assert_eq!(all.candidates(&BTreeSet::new(), Timestamp::from_micros(0)).len(), 3);
+        assert!(folded(head, 2).await.is_none());
+        // What came later is not folded, and costs nothing.
+        let two = folded(Position::from_u64(head.as_u64() - 1), 2).await.unwrap();
+        assert_eq!(two.candidates(&BTreeSet::new(), Timestamp::from_micros(0)).len(), 2);
+    }
 
     #[test]
     fn a_language_is_a_tag_or_one_of_two_names() {

@@ -6,7 +6,7 @@ use commands::{Commands, Surroundings};
 use domain::task::AgentChoice;
 use domain::template::TemplateBody;
 use domain::{Event, HoldEvent, Key, LimitEvent, NodeId, RunEvent, RunId, SlotsEvent, Timestamp};
-use journal::{AppendError, Checkpoints, Journal, Members, ReadError, RecordedEvent};
+use journal::{AppendError, Checkpoints, Journal, Members, Position, ReadError, RecordedEvent};
 use providers::Registry;
 use providers::router::{BreakerOptions, PaceOptions};
 use selection::Policy;
@@ -107,6 +107,9 @@ struct Status {
 }
 
 impl Handle {
+    /// How many events are folded for a choice of the past at most, beyond what was saved of agents before it.
+    pub const MAX_PAST_EVENTS: usize = 200_000;
+
     /// Whether the engine follows the journal and takes runs.
     #[must_use]
     pub fn is_following(&self) -> bool {
@@ -141,6 +144,31 @@ impl Handle {
         let choice = self.dispatch.choose(task, template, without, now);
         let recorded = choice.recorded(task, self.dispatch.policy());
         Ok((choice, recorded))
+    }
+
+    /// Whom the engine would have chosen for a task when the journal ended with the event at `position`, which was at `moment`, by
+    /// what had been recorded of agents and their tasks. How platforms were doing is recorded nowhere, so nobody counts as out
+    /// of reach; by what is chosen is as now. `None` when more than [`MAX_PAST_EVENTS`](Self::MAX_PAST_EVENTS) would have to be
+    /// folded.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn choose_agent_as_of(
+        &self,
+        journal: &Arc<dyn Journal>,
+        task: &selection::Task,
+        without: &BTreeSet<Key>,
+        position: Position,
+        moment: Timestamp,
+    ) -> Result<Option<(selection::Choice, Option<AgentChoice>)>, ReadError> {
+        let Some(roster) = self.dispatch.roster_as_of(&**journal, position, Self::MAX_PAST_EVENTS).await? else {
+            return Ok(None);
+        };
+        let policy = self.dispatch.policy();
+        let candidates: Vec<_> = roster.candidates(without, moment).into_iter().map(|(_, one)| one).collect();
+        let choice = selection::choose(task, &candidates, policy, moment);
+        let recorded = choice.recorded(task, policy);
+        Ok(Some((choice, recorded)))
     }
 
     /// What the last probe of each platform has found that was left alone after failures.
@@ -184,7 +212,8 @@ impl Engine {
         let (status, handle) = watch::channel(Status::default());
         let traffic = Traffic::new(options.breakers, options.pace, options.limits.clone());
         let residency = Arc::new(options.residency.clone());
-        let dispatch = Dispatch::new(options.choice.clone(), platforms.clone(), residency, traffic.clone());
+        let (choice, kept) = (options.choice.clone(), Arc::clone(&checkpoints));
+        let dispatch = Dispatch::new(choice, platforms.clone(), residency, traffic.clone(), kept);
         let handle = Handle { status: handle, traffic: traffic.clone(), dispatch: dispatch.clone() };
         (Self { options, commands, platforms, checkpoints, members, status, traffic, dispatch }, handle)
     }
@@ -220,8 +249,7 @@ impl Engine {
         });
         shared.standing.set(&known);
         let mut beside = JoinSet::new();
-        let (journal, checkpoints) = (Arc::clone(self.journal()), Arc::clone(&self.checkpoints));
-        beside.spawn(self.dispatch.clone().follow(journal, checkpoints, shutdown.clone()));
+        beside.spawn(self.dispatch.clone().follow(Arc::clone(self.journal()), shutdown.clone()));
         let (launched, mut launches) = mpsc::unbounded_channel();
         let launching = Launching::default();
         self.commands.launch_by(Arc::new(Launchpad {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use async_graphql::{ComplexObject, Context, Enum, InputObject, Json, Result, SimpleObject};
 use async_trait::async_trait;
 use domain::task::{AgentChoice, ConsideredAgent};
-use domain::{Bilingual, Key};
+use domain::{Bilingual, Key, Timestamp};
+use journal::Position;
 use serde_json::Value;
 
 use crate::agent::Agent;
@@ -23,10 +24,10 @@ use crate::words::{Capability, Language};
 /// Chooses agents and finds templates, as the engine does on this node.
 #[async_trait]
 pub trait Choosing: Send + Sync + 'static {
-    /// Who would do a task now.
+    /// Who would do a task now, or would have done it then.
     ///
     /// # Errors
-    /// When the journal cannot be read.
+    /// `TEMPLATE_NOT_FOUND`, `AS_OF_TOO_MUCH`, or when the journal cannot be read.
     async fn agent(&self, wish: AgentWish) -> std::result::Result<AgentAnswer, commands::Error>;
 
     /// The templates that do what somebody asks for, the best first.
@@ -61,6 +62,17 @@ pub struct AgentWish {
     pub department: Option<String>,
     /// Agents that are left out.
     pub without: BTreeSet<Key>,
+    /// As of when; `None` for now.
+    pub then: Option<Then>,
+}
+
+/// A moment of the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Then {
+    /// Where the journal ended.
+    pub position: Position,
+    /// The moment that stands for it.
+    pub moment: Timestamp,
 }
 
 /// Who would do a task.
@@ -208,7 +220,7 @@ pub(crate) struct AgentChoiceInput {
     pub(crate) without: Vec<String>,
 }
 
-/// Who would do a task now, as the node that answers sees it. Nothing is started or recorded.
+/// Who would do a task, as the node that answers sees it. Nothing is started or recorded.
 #[derive(Debug, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct WouldChoose {
@@ -224,7 +236,7 @@ pub(crate) struct WouldChoose {
 
 #[ComplexObject]
 impl WouldChoose {
-    /// The agent as it is now; null when nobody can do it.
+    /// The agent, as of the same moment; null when nobody can do it.
     async fn agent(&self, context: &Context<'_>) -> Result<Option<Agent>> {
         match &self.agent_key {
             Some(key) => {

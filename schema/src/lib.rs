@@ -65,7 +65,7 @@ use projections::Queries;
 pub use answer::{Schema, operation};
 pub use choosing::{
     AgentAnswer, AgentWish, Choosing, FoundTemplate, MissingParameter, ReadBy, ReadParameter, TemplateAnswer,
-    TemplateWish,
+    TemplateWish, Then,
 };
 pub use errand::{Errand, ErrandWish, Reading};
 pub use failure::{Caller, label, label_as};

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::house::House;
+use crate::house::{House, REGISTER_AGENT, agent};
 
 const CHOICE: &str = "query($input: AgentChoiceInput!) { agentChoice(input: $input) { agentKey told agent { key }
     choice { reason capability language minimum equals }
@@ -29,6 +29,34 @@ async fn who_would_be_chosen_is_told_with_everything_it_is_decided_from() {
     let answer = house.data(CHOICE, json!({ "input": nobody })).await;
     assert_eq!((&answer["agentChoice"]["agentKey"], &answer["agentChoice"]["choice"]), (&json!(null), &json!(null)));
     let (code, _) = house.refusal(CHOICE, json!({ "input": { "without": ["The Drafter"] } })).await;
+    assert_eq!(code, "ARGUMENT_INVALID");
+}
+
+#[tokio::test]
+async fn who_would_have_been_chosen_is_told_of_that_moment_with_everything_beneath() {
+    const THEN: &str = "query($at: AsOf) { agentChoice(input: {}, asOf: $at) { agentKey told
+        agent { version enabled profile { temperature } } } }";
+    let house = House::new().await;
+    let ask = async |at| house.data(THEN, json!({ "at": at })).await["agentChoice"].take();
+    let before = house.head().await;
+    let mut drafter = agent("drafter");
+    house.data(REGISTER_AGENT, json!({ "input": drafter })).await;
+    let registered = house.head().await;
+    drafter["temperature"] = json!(0.1);
+    house.data(REGISTER_AGENT, json!({ "input": drafter })).await;
+    let told =
+        |at: &str, agent| json!({ "agentKey": "drafter", "told": format!("0 were left out{at}"), "agent": agent });
+    let old = json!({ "version": 1, "enabled": true, "profile": { "temperature": 0.7 } });
+    assert_eq!(ask(json!({ "position": registered })).await, told(&format!(" as of {registered}"), old));
+    assert_eq!(ask(json!({ "position": before })).await, told(&format!(" as of {before}"), json!(null)));
+    let head = house.head().await;
+    let wait = "query($at: Position) { position(minPosition: $at) }";
+    house.data(wait, json!({ "at": head })).await;
+    let new = json!({ "version": 2, "enabled": true, "profile": { "temperature": 0.1 } });
+    assert_eq!(ask(json!(null)).await, told("", new));
+    let answer = house.ask(THEN, json!({ "at": { "position": registered } })).await;
+    assert_eq!(answer["extensions"]["position"], json!(registered));
+    let (code, _) = house.refusal(THEN, json!({ "at": { "position": "9999" } })).await;
     assert_eq!(code, "ARGUMENT_INVALID");
 }
 

@@ -12,6 +12,7 @@ mod again;
 mod answers;
 mod as_of;
 mod catalog;
+mod chooser;
 mod choosing;
 mod counted;
 mod elsewhere;

@@ -144,11 +144,20 @@ async fn judges_are_calibrated_against_people() {
         all { model count bias absoluteError pearson spearman } models { model count } } }";
     let none = house.data(ask, json!({})).await["judgeCalibration"].take();
     assert_eq!(none, json!({ "all": null, "models": [] }));
+    let mut answers = Vec::new();
+    let mut say = async || {
+        let head = house.head().await;
+        answers.push((head.clone(), house.data(ask, json!({ "at": head })).await["judgeCalibration"].take()));
+    };
     for (judged, people) in [(800, [7, 7]), (600, [5, 3]), (900, [9, 10])] {
         let task = answered(&house).await;
         house.on_task(task, judge(task, &[judged])).await;
+        say().await;
+        rate(&house, "ada", task, 1).await;
+        say().await;
         rate(&house, "ada", task, people[0]).await;
         rate(&house, "bob", task, people[1]).await;
+        say().await;
     }
     // Only judged, and only rated: these say nothing about the judge.
     let task = answered(&house).await;
@@ -169,6 +178,20 @@ async fn judges_are_calibrated_against_people() {
     assert_eq!(told["models"], json!([{ "model": "claude-y", "count": 3 }]));
     let later = json!({ "at": house.head().await, "since": "2200-01-01T00:00:00Z" });
     assert_eq!(house.data(ask, later).await["judgeCalibration"]["all"], Value::Null);
+    // As of then, it is what was answered then.
+    let counts: Vec<&Value> = answers.iter().map(|(_, said)| &said["all"]["count"]).collect();
+    let expected =
+        [None, Some(1), Some(1), Some(1), Some(2), Some(2), Some(2), Some(3), Some(3)].map(|count| json!(count));
+    assert_eq!(counts, expected.iter().collect::<Vec<_>>());
+    assert_ne!(answers[1].1, answers[2].1, "somebody has thought better of it");
+    let then = ask.replace("minPosition: $at", "asOf: { position: $at }");
+    for (at, said) in &answers {
+        let told = house.data(&then, json!({ "at": at })).await["judgeCalibration"].take();
+        assert_eq!(&told, said, "as of {at}");
+    }
+    let position = "{ judgeCalibration(asOf: { time: \"2020-01-01T00:00:00Z\" }) { all { count } position } }";
+    let told = house.data(position, json!({})).await["judgeCalibration"].take();
+    assert_eq!(told, json!({ "all": null, "position": "0" }));
 }
 
 #[tokio::test]

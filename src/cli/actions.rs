@@ -4,6 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::as_of::AsOf;
 use super::client::Client;
 use super::failure::Failure;
 use super::inspect::{at, text};
@@ -50,9 +51,8 @@ struct Which {
     /// How they are sorted
     #[arg(long, value_enum, default_value_t = Order::Due)]
     order_by: Order,
-    /// As they were at a position of the journal, or at a moment such as 2026-01-31T12:00:00Z
-    #[arg(long, value_name = "POSITION|MOMENT")]
-    as_of: Option<String>,
+    #[command(flatten)]
+    as_of: AsOf,
     /// How many at most
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
@@ -94,9 +94,8 @@ enum What {
     Show {
         /// Its id
         id: String,
-        /// As it was at a position of the journal, or at a moment such as 2026-01-31T12:00:00Z
-        #[arg(long, value_name = "POSITION|MOMENT")]
-        as_of: Option<String>,
+        #[command(flatten)]
+        as_of: AsOf,
     },
     /// Say that somebody is at it
     Start(Settle),
@@ -149,7 +148,7 @@ pub(crate) async fn actions(
     let settle = |settle: Settle, state| Set { id: settle.id, owner: None, due: None, note: settle.note, state };
     let set = match asked.what {
         None => return list(client, terminal, as_json, asked.which).await,
-        Some(What::Show { id, as_of }) => return show(client, terminal, as_json, &id, as_of).await,
+        Some(What::Show { id, as_of }) => return show(client, terminal, as_json, &id, &as_of).await,
         Some(What::Start(item)) => settle(item, Some(State::InProgress)),
         Some(What::Done(item)) => settle(item, Some(State::Done)),
         Some(What::Dismiss(item)) => settle(item, Some(State::Dismissed)),
@@ -196,7 +195,7 @@ async fn list(client: &Client, terminal: &mut Terminal, as_json: bool, which: Wh
         "states": states.iter().map(|state| state.to_uppercase()).collect::<Vec<_>>(), "owner": which.owner, "mine": which.mine, "overdue": which.overdue, "runId": which.run,
         "text": which.text,
     });
-    let at = moment(which.as_of);
+    let at = which.as_of.input();
     let variables = json!({ "filter": filter, "first": which.limit, "order": order.to_uppercase(), "at": at });
     let mut data = client.ask(&query, variables).await?;
     let found = data.pointer_mut("/actionItems/nodes").map(Value::take).unwrap_or_default();
@@ -215,24 +214,9 @@ async fn list(client: &Client, terminal: &mut Terminal, as_json: bool, which: Wh
     Ok(())
 }
 
-/// What is asked about: a position, which has digits alone, or a moment.
-fn moment(given: Option<String>) -> Value {
-    match given {
-        None => Value::Null,
-        Some(position) if position.bytes().all(|byte| byte.is_ascii_digit()) => json!({ "position": position }),
-        Some(moment) => json!({ "time": moment }),
-    }
-}
-
-async fn show(
-    client: &Client,
-    terminal: &mut Terminal,
-    as_json: bool,
-    id: &str,
-    as_of: Option<String>,
-) -> Result<(), Failure> {
+async fn show(client: &Client, terminal: &mut Terminal, as_json: bool, id: &str, as_of: &AsOf) -> Result<(), Failure> {
     let query = format!("query($id: String!, $at: AsOf) {{ actionItem(id: $id, asOf: $at) {{ {FIELDS} }} }}");
-    let mut data = client.ask(&query, json!({ "id": id, "at": moment(as_of) })).await?;
+    let mut data = client.ask(&query, json!({ "id": id, "at": as_of.input() })).await?;
     let item = data.get_mut("actionItem").map(Value::take).unwrap_or_default();
     if item.is_null() {
         let message = format!("there is no action item {id}; `hishamos actions --all` shows which there are");

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use super::as_of::AsOf;
 use super::client::Client;
 use super::failure::Failure;
 use super::inspect::{at, text};
@@ -21,7 +22,8 @@ pub(crate) struct Ask {
     of: Of,
     /// Only of this one, by its key
     key: Option<String>,
-    /// Which tasks count: those that were created within the last 7, 30 or 90 days, or all
+    /// Which tasks count: those that were created within the last 7, 30 or 90 days, or all; of the past, up to the day of that
+    /// moment
     #[arg(long, value_enum, default_value_t = Window::All)]
     window: Window,
     /// How they are sorted
@@ -30,6 +32,8 @@ pub(crate) struct Ask {
     /// How many at most
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
+    #[command(flatten)]
+    as_of: AsOf,
     #[command(flatten)]
     pub(crate) server: super::ServerFlag,
 }
@@ -90,21 +94,25 @@ pub(crate) async fn metrics(
     as_json: bool,
     asked: Ask,
 ) -> Result<(), Failure> {
-    let window = asked.window.name().to_uppercase();
+    let (window, at_then) = (asked.window.name().to_uppercase(), asked.as_of.input());
     let (of, one) = match asked.of {
         Of::Agents => ("agents", "agent"),
         Of::Templates => ("templates", "template"),
     };
     if let Some(key) = &asked.key {
         let query = format!(
-            "query($key: String!, $window: MetricsWindow!) {{ found: {one}(key: $key) {{ key metrics(window: $window) {{ \
-             {FIELDS} }} }} }}"
+            "query($key: String!, $window: MetricsWindow!, $at: AsOf) {{ found: {one}(key: $key, asOf: $at) {{ key \
+             metrics(window: $window) {{ {FIELDS} }} }} }}"
         );
-        let mut data = client.ask(&query, json!({ "key": key, "window": window })).await?;
+        let mut data = client.ask(&query, json!({ "key": key, "window": window, "at": at_then })).await?;
         let found = data.get_mut("found").map(Value::take).unwrap_or_default();
         if found.is_null() {
             let code = format!("{}_NOT_FOUND", one.to_uppercase());
-            return Err(Failure::Refused { code, message: format!("there is no {one} `{key}`") });
+            let message = match asked.as_of.is_past() {
+                true => format!("there was no {one} `{key}` then"),
+                false => format!("there is no {one} `{key}`"),
+            };
+            return Err(Failure::Refused { code, message });
         }
         if as_json {
             terminal.json(&found);
@@ -116,10 +124,12 @@ pub(crate) async fn metrics(
         return Ok(());
     }
     let query = format!(
-        "query($of: MetricsOf!, $window: MetricsWindow!, $order: MetricsOrder!, $first: Int) {{ metrics(of: $of, window: \
-         $window, orderBy: $order, first: $first) {{ entries {{ key metrics {{ {FIELDS} }} }} hasMore position }} }}"
+        "query($of: MetricsOf!, $window: MetricsWindow!, $order: MetricsOrder!, $first: Int, $at: AsOf) {{ metrics(of: $of, \
+         window: $window, orderBy: $order, first: $first, asOf: $at) {{ entries {{ key metrics {{ {FIELDS} }} }} hasMore position }} }}"
     );
-    let variables = json!({ "of": of.to_uppercase(), "window": window, "order": asked.order_by.name().to_uppercase(), "first": asked.limit });
+    let order = asked.order_by.name().to_uppercase();
+    let variables =
+        json!({ "of": of.to_uppercase(), "window": window, "order": order, "first": asked.limit, "at": at_then });
     let mut data = client.ask(&query, variables).await?;
     let found = data.get_mut("metrics").map(Value::take).unwrap_or_default();
     if as_json {

@@ -8,6 +8,7 @@ mod actions;
 mod admin;
 mod again;
 mod approve;
+mod as_of;
 mod attached;
 mod audit;
 mod branch;

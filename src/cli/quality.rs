@@ -3,14 +3,15 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::as_of::AsOf;
 use super::client::Client;
 use super::failure::Failure;
 use super::inspect::{at, text};
 use super::steer::{mutate, number};
 use super::terminal::{Style, Terminal, printable};
 
-const CALIBRATION: &str = "query($since: DateTime) { judgeCalibration(since: $since) { all { ...figures } models { ...figures } \
-                           position } } fragment figures on Calibration { model count bias absoluteError pearson spearman }";
+const CALIBRATION: &str = "query($since: DateTime, $at: AsOf) { judgeCalibration(since: $since, asOf: $at) { all { ...figures } \
+                           models { ...figures } position } } fragment figures on Calibration { model count bias absoluteError pearson spearman }";
 
 /// What is asked about quality.
 #[derive(Debug, clap::Subcommand)]
@@ -20,6 +21,8 @@ pub(crate) enum Quality {
         /// Only what was judged at this moment or later, in RFC 3339
         #[arg(long, value_name = "MOMENT")]
         since: Option<String>,
+        #[command(flatten)]
+        as_of: AsOf,
     },
 }
 
@@ -57,8 +60,8 @@ pub(crate) async fn quality(
     as_json: bool,
     asked: Quality,
 ) -> Result<(), Failure> {
-    let Quality::Calibration { since } = asked;
-    let mut data = client.ask(CALIBRATION, json!({ "since": since })).await?;
+    let Quality::Calibration { since, as_of } = asked;
+    let mut data = client.ask(CALIBRATION, json!({ "since": since, "at": as_of.input() })).await?;
     let found = data.get_mut("judgeCalibration").map(Value::take).unwrap_or_default();
     if as_json {
         terminal.json(&found);
@@ -66,7 +69,10 @@ pub(crate) async fn quality(
     }
     let all = at(&found, "all");
     if !all.is_object() {
-        terminal.line("no task has both a judge's mark and a rating by people yet");
+        terminal.line(match as_of.is_past() {
+            true => "no task had both a judge's mark and a rating by people then",
+            false => "no task has both a judge's mark and a rating by people yet",
+        });
         return Ok(());
     }
     let heading =

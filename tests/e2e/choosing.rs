@@ -81,6 +81,22 @@ fn a_step_that_names_nobody_is_done_by_the_best_and_the_choice_is_shown_everywhe
     let told = "no agent can do it: `lawyer` is left out, `accountant` lacks the capability";
     assert_eq!(answer["agentChoice"]["told"], told);
 
+    // Whoever is switched off was not always, and as of then is the one.
+    const AS_OF: &str = "query($at: AsOf) { agentChoice(input: { template: \"opinion\" }, asOf: $at) { agentKey told
+        agent { enabled } candidates { agentKey excluded running experience factors { quality cost speed } } } }";
+    let before = ask(&server, "{ journalHead }", json!({}))["journalHead"].take();
+    let then = ask(&server, AS_OF, json!({ "at": { "position": before } }));
+    let off = "mutation { disableAgent(input: { key: \"lawyer\", reason: \"on leave\" }) { changed } }";
+    ask(&server, off, json!({}));
+    let now = ask(&server, AS_OF, json!({ "at": null }));
+    assert_eq!(now["agentChoice"]["agentKey"], json!(null));
+    assert_eq!(
+        (&then["agentChoice"]["agentKey"], &then["agentChoice"]["agent"]["enabled"]),
+        (&json!("lawyer"), &json!(true))
+    );
+    assert_eq!(ask(&server, AS_OF, json!({ "at": { "position": before } })), then);
+    ask(&server, "mutation { enableAgent(input: { key: \"lawyer\" }) { changed } }", json!({}));
+
     const FIND: &str = "query($request: String!) { findTemplates(request: $request) { byMeaning templates { key score
         template { version } } read { name value by }
         missing { name } } }";

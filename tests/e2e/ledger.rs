@@ -152,6 +152,20 @@ fn what_a_run_leaves_to_people_is_tracked_and_its_task_done_again() {
     let told = home.run(&["metrics", "templates"]).expect(0).out();
     assert!(told.contains("opinion  3 tasks  100 % completed"), "{told}");
     home.run(&["metrics", "agents", "nobody"]).expect(2);
+    // As of the first answer, before the task was done again, and before there was anybody.
+    let then = house_json(&["metrics", "templates", "--as-of", &before, "--window", "7d"]);
+    assert_eq!((&then["position"], &then["entries"][0]["metrics"]["total"]), (&json!(before), &json!(1)));
+    let told = home.run(&["metrics", "templates", "opinion", "--as-of", &before]).expect(0).out();
+    assert!(told.contains("opinion  1 tasks  100 % completed"), "{told}");
+    let nobody = house_json(&["metrics", "agents", "clerk", "--as-of", &before]);
+    assert_eq!(nobody, json!({ "key": "clerk", "metrics": null }), "it was there and had no task");
+    let told = home.run(&["metrics", "agents", "clerk", "--as-of", "2020-01-01T00:00:00Z"]).expect(2).err();
+    assert!(told.contains("there was no agent `clerk` then"), "{told}");
+    let long_ago = ["metrics", "agents", "--as-of", "2020-01-01T00:00:00Z"];
+    assert_eq!(house_json(&long_ago)["entries"], json!([]));
+    assert_eq!(home.run(&long_ago).expect(0).out().trim(), "there were no tasks in this window");
+    home.run(&["metrics", "agents", "--as-of", "tomorrow"]).expect(2);
+    home.run(&["metrics", "agents", "--as-of", "999999999"]).expect(2);
 }
 
 #[test]

@@ -120,4 +120,12 @@ fn an_answer_is_revised_judged_and_rated_and_the_judge_is_measured() {
     assert_eq!((&all["pearson"], &calibrated["models"][0]["model"]), (&Value::Null, &json!("test-model")));
     let told = String::from_utf8(home.run(&["quality", "calibration"]).0.stdout).unwrap();
     assert!(told.contains("test-model") && told.contains("+2.00"), "{told}");
+    let before = home.run(&["quality", "calibration", "--as-of", "1", "--json"]);
+    let before: Value = serde_json::from_slice(&before.0.stdout).unwrap();
+    assert_eq!((&before["all"], &before["position"]), (&Value::Null, &json!("1")));
+    let then = home.run(&["quality", "calibration", "--as-of", calibrated["position"].as_str().unwrap(), "--json"]);
+    assert_eq!(serde_json::from_slice::<Value>(&then.0.stdout).unwrap(), calibrated);
+    let told =
+        String::from_utf8(home.run(&["quality", "calibration", "--as-of", "2020-01-01T00:00:00Z"]).0.stdout).unwrap();
+    assert_eq!(told.trim(), "no task had both a judge's mark and a rating by people then");
 }

@@ -99,12 +99,12 @@ impl Commands {
     }
 
     /// Every trigger that there is, sorted by key, straight from the journal. However many there are, they are read together,
-    /// and only what was recorded since the last time; only the first time the whole journal is looked through.
+    /// and only what was recorded since the last time; the first time what was recorded since that was last saved is looked through.
     ///
     /// # Errors
     /// When the journal fails.
     pub async fn triggers(&self) -> Result<Vec<Arc<Trigger>>, Error> {
-        let all = self.rolls.triggers.call(&self.executor).await?.into_iter();
+        let all = self.rolls.triggers.call(&self.executor, self.checkpoints.as_deref()).await?.into_iter();
         let found: BTreeMap<Key, Arc<Trigger>> =
             all.filter_map(|(_, trigger)| Some((trigger.settings()?.key.clone(), trigger))).collect();
         Ok(found.into_values().collect())

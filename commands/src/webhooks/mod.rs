@@ -183,12 +183,12 @@ impl Commands {
     }
 
     /// Every webhook that there is, the oldest first, straight from the journal. However many there are, they are read together,
-    /// and only what was recorded since the last time; only the first time the whole journal is looked through.
+    /// and only what was recorded since the last time; the first time what was recorded since that was last saved is looked through.
     ///
     /// # Errors
     /// When the journal fails.
     pub async fn webhooks(&self) -> Result<Vec<KnownWebhook>, Error> {
-        let all = self.rolls.webhooks.call(&self.executor).await?.into_iter();
+        let all = self.rolls.webhooks.call(&self.executor, self.checkpoints.as_deref()).await?.into_iter();
         Ok(all.map(|(stream, webhook)| KnownWebhook { id: WebhookId::from_uuid(stream.id), webhook }).collect())
     }
 

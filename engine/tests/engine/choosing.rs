@@ -1,6 +1,6 @@
 //! Agents that the engine chooses itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::agent::Profile;
@@ -8,7 +8,9 @@ use domain::run::RunStatus;
 use domain::task::{AgentChoice, AgentExclusion, AgentReason};
 use domain::template::TemplateBody;
 use domain::workflow::{Assignee, ForEach, Work};
-use domain::{AgentId, Capability, Definition, Event, Key, Step, TaskEvent};
+use domain::{AgentId, Capability, Definition, Event, Key, Step, TaskEvent, Timestamp};
+use engine::{Handle, Options};
+use journal::Position;
 use providers::router::BreakerOptions;
 use providers::{Behaviour, Failure, FailureKind, Simulator};
 use serde_json::json;
@@ -218,4 +220,100 @@ async fn an_answer_in_arabic_is_given_to_who_answers_in_arabic() {
     let given = assigned(&world).await;
     let [(agent, _, Some(choice))] = &given[..] else { panic!("one choice of {given:?}") };
     assert_eq!((*agent, choice.language.as_deref()), (id("beta"), Some("ar")));
+}
+
+fn legal() -> selection::Task {
+    selection::Task { needs: vec![(Capability::Legal, 1.0)], language: None, department: None }
+}
+
+/// Whom the engine chooses for a legal task.
+type Chosen = (selection::Choice, Option<AgentChoice>);
+
+/// Asks whom the engine chooses. What is long ago counts less, so all is asked of the same moment.
+struct Asked {
+    moment: Timestamp,
+}
+
+impl Asked {
+    /// Now, once it has followed the journal to the end; and where that is.
+    async fn now(&self, world: &World, handle: &Handle) -> (Position, Chosen) {
+        let begun = std::time::Instant::now();
+        loop {
+            let head = world.journal.head().await.unwrap();
+            let then = self.then(world, handle, head).await;
+            let now = handle.choose_agent(&legal(), None, &BTreeSet::new(), self.moment).await.unwrap();
+            if now == then && world.journal.head().await.unwrap() == head {
+                return (head, now);
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{now:#?} now, and as of the end {then:#?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn then(&self, world: &World, handle: &Handle, position: Position) -> Chosen {
+        let nobody = BTreeSet::new();
+        let chosen = handle.choose_agent_as_of(&world.journal, &legal(), &nobody, position, self.moment).await;
+        chosen.unwrap().expect("few events")
+    }
+}
+
+#[tokio::test]
+async fn who_would_have_been_chosen_is_told_as_it_was_told_then() {
+    let no = Failure::new(FailureKind::ContentRefused, "no");
+    let script = move |request: &providers::Request, _: u32| match format!("{request:?}") {
+        asked if asked.contains("refuse") => Behaviour::Fail(no.clone()),
+        asked if asked.contains("hang") => Behaviour::Hang,
+        _ => Behaviour::Answer,
+    };
+    let mut world = with(&[("alpha", LAW), ("beta", LAW)]).await;
+    let start = |world: &mut World| {
+        let platform: std::sync::Arc<dyn providers::Platform> =
+            std::sync::Arc::new(Simulator::builder().script(script.clone()).build());
+        let registry = providers::Registry::new(vec![platform], &[]).unwrap();
+        world.start_engine_watched(registry, Options { drain: Duration::ZERO, ..Options::default() })
+    };
+    let named = |number: u32, agent: &str, text: &str| {
+        let mut only = step("a", &[], text);
+        edit(&mut only, |task| {
+            task.agent = agent.parse().unwrap();
+            task.template = "opinion".parse().unwrap();
+        });
+        let mut definition = workflow(vec![only]);
+        definition.key = format!("named.{number}").parse().unwrap();
+        definition
+    };
+    let asked = Asked { moment: commands::now() };
+    let mut handle = start(&mut world);
+    let mut told = vec![asked.now(&world, &handle).await];
+    // Alpha fails again and again.
+    for number in 0..3 {
+        let run = world.start(named(number, "alpha", "'refuse'"), json!({})).await;
+        assert_eq!(world.finished(run).await.status(), RunStatus::Failed);
+        told.push(asked.now(&world, &handle).await);
+    }
+    // Beta is at something.
+    world.start(named(3, "beta", "'hang'"), json!({})).await;
+    while world.count("task.attempt_started").await < 4 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    told.push(asked.now(&world, &handle).await);
+    // What is saved by now is ahead of all that was told before.
+    world.kill_engine().await;
+    handle = start(&mut world);
+    told.push(asked.now(&world, &handle).await);
+    world.commands.disable_agent(me(), &"beta".parse().unwrap(), "on leave".to_owned()).await.unwrap();
+    told.push(asked.now(&world, &handle).await);
+    world.commands.register_agent(me(), agent("gamma", LAW)).await.unwrap();
+    told.push(asked.now(&world, &handle).await);
+    world.commands.register_agent(me(), agent("gamma", MONEY)).await.unwrap();
+    told.push(asked.now(&world, &handle).await);
+    let agents: Vec<&str> = told.iter().map(|(_, (choice, _))| choice.agent.as_ref().unwrap().as_str()).collect();
+    assert_eq!((agents[0], agents[3]), ("alpha", "beta"), "{agents:?}");
+    assert_eq!(agents[agents.len() - 3..], ["alpha", "gamma", "alpha"], "{agents:?}");
+    for (position, then) in &told {
+        assert_eq!(&asked.then(&world, &handle, *position).await, then, "as of {position}");
+    }
+    // Before there was anybody, nobody could have been chosen.
+    let (choice, recorded) = asked.then(&world, &handle, Position::START).await;
+    assert_eq!((choice.agent, choice.candidates.len(), recorded), (None, 0, None));
 }

@@ -16,7 +16,7 @@ use crate::{Error, MetricsKey, MetricsOf, MetricsRow, UsageFilter, UsageGroups, 
 /// How long a day is, in microseconds.
 const DAY: i64 = 86_400_000_000;
 /// How many tasks are folded at a time.
-const TASKS: usize = 500;
+pub(super) const TASKS: usize = 500;
 
 /// What a group is told apart by. As in SQL, what is not told apart comes last.
 type Dimensions = ((bool, Option<i64>), [(bool, Option<String>); 7]);

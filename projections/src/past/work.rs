@@ -13,9 +13,11 @@ use output::{Outcome, RunQuality};
 use uuid::Uuid;
 
 use super::Past;
+use super::usage::TASKS;
+use crate::queries::calibrations;
 use crate::rows::MetricsSums;
 use crate::usage::{Work, works};
-use crate::{Effort, Error, MetricsRow, RunQualityRow, TaskRow, outcome, quality};
+use crate::{Calibration, Effort, Error, MetricsRow, RunQualityRow, TaskRow, outcome, quality};
 
 /// How long a day is, in microseconds.
 const DAY: i64 = 86_400_000_000;
@@ -79,6 +81,21 @@ impl Past {
             Some(RunQualityRow { run_id: *run, quality: RunQuality::of(marks)? })
         };
         Ok(runs.iter().filter_map(row).collect())
+    }
+
+    /// How judges had agreed with people, as [`crate::Queries::calibration`] gives it.
+    ///
+    /// # Errors
+    /// [`Error::TooMuchPast`] when both have said something about too many tasks, or the failure of database or journal.
+    pub async fn calibration(&self, since: Option<i64>) -> Result<Vec<Calibration>, Error> {
+        // What was judged and rated stays so; what that was before this position, and what people said last, is in the journal.
+        let tasks = self.few(self.queries.judged_and_rated(since, Self::MAX_TASKS + 1).await?)?;
+        let mut pairs = Vec::new();
+        for some in tasks.chunks(TASKS) {
+            let events = self.events_of_tasks(&some.iter().copied().collect()).await?;
+            pairs.extend(quality::pairs(&events).map_err(|error| self.unreadable(&error))?);
+        }
+        Ok(calibrations(pairs))
     }
 
     /// One task as it was, with its output and all that had been said of it; the default when there was none yet.

@@ -16,7 +16,7 @@ use sqlx::PgConnection;
 
 use crate::projector::{ApplyError, Projector};
 
-pub(crate) use past::{counting, counts};
+pub(crate) use past::{counting, counts, pairs};
 
 /// Keeps `read_quality`.
 pub(crate) struct Quality;

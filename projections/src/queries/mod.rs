@@ -43,6 +43,7 @@ pub use order::{
 };
 pub use page::{ItemWindow, Page, Window};
 pub use quality::{Calibration, RunQualityRow};
+pub(crate) use quality::{Pair, calibrations};
 pub use relatives::{Relation, RelativeFilter, RelativeKey, Standing};
 pub use runs::RunFilter;
 pub use search::FoundRow;

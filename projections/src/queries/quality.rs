@@ -76,19 +76,50 @@ impl Queries {
             r#"SELECT j.model, j.mark, percentile_cont(0.5) WITHIN GROUP (ORDER BY r.mark) AS "people!"
             FROM read_quality.judged_tasks j JOIN read_quality.rated_tasks r ON r.task_id = j.task_id
             WHERE ($1::bigint IS NULL OR j.judged_at >= $1)
-            GROUP BY j.task_id, j.model, j.mark ORDER BY j.model, j.task_id"#,
+            GROUP BY j.task_id, j.model, j.mark ORDER BY j.task_id"#,
             since
         );
-        let mut all = Vec::new();
-        let mut models: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-        for row in rows.fetch_all(&self.pool).await? {
-            let pair = (f64::from(row.mark) / 100.0, row.people / 100.0);
-            all.push(pair);
-            models.entry(row.model).or_default().push(pair);
-        }
-        let each = models.into_iter().filter_map(|(model, pairs)| calibrated(Some(model), &pairs));
-        Ok(calibrated(None, &all).into_iter().chain(each).collect())
+        let rows = rows.fetch_all(&self.pool).await?.into_iter();
+        Ok(calibrations(rows.map(|row| Pair { model: row.model, judge: row.mark, people: row.people })))
     }
+
+    /// Tasks of which both a judge and people have said something by now, judged at that moment or later; at most `limit`, in
+    /// the order of their ids.
+    pub(crate) async fn judged_and_rated(&self, since: Option<i64>, limit: usize) -> Result<Vec<Uuid>, Error> {
+        let ids = sqlx::query_scalar!(
+            "SELECT j.task_id FROM read_quality.judged_tasks j
+            WHERE ($1::bigint IS NULL OR j.judged_at >= $1)
+                AND EXISTS (SELECT FROM read_quality.rated_tasks r WHERE r.task_id = j.task_id)
+            ORDER BY j.task_id LIMIT $2",
+            since,
+            i64::try_from(limit).unwrap_or(i64::MAX)
+        );
+        Ok(ids.fetch_all(&self.pool).await?)
+    }
+}
+
+/// What both say of one task, in hundredths.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pair {
+    /// The model that judged.
+    pub(crate) model: String,
+    /// The judge's mark.
+    pub(crate) judge: i32,
+    /// The median of people's.
+    pub(crate) people: f64,
+}
+
+/// All models together, then each by its name. In another order of the tasks the last digits may be others.
+pub(crate) fn calibrations(pairs: impl IntoIterator<Item = Pair>) -> Vec<Calibration> {
+    let mut all = Vec::new();
+    let mut models: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+    for Pair { model, judge, people } in pairs {
+        let pair = (f64::from(judge) / 100.0, people / 100.0);
+        all.push(pair);
+        models.entry(model).or_default().push(pair);
+    }
+    let each = models.into_iter().filter_map(|(model, pairs)| calibrated(Some(model), &pairs));
+    calibrated(None, &all).into_iter().chain(each).collect()
 }
 
 fn calibrated(model: Option<String>, pairs: &[(f64, f64)]) -> Option<Calibration> {

@@ -13,5 +13,6 @@ mod ordered;
 mod past;
 mod rebuilding;
 mod steering;
+mod unreadable;
 mod webhooks;
 mod world;

@@ -110,6 +110,9 @@ macro_rules! everything {
             all_of_it.push(shown(source.metrics_of_all(of, None, key, 20).await.unwrap()));
             all_of_it.push(shown(source.metrics_of_all(of, Some($today), key, 2).await.unwrap()));
         }
+        for since in [None, Some($today * DAY), Some($today * DAY + DAY)] {
+            all_of_it.push(shown(source.calibration(since).await.unwrap()));
+        }
         let each = UsageGroups { day: true, agent: true, model: true, person: true, ..UsageGroups::default() };
         let rest = UsageGroups { department: true, platform: true, template: true, workflow: true, ..each };
         let late = UsageFilter { from: Some($today * DAY), before: Some($today * DAY + DAY / 2), ..Default::default() };

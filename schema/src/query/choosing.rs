@@ -2,7 +2,8 @@
 
 use async_graphql::{Context, Object, Result};
 
-use crate::choosing::{AgentChoiceInput, AgentWish, FoundTemplates, TemplateWish, WouldChoose, chooser};
+use crate::as_of::{self, AsOf, open};
+use crate::choosing::{AgentChoiceInput, AgentWish, FoundTemplates, TemplateWish, Then, WouldChoose, chooser};
 use crate::errand::LONGEST_REQUEST;
 use crate::failure;
 use crate::query::fresh;
@@ -18,15 +19,17 @@ pub(super) struct Choosing;
 #[Object]
 impl Choosing {
     /// Who would do a task now if it were left to the engine, and what that is decided from: as the engine chooses for
-    /// `agent: auto`, with what is recorded of every agent and the platforms as the node that answers sees them.
+    /// `agent: auto`, with what is recorded of every agent and the platforms as the node that answers sees them. As of the past:
+    /// who would have done it, by what had been recorded then of agents, their tasks and the template. How platforms were doing is
+    /// recorded nowhere, so of the past they count as able to answer; by what is chosen is configured, and is as it is now.
     #[graphql(complexity = "50 + child_complexity")]
     async fn agent_choice(
         &self,
         context: &Context<'_>,
         input: AgentChoiceInput,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<WouldChoose> {
-        wanted(context, min_position).await?;
         let key = |name: &'static str, text: &str| {
             text.parse::<domain::Key>().map_err(|error| failure::invalid(format!("`{name}`: {error}")))
         };
@@ -36,7 +39,17 @@ impl Choosing {
             language: input.language,
             department: input.department,
             without: input.without.iter().map(|text| key("without", text)).collect::<Result<_>>()?,
+            then: match as_of {
+                None => None,
+                Some(_) => {
+                    let position = open(context, min_position, as_of).await?.position;
+                    Some(Then { position, moment: as_of::moment(context).await? })
+                }
+            },
         };
+        if wish.then.is_none() {
+            wanted(context, min_position).await?;
+        }
         let answer = chooser(context)?.agent(wish).await;
         Ok(answer.map_err(|error| failure::command(context, error))?.into())
     }

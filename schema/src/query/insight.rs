@@ -25,14 +25,15 @@ const LONGEST_SEARCH: usize = 500;
 /// of the past it says which tasks there are.
 async fn sums(
     context: &Context<'_>,
+    model: &str,
     wanted: Option<Position>,
     as_of: Option<AsOf>,
 ) -> Result<(journal::Position, Option<Arc<Past>>)> {
     if as_of.is_none() {
-        return Ok((reach(context, "usage", wanted).await?, None));
+        return Ok((reach(context, model, wanted).await?, None));
     }
     let view = open(context, wanted, as_of).await?;
-    reach(context, "usage", Some(view.position.into())).await?;
+    reach(context, model, Some(view.position.into())).await?;
     Ok((view.position, view.past().cloned()))
 }
 
@@ -61,7 +62,7 @@ impl Insight {
         let filter = filter.unwrap_or_default().into();
         let failed = |error: projections::Error| failure::query(context, &error);
         let (by, key, probe) = (groups(&by), order.key(), MAX_GROUPS + 1);
-        let (position, mut rows, total) = match sums(context, min_position, as_of).await? {
+        let (position, mut rows, total) = match sums(context, "usage", min_position, as_of).await? {
             (position, Some(past)) => {
                 let told = past.usage_and_total(by, &filter, key, reversed, probe).await.map_err(failed)?;
                 (position, told.0, told.1)
@@ -99,7 +100,7 @@ impl Insight {
         #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<MetricsReport> {
         let limit = limit("first", first)?;
-        let (position, past) = sums(context, min_position, as_of).await?;
+        let (position, past) = sums(context, "usage", min_position, as_of).await?;
         let (from, probe) = (window.from(context).await?, limit.saturating_add(1));
         let rows = match past {
             Some(past) => past.metrics_of_all(of.into(), from, order_by.into(), probe).await,
@@ -120,9 +121,14 @@ impl Insight {
         context: &Context<'_>,
         #[graphql(desc = "Only what was judged at this moment or later.")] since: Option<DateTime>,
         #[graphql(desc = "Reflect at least this position, as a mutation gave it.")] min_position: Option<Position>,
+        #[graphql(desc = "Answer as of this moment, from the journal.")] as_of: Option<AsOf>,
     ) -> Result<CalibrationReport> {
-        let position = reach(context, "quality", min_position).await?;
-        let rows = queries(context)?.calibration(since.map(|since| since.0.as_micros())).await;
+        let (position, past) = sums(context, "quality", min_position, as_of).await?;
+        let since = since.map(|since| since.0.as_micros());
+        let rows = match past {
+            Some(past) => past.calibration(since).await,
+            None => queries(context)?.calibration(since).await,
+        };
         let rows = rows.map_err(|error| failure::query(context, &error))?;
         let (all, models): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.model.is_none());
         Ok(CalibrationReport {
