@@ -246,7 +246,10 @@ impl Runner {
                 }
             } else {
                 let much = apart && batch.events.len() >= Self::BUSY;
-                let turn = if much { self.turn(&mut waiting, shutdown).await } else { None };
+                let turn = match much {
+                    true => turn(&self.turns, &mut waiting, shutdown, self.options.linger * Self::LONGER).await,
+                    false => None,
+                };
                 self.apply(connection, claim, written, &batch).await?;
                 drop(turn);
                 written = batch.position;
@@ -258,23 +261,6 @@ impl Runner {
                 let busy = apart && batch.events.len() >= Self::BUSY;
                 due += if busy { self.options.linger * Self::LONGER } else { self.options.linger };
             }
-        }
-    }
-
-    /// Those that answer only questions that name them write one after the other when there is much: all at once, they would
-    /// leave no processor to the runs. Without a turn goes ahead who is waited for, is asked to stop, or has waited for as
-    /// long as events gather, so that none hangs on another's database.
-    async fn turn(
-        &self,
-        waiting: &mut watch::Receiver<usize>,
-        shutdown: &CancellationToken,
-    ) -> Option<MutexGuard<'_, ()>> {
-        tokio::select! {
-            biased;
-            _ = waiting.wait_for(|waiting| *waiting > 0) => None,
-            turn = self.turns.lock() => Some(turn),
-            () = shutdown.cancelled() => None,
-            () = tokio::time::sleep(self.options.linger * Self::LONGER) => None,
         }
     }
 
@@ -321,5 +307,60 @@ impl Runner {
         gauge!("hishamos_projection_lag_positions", "projector" => name).set(behind as f64);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         gauge!("hishamos_projection_heartbeat_seconds", "projector" => name).set(now.as_secs_f64());
+    }
+}
+
+/// Those that answer only questions that name them write one after the other when there is much: all at once, they would leave
+/// no processor to the runs. Without a turn goes ahead who is waited for, is asked to stop, or has waited for so long that it
+/// may be somebody else's database that hangs.
+async fn turn<'a>(
+    turns: &'a Mutex<()>,
+    waiting: &mut watch::Receiver<usize>,
+    shutdown: &CancellationToken,
+    longest: Duration,
+) -> Option<MutexGuard<'a, ()>> {
+    tokio::select! {
+        biased;
+        _ = waiting.wait_for(|waiting| *waiting > 0) => None,
+        turn = turns.lock() => Some(turn),
+        () = shutdown.cancelled() => None,
+        () = tokio::time::sleep(longest) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONGEST: Duration = Duration::from_millis(250);
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_are_taken_one_after_the_other() {
+        let (turns, shutdown, waiters) = (Mutex::new(()), CancellationToken::new(), watch::Sender::new(0));
+        let mut waiting = waiters.subscribe();
+        let first = turn(&turns, &mut waiting, &shutdown, LONGEST).await;
+        assert!(first.is_some());
+        let next = turn(&turns, &mut waiting, &shutdown, LONGEST);
+        tokio::pin!(next);
+        tokio::time::timeout(LONGEST / 2, &mut next).await.unwrap_err();
+        drop(first);
+        assert!(next.await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever_nor_while_somebody_waits_nor_at_the_end() {
+        let (turns, shutdown, waiters) = (Mutex::new(()), CancellationToken::new(), watch::Sender::new(0));
+        let mut waiting = waiters.subscribe();
+        let _held = turns.lock().await;
+        let before = Instant::now();
+        assert!(turn(&turns, &mut waiting, &shutdown, LONGEST).await.is_none());
+        assert_eq!(before.elapsed(), LONGEST);
+        let before = Instant::now();
+        let (urgent, _) = tokio::join!(turn(&turns, &mut waiting, &shutdown, LONGEST), async { waiters.send(1) });
+        assert!(urgent.is_none() && before.elapsed().is_zero());
+        waiters.send_replace(0);
+        shutdown.cancel();
+        assert!(turn(&turns, &mut waiting, &shutdown, LONGEST).await.is_none());
+        assert!(before.elapsed().is_zero());
     }
 }

@@ -30,6 +30,21 @@ async fn a_finished_run_shows_everything() {
 }
 
 #[tokio::test]
+async fn steps_asked_for_twice_are_told_to_both() {
+    let house = House::furnished().await;
+    let run = house.whole_run().await;
+    let ask = "query($id: UUID!, $at: Position) { run(id: $id, minPosition: $at) {
+        completed: steps(statuses: [COMPLETED], reversed: true) { name } steps { name task { status } } } }";
+    let data = house.data(ask, json!({ "id": run, "at": house.head().await })).await;
+    let done = |name| json!({ "name": name, "task": { "status": "COMPLETED" } });
+    let told = json!({ "completed": [{ "name": "draft" }, { "name": "outline" }],
+        "steps": [done("outline"), done("draft")] });
+    assert_eq!(data["run"], told);
+    let nowhere = house.data(ask, json!({ "id": uuid::Uuid::nil(), "at": house.head().await })).await;
+    assert_eq!(nowhere, json!({ "run": null }));
+}
+
+#[tokio::test]
 async fn a_waiting_run_says_why() {
     let house = House::furnished().await;
     let run = house.start().await;
