@@ -62,7 +62,7 @@ impl House {
         };
         let stop = CancellationToken::new();
         let projectors = tokio::spawn(service.run(stop.clone()));
-        let schema = schema::build(parts, &Limits { wait: Duration::from_secs(5), ..Limits::default() });
+        let schema = schema::build(parts, &Limits { wait: Duration::from_secs(15), ..Limits::default() });
         let (reads, stop) = (Arc::default(), stop.drop_guard());
         Self { schema, journal, commands, database, projectors, platforms, reads, _stop: stop }
     }
