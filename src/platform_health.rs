@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{CostSource, NodeId, Timestamp};
+use domain::{NodeId, Timestamp};
 use engine::{Handle, LineHealth};
 use futures_util::stream::{self, BoxStream};
 use providers::prices::{Prices, Rates, Valid};
@@ -174,12 +174,7 @@ fn tried(reply: Reply) -> TrialState {
         input_tokens: reply.usage.input,
         output_tokens: reply.usage.output,
         cost: reply.cost,
-        cost_source: match reply.cost_source {
-            providers::CostSource::Unpriced => CostSource::Unpriced,
-            providers::CostSource::Reported => CostSource::Reported,
-            providers::CostSource::Listed { version } => CostSource::Listed(version),
-            providers::CostSource::Free => CostSource::Free,
-        },
+        cost_source: engine::cost_source(reply.cost_source),
     }
 }
 

@@ -92,9 +92,7 @@ impl<A: Decide> Roll<A> {
         }
         Ok(known.entries.iter().map(|(stream, loaded)| (*stream, Arc::clone(&loaded.state))).collect())
     }
-}
 
-impl<A: Decide> Roll<A> {
     /// Goes on from what was saved. Without it the whole journal is looked through.
     async fn load(&self, known: &mut Known<A>, checkpoints: &dyn Checkpoints) {
         match checkpoints.load(self.name).await {

@@ -163,10 +163,12 @@ fn used(consumed: providers::Consumed) -> Consumed {
 }
 
 fn account(from: providers::CostSource, usage: Option<serde_json::Value>) -> Box<Account> {
-    Box::new(Account::new(source(from), usage))
+    Box::new(Account::new(cost_source(from), usage))
 }
 
-fn source(source: providers::CostSource) -> CostSource {
+/// Where a cost comes from, in the words of events.
+#[must_use]
+pub fn cost_source(source: providers::CostSource) -> CostSource {
     match source {
         providers::CostSource::Unpriced => CostSource::Unpriced,
         providers::CostSource::Reported => CostSource::Reported,

@@ -36,6 +36,7 @@ pub mod triggers;
 mod way;
 
 pub use cache::{Answer, AnswerKey, Answers, Cache, CacheMode, CachePolicy, MemoryAnswers};
+pub use call::cost_source;
 pub use guard::Redaction;
 pub use health::{LineHealth, ProbeHealth, SeenFailure};
 pub use limits::{Limits, PlatformLimits, Rate, SharedCall, SharedLimits, SharedTurn};

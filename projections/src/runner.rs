@@ -240,27 +240,21 @@ impl Runner {
                 (batch.position, batch.caught_up) = (more.position, more.caught_up);
             }
             self.heartbeat(reached, batch.position);
+            let busy = apart && batch.events.len() >= Self::BUSY;
+            let linger = if busy { self.options.linger * Self::LONGER } else { self.options.linger };
             if batch.events.is_empty() {
                 if batch.position.as_u64() - written.as_u64() >= self.options.unwritten {
                     self.write_down(connection, claim, &mut written, batch.position).await?;
                 }
             } else {
-                let much = apart && batch.events.len() >= Self::BUSY;
-                let turn = match much {
-                    true => turn(&self.turns, &mut waiting, shutdown, self.options.linger * Self::LONGER).await,
-                    false => None,
-                };
+                let turn = if busy { turn(&self.turns, &mut waiting, shutdown, linger).await } else { None };
                 self.apply(connection, claim, written, &batch).await?;
                 drop(turn);
                 written = batch.position;
             }
             reached = batch.position;
             self.progress.reach(reached);
-            due = Instant::now();
-            if batch.caught_up {
-                let busy = apart && batch.events.len() >= Self::BUSY;
-                due += if busy { self.options.linger * Self::LONGER } else { self.options.linger };
-            }
+            due = Instant::now() + if batch.caught_up { linger } else { Duration::ZERO };
         }
     }
 

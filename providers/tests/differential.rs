@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use providers::Usage;
 use providers::wire::Answer;
-use providers::{Finish, Usage};
 use serde_json::{Map, Value, json};
 
 use crate::golden::{decode, run};
@@ -47,12 +47,7 @@ const ENDS_WELL: [&str; 1] = ["openai-responses"];
 
 /// An answer in the form that the reader prints, zero being the same as nothing, which it does not tell apart.
 fn shown(answer: &Answer) -> Map<String, Value> {
-    let finish = match &answer.finish {
-        Finish::Stop => "stop",
-        Finish::Length => "length",
-        Finish::ContentFilter => "content_filter",
-        Finish::Other(other) => other,
-    };
+    let finish = answer.finish.name();
     // Arguments that were cut are no JSON.
     let arguments = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| json!(text));
     let calls = answer.tool_calls.iter().map(|call| json!([call.name, arguments(&call.arguments)]));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use providers::wire::openai_chat::Dialect;
 use providers::wire::{Answer, Decode, anthropic, gemini, openai_chat, openai_responses};
-use providers::{CostSource, Failure, FailureKind, Finish, Tier, Usage};
+use providers::{CostSource, Failure, FailureKind, Tier, Usage};
 use serde_json::{Value, json};
 
 const LIMIT: usize = 1_000_000;
@@ -84,12 +84,7 @@ fn expected(recording: &Recording) -> Value {
 
 /// The answer in the form of the expectations; what was not reported is left out.
 fn normal(answer: &Answer) -> Value {
-    let finish = match &answer.finish {
-        Finish::Stop => "stop",
-        Finish::Length => "length",
-        Finish::ContentFilter => "content_filter",
-        Finish::Other(other) => other,
-    };
+    let finish = answer.finish.name();
     let calls = answer.tool_calls.iter().map(|call| json!([call.id, call.name, call.arguments]));
     let mut all = json!({
         "text": answer.text, "finish": finish, "model": answer.model, "usage": figures(&answer.usage),

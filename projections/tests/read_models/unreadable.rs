@@ -26,6 +26,7 @@ enum Why {
 }
 
 /// Whoever follows this journal can read up to a position, page by page, and fails at the page after it.
+#[derive(Clone)]
 struct Cut {
     inner: Arc<dyn Journal>,
     until: Position,
@@ -33,16 +34,8 @@ struct Cut {
     mended: Arc<AtomicBool>,
 }
 
-/// What follows it.
-struct Following {
-    inner: Arc<dyn Journal>,
-    until: Position,
-    why: Why,
-    mended: Arc<AtomicBool>,
-}
-
 #[async_trait]
-impl Follow for Following {
+impl Follow for Cut {
     async fn next(&self, after: Position, filter: &Filter, limit: usize) -> Result<Batch, ReadError> {
         let mended = self.mended.load(Ordering::Acquire);
         if !mended && after >= self.until {
@@ -91,8 +84,7 @@ impl Journal for Cut {
     }
 
     fn subscribe(&self, after: Position, filter: Filter) -> Subscription {
-        let (inner, mended) = (Arc::clone(&self.inner), Arc::clone(&self.mended));
-        Subscription::new(Arc::new(Following { inner, until: self.until, why: self.why, mended }), after, filter)
+        Subscription::new(Arc::new(self.clone()), after, filter)
     }
 
     async fn head(&self) -> Result<Position, ReadError> {
@@ -126,31 +118,44 @@ async fn written(running: &Running) -> BTreeMap<String, (u64, String)> {
     rows.into_iter().map(|row| (row.name, (row.position.cast_unsigned(), row.status))).collect()
 }
 
+/// Read models that follow a journal which cannot be read to its end.
+struct Started {
+    world: World,
+    cut: Cut,
+    /// Where the journal ends.
+    end: Position,
+    running: Running,
+}
+
+async fn start(seed: u64, batch: usize, why: Why) -> Started {
+    let world = World::new().await;
+    let mut history = world.history(seed);
+    history.happen(120).await;
+    let cut = Cut { inner: Arc::clone(&world.journal), until: history.position, why, mended: Arc::default() };
+    history.happen(40).await;
+    let running = world.start_over(Arc::new(cut.clone()), options(batch)).await;
+    Started { world, cut, end: history.position, running }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_came_before_a_damaged_page_is_written() {
     for (seed, batch) in (130..).zip(PAGES) {
-        let world = World::new().await;
-        let mut history = world.history(seed);
-        history.happen(120).await;
-        let until = history.position;
-        history.happen(40).await;
-        let cut = Cut { inner: Arc::clone(&world.journal), until, why: Why::Damaged, mended: Arc::default() };
-        let mended = Arc::clone(&cut.mended);
-        let running = world.start_over(Arc::new(cut), options(batch)).await;
+        let Started { world, cut, end, running } = start(seed, batch, Why::Damaged).await;
+        let until = cut.until;
         for name in projections::names() {
-            let error = running.queries().wait_for_one(name, history.position, PATIENCE).await.unwrap_err();
+            let error = running.queries().wait_for_one(name, end, PATIENCE).await.unwrap_err();
             let Error::Poisoned { projector, position, .. } = &error else { panic!("{error:?}") };
             assert_eq!((*projector, position.as_u64()), (name, until.as_u64() + 1), "pages of {batch}");
             let (reached, status) = written(&running).await.remove(name).unwrap();
             assert_eq!((reached, status.as_str()), (until.as_u64(), "poisoned"), "{name}, pages of {batch}");
         }
         // Once the page can be read, it goes on where it stood.
-        mended.store(true, Ordering::Release);
+        cut.mended.store(true, Ordering::Release);
         for name in projections::names() {
             running.handle.resume(name).unwrap();
         }
         for name in projections::names() {
-            until_reached(&running, name, history.position).await;
+            until_reached(&running, name, end).await;
         }
         running.stop().await;
         world.assert_equal().await;
@@ -160,22 +165,16 @@ async fn what_came_before_a_damaged_page_is_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_came_before_the_store_was_lost_is_written() {
     for (seed, batch) in (140..).zip(PAGES) {
-        let world = World::new().await;
-        let mut history = world.history(seed);
-        history.happen(120).await;
-        let until = history.position;
-        history.happen(40).await;
-        let cut = Cut { inner: Arc::clone(&world.journal), until, why: Why::Lost, mended: Arc::default() };
-        let mended = Arc::clone(&cut.mended);
-        let running = world.start_over(Arc::new(cut), options(batch)).await;
+        let Started { world, cut, end, running } = start(seed, batch, Why::Lost).await;
+        let until = cut.until;
         for name in projections::names() {
             let waited = running.queries().wait_for_one(name, until, PATIENCE).await;
             assert!(waited.is_ok(), "{name}, pages of {batch}: {waited:?}");
             assert_eq!(written(&running).await[name], (until.as_u64(), "running".to_owned()), "pages of {batch}");
         }
-        mended.store(true, Ordering::Release);
+        cut.mended.store(true, Ordering::Release);
         for name in projections::names() {
-            running.queries().wait_for_one(name, history.position, PATIENCE).await.unwrap();
+            running.queries().wait_for_one(name, end, PATIENCE).await.unwrap();
         }
         running.stop().await;
         world.assert_equal().await;

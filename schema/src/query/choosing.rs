@@ -40,16 +40,16 @@ impl Choosing {
             department: input.department,
             without: input.without.iter().map(|text| key("without", text)).collect::<Result<_>>()?,
             then: match as_of {
-                None => None,
+                None => {
+                    wanted(context, min_position).await?;
+                    None
+                }
                 Some(_) => {
                     let position = open(context, min_position, as_of).await?.position;
                     Some(Then { position, moment: as_of::moment(context).await? })
                 }
             },
         };
-        if wish.then.is_none() {
-            wanted(context, min_position).await?;
-        }
         let answer = chooser(context)?.agent(wish).await;
         Ok(answer.map_err(|error| failure::command(context, error))?.into())
     }
