@@ -33,7 +33,7 @@ pub(crate) struct Piece {
     pub(crate) tail: usize,
 }
 
-/// The kind of every byte that is a character: a digit, a letter, or something else.
+/// Whether a byte is a character of a word; most texts have no others.
 const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
 }
@@ -44,10 +44,10 @@ fn kind(letter: char) -> Kind {
         'a'..='z' | 'A'..='Z' => Kind::Letter,
         // An apostrophe, although Unicode has it as a letter.
         '\0'..='\u{7f}' | '\u{2bc}' => Kind::Gap,
+        '\u{621}'..='\u{63a}' | '\u{641}'..='\u{64a}' => Kind::Arabic,
         letter if only_decorates(letter) => Kind::Mark,
         // Marks of sound at half width.
         '\u{ff9e}' | '\u{ff9f}' => Kind::Mark,
-        '\u{621}'..='\u{64a}' => Kind::Arabic,
         // Han with its iteration marks.
         '\u{3005}'..='\u{3007}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' => {
             if letter.is_alphanumeric() {
