@@ -117,6 +117,7 @@ fn parts(text: &str) -> Vec<Part<'_>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

@@ -28,16 +28,18 @@ pub(crate) fn excerpt(text: &str, wanted: &[Form], lexicon: &mut Lexicon) -> Str
         (Some(before), Some(after)) => Some(if after.worth > before.worth { after } else { before }),
         (before, after) => before.or(after),
     };
-    let mut fragments: Vec<Range<usize>> = second.into_iter().chain([first]).map(|found| found.words).collect();
-    fragments.sort_unstable_by_key(|words| words.start);
-    if let [one, other] = fragments.as_slice()
-        && one.end == other.start
+    let (mut one, mut other) = (first.words, second.map(|fragment| fragment.words));
+    if let Some(other) = &mut other
+        && other.start < one.start
     {
-        fragments = vec![one.start..other.end];
+        std::mem::swap(&mut one, other);
     }
-    let shown: Vec<String> =
-        fragments.into_iter().map(|fragment| shown(text, words.get(fragment).unwrap_or_default())).collect();
-    shown.join(" … ")
+    let part = |fragment| shown(text, words.get(fragment).unwrap_or_default());
+    match other {
+        Some(other) if one.end == other.start => part(one.start..other.end),
+        Some(other) => format!("{} … {}", part(one), part(other)),
+        None => part(one),
+    }
 }
 
 fn read(text: &str, wanted: &[Form], lexicon: &mut Lexicon) -> Vec<Word> {
@@ -108,6 +110,7 @@ fn shown(text: &str, words: &[Word]) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use crate::text::Asked;

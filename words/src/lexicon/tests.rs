@@ -63,8 +63,8 @@ fn a_character_may_stand_for_several_words() {
 fn long_words_count_by_their_beginning() {
     let (long, longer) = ("x1".repeat(400), "x1".repeat(50_000));
     assert_eq!(forms(&long), forms(&longer));
-    assert_eq!(forms(&longer)[0].len(), LONGEST);
-    assert_eq!(forms(&"é".repeat(9000))[0].len(), LONGEST);
+    assert_eq!(forms(&longer).concat().len(), LONGEST);
+    assert_eq!(forms(&"é".repeat(9000)).concat().len(), LONGEST);
     assert_eq!(forms(&format!("a{}", "\u{301}".repeat(9000))), ["-"]);
 }
 
