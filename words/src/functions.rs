@@ -11,7 +11,7 @@ static FUNCTIONS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
         those there here who whom whose which what when where why how can could would should will shall may might must not \
         no so too very just because while until through during both each such own same only once \
         don doesn didn isn aren wasn weren hasn haven hadn couldn wouldn shouldn mustn needn ain";
-    let arabic = "في من علي الي عن مع هذا هذه ذلك تلك هولاء اولئك هو هي هم هن هما نحن انا انت انتم التي الذي الذين اللذين \
+    let arabic = "في من علي الي عن مع هذا هذه ذلك تلك هولاء اوليك هو هي هم هن هما نحن انا انت انتم التي الذي الذين اللذين \
         اللواتي ما ماذا متي اين كيف لماذا هل لا لم لن قد لقد كان كانت كانوا يكون تكون ان انه انها اذا او ام و ثم بل لكن ولكن \
         عند لدي لو يا منذ حتي اذ اي كما ليس ليست ايضا فقط به بها له لها لهم فيه فيها منه منها عليه عليها اليه اليها وهو وهي وفي \
         وقد ولم ولا ولن وان وكان ومن وما وعلي والي وعن ومع فان فهو فهي بين ال";
