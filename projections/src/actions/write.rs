@@ -10,8 +10,10 @@ use super::fold::Fold;
 use crate::projector::{ApplyError, storable};
 use crate::text::{Shared, Vector, Vectors, Weight};
 
-/// Of how many characters words are found: of what has to be done, and of an owner. A note is never long.
-const LONGEST: (usize, usize) = (20_000, 1_000);
+/// In how many characters of what has to be done words are found. Models write as much as they please.
+const LONGEST_WHAT: usize = 20_000;
+/// In how many of an owner. A note is never long, because people write it.
+const LONGEST_OWNER: usize = 1_000;
 
 macro_rules! column {
     ($rows:expr, $row:pat => $value:expr) => {
@@ -33,7 +35,7 @@ fn beginning(text: &str, characters: usize) -> &str {
 
 /// The words of an owner and a note. What has to be done has words of its own, which stay when these change.
 fn remarks(vectors: &mut Vectors, owner: Option<&str>, note: Option<&str>) -> Vector {
-    let owner = beginning(owner.unwrap_or_default(), LONGEST.1);
+    let owner = beginning(owner.unwrap_or_default(), LONGEST_OWNER);
     vectors.of(&[(Weight::B, owner), (Weight::B, note.unwrap_or_default())])
 }
 
@@ -144,7 +146,7 @@ async fn ended(connection: &mut PgConnection, fold: &Fold<'_>, vectors: &Shared)
     }
     let standing = |opened: &Opened| Standing::opened(&opened.item);
     let mut making = vectors.take();
-    let what = opened.iter().map(|one| making.of(&[(Weight::A, beginning(&one.item.what, LONGEST.0))]));
+    let what = opened.iter().map(|one| making.of(&[(Weight::A, beginning(&one.item.what, LONGEST_WHAT))]));
     let what: Vec<Vector> = what.collect();
     let rest: Vec<Vector> =
         opened.iter().map(|one| remarks(&mut making, standing(one).owner.as_deref(), None)).collect();
