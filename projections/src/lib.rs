@@ -23,6 +23,7 @@ mod runs;
 mod search;
 mod service;
 mod tables;
+mod text;
 mod usage;
 mod webhooks;
 
@@ -51,13 +52,13 @@ pub use service::{Handle, Options, Service, compare, create_tables, forget, is_u
 /// Every projector.
 fn projectors() -> Vec<Arc<dyn projector::Projector>> {
     vec![
-        Arc::new(actions::Actions),
+        Arc::new(actions::Actions::default()),
         Arc::new(catalog::Catalog),
         Arc::new(flow::Flow),
         Arc::new(moments::Moments),
         Arc::new(quality::Quality),
         Arc::new(runs::Runs),
-        Arc::new(search::Search),
+        Arc::new(search::Search::default()),
         Arc::new(usage::UsageModel),
         Arc::new(webhooks::Webhooks),
     ]

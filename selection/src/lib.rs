@@ -18,6 +18,7 @@ mod parameters;
 mod reading;
 mod words;
 
+pub use ::words::normalise;
 pub use agents::{
     Average, Candidate, Choice, Considered, Exclusion, Factors, History, Policy, Reason, Roster, State, Task, choose,
 };
@@ -28,4 +29,3 @@ pub use library::{Asks, Found, Library, Match, Request, Weights, field_names};
 pub use meaning::{Meaning, MeaningError, Vector};
 pub use parameters::{Missing, missing};
 pub use reading::{ModelAnswer, ReadBy, ReadParameter, read, supported};
-pub use words::normalise;

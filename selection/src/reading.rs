@@ -5,11 +5,12 @@
 //! which is the request's. Invariants: every value is a part of the request or follows from its language, and says which;
 //! what is said twice or in two ways is not read; what was given is not read over.
 
+use ::words::normalise;
 use domain::template::TemplateBody;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::words::{Analyser, mostly_arabic, normalise};
+use crate::words::{Analyser, mostly_arabic};
 
 /// The parameter for the language of the answer.
 const ANSWER_LANGUAGE: &str = "answer_language";

@@ -1,13 +1,9 @@
-//! From a text to the forms by which it is found.
-//!
-//! Arabic is written in several ways for the same word, and people mix them: hamza or not, ta marbuta or ha, alef
-//! maqsura or ya, with or without vowels. All of them become one form here, for the library and for requests alike.
+//! From a text to the forms by which the library finds it, for its entries and for requests alike.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use rust_stemmers::{Algorithm, Stemmer};
-use unicode_normalization::UnicodeNormalization;
+use ::words::{Stems, is_arabic, normalise, without_particles};
 
 /// Words that say nothing about a job, in the form that [`normalise`] gives them: function words, and what people say
 /// when they ask for anything at all.
@@ -24,44 +20,6 @@ static STOP: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
     english.split_whitespace().chain(arabic.split_whitespace()).collect()
 });
 
-/// One form for all spellings of a word: lower case, without accents, vowel signs and elongation; the forms of alef as
-/// alef, alef maqsura as ya, ta marbuta as ha, hamza on a carrier as the carrier; digits of all kinds as 0 to 9.
-#[must_use]
-pub fn normalise(text: &str) -> String {
-    text.nfkd().filter_map(plain).flat_map(char::to_lowercase).collect()
-}
-
-/// A character of decomposed text in its plain form; `None` for what only decorates.
-fn plain(letter: char) -> Option<char> {
-    Some(match letter {
-        // Combining accents; Arabic vowel signs, hamza and madda above a letter; Quranic marks.
-        '\u{300}'..='\u{36f}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6ed}' => return None,
-        // Elongation; marks of direction and of joining.
-        '\u{640}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => return None,
-        'ٱ' => 'ا',
-        'ى' | 'ی' => 'ي',
-        'ة' => 'ه',
-        'ک' => 'ك',
-        '٠' | '۰' => '0',
-        '١' | '۱' => '1',
-        '٢' | '۲' => '2',
-        '٣' | '۳' => '3',
-        '٤' | '۴' => '4',
-        '٥' | '۵' => '5',
-        '٦' | '۶' => '6',
-        '٧' | '۷' => '7',
-        '٨' | '۸' => '8',
-        '٩' | '۹' => '9',
-        '’' | 'ʼ' => '\'',
-        other => other,
-    })
-}
-
-/// Whether a word is written in Arabic letters.
-fn is_arabic(word: &str) -> bool {
-    word.chars().any(|letter| ('\u{621}'..='\u{64a}').contains(&letter))
-}
-
 /// Whether most letters of a text are Arabic.
 pub(crate) fn mostly_arabic(text: &str) -> bool {
     let letters = text.chars().filter(|letter| letter.is_alphabetic());
@@ -71,8 +29,7 @@ pub(crate) fn mostly_arabic(text: &str) -> bool {
 
 /// Takes a text apart; keeps the stemmers, which cost a little to make.
 pub(crate) struct Analyser {
-    english: Stemmer,
-    arabic: Stemmer,
+    stems: Stems,
     /// Stems, and pairs of them, with the numbers of the groups of [`CONCEPTS`] in which they stand.
     concepts: HashMap<String, Vec<usize>>,
 }
@@ -98,8 +55,7 @@ pub(crate) struct Analysed {
 
 impl Analyser {
     pub(crate) fn new() -> Self {
-        let (english, arabic) = (Stemmer::create(Algorithm::English), Stemmer::create(Algorithm::Arabic));
-        let mut analyser = Self { english, arabic, concepts: HashMap::new() };
+        let mut analyser = Self { stems: Stems::default(), concepts: HashMap::new() };
         let mut concepts: HashMap<String, Vec<usize>> = HashMap::new();
         for (number, line) in CONCEPTS.lines().filter(|line| !line.starts_with('#')).enumerate() {
             for term in line.split(',') {
@@ -122,7 +78,7 @@ impl Analyser {
             if word.is_empty() || STOP.contains(word) {
                 continue;
             }
-            let stem = self.stem(word);
+            let stem = self.stems.stem(word);
             if let Some(last) = analysed.stems.last() {
                 analysed.pairs.push(format!("{last} {stem}"));
             }
@@ -135,21 +91,6 @@ impl Analyser {
         analysed.concepts = groups.map(ToString::to_string).collect();
         analysed
     }
-
-    fn stem(&self, word: &str) -> String {
-        if !is_arabic(word) {
-            return self.english.stem(word).into_owned();
-        }
-        let word = without_particles(word);
-        self.arabic.stem(word).into_owned()
-    }
-}
-
-/// An Arabic word without the particles and the article that are written together with it, as long as something is left.
-fn without_particles(word: &str) -> &str {
-    const PREFIXES: [&str; 9] = ["وبال", "وال", "بال", "فال", "كال", "ولل", "لل", "ال", "و"];
-    let rest = PREFIXES.iter().find_map(|prefix| word.strip_prefix(prefix));
-    rest.filter(|rest| rest.chars().count() >= 3).unwrap_or(word)
 }
 
 /// The parts of a word, four characters each, with its edges marked; a short word is one part.

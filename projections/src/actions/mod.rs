@@ -16,11 +16,15 @@ use journal::RecordedEvent;
 use sqlx::PgConnection;
 
 use crate::projector::{ApplyError, Projector};
+use crate::text::Shared;
 
 pub(crate) use past::{change, urgency};
 
 /// Keeps `read_actions`.
-pub(crate) struct Actions;
+#[derive(Default)]
+pub(crate) struct Actions {
+    vectors: Shared,
+}
 
 #[async_trait]
 impl Projector for Actions {
@@ -29,7 +33,7 @@ impl Projector for Actions {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn schema(&self) -> &'static str {
@@ -49,6 +53,6 @@ impl Projector for Actions {
     }
 
     async fn apply(&self, connection: &mut PgConnection, events: &[Arc<RecordedEvent>]) -> Result<(), ApplyError> {
-        write::write(connection, &fold::fold(events)?).await
+        write::write(connection, &fold::fold(events)?, &self.vectors).await
     }
 }

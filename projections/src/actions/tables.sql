@@ -53,16 +53,8 @@ CREATE TABLE action_items (
     asked_owner text,
     asked_due text,
     opened_position bigint NOT NULL,
-    -- The words of what has to be done, of the owner and of the note, by the rules of English, and by those of Arabic unless
-    -- all of it is ASCII. Of what models wrote at length the beginning is enough, because there is a limit to words.
-    words tsvector NOT NULL GENERATED ALWAYS AS (
-        setweight(to_tsvector('english', left(what, 20000)), 'A')
-            || setweight(to_tsvector('english', left(coalesce(owner, ''), 1000) || ' ' || coalesce(note, '')), 'B')
-            || CASE WHEN octet_length(what) = length(what) AND octet_length(coalesce(owner, '')) = length(coalesce(owner, ''))
-                    AND octet_length(coalesce(note, '')) = length(coalesce(note, '')) THEN ''
-                ELSE setweight(to_tsvector('arabic', left(what, 20000)), 'A')
-                    || setweight(to_tsvector('arabic', left(coalesce(owner, ''), 1000) || ' ' || coalesce(note, '')), 'B')
-                END
-    ) STORED,
+    -- The words of what has to be done (weight A), and of the owner and the note (weight B), made by the projector. Of what
+    -- models wrote at length the beginning is enough.
+    words tsvector NOT NULL,
     PRIMARY KEY (task_id, number)
 ) WITH (fillfactor = 80);

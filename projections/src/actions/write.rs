@@ -8,6 +8,12 @@ use uuid::Uuid;
 
 use super::fold::Fold;
 use crate::projector::{ApplyError, storable};
+use crate::text::{Shared, Vector, Vectors, Weight};
+
+/// In how many characters of what has to be done words are found. Models write as much as they please.
+const LONGEST_WHAT: usize = 20_000;
+/// In how many of an owner. A note is never long, because people write it.
+const LONGEST_OWNER: usize = 1_000;
 
 macro_rules! column {
     ($rows:expr, $row:pat => $value:expr) => {
@@ -15,11 +21,22 @@ macro_rules! column {
     };
 }
 
-pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>, vectors: &Shared) -> Result<(), ApplyError> {
     begun(connection, fold).await?;
     asked(connection, fold).await?;
-    ended(connection, fold).await?;
-    changed(connection, fold).await
+    ended(connection, fold, vectors).await?;
+    changed(connection, fold, vectors).await
+}
+
+/// The first characters of a text, at most so many.
+fn beginning(text: &str, characters: usize) -> &str {
+    text.char_indices().nth(characters).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+/// The words of an owner and a note. What has to be done has words of its own, which stay when these change.
+fn remarks(vectors: &mut Vectors, owner: Option<&str>, note: Option<&str>) -> Vector {
+    let owner = beginning(owner.unwrap_or_default(), LONGEST_OWNER);
+    vectors.of(&[(Weight::B, owner), (Weight::B, note.unwrap_or_default())])
 }
 
 async fn begun(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
@@ -78,7 +95,7 @@ struct Opened {
     position: i64,
 }
 
-async fn ended(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+async fn ended(connection: &mut PgConnection, fold: &Fold<'_>, vectors: &Shared) -> Result<(), ApplyError> {
     if fold.ended.is_empty() {
         return Ok(());
     }
@@ -128,15 +145,23 @@ async fn ended(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
         return Ok(());
     }
     let standing = |opened: &Opened| Standing::opened(&opened.item);
+    let mut making = vectors.take();
+    let what = opened.iter().map(|one| making.of(&[(Weight::A, beginning(&one.item.what, LONGEST_WHAT))]));
+    let what: Vec<Vector> = what.collect();
+    let rest: Vec<Vector> =
+        opened.iter().map(|one| remarks(&mut making, standing(one).owner.as_deref(), None)).collect();
+    vectors.keep(making);
     sqlx::query!(
         "INSERT INTO action_items (task_id, number, run_id, workflow_key, steps, what, priority, urgency, state, owner,
-            due, due_day, opened_at, changed_at, position, asked_owner, asked_due, opened_position)
+            due, due_day, opened_at, changed_at, position, asked_owner, asked_due, opened_position, words)
         SELECT u.task_id, u.number, u.run_id, u.workflow_key, string_to_array(u.steps, ' '), u.what, u.priority,
-            u.urgency, $14, u.owner, u.due, u.due_day, u.at, u.at, u.position, u.owner, u.due, u.position
+            u.urgency, $14, u.owner, u.due, u.due_day, u.at, u.at, u.position, u.owner, u.due, u.position,
+            u.words || u.rest
         FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-            $8::integer[], $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[])
+            $8::integer[], $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $15::tsvector[],
+            $16::tsvector[])
             AS u (task_id, number, run_id, workflow_key, steps, what, priority, urgency, owner, due, due_day, at,
-                position)",
+                position, words, rest)",
         column!(opened, one => one.id.task.as_uuid()) as _,
         column!(opened, one => one.id.number.cast_signed()) as _,
         column!(opened, one => one.run) as _,
@@ -150,7 +175,9 @@ async fn ended(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
         column!(opened, one => one.item.due.as_deref().and_then(day_of)) as _,
         column!(opened, one => one.at) as _,
         column!(opened, one => one.position) as _,
-        ActionState::Open.name()
+        ActionState::Open.name(),
+        what as _,
+        rest as _
     )
     .execute(connection)
     .await?;
@@ -167,17 +194,22 @@ pub(super) fn urgency(priority: Option<Priority>) -> i32 {
 }
 
 /// An item whose person was erased is there no more, so a change of it may find nothing.
-async fn changed(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+async fn changed(connection: &mut PgConnection, fold: &Fold<'_>, vectors: &Shared) -> Result<(), ApplyError> {
     let rows = &fold.changed;
     if rows.is_empty() {
         return Ok(());
     }
+    let mut making = vectors.take();
+    let rest = rows.values().map(|row| remarks(&mut making, row.owner.as_deref(), row.note.as_deref()));
+    let rest: Vec<Vector> = rest.collect();
+    vectors.keep(making);
+    // What has to be done never changes, and its words alone have weight A.
     sqlx::query!(
         "UPDATE action_items a SET state = u.state, owner = u.owner, due = u.due, due_day = u.due_day, note = u.note,
-            changed_at = u.at, changed_by = u.by, position = u.position
+            changed_at = u.at, changed_by = u.by, position = u.position, words = ts_filter(a.words, '{a}') || u.rest
         FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[],
-            $8::bigint[], $9::text[], $10::bigint[])
-            AS u (task_id, number, state, owner, due, due_day, note, at, by, position)
+            $8::bigint[], $9::text[], $10::bigint[], $11::tsvector[])
+            AS u (task_id, number, state, owner, due, due_day, note, at, by, position, rest)
         WHERE a.task_id = u.task_id AND a.number = u.number",
         column!(rows, ((task, _), _) => *task) as _,
         column!(rows, ((_, number), _) => *number) as _,
@@ -188,7 +220,8 @@ async fn changed(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), A
         column!(rows, (_, row) => row.note.as_deref()) as _,
         column!(rows, (_, row) => row.at) as _,
         column!(rows, (_, row) => row.by.as_str()) as _,
-        column!(rows, (_, row) => row.position) as _
+        column!(rows, (_, row) => row.position) as _,
+        rest as _
     )
     .execute(connection)
     .await?;

@@ -1,7 +1,7 @@
 //! The projector of search: the texts of the catalogue, of runs and of tasks, with their words.
 //!
-//! Invariants: each text is indexed by the rules of English, and by those of Arabic unless it is of ASCII alone, so nobody
-//! has to say which language it is; an output has no label of its own, those who read take that of its task or run, so
+//! Invariants: each word is indexed by the rules of the language that its script tells, so nobody has to say which it is;
+//! an output has no label of its own, those who read take that of its task or run, so
 //! that writing reads nothing. Action items come to be by the end of a run and change afterwards, so they are not here but
 //! have their words in their own read model; whoever searches asks both.
 
@@ -14,10 +14,36 @@ use domain::Category;
 use journal::RecordedEvent;
 use sqlx::PgConnection;
 
+use self::fold::Document;
 use crate::projector::{ApplyError, Projector};
+use crate::text::{Shared, Vector, Weight};
+
+/// After how many bytes of text others get their turn: about a millisecond.
+const TURN: usize = 1 << 16;
 
 /// Keeps `read_search`.
-pub(crate) struct Search;
+#[derive(Default)]
+pub(crate) struct Search {
+    vectors: Shared,
+}
+
+impl Search {
+    /// The words of documents, in their order.
+    async fn words(&self, documents: impl Iterator<Item = &Document> + Send) -> Vec<Vector> {
+        let mut vectors = self.vectors.take();
+        let (mut words, mut read) = (Vec::new(), 0);
+        for document in documents {
+            words.push(vectors.of(&[(Weight::A, &document.label), (Weight::B, &document.body)]));
+            read += document.body.len();
+            if read > TURN {
+                read = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        self.vectors.keep(vectors);
+        words
+    }
+}
 
 macro_rules! column {
     ($rows:expr, $row:pat => $value:expr) => {
@@ -32,7 +58,7 @@ impl Projector for Search {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn schema(&self) -> &'static str {
@@ -60,15 +86,12 @@ impl Projector for Search {
         if rows.is_empty() {
             return Ok(());
         }
+        let words = self.words(rows.iter().map(|(_, document)| document)).await;
         sqlx::query!(
             "INSERT INTO documents AS d (kind, id, label, run_id, step, at, body, words)
-            SELECT kind, id, label, run_id, step, at, body,
-                setweight(to_tsvector('english', label), 'A') || setweight(to_tsvector('english', body), 'B')
-                    || CASE WHEN octet_length(label) = length(label) AND octet_length(body) = length(body) THEN ''
-                        ELSE setweight(to_tsvector('arabic', label), 'A') || setweight(to_tsvector('arabic', body), 'B')
-                        END
-            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::text[])
-                AS u (kind, id, label, run_id, step, at, body)
+            SELECT kind, id, label, run_id, step, at, body, words
+            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::text[],
+                $8::tsvector[]) AS u (kind, id, label, run_id, step, at, body, words)
             ON CONFLICT (id, kind) DO UPDATE SET label = excluded.label, run_id = excluded.run_id, step = excluded.step,
                 at = excluded.at, body = excluded.body, words = excluded.words",
             column!(rows, ((kind, _), _) => *kind) as _,
@@ -77,7 +100,8 @@ impl Projector for Search {
             column!(rows, (_, document) => document.run) as _,
             column!(rows, (_, document) => document.step.as_deref()) as _,
             column!(rows, (_, document) => document.at) as _,
-            column!(rows, (_, document) => document.body.as_str()) as _
+            column!(rows, (_, document) => document.body.as_str()) as _,
+            words as _
         )
         .execute(connection)
         .await?;

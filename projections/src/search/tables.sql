@@ -1,4 +1,4 @@
--- What can be found by its words, in English and in Arabic. Moments are microseconds since the Unix epoch.
+-- What can be found by its words. Moments are microseconds since the Unix epoch.
 CREATE TABLE documents (
     -- `workflow`, `agent`, `template`, `run`, `task`, `run_output` or `task_output`.
     kind text NOT NULL,
@@ -12,7 +12,7 @@ CREATE TABLE documents (
     -- When it was last written.
     at bigint NOT NULL,
     body text NOT NULL,
-    -- The words of label and body, by the rules of both languages.
+    -- The words of label (weight A) and body (weight B), made by the projector.
     words tsvector NOT NULL,
     PRIMARY KEY (id, kind)
 );

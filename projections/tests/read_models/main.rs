@@ -12,6 +12,7 @@ mod marks;
 mod ordered;
 mod past;
 mod rebuilding;
+mod searching;
 mod steering;
 mod unreadable;
 mod webhooks;
