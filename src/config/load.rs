@@ -529,9 +529,9 @@ mod tests {
         for (kind, missing) in [("command", "[platforms.x.command]"), ("acp", "[platforms.x.acp]")] {
             assert!(platform(kind, "").unwrap_err().contains(missing));
         }
-        let error = platform("parrot", "").unwrap_err();
+        let error = platform("no-kind", "").unwrap_err();
         assert!(
-            error.contains("platforms.x.kind") && error.contains("`parrot`") && error.contains("openai"),
+            error.contains("platforms.x.kind") && error.contains("`no-kind`") && error.contains("openai"),
             "{error}"
         );
     }
