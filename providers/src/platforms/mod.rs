@@ -1,7 +1,8 @@
 //! The platforms: a file for each kind, or a folder.
 //!
-//! Invariant: whatever is in this folder is a kind, and nothing else is one. The build script lists the folder, every module in it has
-//! a `KIND`, and one without does not compile; so no list is there to be forgotten, and none is gathered at run time.
+//! Invariant: whatever is in this folder is a kind, and nothing else is one. The build script lists the folder, and every module in it
+//! has a `KIND`; without one it does not compile. So there is no list that could be forgotten, and none that is gathered by a linker,
+//! which may leave out what nobody refers to.
 
 use crate::kind::Kind;
 
