@@ -8,24 +8,15 @@
 //! - What a platform did not report is `None`, never zero.
 //! - Dropping the future of a call, or its stream, ends the work behind it.
 
-pub mod acp;
-pub mod anthropic;
-pub mod command;
-pub mod cursor;
 mod external;
 mod failure;
-pub mod gemini;
 pub mod http;
 pub mod kind;
 #[cfg(feature = "local-model")]
 pub mod local;
-pub mod local_model;
 mod message;
-pub mod ollama;
-pub mod openai;
-pub mod openai_responses;
-pub mod openrouter;
 mod platform;
+mod platforms;
 pub mod prices;
 mod program;
 pub mod redaction;
@@ -34,7 +25,6 @@ mod reply;
 mod request;
 pub mod router;
 mod secret;
-pub mod simulator;
 mod trial;
 mod usage;
 pub mod wire;
@@ -53,6 +43,7 @@ pub use openai::OpenAi;
 pub use openai_responses::OpenAiResponses;
 pub use openrouter::OpenRouter;
 pub use platform::{Capabilities, Health, Model, Platform, State};
+pub use platforms::*;
 pub use registry::{InvalidRegistry, Registry};
 pub use reply::{Chunk, CostSource, Finish, Reply, ReplyStream};
 pub use request::Request;
@@ -60,8 +51,3 @@ pub use secret::Secret;
 pub use simulator::{Behaviour, Simulator, SimulatorBuilder};
 pub use trial::trial;
 pub use usage::{Tier, Usage};
-
-/// The guide for new platforms; its example is a test.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/extend/platform.md")]
-pub struct PlatformGuide;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use providers::kind::KINDS;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -46,9 +47,9 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hishamos"));
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if ["HISHAMOS_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "OPENROUTER_", "CURSOR_"]
-                .iter()
-                .any(|ours| name.starts_with(ours))
+            let of_service = |service: &str| name.strip_prefix(service).is_some_and(|rest| rest.starts_with('_'));
+            if name.starts_with("HISHAMOS_")
+                || KINDS.iter().filter_map(|kind| kind.service).any(of_service)
                 || name == "DATABASE_URL"
                 || name == "REDIS_URL"
             {

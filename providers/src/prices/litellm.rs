@@ -7,9 +7,8 @@ use serde_json::{Map, Value};
 
 use super::list::TierName;
 use super::{Ability, ModelPrices, PriceList, Rates};
+use crate::kind::KINDS;
 
-/// The vendors whose models are taken.
-const VENDORS: [&str; 3] = ["openai", "anthropic", "gemini"];
 /// The long-context thresholds that the map has names for, in thousands of tokens.
 const THRESHOLDS: [u64; 4] = [100, 128, 200, 272];
 /// What the map appends to the name of a field for each tier.
@@ -20,7 +19,7 @@ const TIERS: [(Option<TierName>, &str); 4] = [
     (Some(TierName::Priority), "_priority"),
 ];
 
-/// Takes the priced text models of our platforms, by vendor and model. What is not priced by tokens, or not in whole
+/// Takes the priced text models of the vendors that our kinds of platforms name, by vendor and model. What is not priced by tokens, or not in whole
 /// pico-dollars, is left out.
 ///
 /// # Errors
@@ -35,7 +34,8 @@ pub fn from_litellm(text: &str, date: Date, origin: &str) -> Result<PriceList, s
 }
 
 fn model(key: &str, entry: &Value) -> Option<ModelPrices> {
-    let vendor = entry.get("litellm_provider")?.as_str().filter(|vendor| VENDORS.contains(vendor))?;
+    let ours = |vendor: &&str| KINDS.iter().any(|kind| kind.vendor == Some(*vendor));
+    let vendor = entry.get("litellm_provider")?.as_str().filter(ours)?;
     entry.get("mode")?.as_str().filter(|mode| matches!(*mode, "chat" | "responses"))?;
     let model = key.strip_prefix(vendor).and_then(|rest| rest.strip_prefix('/')).unwrap_or(key);
     // What is left with a path or a colon is a variant of the map, such as a region or a tuned model.
@@ -158,5 +158,17 @@ mod tests {
         assert_eq!((long.above, long.input), (Some(200_000), 2_500_000));
         assert_eq!((batch.tier, batch.input), (Some(TierName::Batch), 625_000));
         assert_eq!(PriceList::parse(&list.render().unwrap()).unwrap(), list);
+    }
+
+    #[test]
+    fn takes_the_models_of_whatever_vendor_a_kind_names() {
+        let entry = |vendor: &str| json!({ "litellm_provider": vendor, "mode": "chat", "input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06 });
+        let vendors = ["openai", "anthropic", "gemini", "openrouter", "mistral", "parrot"];
+        let map: serde_json::Map<_, _> = vendors.iter().map(|vendor| (format!("{vendor}/m"), entry(vendor))).collect();
+        let text = serde_json::Value::Object(map).to_string();
+        let list = from_litellm(&text, date(2026, 11, 25), "a test").unwrap();
+        let taken: Vec<_> = list.models.iter().map(|model| (model.vendor.as_str(), model.model.as_str())).collect();
+        // The last is that of the guide's example, which is a kind in these tests.
+        assert_eq!(taken, [("anthropic", "m"), ("gemini", "m"), ("openai", "m"), ("parrot", "m")]);
     }
 }

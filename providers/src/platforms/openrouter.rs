@@ -17,7 +17,7 @@ use crate::{Failure, Model, Platform, Request};
 pub const HOME: &str = "https://openrouter.ai/api/v1";
 
 /// The kind `openrouter`.
-pub const KIND: Kind = Kind { service: Some("OPENROUTER"), ..Kind::over_http::<Own>("openrouter") };
+pub const KIND: Kind = Kind { service: Some("OPENROUTER"), rank: 50, ..Kind::over_http::<Own>("openrouter") };
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

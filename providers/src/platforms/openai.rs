@@ -17,7 +17,8 @@ use crate::{Failure, Platform, Request};
 pub const HOME: &str = "https://api.openai.com/v1";
 
 /// The kind `openai`.
-pub const KIND: Kind = Kind { service: Some("OPENAI"), ..Kind::over_http::<Own>("openai") };
+pub const KIND: Kind =
+    Kind { service: Some("OPENAI"), rank: 10, vendor: Some("openai"), ..Kind::over_http::<Own>("openai") };
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -13,6 +13,7 @@ use crate::kind::{Kind, Role, Settings, Setup, Unusable};
 pub const KIND: Kind = Kind {
     service: Some("CURSOR"),
     role: Role::Agent,
+    rank: 90,
     takes: &["base_url", "api_key", "stored_key", "model", "proxy", "certificates"],
     ..Kind::of::<Own>("cursor")
 };

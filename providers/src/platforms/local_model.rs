@@ -9,7 +9,7 @@ use crate::Platform;
 use crate::kind::{Kind, Settings, Setup, Unusable};
 
 /// The kind `local`.
-pub const KIND: Kind = Kind::of::<Own>("local");
+pub const KIND: Kind = Kind { rank: 110, ..Kind::of::<Own>("local") };
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -15,7 +15,8 @@ use crate::{Failure, Platform, Request};
 pub const HOME: &str = "https://api.anthropic.com/v1";
 
 /// The kind `anthropic`.
-pub const KIND: Kind = Kind { service: Some("ANTHROPIC"), ..Kind::over_http::<Own>("anthropic") };
+pub const KIND: Kind =
+    Kind { service: Some("ANTHROPIC"), rank: 30, vendor: Some("anthropic"), ..Kind::over_http::<Own>("anthropic") };
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -14,7 +14,8 @@ use crate::wire::{Answer, Decode, openai_responses};
 use crate::{Failure, Platform, Request};
 
 /// The kind `openai-responses`.
-pub const KIND: Kind = Kind { service: Some("OPENAI"), ..Kind::over_http::<Own>("openai-responses") };
+pub const KIND: Kind =
+    Kind { service: Some("OPENAI"), rank: 20, vendor: Some("openai"), ..Kind::over_http::<Own>("openai-responses") };
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,7 +11,7 @@ use crate::kind::{Kind, Role, Settings, Setup, Unusable};
 use crate::{Platform, Secret, program};
 
 /// The kind `acp`.
-pub const KIND: Kind = Kind { role: Role::Agent, ..Kind::of::<Own>("acp") };
+pub const KIND: Kind = Kind { role: Role::Agent, rank: 80, ..Kind::of::<Own>("acp") };
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,7 +11,7 @@ use crate::kind::{Kind, Role, Settings, Setup, Unusable};
 use crate::{Platform, Secret, program};
 
 /// The kind `command`.
-pub const KIND: Kind = Kind { role: Role::Agent, ..Kind::of::<Own>("command") };
+pub const KIND: Kind = Kind { role: Role::Agent, rank: 70, ..Kind::of::<Own>("command") };
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,7 +11,7 @@ use crate::{OpenAi, Platform};
 pub const HOME: &str = "http://localhost:11434/v1";
 
 /// The kind `ollama`.
-pub const KIND: Kind = Kind::over_http::<Own>("ollama");
+pub const KIND: Kind = Kind { rank: 60, ..Kind::over_http::<Own>("ollama") };
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -15,7 +15,8 @@ use crate::{Failure, Model, Platform, Request};
 pub const HOME: &str = "https://generativelanguage.googleapis.com/v1beta";
 
 /// The kind `gemini`.
-pub const KIND: Kind = Kind { service: Some("GEMINI"), ..Kind::over_http::<Own>("gemini") };
+pub const KIND: Kind =
+    Kind { service: Some("GEMINI"), rank: 40, vendor: Some("gemini"), ..Kind::over_http::<Own>("gemini") };
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

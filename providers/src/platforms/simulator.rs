@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The kind `simulator`.
-pub const KIND: Kind = Kind { role: Role::Simulator, takes: &[], ..Kind::of::<Own>("simulator") };
+pub const KIND: Kind = Kind { role: Role::Simulator, rank: 120, takes: &[], ..Kind::of::<Own>("simulator") };
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
