@@ -87,7 +87,7 @@ impl BudgetStanding {
         let purse = purse.map(|purse| PurseStanding {
             spent: purse.spent(settings.window, now),
             reserved: purse.reserved(),
-            calls: purse.reservations().len(),
+            calls: purse.calls(),
         });
         Self { settings: Arc::clone(settings), purse, resets_at: settings.window.end(now) }
     }

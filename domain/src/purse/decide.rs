@@ -1,7 +1,5 @@
 use std::fmt;
 
-use cqrs_es::Aggregate;
-
 use super::{PurseCommand, Terms};
 use crate::budget::Unit;
 use crate::{Key, Purse, PurseEvent, Refusal, Timestamp};
@@ -78,9 +76,7 @@ pub(super) fn decide(state: &Purse, command: PurseCommand) -> Result<Vec<PurseEv
             let start = window.start(now);
             let start = state.window().map_or(start, |known| known.max(start));
             let reserved = PurseEvent::Reserved { payer, amount, budget, partition, window: start, at: now };
-            let mut after = state.clone();
-            after.apply(reserved.clone());
-            let warns = warn_at.is_some_and(|warn_at| used >= warn_at) && !after.warned();
+            let warns = warn_at.is_some_and(|warn_at| used >= warn_at) && !state.warned(start);
             let warned = warns.then_some(PurseEvent::Warned { used, limit });
             Ok([reserved].into_iter().chain(warned).collect())
         }

@@ -7,6 +7,7 @@
 mod command;
 mod decide;
 mod event;
+mod reserved;
 mod state;
 
 pub use command::{PurseCommand, Terms};

@@ -2,6 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::reserved::Reserved;
 use crate::budget::Window;
 use crate::{Key, PurseEvent, TaskId, Timestamp};
 
@@ -49,7 +50,7 @@ pub struct Purse {
     partition: Option<String>,
     window: Option<Timestamp>,
     spent: u64,
-    reserved: Vec<(Payer, Reservation)>,
+    reserved: Reserved,
     warned: bool,
 }
 
@@ -75,19 +76,19 @@ impl Purse {
     /// What is set aside, also by calls that began in an earlier window and are still under way.
     #[must_use]
     pub fn reserved(&self) -> u64 {
-        self.reserved.iter().fold(0, |sum, (_, reservation)| sum.saturating_add(reservation.amount))
+        self.reserved.sum()
     }
 
-    /// For whom something is set aside, oldest first.
+    /// For how many attempts something is set aside.
     #[must_use]
-    pub fn reservations(&self) -> &[(Payer, Reservation)] {
-        &self.reserved
+    pub fn calls(&self) -> usize {
+        self.reserved.len()
     }
 
     /// What is set aside for an attempt.
     #[must_use]
     pub fn reservation(&self, payer: Payer) -> Option<Reservation> {
-        self.reserved.iter().find(|(known, _)| *known == payer).map(|(_, reservation)| *reservation)
+        self.reserved.get(payer)
     }
 
     /// When the last known window began.
@@ -95,9 +96,9 @@ impl Purse {
         self.window
     }
 
-    /// Whether it was told in that window that the budget comes to its end.
-    pub(super) fn warned(&self) -> bool {
-        self.warned
+    /// Whether it was told in a window that the budget comes to its end.
+    pub(super) fn warned(&self, window: Timestamp) -> bool {
+        self.warned && self.window == Some(window)
     }
 
     pub(super) fn fold(&mut self, event: PurseEvent) {
@@ -108,14 +109,13 @@ impl Purse {
                 if self.window != Some(window) {
                     (self.window, self.spent, self.warned) = (Some(window), 0, false);
                 }
-                self.reserved.push((payer, Reservation { amount, window }));
+                self.reserved.put(payer, Reservation { amount, window });
             }
             PurseEvent::Settled { payer, amount, .. } => {
                 // What was set aside in an earlier window is no part of this one.
-                if self.reservation(payer).map(|reservation| reservation.window) == self.window {
+                if self.reserved.take(payer).map(|reservation| reservation.window) == self.window {
                     self.spent = self.spent.saturating_add(amount);
                 }
-                self.reserved.retain(|(known, _)| *known != payer);
             }
             PurseEvent::Warned { .. } => self.warned = true,
         }

@@ -210,8 +210,11 @@ proptest! {
             }
             prop_assert_eq!(purse.state.spent(Window::Day, now()), spent);
             prop_assert_eq!(purse.state.reserved(), open.values().sum::<u64>());
+            prop_assert_eq!(purse.state.calls(), open.len());
             prop_assert!(purse.state.spent(Window::Day, now()) + purse.state.reserved() <= limit);
         }
         prop_assert_eq!(&purse.state, &purse.folded(usize::MAX));
+        let kept = serde_json::to_vec(&purse.state).unwrap();
+        prop_assert_eq!(&serde_json::from_slice::<Purse>(&kept).unwrap(), &purse.state);
     }
 }
