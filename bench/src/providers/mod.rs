@@ -27,9 +27,20 @@ use load::Calls;
 use platform::Upstream;
 
 const LIGHT: [&str; 2] = ["providers.overhead.light.p50", "providers.overhead.light.p99"];
-const ON: [&str; 4] = ["providers.overhead.p50", "providers.overhead.p99", "providers.throughput", "providers.rss"];
-const OFF: [&str; 4] =
-    ["providers.overhead.p50.off", "providers.overhead.p99.off", "providers.throughput.off", "providers.rss.off"];
+const ON: [&str; 5] = [
+    "providers.overhead.p50",
+    "providers.overhead.p99",
+    "providers.rss",
+    "providers.throughput",
+    "providers.throughput.rss",
+];
+const OFF: [&str; 5] = [
+    "providers.overhead.p50.off",
+    "providers.overhead.p99.off",
+    "providers.rss.off",
+    "providers.throughput.off",
+    "providers.throughput.rss.off",
+];
 const LITELLM: [&str; 4] = [
     "providers.litellm.overhead.p50",
     "providers.litellm.overhead.p99",
@@ -90,28 +101,30 @@ pub(crate) async fn measure(store: &Store, report: &mut Report) -> anyhow::Resul
     Ok(())
 }
 
-/// Latency at the pace, then as many calls as it takes, then the memory of this process, with the platform and the callers in
-/// it.
+/// Latency at the pace, then as many calls as it takes; and the most memory of this process meanwhile, with the platform and the
+/// callers in it.
 async fn all(
-    names: &[&str; 4],
+    names: &[&str; 5],
     calls: &Arc<dyn Calls>,
     upstream: &Upstream,
     seconds: u32,
     bare: Duration,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let [p50, p99, throughput, rss] = names;
+    let [p50, p99, rss, throughput, full] = names;
     let mut journeys = load::paced(calls, upstream, PACE, seconds).await?;
+    report.add(rss, cpu::peak_mb(false)?, "MB", None);
     for journey in &mut journeys {
         *journey = journey.saturating_sub(bare);
     }
     report.add(p50, quantile_ms(&mut journeys, 0.5), "ms", None);
     report.add(p99, quantile_ms(&mut journeys, 0.99), "ms", None);
+    cpu::peak_mb(true)?;
     let count = report.rounds(20_000);
     let started = Instant::now();
     load::at_once(calls, upstream, count, CALLERS).await?;
     report.add(throughput, per_second(count, started.elapsed()), "requests/s", None);
-    report.add(rss, cpu::peak_mb(false)?, "MB", None);
+    report.add(full, cpu::peak_mb(false)?, "MB", None);
     Ok(())
 }
 
