@@ -138,11 +138,7 @@ impl Body {
     }
 
     fn finish(mut self) -> String {
-        let mut end = self.0.len().min(LONGEST);
-        while !self.0.is_char_boundary(end) {
-            end -= 1;
-        }
-        self.0.truncate(end);
+        self.0.truncate(self.0.floor_char_boundary(LONGEST));
         self.0
     }
 }
