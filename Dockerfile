@@ -3,15 +3,9 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
 COPY . .
-# Statements are checked against the committed description of the database. A release is built as one piece where there is memory
-# for it (docs/operate/install.md).
-ENV SQLX_OFFLINE=true
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
-    if [ "$(awk '$1 == "MemTotal:" { print int($2 / 1048576) }' /proc/meminfo)" -lt 11 ]; then \
-        export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16; \
-    fi; \
-    cargo build --release --locked --features local-model && cp target/release/hishamos /usr/local/bin/hishamos
+    ./dev build --features local-model && cp target/release/hishamos /usr/local/bin/hishamos
 
 FROM debian:bookworm-slim
 RUN apt-get update \
