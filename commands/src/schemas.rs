@@ -20,7 +20,7 @@ pub enum SchemaError {
 /// Checks values against JSON Schemas (2020-12), compiling each schema once; cheap to clone.
 #[derive(Clone)]
 pub struct SchemaCache {
-    compiled: Arc<Mutex<LruCache<String, Arc<Validator>>>>,
+    compiled: Arc<Mutex<LruCache<Value, Arc<Validator>>>>,
 }
 
 impl Default for SchemaCache {
@@ -70,13 +70,12 @@ impl SchemaCache {
     }
 
     fn validator(&self, schema: &Value) -> Result<Arc<Validator>, SchemaError> {
-        let key = schema.to_string();
-        if let Some(known) = self.compiled.lock().get(&key) {
+        if let Some(known) = self.compiled.lock().get(schema) {
             return Ok(Arc::clone(known));
         }
         let compiled = jsonschema::draft202012::new(schema).map_err(|error| SchemaError::Schema(error.to_string()))?;
         let compiled = Arc::new(compiled);
-        self.compiled.lock().put(key, Arc::clone(&compiled));
+        self.compiled.lock().put(schema.clone(), Arc::clone(&compiled));
         Ok(compiled)
     }
 }

@@ -162,9 +162,8 @@ impl Stage {
 
     /// Decides on the run; answers with what was begun by it.
     pub(crate) fn decide_run(&mut self, command: RunCommand) -> Result<Vec<Begun>, RunRefusal> {
-        let events = self.run.state.decide(command)?;
+        let (events, after) = self.run.state.decide_on(command)?;
         let mut begun = Vec::new();
-        let state = Arc::make_mut(&mut self.run.state);
         for event in &events {
             match event {
                 RunEvent::StepStarted { step, task, .. } => {
@@ -179,7 +178,9 @@ impl Stage {
                 RunEvent::ChildStarted { step, run, .. } => begun.push(Begun::Child(step.clone(), *run)),
                 _ => {}
             }
-            state.apply(event.clone());
+        }
+        if let Some(after) = after {
+            self.run.state = Arc::new(after);
         }
         self.run_events.extend(events);
         Ok(begun)

@@ -68,7 +68,7 @@ impl From<&RecordedEvent> for Entry {
             category: event.stream.category.name().to_owned(),
             stream: event.stream.id,
             revision: event.revision,
-            event_type: event.event_type.clone(),
+            event_type: event.event_type.to_string(),
             schema_version: event.schema_version,
             codec: event.codec,
             recorded_at: event.recorded_at.as_micros(),

@@ -4,9 +4,11 @@
 //! Invariants: it happens in the caller's task, never in the writer's; an event's id follows from its command and
 //! its place in the append, so that an append sent twice has the same ids.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
+use blake3::Hasher;
 use bytes::Bytes;
 use domain::{Category, CommandId, Event, EventId, StreamId, Timestamp};
 use uuid::{Builder, Uuid};
@@ -35,7 +37,7 @@ pub(crate) struct Prepared {
     /// Payloads and metadata, in bytes.
     pub(crate) bytes: usize,
     at: Timestamp,
-    metadata: Metadata,
+    metadata: Arc<Metadata>,
     metadata_bytes: Bytes,
 }
 
@@ -101,6 +103,7 @@ pub(crate) fn prepare(append: Append) -> Result<Prepared, AppendError> {
     if bytes > MAX_APPEND_BYTES {
         return invalid(format!("it holds {bytes} bytes; at most {MAX_APPEND_BYTES} go into one append"));
     }
+    let metadata = Arc::new(metadata);
     Ok(Prepared { streams: prepared, command, remember, count, bytes, at, metadata, metadata_bytes })
 }
 
@@ -140,7 +143,8 @@ fn encode(
 /// The id of the event at `index` in the append of `command`: the leading 48 bits of the command's id, which are the
 /// time in version 7, then BLAKE3 over the command's id and the index; marked as UUID version 8.
 pub fn event_id(command: CommandId, index: u32) -> EventId {
-    let mut hasher = blake3::Hasher::new_derive_key("hishamos 2026 id of an event");
+    static KEYED: LazyLock<Hasher> = LazyLock::new(|| Hasher::new_derive_key("hishamos 2026 id of an event"));
+    let mut hasher = KEYED.clone();
     hasher.update(command.as_uuid().as_bytes());
     hasher.update(&index.to_le_bytes());
     let mut bytes = [0; 16];
@@ -224,11 +228,11 @@ impl Prepared {
                     id: event.id,
                     stream: *stream,
                     revision,
-                    event_type: event.event_type.to_owned(),
+                    event_type: Cow::Borrowed(event.event_type),
                     schema_version: event.schema_version,
                     codec: event.codec,
                     recorded_at: self.at,
-                    metadata: self.metadata.clone(),
+                    metadata: Arc::clone(&self.metadata),
                     metadata_bytes: self.metadata_bytes.clone(),
                     payload: event.payload.clone(),
                     previous_hash,

@@ -1,5 +1,6 @@
+use std::borrow::Cow;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use domain::{Actor, Category, CommandId, Event, EventId, StreamId, SubjectId, Timestamp};
@@ -91,15 +92,15 @@ pub struct RecordedEvent {
     /// Its place in the stream, from 0.
     pub revision: u64,
     /// The stable name of its type, such as `run.started`.
-    pub event_type: String,
+    pub event_type: Cow<'static, str>,
     /// Which frozen struct the payload is, from 1.
     pub schema_version: u16,
     /// How the payload is encoded; 1 is postcard, 2 the same with something personal sealed in it.
     pub codec: u8,
     /// When it was recorded, by the clock of the node that decided.
     pub recorded_at: Timestamp,
-    /// Who and what caused it.
-    pub metadata: Metadata,
+    /// Who and what caused it; shared by all events of an append.
+    pub metadata: Arc<Metadata>,
     /// The bytes of the metadata, as hashed.
     pub metadata_bytes: Bytes,
     /// The bytes of the payload, as hashed.
@@ -151,7 +152,7 @@ impl RecordedEvent {
             schema_version: self.schema_version,
             codec: self.codec,
             recorded_at: self.recorded_at,
-            metadata: self.metadata.clone(),
+            metadata: Arc::clone(&self.metadata),
             metadata_bytes: self.metadata_bytes.clone(),
             payload: self.payload.clone(),
             previous_hash: self.previous_hash,
@@ -185,7 +186,7 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, event: &RecordedEvent) -> bool {
         (self.categories.is_empty() || self.categories.contains(&event.stream.category))
-            && (self.types.is_empty() || self.types.contains(&event.event_type))
+            && (self.types.is_empty() || self.types.iter().any(|wanted| *wanted == event.event_type))
             && self.stream.is_none_or(|stream| stream == event.stream)
             && self.of_run.as_ref().is_none_or(|of_run| of_run.matches(event))
     }

@@ -56,7 +56,7 @@ impl Event {
             id: recorded.id.as_uuid(),
             stream: recorded.stream.to_string(),
             revision: recorded.revision,
-            kind: recorded.event_type.clone(),
+            kind: recorded.event_type.to_string(),
             step: None,
             recorded_at: moment(recorded.recorded_at.as_micros()),
             actor: recorded.metadata.actor.to_string(),

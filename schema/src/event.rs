@@ -65,7 +65,7 @@ impl From<Arc<RecordedEvent>> for Event {
             category: Category::of_domain(recorded.stream.category),
             aggregate_id: recorded.stream.id,
             revision: Count(recorded.revision),
-            event_type: recorded.event_type.clone(),
+            event_type: recorded.event_type.to_string(),
             schema_version: recorded.schema_version,
             recorded_at: recorded.recorded_at.into(),
             actor: recorded.metadata.actor.to_string(),

@@ -1,6 +1,7 @@
 //! What is registered, as catalogue files.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::{Actor, Agent, AgentEvent, Category, Event, Key, StreamId, Template, Trigger, TriggerEvent, Workflow};
 use journal::{Filter, Metadata, Position, ReadError};
@@ -44,7 +45,7 @@ impl Commands {
     }
 
     /// The envelope of the newest version of each entry.
-    async fn makers(&self) -> Result<BTreeMap<StreamId, Metadata>, Error> {
+    async fn makers(&self) -> Result<BTreeMap<StreamId, Arc<Metadata>>, Error> {
         let journal = self.executor.journal();
         let filter = Filter::categories([Category::Agent, Category::Template, Category::Workflow, Category::Trigger]);
         let (mut makers, mut after) = (BTreeMap::new(), Position::START);
@@ -70,7 +71,7 @@ impl Commands {
         }
     }
 
-    async fn written(&self, stream: StreamId, made: Metadata) -> Result<Option<Registered>, Error> {
+    async fn written(&self, stream: StreamId, made: Arc<Metadata>) -> Result<Option<Registered>, Error> {
         let unwritable = |error: serde_saphyr::ser::Error| Error::Unavailable(Box::new(error));
         let (kind, key, department, yaml) = match stream.category {
             Category::Agent => {
@@ -101,6 +102,6 @@ impl Commands {
             _ => return Ok(None),
         };
         let edited = layer_of(&made).is_none();
-        Ok(Some(Registered { kind, key, department, yaml, by: made.actor, edited }))
+        Ok(Some(Registered { kind, key, department, yaml, by: made.actor.clone(), edited }))
     }
 }

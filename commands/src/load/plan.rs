@@ -246,7 +246,7 @@ impl Commands {
         &self,
         stream: StreamId,
         content: impl Fn(&Event) -> bool,
-    ) -> Result<Option<Metadata>, ReadError> {
+    ) -> Result<Option<Arc<Metadata>>, ReadError> {
         let (mut next, mut last) = (0, None);
         loop {
             let page = self.executor.journal().read_stream(stream, next, PAGE).await?;

@@ -136,7 +136,7 @@ impl Service {
     /// Does what follows from an event, as often as the journal needs; `false` when the program stops before.
     async fn act_upon(&self, recorded: &RecordedEvent, shutdown: &CancellationToken) -> bool {
         loop {
-            let acted = match recorded.event_type.as_str() {
+            let acted = match &*recorded.event_type {
                 "task.completed" => self.have_judged(TaskId::from_uuid(recorded.stream.id), recorded.id).await,
                 _ => self.conclude(RunId::from_uuid(recorded.stream.id), recorded.id).await,
             };

@@ -192,7 +192,7 @@ impl Known {
 
     /// Gives an event to the triggers that wait for it.
     fn offer(&mut self, recorded: &RecordedEvent, event: &Event) {
-        if !self.types.contains(&recorded.event_type) {
+        if !self.types.contains(&*recorded.event_type) {
             return;
         }
         // Whatever follows from a run that a trigger started has that run for its correlation.
@@ -244,7 +244,9 @@ impl Known {
 #[expect(clippy::option_option, reason = "whether it waits, and whether there is a condition, are two questions")]
 fn condition(settings: &TriggerSettings, recorded: &RecordedEvent, event: &Event) -> Option<Option<Expression>> {
     match (&settings.kind, event) {
-        (TriggerKind::Event { types, when }, _) if types.contains(&recorded.event_type) => Some(when.clone()),
+        (TriggerKind::Event { types, when }, _) if types.iter().any(|wanted| *wanted == recorded.event_type) => {
+            Some(when.clone())
+        }
         (TriggerKind::External { name, when }, Event::External(ExternalEvent::Posted(posted)))
             if posted.name == *name =>
         {

@@ -382,7 +382,7 @@ impl World {
     /// The names of everything that happened, in order.
     pub(crate) async fn names(&self) -> Vec<String> {
         let page = self.journal.read_all(Position::START, &Filter::default(), 100_000).await.unwrap();
-        page.events.iter().map(|event| event.event_type.clone()).collect()
+        page.events.iter().map(|event| event.event_type.to_string()).collect()
     }
 
     pub(crate) async fn count(&self, name: &str) -> usize {

@@ -8,7 +8,7 @@
 //! An append to several streams cannot be one write. Its first event therefore carries the rest of it ([`Part`]s), so
 //! that whoever finds it half-written can finish it. Released structs never change: a new field is a new version.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use domain::{Category, EventId, StreamId, Timestamp};
@@ -193,7 +193,7 @@ pub(super) fn message(event: &RecordedEvent, remembered: bool, rest: &[Part]) ->
     };
     Ok(Message {
         id: store_id(&event.hash.0),
-        event_type: event.event_type.clone(),
+        event_type: event.event_type.to_string(),
         metadata: encode(&envelope)?,
         payload: event.payload.clone(),
     })
@@ -293,12 +293,12 @@ pub(super) fn recorded(names: &Names, event: eventstore::RecordedEvent) -> Resul
         schema_version: envelope.schema_version,
         codec: envelope.codec,
         recorded_at: Timestamp::from_micros(envelope.recorded_at),
-        metadata: metadata::decode(&envelope.metadata).map_err(fail)?,
+        metadata: Arc::new(metadata::decode(&envelope.metadata).map_err(fail)?),
         metadata_bytes: Bytes::from(envelope.metadata),
         previous_hash: Hash(envelope.previous_hash),
         hash: Hash(envelope.hash),
         decoded: OnceLock::new(),
-        event_type: event.event_type,
+        event_type: event.event_type.into(),
         payload: event.data,
     })
 }

@@ -169,18 +169,18 @@ mod tests {
             schema_version: 1,
             codec: 1,
             recorded_at: Timestamp::from_micros(0),
-            metadata: Metadata {
+            metadata: Arc::new(Metadata {
                 actor: Actor::system("test"),
                 tenant: String::new(),
                 correlation: Uuid::nil(),
                 causation: None,
                 command: CommandId::from_uuid(Uuid::nil()),
-            },
+            }),
             metadata_bytes: Bytes::new(),
             previous_hash: Hash::ZERO,
             hash: Hash::ZERO,
             decoded: OnceLock::new(),
-            event_type: String::new(),
+            event_type: "".into(),
             payload: Bytes::from(vec![0; bytes]),
         })
     }

@@ -160,7 +160,7 @@ impl<'a> Columns<'a> {
             versions: column(events, |event| i16::try_from(event.schema_version).unwrap_or(i16::MAX)),
             codecs: column(events, |event| i16::from(event.codec)),
             categories: column(events, |event| event.stream.category.name()),
-            types: column(events, |event| event.event_type.as_str()),
+            types: column(events, |event| &*event.event_type),
             previous_hashes: column(events, |event| event.previous_hash.0.as_slice()),
             hashes: column(events, |event| event.hash.0.as_slice()),
             metadata: column(events, |event| event.metadata_bytes.as_ref()),

@@ -127,7 +127,7 @@ impl Teller for Waiting {
 /// Whether an event of a run may change whether, how long or on whom something waits.
 fn may_matter(event: &RecordedEvent) -> bool {
     matches!(
-        event.event_type.as_str(),
+        &*event.event_type,
         "run.started"
             | "run.approval_requested"
             | "run.approval_decided"

@@ -131,7 +131,7 @@ impl Checker {
             }
         }
         for recorded in events {
-            *self.kinds.entry(recorded.event_type.clone()).or_default() += 1;
+            *self.kinds.entry(recorded.event_type.to_string()).or_default() += 1;
             self.last = Some(now);
             let seen = Seen { recorded, at: now };
             match recorded.event() {

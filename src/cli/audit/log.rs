@@ -134,7 +134,7 @@ impl Form {
                 let row = [
                     event.position.to_string(),
                     moment(event),
-                    event.event_type.clone(),
+                    event.event_type.to_string(),
                     event.schema_version.to_string(),
                     event.stream.to_string(),
                     event.revision.to_string(),

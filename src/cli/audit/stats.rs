@@ -69,7 +69,7 @@ async fn count(journal: &dyn Journal, terminal: &mut Terminal) -> Result<Counted
             if event.revision == 0 {
                 *counted.streams.entry(event.stream.category.name().to_owned()).or_default() += 1;
             }
-            *counted.types.entry(event.event_type.clone()).or_default() += 1;
+            *counted.types.entry(event.event_type.to_string()).or_default() += 1;
             *counted.actors.entry(event.metadata.actor.to_string()).or_default() += 1;
             let moment = super::moment(event);
             let day = moment.split('T').next().unwrap_or_default().to_owned();

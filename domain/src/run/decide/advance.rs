@@ -14,7 +14,7 @@ use crate::{AttemptError, ErrorKind, Expression, RunEvent, RunId, Step, StepName
 /// The longest list that a step may work through.
 pub(super) const MAX_ITEMS: usize = 100_000;
 
-impl Plan {
+impl Plan<'_> {
     pub(super) fn advance(&mut self, now: Timestamp) {
         match self.state.status() {
             RunStatus::Running => {

@@ -17,7 +17,7 @@ use crate::{Actor, ActorKind, RunEvent, StepName, Timestamp};
 /// How many signals are kept for steps that may want them later.
 const MAX_SIGNALS: usize = 1000;
 
-impl Plan {
+impl Plan<'_> {
     pub(super) fn queue(&mut self, slots: Vec<SlotsNeed>, now: Timestamp) {
         if self.state.queue().is_none() && !slots.is_empty() {
             self.happen(RunEvent::Queued { slots, at: now });

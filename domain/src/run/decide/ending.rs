@@ -10,7 +10,7 @@ use crate::run::status::{RunStatus, StepStatus};
 use crate::workflow::{ParentClose, Work};
 use crate::{RunEvent, StepName, TaskId, Timestamp};
 
-impl Plan {
+impl Plan<'_> {
     /// Ends the run when nothing runs any more. After a failure, what only waits is given up; what works is let finish.
     pub(super) fn end_if_done(&mut self, now: Timestamp) {
         if self.state.status() != RunStatus::Running {

@@ -6,6 +6,7 @@ mod control;
 mod ending;
 mod settle;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use cqrs_es::Aggregate;
@@ -15,32 +16,48 @@ use super::status::{RunStatus, StepStatus};
 use crate::{Definition, Run, RunCommand, RunEvent, RunId, StepName};
 
 pub(super) fn decide(state: &Run, command: RunCommand) -> Result<Vec<RunEvent>, RunRefusal> {
-    let command = match command {
-        RunCommand::Start(start) => {
-            let fresh = match (&start.lineage, state.id()) {
-                (None, known) => known.is_none(),
-                // The state is the other run's, which this one takes over.
-                (Some(lineage), known) => known == Some(lineage.run) && known != Some(start.id),
-            };
-            if !fresh {
-                return Err(RunRefusal::AlreadyStarted);
-            }
-            if let Some(lineage) = &start.lineage {
-                state.check_kept(&start.definition, &lineage.kept)?;
-            }
-            return Ok(vec![RunEvent::Started(start)]);
-        }
-        command => command,
+    let RunCommand::Start(start) = command else { return Ok(plan(state, command)?.events) };
+    let fresh = match (&start.lineage, state.id()) {
+        (None, known) => known.is_none(),
+        // The state is the other run's, which this one takes over.
+        (Some(lineage), known) => known == Some(lineage.run) && known != Some(start.id),
     };
+    if !fresh {
+        return Err(RunRefusal::AlreadyStarted);
+    }
+    if let Some(lineage) = &start.lineage {
+        state.check_kept(&start.definition, &lineage.kept)?;
+    }
+    Ok(vec![RunEvent::Started(start)])
+}
+
+impl Run {
+    /// Decides as [`crate::Decide::decide`] does what happens to a run that has started, and tells how the events leave it;
+    /// `None` when nothing happens.
+    ///
+    /// # Errors
+    /// The refusal, when the rules forbid the command in this state.
+    pub fn decide_on(&self, command: RunCommand) -> Result<(Vec<RunEvent>, Option<Self>), RunRefusal> {
+        let plan = plan(self, command)?;
+        let after = match plan.state {
+            Cow::Owned(after) => Some(after),
+            Cow::Borrowed(_) => None,
+        };
+        Ok((plan.events, after))
+    }
+}
+
+/// What the command comes to in a run that has started.
+fn plan(state: &Run, command: RunCommand) -> Result<Plan<'_>, RunRefusal> {
     let (Some(id), Some(definition)) = (state.id(), state.definition().cloned()) else {
         return Err(RunRefusal::NotFound);
     };
     if state.status().is_terminal() {
         return Err(RunRefusal::Ended { status: state.status() });
     }
-    let mut plan = Plan { id, definition, state: state.clone(), events: Vec::new() };
+    let mut plan = Plan { id, definition, state: Cow::Borrowed(state), events: Vec::new() };
     match command {
-        RunCommand::Start(_) => {}
+        RunCommand::Start(_) => return Err(RunRefusal::AlreadyStarted),
         RunCommand::Claim { node } => {
             let epoch = state.lease().map_or(0, |lease| lease.epoch) + 1;
             plan.happen(RunEvent::Claimed { node, epoch });
@@ -70,20 +87,21 @@ pub(super) fn decide(state: &Run, command: RunCommand) -> Result<Vec<RunEvent>, 
         }
         RunCommand::CutOff { now } => plan.cut_off(now)?,
     }
-    Ok(plan.events)
+    Ok(plan)
 }
 
 /// The events of one decision, and the state as they leave it.
-struct Plan {
+struct Plan<'a> {
     id: RunId,
     definition: Arc<Definition>,
-    state: Run,
+    /// Copied when the first event happens.
+    state: Cow<'a, Run>,
     events: Vec<RunEvent>,
 }
 
-impl Plan {
+impl Plan<'_> {
     fn happen(&mut self, event: RunEvent) {
-        self.state.apply(event.clone());
+        self.state.to_mut().apply(event.clone());
         self.events.push(event);
     }
 

@@ -12,7 +12,7 @@ use crate::run::state::{Activity, Place};
 use crate::run::status::StepStatus;
 use crate::{AttemptError, ErrorKind, RunEvent, StepName, TaskId, Timestamp};
 
-impl Plan {
+impl Plan<'_> {
     pub(super) fn settle_task(&mut self, task: TaskId, end: TaskEnd, now: Timestamp) -> Result<(), RunRefusal> {
         let place = self.state.place_of(task);
         match place {
