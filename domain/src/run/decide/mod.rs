@@ -11,33 +11,33 @@ use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 
+use super::event::Start;
 use super::refusal::RunRefusal;
 use super::status::{RunStatus, StepStatus};
 use crate::{Definition, Run, RunCommand, RunEvent, RunId, StepName};
 
 pub(super) fn decide(state: &Run, command: RunCommand) -> Result<Vec<RunEvent>, RunRefusal> {
-    let RunCommand::Start(start) = command else { return Ok(plan(state, command)?.events) };
-    let fresh = match (&start.lineage, state.id()) {
-        (None, known) => known.is_none(),
-        // The state is the other run's, which this one takes over.
-        (Some(lineage), known) => known == Some(lineage.run) && known != Some(start.id),
-    };
-    if !fresh {
-        return Err(RunRefusal::AlreadyStarted);
+    match command {
+        RunCommand::Start(start) => {
+            check_start(state, &start)?;
+            Ok(vec![RunEvent::Started(start)])
+        }
+        command => Ok(plan(state, command)?.events),
     }
-    if let Some(lineage) = &start.lineage {
-        state.check_kept(&start.definition, &lineage.kept)?;
-    }
-    Ok(vec![RunEvent::Started(start)])
 }
 
 impl Run {
-    /// Decides as [`crate::Decide::decide`] does what happens to a run that has started, and tells how the events leave it;
-    /// `None` when nothing happens.
+    /// Decides as [`crate::Decide::decide`] does, and tells how the events leave the run; `None` when nothing happens.
     ///
     /// # Errors
     /// The refusal, when the rules forbid the command in this state.
     pub fn decide_on(&self, command: RunCommand) -> Result<(Vec<RunEvent>, Option<Self>), RunRefusal> {
+        if let RunCommand::Start(start) = command {
+            check_start(self, &start)?;
+            let (event, mut after) = (RunEvent::Started(start), self.clone());
+            after.apply(event.clone());
+            return Ok((vec![event], Some(after)));
+        }
         let plan = plan(self, command)?;
         let after = match plan.state {
             Cow::Owned(after) => Some(after),
@@ -47,7 +47,19 @@ impl Run {
     }
 }
 
-/// What the command comes to in a run that has started.
+fn check_start(state: &Run, start: &Start) -> Result<(), RunRefusal> {
+    let fresh = match (&start.lineage, state.id()) {
+        (None, known) => known.is_none(),
+        // The state is the other run's, which this one takes over.
+        (Some(lineage), known) => known == Some(lineage.run) && known != Some(start.id),
+    };
+    if !fresh {
+        return Err(RunRefusal::AlreadyStarted);
+    }
+    start.lineage.as_ref().map_or(Ok(()), |lineage| state.check_kept(&start.definition, &lineage.kept))
+}
+
+/// What a command comes to in a run that has started.
 fn plan(state: &Run, command: RunCommand) -> Result<Plan<'_>, RunRefusal> {
     let (Some(id), Some(definition)) = (state.id(), state.definition().cloned()) else {
         return Err(RunRefusal::NotFound);
