@@ -14,12 +14,9 @@ pub(super) async fn upsert_steps(connection: &mut PgConnection, fold: &Fold<'_>)
     sqlx::query!(
         "INSERT INTO steps AS s (run_id, step, status, task_id, output, simulated, error_kind, error_message,
             skip_reason, deadline, started_at, ended_at, position)
-        SELECT run_id, step, status, task_id, output::json, simulated, error_kind, error_message, skip_reason, deadline,
-            started_at, ended_at, position
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::boolean[], $7::text[], $8::text[],
-            $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
-            AS u (run_id, step, status, task_id, output, simulated, error_kind, error_message, skip_reason, deadline,
-                started_at, ended_at, position)
+        SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::uuid[]), unnest($5::text[])::json,
+            unnest($6::boolean[]), unnest($7::text[]), unnest($8::text[]), unnest($9::text[]), unnest($10::bigint[]),
+            unnest($11::bigint[]), unnest($12::bigint[]), unnest($13::bigint[])
         ON CONFLICT (run_id, step) DO UPDATE SET status = excluded.status,
             task_id = coalesce(excluded.task_id, s.task_id), output = excluded.output, simulated = excluded.simulated,
             error_kind = excluded.error_kind, error_message = excluded.error_message,
