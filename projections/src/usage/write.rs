@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use super::days;
-use super::fold::{Attempt, Fold};
+use super::fold::Fold;
 use crate::projector::ApplyError;
 
 macro_rules! column {
@@ -42,13 +42,15 @@ async fn origins(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), A
         .await?;
     }
     if !fold.runs.is_empty() {
+        let costs = fold.first_costs()?;
         sqlx::query!(
-            "INSERT INTO run_origins (id, workflow_key, department, person)
-            SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[])",
+            "INSERT INTO run_origins (id, workflow_key, department, person, cost_nano_usd)
+            SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::bigint[])",
             column!(fold.runs, (id, _) => *id) as _,
             column!(fold.runs, (_, run) => run.workflow) as _,
             column!(fold.runs, (_, run) => &*run.department) as _,
-            column!(fold.runs, (_, run) => run.person.as_str()) as _
+            column!(fold.runs, (_, run) => run.person.as_str()) as _,
+            column!(fold.runs, (id, _) => costs.get(id).copied().unwrap_or_default()) as _
         )
         .execute(connection)
         .await?;
@@ -135,15 +137,10 @@ async fn marked(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), Ap
     Ok(())
 }
 
-/// Adds what was learnt of costs to those of the runs; comes before the attempts are written, because what was known of
-/// them before counts already.
+/// Adds what was learnt of costs to those of runs whose rows were there already; comes before the attempts are written,
+/// because what was known of them before counts already.
 async fn spent(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
-    // What began in this batch and cost nothing adds nothing.
-    let adds = |attempt: &Attempt<'_>| match attempt.cost {
-        Some(0) => attempt.started_at.is_none(),
-        cost => cost.is_some(),
-    };
-    let known: Vec<_> = fold.attempts.iter().filter(|(_, attempt)| adds(attempt)).collect();
+    let known: Vec<_> = fold.priced().collect();
     if known.is_empty() {
         return Ok(());
     }
@@ -157,7 +154,7 @@ async fn spent(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
         ) AS d WHERE r.id = d.run_id AND d.cost <> 0",
         column!(known, ((task, _), _) => *task) as _,
         column!(known, ((_, number), _) => *number) as _,
-        column!(known, (_, attempt) => attempt.cost) as _
+        column!(known, (_, cost) => *cost) as _
     )
     .execute(connection)
     .await?;
