@@ -1,7 +1,7 @@
 //! Folds a batch of events into the changes of rows.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use domain::action::day_of;
@@ -17,11 +17,13 @@ use crate::projector::{ApplyError, number, storable};
 pub(super) struct Fold<'a> {
     /// Runs that ask for outputs, with their workflows.
     pub(super) runs: Vec<(Uuid, &'a str)>,
-    /// Tasks of any runs, with their runs and steps.
+    /// Runs of this batch that do not. Whatever else happens to them is of no interest.
+    silent: HashSet<Uuid>,
+    /// Tasks of all other runs, with their runs and steps.
     pub(super) tasks: Vec<(Uuid, Uuid, &'a str)>,
     /// What tasks asked for.
     pub(super) asked: Vec<Asked<'a>>,
-    /// Runs that ended, with the positions and moments of their ends.
+    /// Runs that ended, save the silent ones, with the positions and moments of their ends.
     pub(super) ended: BTreeMap<Uuid, (i64, i64)>,
     /// What became of items, the newest of each.
     pub(super) changed: BTreeMap<(Uuid, i32), Changed<'a>>,
@@ -58,6 +60,10 @@ pub(super) fn fold(events: &[Arc<RecordedEvent>]) -> Result<Fold<'_>, ApplyError
             Event::Run(RunEvent::Started(start)) if start.form != Form::Text => {
                 fold.runs.push((id, start.definition.key.as_str()));
             }
+            Event::Run(RunEvent::Started(_)) => {
+                fold.silent.insert(id);
+            }
+            Event::Run(_) if fold.silent.contains(&id) => {}
             // Most runs ask for no outputs; that this one did is known only where its start was.
             Event::Run(event) if event.is_terminal() => {
                 fold.ended.insert(id, (number(recorded.position), recorded.recorded_at.as_micros()));

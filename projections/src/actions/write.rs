@@ -42,7 +42,8 @@ fn remarks(vectors: &mut Vectors, owner: Option<&str>, note: Option<&str>) -> Ve
 async fn begun(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
     if !fold.runs.is_empty() {
         sqlx::query!(
-            "INSERT INTO asking_runs (id, workflow_key) SELECT * FROM unnest($1::uuid[], $2::text[])",
+            "INSERT INTO asking_runs (id, workflow_key)
+            SELECT unnest($1::uuid[]), unnest($2::text[])",
             column!(fold.runs, (id, _) => *id) as _,
             column!(fold.runs, (_, key) => *key) as _
         )
@@ -70,7 +71,8 @@ async fn asked(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
     }
     sqlx::query!(
         "INSERT INTO asked_for (task_id, number, position, what, owner, due, priority)
-        SELECT * FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[])",
+        SELECT unnest($1::uuid[]), unnest($2::integer[]), unnest($3::bigint[]), unnest($4::text[]), unnest($5::text[]),
+            unnest($6::text[]), unnest($7::text[])",
         column!(fold.asked, asked => asked.task) as _,
         column!(fold.asked, asked => asked.number) as _,
         column!(fold.asked, asked => asked.position) as _,

@@ -64,9 +64,8 @@ async fn workflows(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(),
     .await?;
     sqlx::query!(
         "INSERT INTO workflow_versions (workflow_id, version, definition, drafted_by, drafted_at)
-        SELECT id, version, definition::json, drafted_by, drafted_at
-        FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bigint[])
-            AS u (id, version, definition, drafted_by, drafted_at)",
+        SELECT unnest($1::uuid[]), unnest($2::integer[]), unnest($3::text[])::json, unnest($4::text[]),
+            unnest($5::bigint[])",
         column!(versions, version => version.id) as _,
         column!(versions, version => version.version) as _,
         column!(versions, version => version.document.as_str()) as _,
@@ -147,9 +146,8 @@ async fn agents(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), Ap
     .await?;
     sqlx::query!(
         "INSERT INTO agent_versions (agent_id, version, profile, revised_by, revised_at)
-        SELECT id, version, profile::json, revised_by, revised_at
-        FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bigint[])
-            AS u (id, version, profile, revised_by, revised_at)",
+        SELECT unnest($1::uuid[]), unnest($2::integer[]), unnest($3::text[])::json, unnest($4::text[]),
+            unnest($5::bigint[])",
         column!(versions, version => version.id) as _,
         column!(versions, version => version.version) as _,
         column!(versions, version => version.document.as_str()) as _,
@@ -217,9 +215,8 @@ async fn templates(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(),
     .await?;
     sqlx::query!(
         "INSERT INTO template_versions (template_id, version, body, revised_by, revised_at)
-        SELECT id, version, body::json, revised_by, revised_at
-        FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bigint[])
-            AS u (id, version, body, revised_by, revised_at)",
+        SELECT unnest($1::uuid[]), unnest($2::integer[]), unnest($3::text[])::json, unnest($4::text[]),
+            unnest($5::bigint[])",
         column!(versions, version => version.id) as _,
         column!(versions, version => version.version) as _,
         column!(versions, version => version.document.as_str()) as _,

@@ -28,8 +28,9 @@ async fn limits(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), Ap
     sqlx::query!(
         "INSERT INTO limits (id, key, description, scope_kind, scope_key, partition_by, max_running, rate_starts,
             rate_micros, fairness, set_by, set_at, position)
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
-            $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::bigint[])
+        SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]),
+            unnest($6::text[]), unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::bigint[]), unnest($10::text[]),
+            unnest($11::text[]), unnest($12::bigint[]), unnest($13::bigint[])
         ON CONFLICT (id) DO UPDATE SET description = excluded.description, scope_kind = excluded.scope_kind,
             scope_key = excluded.scope_key, partition_by = excluded.partition_by, max_running = excluded.max_running,
             rate_starts = excluded.rate_starts, rate_micros = excluded.rate_micros, fairness = excluded.fairness,
@@ -77,7 +78,8 @@ async fn slots(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
         return Ok(());
     }
     sqlx::query!(
-        "INSERT INTO slots (id, limit_key, partition) SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])
+        "INSERT INTO slots (id, limit_key, partition)
+        SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[])
         ON CONFLICT (id) DO NOTHING",
         column!(fold.slots, (id, _) => *id) as _,
         column!(fold.slots, (_, (limit, _)) => *limit) as _,
@@ -127,8 +129,8 @@ async fn seats(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
     sqlx::query!(
         "INSERT INTO seats (slots_id, run_id, task_id, limit_key, partition, priority, fairness, requested_at,
             granted_at)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::integer[], $7::text[],
-            $8::bigint[], $9::bigint[])
+        SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]), unnest($4::text[]), unnest($5::text[]),
+            unnest($6::integer[]), unnest($7::text[]), unnest($8::bigint[]), unnest($9::bigint[])
         ON CONFLICT (slots_id, run_id, task_id) DO UPDATE SET limit_key = excluded.limit_key,
             partition = excluded.partition, priority = excluded.priority, fairness = excluded.fairness,
             requested_at = excluded.requested_at, granted_at = excluded.granted_at",
@@ -173,8 +175,8 @@ async fn placed(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), Ap
     sqlx::query!(
         "INSERT INTO holds (hold_id, number, workflow_key, placed_by, reason, placed_at, clock, lifted_by, lifted_at,
             position)
-        SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[],
-            $8::text[], $9::bigint[], $10::bigint[])",
+        SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]),
+            unnest($6::bigint[]), unnest($7::text[]), unnest($8::text[]), unnest($9::bigint[]), unnest($10::bigint[])",
         column!(rows, ((id, _), _) => *id) as _,
         column!(rows, ((_, number), _) => *number) as _,
         column!(rows, (_, placed) => placed.workflow) as _,

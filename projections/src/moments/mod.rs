@@ -66,7 +66,8 @@ impl Projector for Moments {
             return Ok(());
         }
         sqlx::query!(
-            "INSERT INTO seconds (second, position) SELECT * FROM unnest($1::bigint[], $2::bigint[])",
+            "INSERT INTO seconds (second, position)
+            SELECT unnest($1::bigint[]), unnest($2::bigint[])",
             &seconds,
             &positions
         )

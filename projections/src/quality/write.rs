@@ -15,7 +15,8 @@ pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Res
     let checked = &fold.checked;
     if !checked.is_empty() {
         sqlx::query!(
-            "INSERT INTO checked_tasks (task_id, mark) SELECT * FROM unnest($1::uuid[], $2::integer[])",
+            "INSERT INTO checked_tasks (task_id, mark)
+            SELECT unnest($1::uuid[]), unnest($2::integer[])",
             column!(checked, (id, _) => *id) as _,
             column!(checked, (_, mark) => *mark) as _
         )
@@ -26,8 +27,9 @@ pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Res
     if !judged.is_empty() {
         sqlx::query!(
             "INSERT INTO judged_tasks (task_id, agent_id, model, author, mark, spread, samples, asked, judged_at)
-            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::integer[], $6::integer[],
-                $7::integer[], $8::bigint[], $9::bigint[])",
+            SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::text[]),
+                unnest($5::integer[]), unnest($6::integer[]), unnest($7::integer[]), unnest($8::bigint[]),
+                unnest($9::bigint[])",
             column!(judged, (id, _) => *id) as _,
             column!(judged, (_, row) => row.agent) as _,
             column!(judged, (_, row) => &*row.model) as _,
@@ -45,7 +47,7 @@ pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Res
     if !rated.is_empty() {
         sqlx::query!(
             "INSERT INTO rated_tasks (task_id, person, mark, rated_at)
-            SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::bigint[])
+            SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::integer[]), unnest($4::bigint[])
             ON CONFLICT (task_id, person) DO UPDATE SET mark = excluded.mark, rated_at = excluded.rated_at",
             column!(rated, ((task, _), _) => *task) as _,
             column!(rated, ((_, person), _) => person.as_str()) as _,

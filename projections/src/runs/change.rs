@@ -56,6 +56,13 @@ pub(super) struct StepChange<'a> {
     pub(super) position: i64,
 }
 
+impl StepChange<'_> {
+    /// Whether the step begins with this, so that it has no row yet: it starts, or is skipped instead.
+    pub(super) fn is_new(&self) -> bool {
+        self.started_at.is_some() || self.skip_reason.is_some()
+    }
+}
+
 /// To a task's row.
 #[derive(Debug, Default)]
 pub(super) struct TaskChange<'a> {

@@ -21,6 +21,9 @@ pub(super) struct Document {
     pub(super) step: Option<String>,
     pub(super) at: i64,
     pub(super) body: String,
+    /// Whether an earlier one may be there. What is in the catalogue is revised, and an answer may be bettered by a further
+    /// attempt; whatever else is found is written once, and so is the answer of a first attempt.
+    pub(super) replaces: bool,
 }
 
 /// The newest documents of a batch, by kind and id.
@@ -38,8 +41,16 @@ pub(super) fn fold(events: &[Arc<RecordedEvent>]) -> Result<Documents, ApplyErro
             }
             _ => (None, None),
         };
-        let document = Document { label, run, step, at: recorded.recorded_at.as_micros(), body: body.finish() };
-        documents.insert((kind, recorded.stream.id), document);
+        let replaces = match event {
+            Event::Workflow(_) | Event::Agent(_) | Event::Template(_) => true,
+            Event::Task(TaskEvent::AttemptSucceeded { attempt, .. }) => *attempt > 1,
+            _ => false,
+        };
+        let key = (kind, recorded.stream.id);
+        // What is replaced within the batch has never been written.
+        let replaces = replaces && documents.get(&key).is_none_or(|earlier| earlier.replaces);
+        let at = recorded.recorded_at.as_micros();
+        documents.insert(key, Document { label, run, step, at, body: body.finish(), replaces });
     }
     Ok(documents)
 }

@@ -87,13 +87,21 @@ impl Projector for Search {
             return Ok(());
         }
         let words = self.words(rows.iter().map(|(_, document)| document)).await;
+        let replaced: Vec<_> = rows.iter().filter(|(_, document)| document.replaces).collect();
+        if !replaced.is_empty() {
+            sqlx::query!(
+                "DELETE FROM documents d USING unnest($1::text[], $2::uuid[]) AS u (kind, id)
+                WHERE d.id = u.id AND d.kind = u.kind",
+                column!(replaced, ((kind, _), _) => *kind) as _,
+                column!(replaced, ((_, id), _) => *id) as _
+            )
+            .execute(&mut *connection)
+            .await?;
+        }
         sqlx::query!(
-            "INSERT INTO documents AS d (kind, id, label, run_id, step, at, body, words)
-            SELECT kind, id, label, run_id, step, at, body, words
-            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::text[],
-                $8::tsvector[]) AS u (kind, id, label, run_id, step, at, body, words)
-            ON CONFLICT (id, kind) DO UPDATE SET label = excluded.label, run_id = excluded.run_id, step = excluded.step,
-                at = excluded.at, body = excluded.body, words = excluded.words",
+            "INSERT INTO documents (kind, id, label, run_id, step, at, body, words)
+            SELECT unnest($1::text[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::uuid[]), unnest($5::text[]),
+                unnest($6::bigint[]), unnest($7::text[]), unnest($8::tsvector[])",
             column!(rows, ((kind, _), _) => *kind) as _,
             column!(rows, ((_, id), _) => *id) as _,
             column!(rows, (_, document) => document.label.as_str()) as _,

@@ -60,7 +60,11 @@ pub(super) struct Attempt<'a> {
     pub(super) started_at: Option<i64>,
     pub(super) status: Option<&'static str>,
     pub(super) simulated: bool,
+    /// What it has cost by all that is known.
     pub(super) cost: Option<i64>,
+    /// Whether nothing was known of its cost before this batch: it started in it, or came to its end, which is the first
+    /// to tell what it has cost.
+    pub(super) unpriced: bool,
     pub(super) input_tokens: Option<i64>,
     pub(super) cached_input_tokens: Option<i64>,
     pub(super) output_tokens: Option<i64>,
@@ -119,6 +123,31 @@ impl<'a> Fold<'a> {
         changes.iter().filter(|(id, _)| !self.tasks.contains_key(id))
     }
 
+    /// What attempts add to the costs of runs that start in this batch; others are [`Self::priced`].
+    pub(super) fn first_costs(&self) -> Result<BTreeMap<Uuid, i64>, ApplyError> {
+        let mut costs = BTreeMap::new();
+        for (run, attempt) in self.attempts.iter().filter_map(|(key, attempt)| Some((self.new_run(key)?, attempt))) {
+            let sum: &mut i64 = costs.entry(run).or_default();
+            *sum = sum
+                .checked_add(attempt.cost.unwrap_or_default())
+                .ok_or_else(|| ApplyError::Indigestible(format!("the costs of run {run} are beyond all counting")))?;
+        }
+        Ok(costs)
+    }
+
+    /// What was learnt of costs that may change those of runs whose rows are there already.
+    pub(super) fn priced(&self) -> impl Iterator<Item = (&(Uuid, i32), i64)> {
+        let learnt = self.attempts.iter().filter(|(key, _)| self.new_run(key).is_none());
+        let costs = learnt.filter_map(|(key, attempt)| Some((key, attempt.cost?, attempt.unpriced)));
+        // What costs nothing adds nothing, unless more was known before.
+        costs.filter(|(_, cost, unpriced)| *cost != 0 || !unpriced).map(|(key, cost, _)| (key, cost))
+    }
+
+    /// The run of an attempt, if that starts in this batch; then so do its tasks and their attempts.
+    fn new_run(&self, (task, _): &(Uuid, i32)) -> Option<Uuid> {
+        self.tasks.get(task)?.run.filter(|run| self.runs.contains_key(run))
+    }
+
     /// What the answer of a task counts for at the end of this batch, as far as it says.
     pub(super) fn quality(&self, task: &Uuid) -> Option<i32> {
         self.marks.get(task).copied().or_else(|| self.ended.get(task)?.quality)
@@ -152,6 +181,7 @@ impl<'a> Fold<'a> {
                 attempt.platform = Some(platform.as_str());
                 attempt.model = Some(model.as_deref().map(storable).unwrap_or_default());
                 attempt.started_at = Some(at);
+                attempt.unpriced = true;
                 attempt.kept = kept.is_some();
                 attempt.saved = kept.and_then(|kept| kept.cost).map(|cost| cost.0);
                 attempt.status = Some("running");
@@ -159,6 +189,7 @@ impl<'a> Fold<'a> {
             TaskEvent::AttemptSucceeded { attempt, reply } => {
                 let attempt = self.attempt(id, *attempt)?;
                 attempt.status = Some("succeeded");
+                attempt.unpriced = true;
                 attempt.model = Some(storable(&reply.model));
                 attempt.simulated |= reply.simulated;
                 attempt.duration_ms = Some(i64::try_from(reply.duration.as_millis()).unwrap_or(i64::MAX));
@@ -167,6 +198,7 @@ impl<'a> Fold<'a> {
             TaskEvent::AttemptFailed { attempt, consumed, .. } => {
                 let attempt = self.attempt(id, *attempt)?;
                 attempt.status = Some("failed");
+                attempt.unpriced = true;
                 if let Some(consumed) = consumed {
                     attempt.spend(&consumed.usage, consumed.cost);
                 }

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use super::days;
-use super::fold::{Attempt, Fold};
+use super::fold::Fold;
 use crate::projector::ApplyError;
 
 macro_rules! column {
@@ -32,7 +32,8 @@ pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Res
 async fn origins(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
     if !fold.names.is_empty() {
         sqlx::query!(
-            "INSERT INTO names (id, key, kind) SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])",
+            "INSERT INTO names (id, key, kind)
+            SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[])",
             column!(fold.names, (id, _) => *id) as _,
             column!(fold.names, (_, (_, key)) => *key) as _,
             column!(fold.names, (_, (kind, _)) => *kind) as _
@@ -41,13 +42,15 @@ async fn origins(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), A
         .await?;
     }
     if !fold.runs.is_empty() {
+        let costs = fold.first_costs()?;
         sqlx::query!(
-            "INSERT INTO run_origins (id, workflow_key, department, person)
-            SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])",
+            "INSERT INTO run_origins (id, workflow_key, department, person, cost_nano_usd)
+            SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::bigint[])",
             column!(fold.runs, (id, _) => *id) as _,
             column!(fold.runs, (_, run) => run.workflow) as _,
             column!(fold.runs, (_, run) => &*run.department) as _,
-            column!(fold.runs, (_, run) => run.person.as_str()) as _
+            column!(fold.runs, (_, run) => run.person.as_str()) as _,
+            column!(fold.runs, (id, _) => costs.get(id).copied().unwrap_or_default()) as _
         )
         .execute(connection)
         .await?;
@@ -62,8 +65,8 @@ async fn tasks(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
     }
     sqlx::query!(
         "INSERT INTO task_origins (id, run_id, template_id, agent_id, created_at, status, ended_at, quality)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[],
-            $8::integer[])",
+        SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]), unnest($4::uuid[]), unnest($5::bigint[]),
+            unnest($6::text[]), unnest($7::bigint[]), unnest($8::integer[])",
         column!(fold.tasks, (id, _) => *id) as _,
         column!(fold.tasks, (_, task) => task.run) as _,
         column!(fold.tasks, (_, task) => task.template) as _,
@@ -84,7 +87,8 @@ async fn assigned(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), 
         return Ok(());
     }
     sqlx::query!(
-        "UPDATE task_origins t SET agent_id = u.agent_id FROM unnest($1::uuid[], $2::uuid[]) AS u (id, agent_id)
+        "UPDATE task_origins t SET agent_id = u.agent_id
+        FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS agent_id) AS u
         WHERE t.id = u.id",
         column!(rows, (id, _) => **id) as _,
         column!(rows, (_, agent) => **agent) as _
@@ -101,7 +105,10 @@ async fn ended(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
     }
     sqlx::query!(
         "UPDATE task_origins t SET status = u.status, ended_at = u.at, quality = u.quality
-        FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::integer[]) AS u (id, status, at, quality)
+        FROM (
+            SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS status, unnest($3::bigint[]) AS at,
+                unnest($4::integer[]) AS quality
+        ) AS u
         WHERE t.id = u.id",
         column!(rows, (id, _) => **id) as _,
         column!(rows, (_, end) => end.status) as _,
@@ -130,15 +137,10 @@ async fn marked(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), Ap
     Ok(())
 }
 
-/// Adds what was learnt of costs to those of the runs; comes before the attempts are written, because what was known of
-/// them before counts already.
+/// Adds what was learnt of costs to those of runs whose rows were there already; comes before the attempts are written,
+/// because what was known of them before counts already.
 async fn spent(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
-    // What began in this batch and cost nothing adds nothing.
-    let adds = |attempt: &Attempt<'_>| match attempt.cost {
-        Some(0) => attempt.started_at.is_none(),
-        cost => cost.is_some(),
-    };
-    let known: Vec<_> = fold.attempts.iter().filter(|(_, attempt)| adds(attempt)).collect();
+    let known: Vec<_> = fold.priced().collect();
     if known.is_empty() {
         return Ok(());
     }
@@ -152,7 +154,7 @@ async fn spent(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
         ) AS d WHERE r.id = d.run_id AND d.cost <> 0",
         column!(known, ((task, _), _) => *task) as _,
         column!(known, ((_, number), _) => *number) as _,
-        column!(known, (_, attempt) => attempt.cost) as _
+        column!(known, (_, cost) => *cost) as _
     )
     .execute(connection)
     .await?;
@@ -168,9 +170,10 @@ async fn begun(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), App
     sqlx::query!(
         "INSERT INTO costs (task_id, number, platform, model, started_at, status, simulated, cost_nano_usd,
             input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, kept, saved_nano_usd, duration_ms)
-        SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::text[],
-            $7::boolean[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::boolean[],
-            $14::bigint[], $15::bigint[])",
+        SELECT unnest($1::uuid[]), unnest($2::integer[]), unnest($3::text[]), unnest($4::text[]), unnest($5::bigint[]),
+            unnest($6::text[]), unnest($7::boolean[]), unnest($8::bigint[]), unnest($9::bigint[]),
+            unnest($10::bigint[]), unnest($11::bigint[]), unnest($12::bigint[]), unnest($13::boolean[]),
+            unnest($14::bigint[]), unnest($15::bigint[])",
         column!(rows, ((task, _), _) => *task) as _,
         column!(rows, ((_, number), _) => *number) as _,
         column!(rows, (_, attempt) => attempt.platform) as _,
@@ -206,10 +209,13 @@ async fn settled(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), A
             output_tokens = coalesce(u.output_tokens, a.output_tokens),
             reasoning_tokens = coalesce(u.reasoning_tokens, a.reasoning_tokens),
             duration_ms = coalesce(u.duration_ms, a.duration_ms)
-        FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::boolean[], $6::bigint[], $7::bigint[],
-            $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
-            AS u (task_id, number, model, status, simulated, cost, input_tokens, cached_input_tokens, output_tokens,
-                reasoning_tokens, duration_ms)
+        FROM (
+            SELECT unnest($1::uuid[]) AS task_id, unnest($2::integer[]) AS number, unnest($3::text[]) AS model,
+                unnest($4::text[]) AS status, unnest($5::boolean[]) AS simulated, unnest($6::bigint[]) AS cost,
+                unnest($7::bigint[]) AS input_tokens, unnest($8::bigint[]) AS cached_input_tokens,
+                unnest($9::bigint[]) AS output_tokens, unnest($10::bigint[]) AS reasoning_tokens,
+                unnest($11::bigint[]) AS duration_ms
+        ) AS u
         WHERE a.task_id = u.task_id AND a.number = u.number",
         column!(rows, ((task, _), _) => *task) as _,
         column!(rows, ((_, number), _) => *number) as _,

@@ -26,8 +26,9 @@ async fn deliveries(connection: &mut PgConnection, part: &Part<'_>) -> Result<()
     sqlx::query!(
         "INSERT INTO deliveries (id, webhook_id, topic, event_id, event_position, event_at, status, attempts, http_status,
             trouble, next_at, changed_at, position)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::bigint[], $6::bigint[], $7::text[],
-            $8::bigint[], $9::integer[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[])
+        SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::uuid[]), unnest($5::bigint[]),
+            unnest($6::bigint[]), unnest($7::text[]), unnest($8::bigint[]), unnest($9::integer[]), unnest($10::text[]),
+            unnest($11::bigint[]), unnest($12::bigint[]), unnest($13::bigint[])
         ON CONFLICT (id) DO UPDATE SET status = excluded.status, attempts = excluded.attempts,
             http_status = excluded.http_status, trouble = excluded.trouble, next_at = excluded.next_at,
             changed_at = excluded.changed_at, position = excluded.position",
@@ -58,8 +59,8 @@ async fn attempts(connection: &mut PgConnection, part: &Part<'_>) -> Result<(), 
     sqlx::query!(
         "INSERT INTO delivery_attempts (delivery_id, number, attempt, succeeded, http_status, trouble, took_micros,
             ended_at)
-        SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[], $5::integer[], $6::text[],
-            $7::bigint[], $8::bigint[])",
+        SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::boolean[]),
+            unnest($5::integer[]), unnest($6::text[]), unnest($7::bigint[]), unnest($8::bigint[])",
         column!(rows, row => row.delivery) as _,
         column!(rows, row => row.number) as _,
         column!(rows, row => row.attempt) as _,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::task::{Checked, Choice, Consumed, Purpose, Quality, Score, Shift};
 use domain::{
@@ -346,6 +347,51 @@ async fn where_a_cost_comes_from_goes_with_the_cost() {
         }
     }
     world.assert_equal().await;
+}
+
+/// The first to tell what an attempt has cost is its end; an answer that comes too late knows better.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_costs_what_is_known_last_however_its_events_come() {
+    let costs = |succeeded: i64, failed: i64, late: i64| {
+        let reply = |cost| Box::new(Reply { cost: Some(NanoUsd(cost)), ..reply(10) });
+        let error = AttemptError { kind: ErrorKind::MalformedReply, message: "cut".to_owned(), retry_after: None };
+        let consumed = Some(Consumed { usage: Usage::default(), cost: Some(NanoUsd(failed)), account: None });
+        [
+            (1, TaskEvent::AttemptSucceeded { attempt: 1, reply: reply(succeeded) }),
+            (2, TaskEvent::AttemptFailed { attempt: 1, error, retry_at: None, consumed }),
+            (2, TaskEvent::AttemptLate { attempt: 1, reply: reply(late) }),
+        ]
+    };
+    let (one, all) = (Options { linger: Duration::ZERO, batch: 1, ..Options::default() }, Options::default());
+    for (options, seed) in [(one, 39), (all, 40)] {
+        let world = World::new().await;
+        let mut history = world.history(seed);
+        let mut expected = Vec::new();
+        for (number, (succeeded, failed, late)) in (1..).zip([(5, 70, 0), (0, 70, 90), (0, 0, 8), (5, 0, 0), (0, 0, 0)])
+        {
+            let run = history.start(&fixtures::diamond("bread")).await;
+            for task in [1, 2] {
+                let (stream, mut events) = task_on(100, number * 10 + task, "baker", 400, 10);
+                if let Some(domain::Event::Task(TaskEvent::Created { run: of, .. })) = events.first_mut() {
+                    *of = Some(run);
+                }
+                events.truncate(3);
+                history.force(stream, events).await;
+            }
+            for (task, event) in costs(succeeded, failed, late) {
+                history.force(TaskId::from_uuid(Uuid::from_u128(number * 10 + task)).into(), vec![event.into()]).await;
+            }
+            expected.push((run.as_uuid(), succeeded + late));
+        }
+        let running = world.start(options).await;
+        running.queries().wait_for_one("usage", history.position, PATIENCE).await.unwrap();
+        let runs: Vec<Uuid> = expected.iter().map(|(run, _)| *run).collect();
+        let mut found = running.queries().costs_of_runs(&runs).await.unwrap();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+        world.assert_equal().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Category, Event, NodeId, StreamId, WorkflowEvent};
+use domain::{AttemptError, Category, ErrorKind, Event, NodeId, RunEvent, RunId, StepName, StreamId, WorkflowEvent};
 use journal::{Filter, Members, Position};
-use projections::{Error, Options, Queries};
+use projections::{Error, Options, Queries, StepRow};
 use sqlx::{Connection, PgConnection};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -228,6 +228,75 @@ async fn a_frozen_process_is_cut_off_when_it_counts_as_dead() {
     assert!(sqlx::query("SELECT 1").execute(&mut connection).await.is_err(), "the frozen one is cut off");
     running.stop().await;
     world.assert_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_stands_where_it_does_however_its_events_come() {
+    let world = World::new().await;
+    let mut history = world.history(88);
+    let named = |name: &str| name.parse::<StepName>().unwrap();
+    // The first three start with their run, the others never.
+    let steps = ["done", "cut", "broken"].map(|name| fixtures::step(name, &[]));
+    let never = ["unfit", "left"].map(|name| fixtures::step(name, &["done"]));
+    let definition = fixtures::definition("steps", steps.into_iter().chain(never).collect());
+    let error =
+        || AttemptError { kind: ErrorKind::MalformedReply, message: "no such thing".to_owned(), retry_after: None };
+    let output = Arc::new(serde_json::json!({ "text": "bread" }));
+    let ends = [
+        RunEvent::StepCompleted { step: named("done"), output, simulated: true },
+        RunEvent::StepCancelled { step: named("cut") },
+        RunEvent::StepFailed { step: named("broken"), error: error() },
+        RunEvent::StepFailed { step: named("unfit"), error: error() },
+        RunEvent::StepSkipped { step: named("left"), reason: "nobody wants it".to_owned() },
+    ];
+    // All in one batch, because nobody reads yet.
+    let together = history.start(&definition).await;
+    for end in &ends {
+        history.force(together.into(), vec![end.clone().into()]).await;
+    }
+    let running = world.start(Options::default()).await;
+    let apart = history.start(&definition).await;
+    for end in ends {
+        running.wait_for(history.position).await;
+        history.force(apart.into(), vec![end.into()]).await;
+    }
+    running.wait_for(history.position).await;
+    let stand = async |run: RunId| {
+        let rows = running.queries().steps_of_runs(&[run.as_uuid()]).await.unwrap();
+        let row = |row: StepRow| {
+            let times = (row.started_at.is_some(), row.ended_at.is_some());
+            (row.name, row.status, times, row.output, row.simulated, row.error_kind, row.skip_reason)
+        };
+        rows.into_iter().map(row).collect::<Vec<_>>()
+    };
+    let rows = stand(apart).await;
+    assert_eq!(rows, stand(together).await);
+    let rows: Vec<_> = rows.iter().map(|(name, status, times, ..)| (name.as_str(), status.as_str(), *times)).collect();
+    let expected = [
+        ("done", "completed", (true, true)),
+        ("cut", "cancelled", (true, true)),
+        ("broken", "failed", (true, true)),
+        ("unfit", "failed", (false, true)),
+        ("left", "skipped", (false, true)),
+    ];
+    assert_eq!(rows, expected);
+    world.assert_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_step_that_never_started_is_not_swallowed() {
+    let world = World::new().await;
+    let mut history = world.history(89);
+    let run = history.start(&fixtures::chain("steps", 2)).await;
+    let completed = RunEvent::StepCompleted {
+        step: "s1".parse().unwrap(),
+        output: Arc::new(serde_json::json!({})),
+        simulated: false,
+    };
+    history.force(run.into(), vec![completed.into()]).await;
+    let running = world.start(Options::default()).await;
+    let error = running.queries().wait_for_one("runs", history.position, PATIENCE).await.unwrap_err();
+    assert!(matches!(&error, Error::Poisoned { what, .. } if what.contains("1 steps changed")), "{error:?}");
 }
 
 fn node() -> NodeId {

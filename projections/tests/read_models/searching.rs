@@ -23,19 +23,26 @@ use crate::world::{PATIENCE, Running, World};
 
 /// Says a text, as the answer of a task of its own.
 async fn say(history: &mut History, number: u128, text: &str) {
-    let reply = domain::Reply {
-        text: text.to_owned(),
-        finish: domain::FinishReason::Stop,
-        model: "m".to_owned(),
-        usage: domain::Usage::default(),
-        cost: None,
-        duration: Duration::ZERO,
-        first_piece: None,
-        simulated: false,
-        account: None,
+    say_all(history, number, &[(1, text)]).await;
+}
+
+/// Says texts at once, as the answers of a task's attempts.
+async fn say_all(history: &mut History, number: u128, texts: &[(u32, &str)]) {
+    let said = |(attempt, text): &(u32, &str)| {
+        let reply = domain::Reply {
+            text: (*text).to_owned(),
+            finish: domain::FinishReason::Stop,
+            model: "m".to_owned(),
+            usage: domain::Usage::default(),
+            cost: None,
+            duration: Duration::ZERO,
+            first_piece: None,
+            simulated: false,
+            account: None,
+        };
+        TaskEvent::AttemptSucceeded { attempt: *attempt, reply: Box::new(reply) }.into()
     };
-    let said = TaskEvent::AttemptSucceeded { attempt: 1, reply: Box::new(reply) };
-    history.force(TaskId::from_uuid(Uuid::from_u128(number)).into(), vec![said.into()]).await;
+    history.force(TaskId::from_uuid(Uuid::from_u128(number)).into(), texts.iter().map(said).collect()).await;
 }
 
 /// The numbers of the answers that have these words, the best first.
@@ -118,6 +125,33 @@ async fn a_word_is_found_in_every_spelling_and_compounds_as_phrases() {
     };
     assert_eq!(excerpt("اعلان صحيفة").await, "نشرنا «الإعلانَ» في «الصحيفة»");
     assert_eq!(excerpt("v1.12").await.matches('«').count(), 2);
+    assert_equal(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_better_answer_takes_the_place_of_the_first() {
+    let world = World::new().await;
+    let mut history = world.history(87);
+    let running = world.start(Options::default()).await;
+    let batches: [(u128, &[(u32, &str)]); 6] = [
+        (1, &[(1, "bread")]),
+        (1, &[(2, "cake")]),
+        // The first attempt brought nothing.
+        (2, &[(2, "bread")]),
+        (3, &[(1, "bread"), (2, "cake")]),
+        (4, &[(1, "bread"), (2, "bread")]),
+        (4, &[(3, "bread"), (4, "cake")]),
+    ];
+    for (number, texts) in batches {
+        say_all(&mut history, number, texts).await;
+        reach(&running, history.position).await;
+    }
+    let found = async |words| {
+        let mut found = find(&running, words).await;
+        found.sort_unstable();
+        found
+    };
+    assert_eq!((found("bread").await, found("cake").await), (vec![2], vec![1, 3, 4]));
     assert_equal(&world).await;
 }
 

@@ -1,7 +1,11 @@
-//! Writes the changes of a batch, each table with one insert and one update at most.
+//! Writes the changes of a batch, each table with one insert and one update at most; of steps, those that failed apart.
 
 /// One column of many rows, as PostgreSQL's `unnest` takes it. It is bound `as _`, because a column may be borrowed
 /// text or optional, which the compile-time check of parameters does not know; PostgreSQL itself checks the types.
+///
+/// Rows are taken by one `unnest` for each column, side by side in the list of what is selected, and not by one for all
+/// columns behind `FROM`: that one puts every row into a store before the first is read, which is a third of what it
+/// costs to insert them. It is used where few rows come, or where a column takes a query of its own.
 macro_rules! column {
     ($rows:expr, $row:pat => $value:expr) => {
         &$rows.iter().map(|$row| $value).collect::<Vec<_>>()
@@ -27,7 +31,7 @@ pub(super) async fn write(connection: &mut PgConnection, fold: Fold<'_>) -> Resu
     runs::update_runs(connection, &changed).await?;
     origins::write(connection, &fold.rare).await?;
     steps::keep_steps(connection, &fold).await?;
-    steps::upsert_steps(connection, &fold).await?;
+    steps::write_steps(connection, &fold).await?;
     parts::write(connection, &fold.rare).await?;
     let (born, changed) = fold.tasks.iter().partition::<Vec<_>, _>(|(_, task)| task.born.is_some());
     tasks::insert_tasks(connection, &born).await?;

@@ -19,7 +19,7 @@ async fn parents(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(), A
     }
     sqlx::query!(
         "INSERT INTO parents (run_id, parent_id, parent_step, depth)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[])",
+        SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::integer[])",
         column!(rare.parents, row => row.run) as _,
         column!(rare.parents, row => row.parent) as _,
         column!(rare.parents, row => row.step) as _,
@@ -58,7 +58,8 @@ async fn firings(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(), A
         return Ok(());
     }
     sqlx::query!(
-        "INSERT INTO firings (run_id, trigger_id, cause) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[])",
+        "INSERT INTO firings (run_id, trigger_id, cause)
+        SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[])",
         column!(rare.firings, row => row.run) as _,
         column!(rare.firings, row => row.trigger) as _,
         column!(rare.firings, row => &*row.cause) as _
@@ -73,7 +74,8 @@ async fn repeats(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(), A
         return Ok(());
     }
     sqlx::query!(
-        "INSERT INTO repeats (run_id, task_id) SELECT * FROM unnest($1::uuid[], $2::uuid[])",
+        "INSERT INTO repeats (run_id, task_id)
+        SELECT unnest($1::uuid[]), unnest($2::uuid[])",
         column!(rare.repeats, (run, _) => *run) as _,
         column!(rare.repeats, (_, task) => *task) as _
     )
@@ -85,7 +87,8 @@ async fn repeats(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(), A
 async fn queues(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(), ApplyError> {
     if !rare.queued.is_empty() {
         sqlx::query!(
-            "INSERT INTO queues (run_id, queued_at) SELECT * FROM unnest($1::uuid[], $2::bigint[])",
+            "INSERT INTO queues (run_id, queued_at)
+            SELECT unnest($1::uuid[]), unnest($2::bigint[])",
             column!(rare.queued, (run, _) => *run) as _,
             column!(rare.queued, (_, at) => *at) as _
         )

@@ -21,9 +21,8 @@ async fn activities(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<()
         let rows: Vec<_> = rare.activities.iter().collect();
         sqlx::query!(
             "INSERT INTO activities (run_id, step, fires_at, signal, child_id, abandoned)
-            SELECT run_id, step, fires_at, signal, child_id, false
-            FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::uuid[])
-                AS u (run_id, step, fires_at, signal, child_id)",
+            SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::bigint[]), unnest($4::text[]), unnest($5::uuid[]),
+                false",
             column!(rows, ((run, _), _) => *run) as _,
             column!(rows, ((_, step), _) => *step) as _,
             column!(rows, (_, activity) => activity.fires_at) as _,
@@ -51,9 +50,8 @@ async fn approvals(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(),
         let rows: Vec<_> = rare.approvals.iter().collect();
         sqlx::query!(
             "INSERT INTO approvals (run_id, step, content, content_hash, expires_at, expired)
-            SELECT run_id, step, content::json, content_hash, expires_at, false
-            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::bigint[])
-                AS u (run_id, step, content, content_hash, expires_at)",
+            SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[])::json, unnest($4::bytea[]),
+                unnest($5::bigint[]), false",
             column!(rows, ((run, _), _) => *run) as _,
             column!(rows, ((_, step), _) => *step) as _,
             column!(rows, (_, approval) => approval.content.as_str()) as _,
@@ -82,8 +80,8 @@ async fn decisions(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(),
     }
     sqlx::query!(
         "INSERT INTO decisions (run_id, step, number, decided_by, approved, comment, content_hash, at)
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::boolean[], $6::text[], $7::bytea[],
-            $8::bigint[])",
+        SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::bigint[]), unnest($4::text[]), unnest($5::boolean[]),
+            unnest($6::text[]), unnest($7::bytea[]), unnest($8::bigint[])",
         column!(rare.decisions, row => row.run) as _,
         column!(rare.decisions, row => row.step) as _,
         column!(rare.decisions, row => row.number) as _,
@@ -105,8 +103,7 @@ async fn lists(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(), App
     let rows: Vec<_> = rare.lists.iter().collect();
     sqlx::query!(
         "INSERT INTO lists (run_id, step, elements, length)
-        SELECT run_id, step, elements::json, length
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[]) AS u (run_id, step, elements, length)",
+        SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[])::json, unnest($4::integer[])",
         column!(rows, ((run, _), _) => *run) as _,
         column!(rows, ((_, step), _) => *step) as _,
         column!(rows, (_, list) => list.elements.as_str()) as _,
@@ -125,12 +122,9 @@ async fn items(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(), App
     sqlx::query!(
         "INSERT INTO items AS i (run_id, step, item, status, task_id, result, simulated, error_kind, error_message,
             started_at, ended_at)
-        SELECT run_id, step, item, status, task_id, result::json, simulated, error_kind, error_message, started_at,
-            ended_at
-        FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::uuid[], $6::text[], $7::boolean[],
-            $8::text[], $9::text[], $10::bigint[], $11::bigint[])
-            AS u (run_id, step, item, status, task_id, result, simulated, error_kind, error_message, started_at,
-                ended_at)
+        SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::integer[]), unnest($4::text[]), unnest($5::uuid[]),
+            unnest($6::text[])::json, unnest($7::boolean[]), unnest($8::text[]), unnest($9::text[]),
+            unnest($10::bigint[]), unnest($11::bigint[])
         ON CONFLICT (run_id, step, item) DO UPDATE SET status = excluded.status,
             task_id = coalesce(excluded.task_id, i.task_id), result = excluded.result, simulated = excluded.simulated,
             error_kind = excluded.error_kind, error_message = excluded.error_message,
@@ -160,8 +154,8 @@ async fn undos(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(), App
     sqlx::query!(
         "INSERT INTO undos AS o (run_id, step, task_id, status, simulated, error_kind, error_message, started_at,
             ended_at)
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::boolean[], $6::text[], $7::text[],
-            $8::bigint[], $9::bigint[])
+        SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::uuid[]), unnest($4::text[]), unnest($5::boolean[]),
+            unnest($6::text[]), unnest($7::text[]), unnest($8::bigint[]), unnest($9::bigint[])
         ON CONFLICT (run_id, step) DO UPDATE SET status = excluded.status,
             task_id = coalesce(excluded.task_id, o.task_id), simulated = excluded.simulated,
             error_kind = excluded.error_kind, error_message = excluded.error_message,
@@ -187,9 +181,8 @@ async fn signals(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(), A
     }
     sqlx::query!(
         "INSERT INTO signals (run_id, number, signal, payload, at)
-        SELECT run_id, number, signal, payload::json, at
-        FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::bigint[])
-            AS u (run_id, number, signal, payload, at)",
+        SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::text[]), unnest($4::text[])::json,
+            unnest($5::bigint[])",
         column!(rare.signals, row => row.run) as _,
         column!(rare.signals, row => row.number) as _,
         column!(rare.signals, row => row.signal) as _,
@@ -207,7 +200,7 @@ async fn stalls(connection: &mut PgConnection, rare: &Rare<'_>) -> Result<(), Ap
     }
     sqlx::query!(
         "INSERT INTO stalls (run_id, number, what, at)
-        SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[])",
+        SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::text[]), unnest($4::bigint[])",
         column!(rare.stalls, row => row.run) as _,
         column!(rare.stalls, row => row.number) as _,
         column!(rare.stalls, row => &*row.what) as _,

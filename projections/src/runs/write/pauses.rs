@@ -10,8 +10,8 @@ pub(super) async fn write(connection: &mut PgConnection, rare: &Rare<'_>) -> Res
     if !pauses.is_empty() {
         sqlx::query!(
             "INSERT INTO pauses (run_id, number, paused_by, pause_reason, since, clock, hold_id)
-            SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[],
-                $7::uuid[])",
+            SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::text[]), unnest($4::text[]),
+                unnest($5::bigint[]), unnest($6::text[]), unnest($7::uuid[])",
             column!(pauses, ((run, _), _) => *run) as _,
             column!(pauses, ((_, number), _) => *number) as _,
             column!(pauses, (_, pause) => pause.by.as_str()) as _,

@@ -65,16 +65,12 @@ pub(super) async fn insert_runs(
         "INSERT INTO runs (id, workflow_id, workflow_key, version, status, input, output, simulated, error_kind,
             error_message, failed_step, cancel_reason, node, epoch, actor, correlation, priority, started_at, ended_at, deadline,
             cut_at, position, started_position)
-        SELECT id, workflow_id, workflow_key, version, status, input::json, output::json, simulated, error_kind,
-            error_message, failed_step, cancel_reason, node, epoch, actor, correlation, priority, started_at, ended_at, deadline,
-            cut_at, position, started_position
-        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[],
-            $8::boolean[], $9::text[], $10::text[], $11::text[], $12::text[], $13::uuid[], $14::bigint[], $15::text[],
-            $16::uuid[], $17::integer[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[],
-            $23::bigint[])
-            AS u (id, workflow_id, workflow_key, version, status, input, output, simulated, error_kind, error_message,
-                failed_step, cancel_reason, node, epoch, actor, correlation, priority, started_at, ended_at, deadline,
-                cut_at, position, started_position)",
+        SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::integer[]), unnest($5::text[]),
+            unnest($6::text[])::json, unnest($7::text[])::json, unnest($8::boolean[]), unnest($9::text[]),
+            unnest($10::text[]), unnest($11::text[]), unnest($12::text[]), unnest($13::uuid[]), unnest($14::bigint[]),
+            unnest($15::text[]), unnest($16::uuid[]), unnest($17::integer[]), unnest($18::bigint[]),
+            unnest($19::bigint[]), unnest($20::bigint[]), unnest($21::bigint[]), unnest($22::bigint[]),
+            unnest($23::bigint[])",
         column!(rows, (id, _) => **id) as _,
         column!(births, birth => birth.workflow_id) as _,
         column!(births, birth => birth.workflow_key) as _,
@@ -119,10 +115,13 @@ pub(super) async fn update_runs(
             cancel_reason = coalesce(u.cancel_reason, r.cancel_reason), node = coalesce(u.node, r.node),
             epoch = coalesce(u.epoch, r.epoch), ended_at = coalesce(u.ended_at, r.ended_at),
             cut_at = coalesce(u.cut_at, r.cut_at), position = u.position
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::uuid[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
-            AS u (id, status, output, simulated, error_kind, error_message, failed_step, cancel_reason, node, epoch,
-                ended_at, cut_at, position)
+        FROM (
+            SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS status, unnest($3::text[]) AS output,
+                unnest($4::boolean[]) AS simulated, unnest($5::text[]) AS error_kind,
+                unnest($6::text[]) AS error_message, unnest($7::text[]) AS failed_step,
+                unnest($8::text[]) AS cancel_reason, unnest($9::uuid[]) AS node, unnest($10::bigint[]) AS epoch,
+                unnest($11::bigint[]) AS ended_at, unnest($12::bigint[]) AS cut_at, unnest($13::bigint[]) AS position
+        ) AS u
         WHERE r.id = u.id",
         column!(rows, (id, _) => **id) as _,
         column!(rows, (_, run) => run.status) as _,

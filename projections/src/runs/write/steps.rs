@@ -1,31 +1,35 @@
 //! Steps, and what a run keeps of another run's steps.
 
 use sqlx::PgConnection;
+use uuid::Uuid;
 
+use super::all_found;
 use crate::projector::ApplyError;
+use crate::runs::change::StepChange;
 use crate::runs::fold::Fold;
 
-/// Steps are upserted, because one can fail before it ever started and then has no row yet.
-pub(super) async fn upsert_steps(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
-    let rows: Vec<_> = fold.steps.iter().collect();
+type StepRows<'r, 'a> = [(&'r (Uuid, &'a str), &'r StepChange<'a>)];
+
+/// The first event of a step is its start, or that it is skipped, or that it fails before it ever started; each comes once.
+/// So only of a step that fails without having started in this batch it is unknown whether it has a row.
+pub(super) async fn write_steps(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
+    let (born, others) = fold.steps.iter().partition::<Vec<_>, _>(|(_, step)| step.is_new());
+    let (failed, ended) = others.into_iter().partition::<Vec<_>, _>(|(_, step)| step.error.kind.is_some());
+    insert_steps(connection, &born).await?;
+    end_steps(connection, &ended).await?;
+    fail_steps(connection, &failed).await
+}
+
+async fn insert_steps(connection: &mut PgConnection, rows: &StepRows<'_, '_>) -> Result<(), ApplyError> {
     if rows.is_empty() {
         return Ok(());
     }
     sqlx::query!(
-        "INSERT INTO steps AS s (run_id, step, status, task_id, output, simulated, error_kind, error_message,
-            skip_reason, deadline, started_at, ended_at, position)
-        SELECT run_id, step, status, task_id, output::json, simulated, error_kind, error_message, skip_reason, deadline,
-            started_at, ended_at, position
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::boolean[], $7::text[], $8::text[],
-            $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
-            AS u (run_id, step, status, task_id, output, simulated, error_kind, error_message, skip_reason, deadline,
-                started_at, ended_at, position)
-        ON CONFLICT (run_id, step) DO UPDATE SET status = excluded.status,
-            task_id = coalesce(excluded.task_id, s.task_id), output = excluded.output, simulated = excluded.simulated,
-            error_kind = excluded.error_kind, error_message = excluded.error_message,
-            skip_reason = excluded.skip_reason, deadline = coalesce(excluded.deadline, s.deadline),
-            started_at = coalesce(excluded.started_at, s.started_at), ended_at = excluded.ended_at,
-            position = excluded.position",
+        "INSERT INTO steps (run_id, step, status, task_id, output, simulated, error_kind, error_message, skip_reason,
+            deadline, started_at, ended_at, position)
+        SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::uuid[]), unnest($5::text[])::json,
+            unnest($6::boolean[]), unnest($7::text[]), unnest($8::text[]), unnest($9::text[]), unnest($10::bigint[]),
+            unnest($11::bigint[]), unnest($12::bigint[]), unnest($13::bigint[])",
         column!(rows, ((run, _), _) => *run) as _,
         column!(rows, ((_, step), _) => *step) as _,
         column!(rows, (_, step) => step.status) as _,
@@ -37,6 +41,57 @@ pub(super) async fn upsert_steps(connection: &mut PgConnection, fold: &Fold<'_>)
         column!(rows, (_, step) => step.skip_reason.as_deref()) as _,
         column!(rows, (_, step) => step.deadline) as _,
         column!(rows, (_, step) => step.started_at) as _,
+        column!(rows, (_, step) => step.ended_at) as _,
+        column!(rows, (_, step) => step.position) as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Steps that started in an earlier batch and now have completed or been cancelled.
+async fn end_steps(connection: &mut PgConnection, rows: &StepRows<'_, '_>) -> Result<(), ApplyError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let done = sqlx::query!(
+        "UPDATE steps s SET status = u.status, output = u.output::json, simulated = u.simulated, ended_at = u.ended_at,
+            position = u.position
+        FROM (
+            SELECT unnest($1::uuid[]) AS run_id, unnest($2::text[]) AS step, unnest($3::text[]) AS status,
+                unnest($4::text[]) AS output, unnest($5::boolean[]) AS simulated, unnest($6::bigint[]) AS ended_at,
+                unnest($7::bigint[]) AS position
+        ) AS u
+        WHERE s.run_id = u.run_id AND s.step = u.step",
+        column!(rows, ((run, _), _) => *run) as _,
+        column!(rows, ((_, step), _) => *step) as _,
+        column!(rows, (_, step) => step.status) as _,
+        column!(rows, (_, step) => step.output.as_deref()) as _,
+        column!(rows, (_, step) => step.simulated) as _,
+        column!(rows, (_, step) => step.ended_at) as _,
+        column!(rows, (_, step) => step.position) as _
+    )
+    .execute(connection)
+    .await?;
+    all_found(done.rows_affected(), rows.len(), "steps")
+}
+
+/// Steps that failed, and started in an earlier batch or never.
+async fn fail_steps(connection: &mut PgConnection, rows: &StepRows<'_, '_>) -> Result<(), ApplyError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO steps (run_id, step, status, simulated, error_kind, error_message, ended_at, position)
+        SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), false, unnest($4::text[]),
+            unnest($5::text[]), unnest($6::bigint[]), unnest($7::bigint[])
+        ON CONFLICT (run_id, step) DO UPDATE SET status = excluded.status, error_kind = excluded.error_kind,
+            error_message = excluded.error_message, ended_at = excluded.ended_at, position = excluded.position",
+        column!(rows, ((run, _), _) => *run) as _,
+        column!(rows, ((_, step), _) => *step) as _,
+        column!(rows, (_, step) => step.status) as _,
+        column!(rows, (_, step) => step.error.kind) as _,
+        column!(rows, (_, step) => step.error.message.as_deref()) as _,
         column!(rows, (_, step) => step.ended_at) as _,
         column!(rows, (_, step) => step.position) as _
     )

@@ -20,15 +20,11 @@ pub(super) async fn insert_tasks(
         "INSERT INTO tasks (id, run_id, step, template_id, template_version, agent_id, agent_version, assign_reason,
             parameters, status, retry_at, error_kind, error_message, cancel_reason, created_at, start_by, ended_at,
             attempts, position)
-        SELECT id, run_id, step, template_id, template_version, agent_id, agent_version, assign_reason,
-            parameters::json, status, retry_at, error_kind, error_message, cancel_reason, created_at, start_by,
-            ended_at, attempts, position
-        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::integer[], $6::uuid[], $7::integer[],
-            $8::text[], $9::text[], $10::text[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::bigint[],
-            $16::bigint[], $17::bigint[], $18::integer[], $19::bigint[])
-            AS u (id, run_id, step, template_id, template_version, agent_id, agent_version, assign_reason, parameters,
-                status, retry_at, error_kind, error_message, cancel_reason, created_at, start_by, ended_at,
-                attempts, position)",
+        SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::uuid[]), unnest($5::integer[]),
+            unnest($6::uuid[]), unnest($7::integer[]), unnest($8::text[]), unnest($9::text[])::json,
+            unnest($10::text[]), unnest($11::bigint[]), unnest($12::text[]), unnest($13::text[]), unnest($14::text[]),
+            unnest($15::bigint[]), unnest($16::bigint[]), unnest($17::bigint[]), unnest($18::integer[]),
+            unnest($19::bigint[])",
         column!(rows, (id, _) => **id) as _,
         column!(births, birth => birth.run_id) as _,
         column!(births, birth => birth.step) as _,
@@ -70,10 +66,13 @@ pub(super) async fn update_tasks(
             error_message = coalesce(u.error_message, t.error_message),
             cancel_reason = coalesce(u.cancel_reason, t.cancel_reason), ended_at = coalesce(u.ended_at, t.ended_at),
             attempts = greatest(u.attempts, t.attempts), position = u.position
-        FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::bigint[], $7::text[],
-            $8::text[], $9::text[], $10::bigint[], $11::integer[], $12::bigint[])
-            AS u (id, agent_id, agent_version, assign_reason, status, retry_at, error_kind, error_message,
-                cancel_reason, ended_at, attempts, position)
+        FROM (
+            SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS agent_id, unnest($3::integer[]) AS agent_version,
+                unnest($4::text[]) AS assign_reason, unnest($5::text[]) AS status, unnest($6::bigint[]) AS retry_at,
+                unnest($7::text[]) AS error_kind, unnest($8::text[]) AS error_message,
+                unnest($9::text[]) AS cancel_reason, unnest($10::bigint[]) AS ended_at,
+                unnest($11::integer[]) AS attempts, unnest($12::bigint[]) AS position
+        ) AS u
         WHERE t.id = u.id",
         column!(rows, (id, _) => **id) as _,
         column!(rows, (_, task) => task.agent_id) as _,
@@ -110,10 +109,12 @@ pub(super) async fn insert_attempts(
             finish_reason, text, simulated, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens,
             cost_nano_usd, duration_ms, first_piece_ms, request_hash, kept_at, saved_nano_usd, started_at, ended_at, late,
             cost_source, price_list)
-        SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-            $8::text[], $9::text[], $10::text[], $11::boolean[], $12::bigint[], $13::bigint[], $14::bigint[],
-            $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bytea[], $20::bigint[], $21::bigint[],
-            $22::bigint[], $23::bigint[], $24::boolean[], $25::text[], $26::text[])",
+        SELECT unnest($1::uuid[]), unnest($2::integer[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]),
+            unnest($6::text[]), unnest($7::text[]), unnest($8::text[]), unnest($9::text[]), unnest($10::text[]),
+            unnest($11::boolean[]), unnest($12::bigint[]), unnest($13::bigint[]), unnest($14::bigint[]),
+            unnest($15::bigint[]), unnest($16::bigint[]), unnest($17::bigint[]), unnest($18::bigint[]),
+            unnest($19::bytea[]), unnest($20::bigint[]), unnest($21::bigint[]), unnest($22::bigint[]),
+            unnest($23::bigint[]), unnest($24::boolean[]), unnest($25::text[]), unnest($26::text[])",
         column!(rows, ((task, _), _) => *task) as _,
         column!(rows, ((_, number), _) => *number) as _,
         column!(births, birth => birth.platform) as _,
@@ -172,12 +173,16 @@ pub(super) async fn update_attempts(
                 THEN u.cost_source ELSE a.cost_source END,
             price_list = CASE WHEN u.cost_nano_usd IS NOT NULL OR (a.cost_nano_usd IS NULL AND u.cost_source IS NOT NULL)
                 THEN u.price_list ELSE a.price_list END
-        FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::boolean[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
-            $16::bigint[], $17::bigint[], $18::boolean[], $19::text[], $20::text[])
-            AS u (task_id, number, answered_by, status, error_kind, error_message, finish_reason, text, simulated,
-                input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, cost_nano_usd, duration_ms,
-                first_piece_ms, ended_at, late, cost_source, price_list)
+        FROM (
+            SELECT unnest($1::uuid[]) AS task_id, unnest($2::integer[]) AS number, unnest($3::text[]) AS answered_by,
+                unnest($4::text[]) AS status, unnest($5::text[]) AS error_kind, unnest($6::text[]) AS error_message,
+                unnest($7::text[]) AS finish_reason, unnest($8::text[]) AS text, unnest($9::boolean[]) AS simulated,
+                unnest($10::bigint[]) AS input_tokens, unnest($11::bigint[]) AS cached_input_tokens,
+                unnest($12::bigint[]) AS output_tokens, unnest($13::bigint[]) AS reasoning_tokens,
+                unnest($14::bigint[]) AS cost_nano_usd, unnest($15::bigint[]) AS duration_ms,
+                unnest($16::bigint[]) AS first_piece_ms, unnest($17::bigint[]) AS ended_at,
+                unnest($18::boolean[]) AS late, unnest($19::text[]) AS cost_source, unnest($20::text[]) AS price_list
+        ) AS u
         WHERE a.task_id = u.task_id AND a.number = u.number",
         column!(rows, ((task, _), _) => *task) as _,
         column!(rows, ((_, number), _) => *number) as _,
