@@ -14,6 +14,7 @@ mod listener;
 mod members;
 mod migrate;
 mod options;
+mod parts;
 mod plan;
 mod presence;
 mod rows;
