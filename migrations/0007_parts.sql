@@ -106,8 +106,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- The journal event by event, for people and their questions. The program does not read it: here no condition finds
--- its rows by an index.
+-- The journal event by event, for people and their questions. The program does not read it: it finds streams by an
+-- index, but whoever asks for positions or types has every body taken apart.
 CREATE VIEW journal.events AS
 SELECT
     part.position - part.events + event.number AS position,

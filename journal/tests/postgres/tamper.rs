@@ -41,6 +41,16 @@ async fn columns(database: &Database, table: &str) -> Vec<String> {
     sqlx::query_scalar(columns).bind(table).fetch_all(database.pool()).await.unwrap()
 }
 
+/// Keeps what is there, to be put back by [`restore`].
+async fn keep(database: &Database) {
+    sqlx::raw_sql("CREATE TABLE kept AS SELECT * FROM journal.parts").execute(database.pool()).await.unwrap();
+}
+
+async fn restore(database: &Database) {
+    tamper(database, "DELETE FROM journal.parts").await;
+    tamper(database, "INSERT INTO journal.parts SELECT * FROM kept").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_byte_in_any_column_is_named() {
     let id = |column: &str| format!("{column} = (overlay({column}::text placing '00' from 20 for 2))::uuid");
@@ -73,10 +83,8 @@ async fn a_changed_byte_in_any_column_is_named() {
         ("body: longer", "body = body || '\\x00'::bytea".to_owned(), 4),
         ("body: empty", "body = ''".to_owned(), 4),
     ];
-    let (table, view) = {
-        let (database, _node) = journal().await;
-        (columns(&database, "parts").await, columns(&database, "events").await)
-    };
+    let (database, node) = journal().await;
+    let (table, view) = (columns(&database, "parts").await, columns(&database, "events").await);
     for column in table {
         let is_tried = changes.iter().any(|(tried, ..)| *tried == column || tried.starts_with(&format!("{column}: ")));
         assert!(is_tried, "column {column} is not tried");
@@ -85,8 +93,9 @@ async fn a_changed_byte_in_any_column_is_named() {
         let is_tried = changes.iter().any(|(tried, ..)| *tried == column || *tried == format!("body: {column}"));
         assert!(is_tried, "column {column} of the view is not tried");
     }
+    keep(&database).await;
     for (column, change, named) in changes {
-        let (database, node) = journal().await;
+        restore(&database).await;
         assert!(verify(&node.journal).await.unwrap().is_sound());
         tamper(&database, &format!("UPDATE journal.parts SET {change} WHERE position = 4")).await;
         let report = verify(&node.journal).await.unwrap();
@@ -144,11 +153,9 @@ async fn journal_of_parts() -> (Database, Node) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_of_any_event_of_a_part_is_named() {
-    let size: i32 = {
-        let (database, _node) = journal_of_parts().await;
-        let sizes = "SELECT DISTINCT octet_length(payload) FROM journal.events";
-        sqlx::query_scalar(sizes).fetch_one(database.pool()).await.unwrap()
-    };
+    let (database, node) = journal_of_parts().await;
+    let sizes = "SELECT DISTINCT octet_length(payload) FROM journal.events";
+    let size: i32 = sqlx::query_scalar(sizes).fetch_one(database.pool()).await.unwrap();
     let payload = usize::try_from(size).unwrap();
     // An event in the middle, with the hash that stands behind it.
     let event = 23 + payload + 32;
@@ -198,8 +205,9 @@ async fn a_change_of_any_event_of_a_part_is_named() {
             8,
         ),
     ];
+    keep(&database).await;
     for (change, named) in changes {
-        let (database, node) = journal_of_parts().await;
+        restore(&database).await;
         assert!(verify(&node.journal).await.unwrap().is_sound());
         if change.contains("position = 10,") {
             // Its place is taken by the next part.
