@@ -137,7 +137,7 @@ fn statements(stream: uuid::Uuid) -> Vec<(String, String, &'static str, f64)> {
     let texts = files.map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap()["query"].take());
     let in_part = texts.filter_map(|query| {
         let sql = query.as_str().unwrap().to_owned();
-        (sql.starts_with("SELECT position, revision, events") && sql.contains("FROM journal.parts")).then_some(sql)
+        sql.starts_with("SELECT position, revision, events, recorded_at, stream, command,").then_some(sql)
     });
     let asked = |sql: String| {
         let back = sql.contains("DESC LIMIT $") || sql.ends_with("DESC");
