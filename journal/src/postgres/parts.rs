@@ -252,7 +252,7 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
     use domain::{Actor, CommandId};
     use proptest::prelude::*;
 
@@ -427,7 +427,7 @@ mod tests {
             let right: Vec<Entry> = went.iter().map(|event| Entry::from(event.as_ref())).collect();
             let read = row.read(|_| true).unwrap();
             prop_assert!(read.iter().zip(&went).all(|(read, went)| read.metadata == went.metadata));
-            prop_assert_eq!(read.iter().map(Entry::from).collect::<Vec<_>>(), right.clone());
+            prop_assert_eq!(&read.iter().map(Entry::from).collect::<Vec<_>>(), &right);
             let mut entries = row.entries();
             prop_assert_eq!(entries.last_mut().unwrap().command.take(), row.command);
             prop_assert_eq!(entries, right);

@@ -191,7 +191,7 @@ async fn each_append_has_rows_of_its_own() {
     // The same envelope, twice.
     let wish = parts(vec![crate::sample::part(stream, Expected::Any, &["a", "b"])]);
     let (one, two) = tokio::join!(node.journal.append(wish.clone()), node.journal.append(wish));
-    (one.unwrap(), two.unwrap());
+    one.and(two).unwrap();
     let rows: Vec<(i64, i64, i32)> =
         sqlx::query_as("SELECT position, revision, events FROM journal.parts ORDER BY position")
             .fetch_all(database.pool())
