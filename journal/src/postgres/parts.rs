@@ -15,7 +15,7 @@ use domain::{Category, EventId, StreamId, Timestamp};
 use uuid::Uuid;
 
 use crate::chain::Entry;
-use crate::{Hash, Position, ReadError, RecordedEvent, metadata};
+use crate::{Hash, MAX_APPEND_EVENTS, Position, ReadError, RecordedEvent, metadata};
 
 /// How many bytes an event takes in a body besides its payload.
 pub(super) const AROUND: usize = 16 + 2 + 1 + 4 + 32;
@@ -206,11 +206,11 @@ impl Row {
         Ok(events)
     }
 
-    /// The bytes of its events as they are. What makes no sense becomes one entry at the last position, with the whole
-    /// body for a payload, so that its hash shows that it is damaged.
+    /// The bytes of its events as they are. From the first event on that makes no sense there are entries whose hashes show
+    /// that they are damaged: one for each event, so that the first is named, as long as their number may be true.
     pub(super) fn entries(&self) -> Vec<Entry> {
         let (pieces, whole) = self.take_apart();
-        let entry = |piece: &Piece<'_>, payload: &[u8]| Entry {
+        let entry = |piece: &Piece<'_>| Entry {
             position: piece.position,
             id: EventId::from_uuid(piece.id),
             category: self.category.clone(),
@@ -221,27 +221,32 @@ impl Row {
             codec: piece.codec,
             recorded_at: self.recorded_at,
             metadata: self.metadata.to_vec(),
-            payload: payload.to_vec(),
+            payload: self.body.get(piece.payload.clone()).unwrap_or_default().to_vec(),
             previous_hash: piece.previous_hash.to_vec(),
             hash: piece.hash.to_vec(),
             command: None,
         };
-        let mut entries: Vec<Entry> =
-            pieces.iter().map(|piece| entry(piece, self.body.get(piece.payload.clone()).unwrap_or_default())).collect();
+        let mut entries: Vec<Entry> = pieces.iter().map(&entry).collect();
         if whole.is_err() {
-            let last = i64::from(self.events).saturating_sub(1).max(0);
-            let piece = Piece {
-                position: Position::from_u64(unsigned(self.position)),
-                revision: unsigned(self.revision.saturating_add(last)),
-                event_type: &self.event_types,
-                id: Uuid::nil(),
-                schema_version: 0,
-                codec: 0,
-                previous_hash: pieces.last().map_or(self.previous_hash.as_slice(), |piece| piece.hash),
-                hash: &self.hash,
-                payload: 0..self.body.len(),
-            };
-            entries.push(entry(&piece, &self.body));
+            let count = usize::try_from(self.events).ok().filter(|count| (1..=MAX_APPEND_EVENTS).contains(count));
+            let unread = count.map_or(1, |count| count - pieces.len());
+            for until_last in (0..unread).rev() {
+                // The bytes are told once.
+                let payload = if until_last + 1 == unread { 0..self.body.len() } else { 0..0 };
+                let until_last = i64::try_from(until_last).unwrap_or(i64::MAX);
+                let last = self.revision.saturating_add(i64::from(self.events).saturating_sub(1).max(0));
+                entries.push(entry(&Piece {
+                    position: Position::from_u64(unsigned(self.position.saturating_sub(until_last))),
+                    revision: unsigned(last.saturating_sub(until_last)),
+                    event_type: &self.event_types,
+                    id: Uuid::nil(),
+                    schema_version: 0,
+                    codec: 0,
+                    previous_hash: pieces.last().map_or(self.previous_hash.as_slice(), |piece| piece.hash),
+                    hash: &self.hash,
+                    payload,
+                }));
+            }
         }
         if let Some(last) = entries.last_mut() {
             last.command = self.command;
@@ -374,7 +379,10 @@ mod tests {
             let position = damaged_at(&cut).unwrap();
             assert!((8..=10).contains(&position), "{length}: {position}");
             assert!(is_found(cut.entries()), "{length}");
-            assert_eq!(cut.entries().last().unwrap().position.as_u64(), 10);
+            let positions: Vec<u64> = cut.entries().iter().map(|entry| entry.position.as_u64()).collect();
+            assert_eq!(positions, [8, 9, 10]);
+            let sound = |entry: &&Entry| entry.computed_hash().0.as_slice() == entry.hash;
+            assert_eq!(cut.entries().iter().take_while(sound).count(), usize::try_from(position).unwrap() - 8);
         }
         for more in [1, 32, 55] {
             let longer = Row { body: [whole.body.as_ref(), &vec![0; more]].concat().into(), ..whole.clone() };
