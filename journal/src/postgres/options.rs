@@ -90,8 +90,8 @@ pub enum OpenError {
     /// The database could not be reached or failed.
     #[error("the journal's database could not be opened")]
     Database(#[from] sqlx::Error),
-    /// The schema is missing.
-    #[error("the database holds no journal; run the migrations first")]
+    /// The schema is missing, or older than this program.
+    #[error("the database holds no journal, or one of an older version; run the migrations first")]
     NotMigrated,
     /// The end of the journal is not where its head says: events were cut off or put in behind our back.
     #[error(

@@ -1,7 +1,7 @@
 //! A journal of an older version, with a row for each event, becomes one with a row for each part.
 
 use journal::chain::{Entry, verify};
-use journal::postgres::{MIGRATOR, migrate};
+use journal::postgres::{MIGRATOR, OpenError, Options, PostgresJournal, migrate};
 use journal::{Expected, Journal, Position};
 use sqlx::migrate::Migrator;
 use testkit::Database;
@@ -74,6 +74,8 @@ async fn a_journal_of_single_events_is_taken_over_byte_by_byte() {
 
     let older = older().await;
     write(&older, &entries).await;
+    let opened = PostgresJournal::open(Options::from_url(older.url()).unwrap()).await;
+    assert!(matches!(opened.err().unwrap(), OpenError::NotMigrated));
     migrate(older.pool()).await.unwrap();
     let rows = "SELECT count(*) FROM journal.parts WHERE events = 1";
     assert_eq!(sqlx::query_scalar::<_, i64>(rows).fetch_one(older.pool()).await.unwrap(), 100);
