@@ -49,6 +49,13 @@ pub(crate) struct PreparedStream {
     events: Vec<PreparedEvent>,
 }
 
+impl PreparedStream {
+    /// How many events it has.
+    pub(crate) fn count(&self) -> usize {
+        self.events.len()
+    }
+}
+
 #[derive(Debug)]
 struct PreparedEvent {
     id: EventId,

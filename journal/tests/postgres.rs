@@ -4,6 +4,8 @@ mod failure;
 mod guard;
 mod members;
 mod nodes;
+mod older;
+mod parts;
 mod plans;
 mod tamper;
 mod turn;

@@ -65,6 +65,10 @@ async fn a_journal_is_the_same_after_moving_there_and_back() {
     let third: Arc<dyn Journal> = Arc::new(third);
     let importer = postgres::Importer::open(&third_options()).await.unwrap();
     assert_eq!(copy(&second, &third, importer).await.unwrap(), (0, 288));
+    // What came to a stream at once is one row there as well: 96 appends to one stream, 32 to two.
+    let rows = "SELECT count(*), sum(events) FROM journal.parts";
+    let rows: (i64, i64) = sqlx::query_as(rows).fetch_one(other.pool()).await.unwrap();
+    assert_eq!(rows, (160, 288));
     let whole = contents(&*first).await;
     assert_eq!(whole, contents(&*second).await);
     assert_eq!(whole, contents(&*third).await);
@@ -81,6 +85,19 @@ async fn a_journal_is_the_same_after_moving_there_and_back() {
     node.journal.append(append(stream, Expected::Exists, &["on"])).await.unwrap();
     crate::conformance::is_sound(&node.journal).await;
     node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_type_with_a_space_in_its_name_is_refused() {
+    let (memory, database) = (MemoryJournal::new(), Database::create().await);
+    fill(&memory, 1).await;
+    let mut entries = memory.read_entries(Position::START, 100).await.unwrap();
+    entries[4].event_type = "agent. disabled".to_owned();
+    let options = postgres::Options::from_url(database.url()).unwrap();
+    let refused = postgres::Importer::open(&options).await.unwrap().import(&entries).await.unwrap_err();
+    assert!(refused.to_string().contains("`agent. disabled`"), "{refused}");
+    let (journal, _) = PostgresJournal::open(options).await.unwrap();
+    assert_eq!(journal.head().await.unwrap(), Position::START);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

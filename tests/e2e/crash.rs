@@ -147,7 +147,7 @@ fn appends(world: &World, base: i64) -> Vec<i64> {
     world.runtime.block_on(async {
         let mut connection = PgConnection::connect(world.database.url()).await.unwrap();
         sqlx::query_scalar(
-            "SELECT min(position) - $1 FROM journal.events WHERE position > $1 GROUP BY xmin::text ORDER BY 1",
+            "SELECT min(position - events + 1) - $1 FROM journal.parts WHERE position > $1 GROUP BY xmin::text ORDER BY 1",
         )
         .bind(base)
         .fetch_all(&mut connection)
@@ -173,8 +173,8 @@ impl Held {
             let trigger = format!(
                 "CREATE FUNCTION hold_back() RETURNS trigger LANGUAGE plpgsql AS $$
                  BEGIN PERFORM pg_advisory_xact_lock({HOLD}); RETURN NEW; END $$;
-                 CREATE TRIGGER hold_back BEFORE INSERT ON journal.events
-                     FOR EACH ROW WHEN (NEW.position = {position}) EXECUTE FUNCTION hold_back();"
+                 CREATE TRIGGER hold_back BEFORE INSERT ON journal.parts
+                     FOR EACH ROW WHEN (NEW.position - NEW.events + 1 = {position}) EXECUTE FUNCTION hold_back();"
             );
             sqlx::raw_sql(sqlx::AssertSqlSafe(trigger)).execute(&mut holder).await.unwrap();
             holder
@@ -208,7 +208,7 @@ impl Held {
             until("the append to be recorded", || (world.head() >= self.position).then_some(()));
         }
         world.runtime.block_on(async {
-            sqlx::raw_sql("DROP TRIGGER hold_back ON journal.events").execute(&mut self.holder).await.unwrap();
+            sqlx::raw_sql("DROP TRIGGER hold_back ON journal.parts").execute(&mut self.holder).await.unwrap();
         });
     }
 }

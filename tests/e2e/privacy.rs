@@ -28,7 +28,7 @@ fn tables_with(home: &Home, wanted: &str) -> Vec<String> {
         let tables = "SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables
                       WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_type = 'BASE TABLE'";
         let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut database).await.unwrap();
-        assert!(tables.iter().any(|table| table == "journal.events") && tables.len() > 10, "{tables:?}");
+        assert!(tables.iter().any(|table| table == "journal.parts") && tables.len() > 10, "{tables:?}");
         let bytes: String = wanted.bytes().map(|byte| format!("{byte:02x}")).collect();
         let mut found = Vec::new();
         for table in tables {
@@ -76,7 +76,7 @@ fn what_is_personal_is_sealed_exported_and_erased_and_every_seal_holds() {
     let readable = tables_with(&home, MARK);
     assert!(!readable.is_empty() && readable.iter().all(|table| table.starts_with("read_")), "{readable:?}");
     assert_eq!(tables_with(&home, NAME), ["privacy.subjects"]);
-    assert!(tables_with(&home, "about nobody").contains(&"journal.events".to_owned()));
+    assert!(tables_with(&home, "about nobody").contains(&"journal.parts".to_owned()));
 
     // Erased, everywhere.
     let asked = home.run(&["privacy", "erase", NAME]).expect(2);

@@ -8,11 +8,12 @@ use domain::{Category, StreamId, Timestamp};
 use uuid::Uuid;
 
 use super::options::{OpenError, Options};
+use super::parts::Part;
 use super::session::{Session, record};
 use super::{failure, rows};
 use crate::chain::Entry;
 use crate::import::{Import, ImportError};
-use crate::{AppendError, Hash, Position, RecordedEvent, metadata};
+use crate::{AppendError, Hash, MAX_APPEND_EVENTS, Position, RecordedEvent, metadata};
 
 /// How many bytes go into one statement, unless one event alone has more.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
@@ -53,9 +54,9 @@ impl Import for Importer {
                 position += 1;
                 events.push(Arc::new(event(entry, Position::from_u64(position)).map_err(AppendError::Invalid)?));
             }
-            let commands: Vec<Option<Uuid>> = batch.iter().map(|entry| entry.command).collect();
+            let parts = parts(batch);
             let connection = &mut self.session.connection;
-            match record(connection, self.head, &events, &commands, Uuid::new_v4(), 0).await {
+            match record(connection, self.head, &events, &parts, Uuid::new_v4(), 0).await {
                 Ok(Some(_)) => self.head = Position::from_u64(position),
                 Ok(None) => return Err(ImportError::Diverged("its head was moved".to_owned())),
                 Err(error) if failure::meaning(&error) == failure::Meaning::Taken => {
@@ -68,12 +69,47 @@ impl Import for Importer {
     }
 }
 
+/// Divides entries into parts. Where one append ended and the next one began is not known any more; but for the command,
+/// which only the last event of a part has, it does not matter.
+fn parts(entries: &[Entry]) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut before: Option<&Entry> = None;
+    for entry in entries {
+        match parts.last_mut() {
+            Some(part) if part.events < MAX_APPEND_EVENTS && before.is_some_and(|before| goes_on(before, entry)) => {
+                part.events += 1;
+                part.command = entry.command;
+            }
+            _ => parts.push(Part { events: 1, command: entry.command }),
+        }
+        before = Some(entry);
+    }
+    parts
+}
+
+/// Whether two events that follow on one another may be of one part.
+fn goes_on(before: &Entry, entry: &Entry) -> bool {
+    before.command.is_none()
+        && (entry.stream, &entry.category) == (before.stream, &before.category)
+        && entry.revision == before.revision + 1
+        && entry.previous_hash == before.hash
+        && entry.recorded_at == before.recorded_at
+        && entry.metadata == before.metadata
+}
+
 fn event(entry: &Entry, position: Position) -> Result<RecordedEvent, String> {
     let hash = |bytes: &[u8]| match bytes.try_into() {
         Ok(hash) => Ok(Hash(hash)),
         Err(_) => Err(format!("a hash of event {} does not have 32 bytes", entry.id)),
     };
     let category: Category = entry.category.parse().map_err(|error| format!("{error}"))?;
+    // The names of a part's types are told apart by spaces.
+    if entry.event_type.contains(' ') {
+        return Err(format!(
+            "event {} is of type `{}`, and no type has a space in its name",
+            entry.id, entry.event_type
+        ));
+    }
     Ok(RecordedEvent {
         position,
         id: entry.id,

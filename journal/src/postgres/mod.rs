@@ -14,6 +14,7 @@ mod listener;
 mod members;
 mod migrate;
 mod options;
+mod parts;
 mod plan;
 mod presence;
 mod rows;
@@ -122,15 +123,19 @@ impl Service {
 /// Where the journal ends, proved by its last event.
 async fn end_of(pool: &PgPool) -> Result<Position, OpenError> {
     let mut transaction = pool.begin().await?;
+    let missing =
+        |error: &sqlx::Error| error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("42P01"));
     // Nobody appends between the two looks.
     let head = match rows::lock_head(&mut transaction).await {
-        Err(error) if error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("42P01")) => {
-            return Err(OpenError::NotMigrated);
-        }
+        Err(error) if missing(&error) => return Err(OpenError::NotMigrated),
         Err(sqlx::Error::RowNotFound) => return Err(OpenError::NotMigrated),
         head => head?,
     };
-    let last = rows::last(&mut transaction).await?;
+    let last = match rows::last(&mut transaction).await {
+        // A journal of an older version.
+        Err(error) if missing(&error) => return Err(OpenError::NotMigrated),
+        last => last?,
+    };
     transaction.rollback().await?;
     if head == last { Ok(head) } else { Err(OpenError::HeadMismatch { head, last }) }
 }

@@ -66,8 +66,8 @@ impl Options {
         PgConnectOptions::from_str(url).map(Self::new)
     }
 
-    /// How every connection of the journal is set up. All its statements find their rows by an index, so plans made
-    /// while a table was small must never scan it; compiling them would cost more than running them; and a process
+    /// How every connection of the journal is set up. All its statements find their rows by an index, and in the order of
+    /// it, so plans made while a table was small must never scan the table, nor gather a whole stream to sort it; compiling them would cost more than running them; and a process
     /// that hangs between two statements must not hold the head for ever.
     pub(super) fn settings(&self, part: &str) -> PgConnectOptions {
         self.connect
@@ -75,6 +75,7 @@ impl Options {
             .application_name(&format!("hishamos journal {part}"))
             .options([
                 ("enable_seqscan", "off"),
+                ("enable_bitmapscan", "off"),
                 ("jit", "off"),
                 ("plan_cache_mode", "force_generic_plan"),
                 ("idle_in_transaction_session_timeout", "10s"),
@@ -89,8 +90,8 @@ pub enum OpenError {
     /// The database could not be reached or failed.
     #[error("the journal's database could not be opened")]
     Database(#[from] sqlx::Error),
-    /// The schema is missing.
-    #[error("the database holds no journal; run the migrations first")]
+    /// The schema is missing, or older than this program.
+    #[error("the database holds no journal, or one of an older version; run the migrations first")]
     NotMigrated,
     /// The end of the journal is not where its head says: events were cut off or put in behind our back.
     #[error(

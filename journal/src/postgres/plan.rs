@@ -9,6 +9,7 @@ use std::sync::Arc;
 use domain::StreamId;
 use uuid::Uuid;
 
+use super::parts::Part;
 use super::writer::Job;
 use crate::append::Head;
 use crate::{AppendError, Appended, Position, RecordedEvent, Ticket, prepare};
@@ -40,8 +41,8 @@ pub(super) struct Plan {
     pub(super) verdicts: Vec<Verdict>,
     /// The new events, in order.
     pub(super) events: Vec<Arc<RecordedEvent>>,
-    /// For each new event the command to remember with it.
-    pub(super) commands: Vec<Option<Uuid>>,
+    /// What each accepted append brings to each of its streams, in order: so many of the new events.
+    pub(super) parts: Vec<Part>,
     /// Where the streams that were looked at end afterwards.
     pub(super) heads: HashMap<StreamId, Head>,
 }
@@ -56,7 +57,7 @@ pub(super) fn plan(
     let mut plan = Plan {
         verdicts: Vec::with_capacity(batch.len()),
         events: Vec::new(),
-        commands: Vec::new(),
+        parts: Vec::new(),
         heads: HashMap::new(),
     };
     let mut fresh: HashMap<Uuid, Appended> = HashMap::new();
@@ -85,9 +86,9 @@ pub(super) fn plan(
         let done = prepared.stamp(position, &mut plan.heads, &mut plan.events);
         position = done.position;
         beside.extend(turn.as_ref().map(crate::Turn::ticket));
-        plan.commands.resize(plan.events.len(), None);
-        if let (Some(command), Some(last)) = (remembered, plan.commands.last_mut()) {
-            *last = Some(command);
+        plan.parts.extend(prepared.streams.iter().map(|part| Part { events: part.count(), command: None }));
+        if let (Some(command), Some(last)) = (remembered, plan.parts.last_mut()) {
+            last.command = Some(command);
             fresh.insert(command, done.clone());
         }
         plan.verdicts.push(Verdict::Accepted(done));

@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use uuid::Uuid;
 
 use super::failure;
-use super::rows;
+use super::parts::{self, Part, signed};
 use crate::{Position, RecordedEvent};
 
 /// The channel on which processes tell each other of new events.
@@ -70,46 +70,46 @@ impl Session {
 /// number of processes that listen for new events. One statement, so that outside of a transaction it costs one
 /// round trip, and the head is locked only while the server works.
 ///
-/// `counted` is how many of the listeners are this process itself; when there are others, they are notified.
+/// `parts` divides the events into rows. `counted` is how many of the listeners are this process itself; when there are
+/// others, they are notified.
 pub(super) async fn record(
     connection: &mut PgConnection,
     position: Position,
     events: &[Arc<RecordedEvent>],
-    commands: &[Option<Uuid>],
+    parts: &[Part],
     node: Uuid,
     counted: i32,
 ) -> Result<Option<i32>, sqlx::Error> {
     let end = events.last().map_or(position, |event| event.position);
-    let column = Columns::of(events);
+    let bodies = Bodies::of(events, parts);
+    let column = Columns::of(events, parts, &bodies);
     let moved = sqlx::query!(
         r#"WITH moved AS (
             UPDATE journal.head SET position = $2 WHERE single AND position = $1 RETURNING listeners
         ), recorded AS (
-            INSERT INTO journal.events (position, revision, recorded_at, stream, event_id, command, schema_version,
-                codec, category, event_type, previous_hash, hash, metadata, payload)
-            SELECT generate_series($1 + 1, $2), unnest($3::bigint[]), unnest($4::bigint[]), unnest($5::uuid[]),
-                unnest($6::uuid[]), unnest($7::uuid[]), unnest($8::smallint[]), unnest($9::smallint[]),
-                unnest($10::text[]), unnest($11::text[]), unnest($12::bytea[]), unnest($13::bytea[]),
-                unnest($14::bytea[]), unnest($15::bytea[])
+            INSERT INTO journal.parts (position, revision, events, recorded_at, stream, command, category, event_types,
+                previous_hash, hash, metadata, body)
+            SELECT unnest($3::bigint[]), unnest($4::bigint[]), unnest($5::integer[]), unnest($6::bigint[]),
+                unnest($7::uuid[]), unnest($8::uuid[]), unnest($9::text[]), unnest($10::text[]), unnest($11::bytea[]),
+                unnest($12::bytea[]), unnest($13::bytea[]), unnest($14::bytea[])
             FROM moved
         )
-        SELECT listeners AS "listeners!", CASE WHEN listeners > $16 THEN pg_notify($17, $18)::text END AS notified
+        SELECT listeners AS "listeners!", CASE WHEN listeners > $15 THEN pg_notify($16, $17)::text END AS notified
         FROM moved"#,
-        rows::signed(position.as_u64()),
-        rows::signed(end.as_u64()),
+        signed(position.as_u64()),
+        signed(end.as_u64()),
+        &column.positions,
         &column.revisions,
+        &column.counts,
         &column.times,
         &column.streams,
-        &column.ids,
-        commands as &[Option<Uuid>],
-        &column.versions,
-        &column.codecs,
+        &column.commands as &[Option<Uuid>],
         &column.categories as &[&str],
-        &column.types as &[&str],
+        &column.types,
         &column.previous_hashes as &[&[u8]],
         &column.hashes as &[&[u8]],
         &column.metadata as &[&[u8]],
-        &column.payloads as &[&[u8]],
+        &column.bodies as &[&[u8]],
         counted,
         CHANNEL,
         notice(node, end)
@@ -131,40 +131,82 @@ pub(super) fn read_notice(text: &str) -> Option<(Uuid, Position)> {
     Some((node.parse().ok()?, Position::from_u64(position.parse().ok()?)))
 }
 
-/// Events, column by column.
+/// Parts of a batch, column by column.
+#[derive(Default)]
 struct Columns<'a> {
+    positions: Vec<i64>,
     revisions: Vec<i64>,
+    counts: Vec<i32>,
     times: Vec<i64>,
     streams: Vec<Uuid>,
-    ids: Vec<Uuid>,
-    versions: Vec<i16>,
-    codecs: Vec<i16>,
+    commands: Vec<Option<Uuid>>,
     categories: Vec<&'a str>,
-    types: Vec<&'a str>,
+    types: Vec<String>,
     previous_hashes: Vec<&'a [u8]>,
     hashes: Vec<&'a [u8]>,
     metadata: Vec<&'a [u8]>,
-    payloads: Vec<&'a [u8]>,
+    bodies: Vec<&'a [u8]>,
+}
+
+/// The bodies of the parts of a batch, one after the other.
+struct Bodies {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+/// The events of each part.
+fn divided<'a>(
+    mut events: &'a [Arc<RecordedEvent>],
+    parts: &'a [Part],
+) -> impl Iterator<Item = (&'a Part, &'a [Arc<RecordedEvent>])> {
+    parts.iter().map(move |part| {
+        let (own, rest) = events.split_at(part.events.min(events.len()));
+        events = rest;
+        (part, own)
+    })
+}
+
+impl Bodies {
+    fn of(events: &[Arc<RecordedEvent>], parts: &[Part]) -> Self {
+        debug_assert_eq!(
+            parts.iter().map(|part| part.events).sum::<usize>(),
+            events.len(),
+            "each event is of one part"
+        );
+        let size = events.iter().map(|event| event.payload.len() + parts::AROUND).sum();
+        let mut bodies = Self { bytes: Vec::with_capacity(size), ends: Vec::with_capacity(parts.len()) };
+        for (_, own) in divided(events, parts) {
+            parts::write(own, &mut bodies.bytes);
+            bodies.ends.push(bodies.bytes.len());
+        }
+        bodies
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        begins.zip(&self.ends).map(|(begin, end)| self.bytes.get(begin..*end).unwrap_or_default())
+    }
 }
 
 impl<'a> Columns<'a> {
-    fn of(events: &'a [Arc<RecordedEvent>]) -> Self {
-        fn column<'a, T>(events: &'a [Arc<RecordedEvent>], cell: impl Fn(&'a RecordedEvent) -> T) -> Vec<T> {
-            events.iter().map(|event| cell(event)).collect()
+    fn of(events: &'a [Arc<RecordedEvent>], parts: &'a [Part], bodies: &'a Bodies) -> Self {
+        let mut columns = Self::default();
+        for ((part, own), body) in divided(events, parts).zip(bodies.iter()) {
+            let ([first, ..], [.., last]) = (own, own) else { continue };
+            columns.positions.push(signed(last.position.as_u64()));
+            columns.revisions.push(signed(first.revision));
+            columns.counts.push(i32::try_from(own.len()).unwrap_or(i32::MAX));
+            columns.times.push(first.recorded_at.as_micros());
+            columns.streams.push(first.stream.id);
+            columns.commands.push(part.command);
+            columns.categories.push(first.stream.category.name());
+            let types: Vec<&str> = own.iter().map(|event| &*event.event_type).collect();
+            columns.types.push(types.join(" "));
+            columns.previous_hashes.push(&first.previous_hash.0);
+            columns.hashes.push(&last.hash.0);
+            columns.metadata.push(&first.metadata_bytes);
+            columns.bodies.push(body);
         }
-        Self {
-            revisions: column(events, |event| rows::signed(event.revision)),
-            times: column(events, |event| event.recorded_at.as_micros()),
-            streams: column(events, |event| event.stream.id),
-            ids: column(events, |event| event.id.as_uuid()),
-            versions: column(events, |event| i16::try_from(event.schema_version).unwrap_or(i16::MAX)),
-            codecs: column(events, |event| i16::from(event.codec)),
-            categories: column(events, |event| event.stream.category.name()),
-            types: column(events, |event| &*event.event_type),
-            previous_hashes: column(events, |event| event.previous_hash.0.as_slice()),
-            hashes: column(events, |event| event.hash.0.as_slice()),
-            metadata: column(events, |event| event.metadata_bytes.as_ref()),
-            payloads: column(events, |event| event.payload.as_ref()),
-        }
+        columns
     }
 }

@@ -269,7 +269,7 @@ impl Writer {
         } else {
             self.unclear = probes(&plan);
             let (position, node, counted) = (self.known, self.node, self.counted());
-            let moved = match record(self.connection()?, position, &plan.events, &plan.commands, node, counted).await {
+            let moved = match record(self.connection()?, position, &plan.events, &plan.parts, node, counted).await {
                 Ok(moved) => moved,
                 Err(error) => {
                     if !failure::unclear(&error) {
@@ -344,8 +344,7 @@ impl Writer {
         if plan.events.is_empty() {
             transaction.rollback().await?;
         } else {
-            let recorded =
-                record(&mut transaction, head, &plan.events, &plan.commands, self.node, self.counted()).await?;
+            let recorded = record(&mut transaction, head, &plan.events, &plan.parts, self.node, self.counted()).await?;
             let listeners = recorded.ok_or_else(|| Trouble::Failed(sqlx::Error::RowNotFound))?;
             self.unclear = probes(&plan);
             match transaction.commit().await {

@@ -13,20 +13,29 @@ async fn events_can_be_neither_changed_nor_removed() {
     let node = Node::open(database.url()).await;
     node.journal.append(append(agent(), Expected::NoStream, &["a", "b"])).await.unwrap();
     for statement in [
-        "UPDATE journal.events SET recorded_at = 0",
-        "UPDATE journal.events SET recorded_at = 0 WHERE position = 99",
-        "DELETE FROM journal.events WHERE position = 2",
-        "TRUNCATE journal.events",
-        "TRUNCATE journal.events CASCADE",
+        "UPDATE journal.parts SET recorded_at = 0",
+        "UPDATE journal.parts SET recorded_at = 0 WHERE position = 99",
+        "DELETE FROM journal.parts WHERE position = 2",
+        "TRUNCATE journal.parts",
+        "TRUNCATE journal.parts CASCADE",
         "DELETE FROM journal.head",
         "TRUNCATE journal.head",
         // Nor by pretending to be a replica.
-        "SET session_replication_role = replica; DELETE FROM journal.events",
+        "SET session_replication_role = replica; DELETE FROM journal.parts",
     ] {
         let error = sqlx::raw_sql(statement).execute(database.pool()).await.expect_err(statement);
         let said = error.to_string();
         assert!(said.contains("is refused: what happened never changes"), "`{statement}`: {said}");
         assert_eq!(error.as_database_error().unwrap().code().unwrap(), "23001");
+    }
+    // The view of single events takes nothing either.
+    for statement in [
+        "UPDATE journal.events SET recorded_at = 0",
+        "DELETE FROM journal.events WHERE position = 2",
+        "TRUNCATE journal.events",
+        "INSERT INTO journal.events SELECT * FROM journal.events",
+    ] {
+        sqlx::raw_sql(statement).execute(database.pool()).await.expect_err(statement);
     }
     let again =
         sqlx::query("INSERT INTO journal.head (position, listeners) VALUES (7, 0)").execute(database.pool()).await;

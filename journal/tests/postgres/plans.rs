@@ -18,7 +18,7 @@ async fn plans_of_a_small_table_do_no_harm_when_it_grows() {
     })
     .await;
     // Nobody analyses behind our back: no plan is ever made anew.
-    sqlx::raw_sql("ALTER TABLE journal.events SET (autovacuum_enabled = off)").execute(database.pool()).await.unwrap();
+    sqlx::raw_sql("ALTER TABLE journal.parts SET (autovacuum_enabled = off)").execute(database.pool()).await.unwrap();
     let other = Node::open(database.url()).await;
     let all = async |streams: &[domain::StreamId]| {
         for stream in streams {
@@ -63,10 +63,10 @@ async fn plans_of_a_small_table_do_no_harm_when_it_grows() {
     assert!(fetched < 12_000, "{fetched} index entries were read");
 }
 
-/// Every statement that reads back, as it was checked when the program was built, finds its rows by an index that it walks
-/// from its end, and walks no further than to the rows that are wanted.
+/// Every statement that reads a part of the journal or of a stream, as it was checked when the program was built, finds its
+/// rows by an index, and walks no further than to the rows that are wanted; whoever reads back walks from the end.
 #[tokio::test]
-async fn what_is_read_back_is_found_by_an_index() {
+async fn what_is_read_in_part_is_found_by_an_index() {
     let database = Database::create().await;
     let node = Node::open(database.url()).await;
     let streams: Vec<_> = (0..1000).map(|_| agent()).collect();
@@ -77,59 +77,87 @@ async fn what_is_read_back_is_found_by_an_index() {
     }
     node.stop().await;
     let mut connection = database.pool().acquire().await.unwrap();
-    for setting in ["VACUUM ANALYZE journal.events", "SET plan_cache_mode = force_generic_plan", "SET jit = off"] {
+    // As the journal's own connections are.
+    for setting in [
+        "VACUUM ANALYZE journal.parts",
+        "SET plan_cache_mode = force_generic_plan",
+        "SET jit = off",
+        "SET enable_seqscan = off",
+        "SET enable_bitmapscan = off",
+    ] {
         sqlx::raw_sql(setting).execute(&mut *connection).await.unwrap();
     }
     let stream = streams[7].id;
     let (mut found, mut wrong) = (Vec::new(), Vec::new());
     for (sql, arguments, index, most) in statements(stream) {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PREPARE back AS {sql}"))).execute(&mut *connection).await.unwrap();
-        let explain = format!("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE back({arguments})");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PREPARE asked AS {sql}"))).execute(&mut *connection).await.unwrap();
+        let explain = format!("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked({arguments})");
         let row = sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_one(&mut *connection).await.unwrap();
-        sqlx::raw_sql("DEALLOCATE back").execute(&mut *connection).await.unwrap();
+        sqlx::raw_sql("DEALLOCATE asked").execute(&mut *connection).await.unwrap();
         let plan: serde_json::Value = row.get(0);
         let mut node = &plan[0]["Plan"];
         while node["Node Type"] == "Limit" {
-            node = &node["Plans"][0];
+            // Beside it there may be a look for where the range ends, which is done once.
+            let below = node["Plans"].as_array().unwrap();
+            node = below.iter().find(|below| below["Parent Relationship"] == "Outer").unwrap();
         }
         let looked = node["Actual Rows"].as_f64().unwrap() + node["Rows Removed by Filter"].as_f64().unwrap_or(0.0);
         let condition = node["Index Cond"].as_str().unwrap_or_default();
+        let direction = if sql.contains("DESC LIMIT $") || sql.ends_with("DESC") { "Backward" } else { "Forward" };
         let is_right = node["Node Type"] == "Index Scan"
-            && node["Scan Direction"] == "Backward"
+            && node["Scan Direction"] == direction
             && node["Index Name"] == index
-            && condition.contains(if index == "events_stream" { "(stream = $1)" } else { ">= $1" })
+            && condition.contains(if index == "parts_stream" { "(stream = $1)" } else { "\"position\" >" })
+            && (index == "parts_stream" || condition.contains("\"position\" <="))
             && looked <= most;
         if !is_right {
-            wrong.push(plan);
+            wrong.push((sql, plan));
         }
-        found.push(index);
+        found.push((direction, index));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     found.sort_unstable();
-    assert_eq!(found, ["events_position", "events_position", "events_stream"], "the statements that read back");
+    let wanted = [
+        ("Backward", "parts_position"),
+        ("Backward", "parts_position"),
+        ("Backward", "parts_stream"),
+        ("Forward", "parts_position"),
+        ("Forward", "parts_position"),
+        ("Forward", "parts_position"),
+        ("Forward", "parts_stream"),
+        ("Forward", "parts_stream"),
+    ];
+    assert_eq!(found, wanted, "the statements that read a part of the journal or of a stream");
 }
 
-/// The statements that read back: each with what it is asked, the index that it is to walk, and how many rows of it at most.
+/// Those statements: each with what it is asked, the index that it is to walk, and how many rows of it at most.
 fn statements(stream: uuid::Uuid) -> Vec<(String, String, &'static str, f64)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../.sqlx");
     let files = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
     let texts = files.map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap()["query"].take());
-    let backwards = texts.filter_map(|query| {
+    let in_part = texts.filter_map(|query| {
         let sql = query.as_str().unwrap().to_owned();
-        (sql.contains("FROM journal.events") && sql.contains("DESC") && sql.contains("position <")).then_some(sql)
+        sql.starts_with("SELECT position, revision, events, recorded_at, stream, command,").then_some(sql)
     });
     let asked = |sql: String| {
-        if sql.contains("stream = $1") {
-            let arguments = format!("'{stream}', 'agent', 30001, NULL, 10");
-            (sql, arguments, "events_stream", 10.0)
-        } else if sql.contains("event_type = ANY") {
-            let arguments = "10001, 30001, ARRAY['agent'], ARRAY['agent.disabled'], 10".to_owned();
-            (sql, arguments, "events_position", 10.0)
-        } else {
-            (sql, "29901, 30001".to_owned(), "events_position", 100.0)
-        }
+        let back = sql.contains("DESC LIMIT $") || sql.ends_with("DESC");
+        let (arguments, index, most) = match (sql.contains("stream = $1"), back) {
+            (true, true) => (format!("'{stream}', 'agent', 30000, NULL, 10"), "parts_stream", 10.0),
+            // From a revision on: one from the middle of the stream.
+            (true, false) if sql.contains("revision < $4") => {
+                (format!("'{stream}', 'agent', 12, 22"), "parts_stream", 10.0)
+            }
+            (true, false) => (format!("'{stream}', 'agent', 0, 30000, NULL, 10"), "parts_stream", 10.0),
+            (false, back) if sql.contains("category = ANY") => {
+                let range = if back { "10001, 30000" } else { "0, 20000" };
+                (format!("{range}, ARRAY['agent'], ARRAY['agent.disabled'], 10"), "parts_position", 10.0)
+            }
+            (false, true) => ("29901, 30000".to_owned(), "parts_position", 100.0),
+            (false, false) => ("5000, 5100".to_owned(), "parts_position", 100.0),
+        };
+        (sql, arguments, index, most)
     };
-    backwards.map(asked).collect()
+    in_part.map(asked).collect()
 }
 
 /// Rows read by scanning the table, and entries read from its indexes. Connections report when they end, or a second
@@ -137,7 +165,7 @@ fn statements(stream: uuid::Uuid) -> Vec<(String, String, &'static str, f64)> {
 async fn statistics(database: &Database) -> (i64, i64) {
     let row = sqlx::query(
         "SELECT t.seq_tup_read, (SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relid = t.relid)
-        FROM pg_stat_user_tables t WHERE t.schemaname = 'journal' AND t.relname = 'events'",
+        FROM pg_stat_user_tables t WHERE t.schemaname = 'journal' AND t.relname = 'parts'",
     )
     .fetch_one(database.pool())
     .await

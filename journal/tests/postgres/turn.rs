@@ -78,7 +78,7 @@ async fn what_is_based_on_what_is_under_way_shares_its_commit() {
     for refused in refused {
         assert!(matches!(refused.await.unwrap(), Err(AppendError::Conflict { .. })));
     }
-    let commits = "SELECT count(DISTINCT xmin::text) FROM journal.events WHERE stream = $1 AND revision > 0";
+    let commits = "SELECT count(DISTINCT xmin::text) FROM journal.parts WHERE stream = $1 AND revision > 0";
     let commits: i64 = sqlx::query_scalar(commits).bind(stream.id).fetch_one(database.pool()).await.unwrap();
     assert_eq!(commits, 1, "all in one commit");
     holds_exactly(&node.journal, accepted).await;

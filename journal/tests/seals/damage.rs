@@ -195,29 +195,34 @@ fn named(report: &Report, is: fn(&Finding) -> bool, what: &str) {
     assert!(report.findings.iter().any(is), "{what}: {:#?}", report.findings);
 }
 
-/// Puts other rows in the place of all there are, past the triggers that refuse it.
+/// Puts other events in the place of all there are, each in a row of its own, past the triggers that refuse it.
 async fn replace(database: &Database, entries: &[Entry]) {
     let mut transaction = database.pool().begin().await.unwrap();
-    sqlx::raw_sql("ALTER TABLE journal.events DISABLE TRIGGER ALL; DELETE FROM journal.events")
+    sqlx::raw_sql("ALTER TABLE journal.parts DISABLE TRIGGER ALL; DELETE FROM journal.parts")
         .execute(&mut *transaction)
         .await
         .unwrap();
     for entry in entries {
-        sqlx::query("INSERT INTO journal.events VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)")
+        let body = [
+            entry.id.as_uuid().as_bytes(),
+            &entry.schema_version.to_be_bytes()[..],
+            &[entry.codec],
+            &u32::try_from(entry.payload.len()).unwrap().to_be_bytes(),
+            &entry.payload,
+        ]
+        .concat();
+        sqlx::query("INSERT INTO journal.parts VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
             .bind(i64::try_from(entry.position.as_u64()).unwrap())
             .bind(i64::try_from(entry.revision).unwrap())
             .bind(entry.recorded_at)
             .bind(entry.stream)
-            .bind(entry.id.as_uuid())
             .bind(entry.command)
-            .bind(i16::try_from(entry.schema_version).unwrap())
-            .bind(i16::from(entry.codec))
             .bind(&entry.category)
             .bind(&entry.event_type)
             .bind(&entry.previous_hash)
             .bind(&entry.hash)
             .bind(&entry.metadata)
-            .bind(&entry.payload)
+            .bind(body)
             .execute(&mut *transaction)
             .await
             .unwrap();
@@ -228,7 +233,7 @@ async fn replace(database: &Database, entries: &[Entry]) {
         .execute(&mut *transaction)
         .await
         .unwrap();
-    sqlx::raw_sql("ALTER TABLE journal.events ENABLE TRIGGER ALL").execute(&mut *transaction).await.unwrap();
+    sqlx::raw_sql("ALTER TABLE journal.parts ENABLE TRIGGER ALL").execute(&mut *transaction).await.unwrap();
     transaction.commit().await.unwrap();
 }
 
