@@ -372,7 +372,7 @@ fn compare(run: &Run, shadow: &Run, definition: &Definition, found: &mut Vec<Dif
     }
     for step in &definition.steps {
         let new = !run.steps().contains_key(&step.name);
-        if new && shadow.steps().get(&step.name).is_some_and(took_place) {
+        if new && shadow.steps().get(&step.name).is_some_and(|state| took_place(state)) {
             found.push(Difference::StepAdded { step: step.name.clone() });
         }
     }

@@ -57,7 +57,7 @@ pub(crate) enum Planned {
 /// A first or further attempt: what is recorded of it and the call that follows.
 pub(crate) struct PlannedAttempt {
     pub(crate) start: Start,
-    pub(crate) call: Call,
+    pub(crate) call: Box<Call>,
     /// Whose it is.
     pub(crate) agent: Key,
     /// What it may use at most.
@@ -280,7 +280,8 @@ impl Planner {
             let masked = if kept.is_some() { Vec::new() } else { guard::counts(&vault) };
             let most = if kept.is_some() { Most { tokens: 0, money: Some(0) } } else { most };
             let start = Start { purpose, platform: key, model: model.recorded, request_hash, choice, masked, kept };
-            let call = Call { platform, request: way.into_request(), timeout, permit, vault, keeping, served };
+            let request = way.into_request();
+            let call = Box::new(Call { platform, request, timeout, permit, vault, keeping, served });
             return Ok(Planned::Attempt(Box::new(PlannedAttempt { start, call, agent, most })));
         }
     }

@@ -45,7 +45,8 @@ pub(crate) enum Begun {
 struct StagedTask {
     slot: Slot,
     events: Vec<TaskEvent>,
-    call: Option<Call>,
+    /// Large, and not there most of the time.
+    call: Option<Box<Call>>,
 }
 
 impl StagedTask {
@@ -105,7 +106,7 @@ pub(crate) struct Adopted {
     pub(crate) tasks: BTreeMap<TaskId, Slot>,
     pub(crate) slots: Vec<(SlotsId, Loaded<Slots>)>,
     pub(crate) purses: Vec<(PurseId, Loaded<Purse>)>,
-    pub(crate) calls: Vec<(TaskId, u32, Call)>,
+    pub(crate) calls: Vec<(TaskId, u32, Box<Call>)>,
 }
 
 impl Stage {
@@ -219,7 +220,7 @@ impl Stage {
     }
 
     /// What is to be called once the stage is recorded.
-    pub(crate) fn call_after(&mut self, id: TaskId, call: Call) {
+    pub(crate) fn call_after(&mut self, id: TaskId, call: Box<Call>) {
         if let Some(staged) = self.tasks.get_mut(&id) {
             staged.call = Some(call);
         }
@@ -404,7 +405,7 @@ impl Stage {
     pub(crate) fn asks_nobody(&self) -> bool {
         let mut calls = self.tasks.values().filter_map(|staged| staged.call.as_ref()).peekable();
         calls.peek().is_some()
-            && calls.all(Call::is_self_contained)
+            && calls.all(|call| call.is_self_contained())
             && self.guard.is_none()
             && self.slots.is_empty()
             && self.purses.is_empty()

@@ -1,5 +1,7 @@
 //! What each event leaves behind.
 
+use std::sync::Arc;
+
 use rpds::VectorSync;
 
 use super::event::{PauseClock, Start};
@@ -64,7 +66,7 @@ impl Run {
             }
             RunEvent::ChildAbandoned { .. } => {}
             RunEvent::StepSkipped { step, reason } => {
-                let state = self.steps.entry(step).or_default();
+                let state = self.step(step);
                 state.status = StepStatus::Skipped;
                 state.skipped = Some(reason);
             }
@@ -76,7 +78,7 @@ impl Run {
                 self.simulated |= simulated;
             }
             RunEvent::StepFailed { step, error } => {
-                let state = self.steps.entry(step.clone()).or_default();
+                let state = self.step(step.clone());
                 state.status = StepStatus::Failed;
                 state.error = Some(error.clone());
                 self.first_failure.get_or_insert((Some(step), error));
@@ -104,7 +106,7 @@ impl Run {
             RunEvent::Stalled { .. } => self.stalled = true,
             RunEvent::CompensationStarted { step, task, .. } => {
                 self.status = RunStatus::Compensating;
-                let state = self.steps.entry(step).or_default();
+                let state = self.step(step);
                 state.undo = Some(Undo { task, status: StepStatus::Running, error: None });
             }
             RunEvent::CompensationCompleted { step, simulated } => {
@@ -131,7 +133,9 @@ impl Run {
     /// Begins; with a lineage, on what this state holds of the other run.
     fn begin(&mut self, start: Start) {
         let other = std::mem::take(self);
-        self.steps = start.definition.steps.iter().map(|step| (step.name.clone(), StepState::default())).collect();
+        let pending = Arc::new(StepState::default());
+        let steps = start.definition.steps.iter();
+        self.steps = steps.map(|step| (step.name.clone(), Arc::clone(&pending))).collect();
         self.id = Some(start.id);
         self.workflow = Some(start.workflow);
         self.version = start.version;
@@ -154,9 +158,9 @@ impl Run {
 
     fn take_over(&mut self, mut other: Self, kept: &[StepName]) {
         for name in kept {
-            let Some(state) = self.steps.get_mut(name) else { continue };
+            let Some(state) = self.step_mut(name) else { continue };
             match other.steps.remove(name) {
-                Some(step) => *state = StepState { undo: None, ..step },
+                Some(step) => *state = StepState { undo: None, ..Arc::unwrap_or_clone(step) },
                 // The other run is not at hand; what is kept had completed.
                 None => state.status = StepStatus::Completed,
             }
@@ -169,14 +173,22 @@ impl Run {
         self.simulated = other.simulated && !kept.is_empty();
     }
 
+    fn step(&mut self, step: StepName) -> &mut StepState {
+        Arc::make_mut(self.steps.entry(step).or_default())
+    }
+
+    fn step_mut(&mut self, step: &StepName) -> Option<&mut StepState> {
+        self.steps.get_mut(step).map(Arc::make_mut)
+    }
+
     fn start(&mut self, step: StepName, activity: Activity, at: Timestamp, deadline: Option<Timestamp>) {
         let state =
             StepState { status: StepStatus::Running, activity, since: Some(at), deadline, ..StepState::default() };
-        self.steps.insert(step, state);
+        self.steps.insert(step, Arc::new(state));
     }
 
     fn item(&mut self, step: &StepName, item: u32, change: impl FnOnce(&mut Items, &mut ItemState)) {
-        let Some(Activity::Items(items)) = self.steps.get_mut(step).map(|step| &mut step.activity) else { return };
+        let Some(Activity::Items(items)) = self.step_mut(step).map(|step| &mut step.activity) else { return };
         let Ok(index) = usize::try_from(item) else { return };
         let Some(mut state) = items.states.get(index).cloned() else { return };
         change(items, &mut state);
@@ -184,13 +196,13 @@ impl Run {
     }
 
     fn asked(&mut self, step: &StepName, change: impl FnOnce(&mut Asked)) {
-        if let Some(Activity::Approval(asked)) = self.steps.get_mut(step).map(|step| &mut step.activity) {
+        if let Some(Activity::Approval(asked)) = self.step_mut(step).map(|step| &mut step.activity) {
             change(asked);
         }
     }
 
     fn undo(&mut self, step: &StepName, change: impl FnOnce(&mut Undo)) {
-        if let Some(undo) = self.steps.get_mut(step).and_then(|step| step.undo.as_mut()) {
+        if let Some(undo) = self.step_mut(step).and_then(|step| step.undo.as_mut()) {
             change(undo);
         }
     }
@@ -204,7 +216,7 @@ impl Run {
     }
 
     fn set_status(&mut self, step: &StepName, status: StepStatus) {
-        if let Some(state) = self.steps.get_mut(step) {
+        if let Some(state) = self.step_mut(step) {
             state.status = status;
         }
     }

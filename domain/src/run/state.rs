@@ -192,7 +192,8 @@ pub struct Run {
     pub(super) admitted: bool,
     pub(super) pause: Option<Pause>,
     pub(super) lease: Option<Lease>,
-    pub(super) steps: BTreeMap<StepName, StepState>,
+    /// Shared by the copies of a run, of which every decision makes one.
+    pub(super) steps: BTreeMap<StepName, Arc<StepState>>,
     pub(super) outputs: BTreeMap<StepName, Arc<Value>>,
     /// Steps that have completed, in that order.
     pub(super) completed: Vec<StepName>,
@@ -370,7 +371,7 @@ impl Run {
 
     /// Every step, by name.
     #[must_use]
-    pub fn steps(&self) -> &BTreeMap<StepName, StepState> {
+    pub fn steps(&self) -> &BTreeMap<StepName, Arc<StepState>> {
         &self.steps
     }
 
@@ -382,7 +383,8 @@ impl Run {
 
     /// The steps under way.
     pub fn running(&self) -> impl Iterator<Item = (&StepName, &StepState)> {
-        self.steps.iter().filter(|(_, step)| step.status == StepStatus::Running)
+        let all = self.steps.iter().map(|(name, step)| (name, &**step));
+        all.filter(|(_, step)| step.status == StepStatus::Running)
     }
 
     /// Every task under way, and where it belongs.
@@ -478,7 +480,7 @@ impl Run {
     pub(super) fn shift(&mut self, by: Duration) {
         let shift = |at: &mut Option<Timestamp>| *at = at.map(|at| at.plus(by));
         shift(&mut self.deadline);
-        for step in self.steps.values_mut().filter(|step| step.status == StepStatus::Running) {
+        for step in self.steps.values_mut().filter(|step| step.status == StepStatus::Running).map(Arc::make_mut) {
             shift(&mut step.deadline);
             match &mut step.activity {
                 Activity::Timer { fires_at } => *fires_at = fires_at.plus(by),
