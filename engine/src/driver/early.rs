@@ -25,9 +25,9 @@ use crate::stage::Stage;
 
 /// How many appends of one run are under way at most.
 const MOST: usize = 64;
-/// How many runs of a node go on early at once. Where more are under way, they share their commits anyway, and to go on early
-/// would cost each of them more than it spares.
-pub(crate) const AT_ONCE: usize = 16;
+/// How many runs of a node go on early at once. Each may have [`MOST`] appends waiting for the journal, so this bounds how much
+/// waits there; beyond it, runs share their commits.
+pub(crate) const AT_ONCE: usize = 128;
 
 /// A call that is under way.
 pub(super) struct Open {
