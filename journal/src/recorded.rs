@@ -45,6 +45,14 @@ impl Hash {
     pub const ZERO: Self = Self([0; 32]);
 }
 
+impl TryFrom<&[u8]> for Hash {
+    type Error = String;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, String> {
+        bytes.try_into().map(Self).map_err(|_| format!("a hash has {} bytes, not 32", bytes.len()))
+    }
+}
+
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const fn digit(number: u8) -> u8 {
@@ -134,6 +142,12 @@ impl RecordedEvent {
         Ok(self.decoded.get_or_init(|| event))
     }
 
+    /// Whether its type is among these.
+    #[must_use]
+    pub fn is_of(&self, types: &[String]) -> bool {
+        types.iter().any(|name| *name == self.event_type)
+    }
+
     /// The same event with what is sealed in it open.
     pub(crate) fn opened(&self, key: &wire::SubjectKey) -> Result<Self, wire::DecodeError> {
         let place = wire::Place {
@@ -186,7 +200,7 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, event: &RecordedEvent) -> bool {
         (self.categories.is_empty() || self.categories.contains(&event.stream.category))
-            && (self.types.is_empty() || self.types.iter().any(|wanted| *wanted == event.event_type))
+            && (self.types.is_empty() || event.is_of(&self.types))
             && self.stream.is_none_or(|stream| stream == event.stream)
             && self.of_run.as_ref().is_none_or(|of_run| of_run.matches(event))
     }

@@ -4,6 +4,18 @@
 //! event counts exactly once (which is a promise about this database only); every read model can be made again from
 //! the journal beside the live one.
 
+/// One column of many rows, as PostgreSQL's `unnest` takes it. It is bound `as _`, because a column may be borrowed
+/// text or optional, which the compile-time check of parameters does not know; PostgreSQL itself checks the types.
+///
+/// Rows are taken by one `unnest` for each column, side by side in the list of what is selected, and not by one for all
+/// columns behind `FROM`: that one puts every row into a store before the first is read, which is a third of what it
+/// costs to insert them. It is used where few rows come, or where a column takes a query of its own.
+macro_rules! column {
+    ($rows:expr, $row:pat => $value:expr) => {
+        &$rows.iter().map(|$row| $value).collect::<Vec<_>>()
+    };
+}
+
 mod actions;
 mod catalog;
 mod compare;

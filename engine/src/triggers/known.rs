@@ -244,9 +244,7 @@ impl Known {
 #[expect(clippy::option_option, reason = "whether it waits, and whether there is a condition, are two questions")]
 fn condition(settings: &TriggerSettings, recorded: &RecordedEvent, event: &Event) -> Option<Option<Expression>> {
     match (&settings.kind, event) {
-        (TriggerKind::Event { types, when }, _) if types.iter().any(|wanted| *wanted == recorded.event_type) => {
-            Some(when.clone())
-        }
+        (TriggerKind::Event { types, when }, _) if recorded.is_of(types) => Some(when.clone()),
         (TriggerKind::External { name, when }, Event::External(ExternalEvent::Posted(posted)))
             if posted.name == *name =>
         {

@@ -201,7 +201,7 @@ pub(super) fn message(event: &RecordedEvent, remembered: bool, rest: &[Part]) ->
 
 /// The bytes of an event of another journal as KurrentDB takes them.
 pub(super) fn message_of_entry(entry: &Entry) -> Result<Message, String> {
-    let hash = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).map_err(|_| "a hash does not have 32 bytes".to_owned());
+    let hash = |bytes: &[u8]| Hash::try_from(bytes).map(|hash| hash.0);
     let envelope = EnvelopeV1 {
         id: entry.id.as_uuid().into_bytes(),
         schema_version: entry.schema_version,

@@ -98,10 +98,7 @@ fn goes_on(before: &Entry, entry: &Entry) -> bool {
 }
 
 fn event(entry: &Entry, position: Position) -> Result<RecordedEvent, String> {
-    let hash = |bytes: &[u8]| match bytes.try_into() {
-        Ok(hash) => Ok(Hash(hash)),
-        Err(_) => Err(format!("a hash of event {} does not have 32 bytes", entry.id)),
-    };
+    let hash = |bytes: &[u8]| Hash::try_from(bytes).map_err(|what| format!("of event {}, {what}", entry.id));
     let category: Category = entry.category.parse().map_err(|error| format!("{error}"))?;
     // The names of a part's types are told apart by spaces.
     if entry.event_type.contains(' ') {

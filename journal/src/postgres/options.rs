@@ -67,8 +67,9 @@ impl Options {
     }
 
     /// How every connection of the journal is set up. All its statements find their rows by an index, and in the order of
-    /// it, so plans made while a table was small must never scan the table, nor gather a whole stream to sort it; compiling them would cost more than running them; and a process
-    /// that hangs between two statements must not hold the head for ever.
+    /// it, so plans made while a table was small must never scan the table, nor gather a whole stream to sort it;
+    /// compiling them would cost more than running them; and a process that hangs between two statements must not hold
+    /// the head for ever.
     pub(super) fn settings(&self, part: &str) -> PgConnectOptions {
         self.connect
             .clone()

@@ -182,10 +182,7 @@ impl Row {
         let metadata = Arc::new(metadata::decode(&self.metadata).map_err(damaged(first))?);
         let mut events = Vec::with_capacity(pieces.len());
         for piece in pieces.into_iter().filter(|piece| wanted(piece)) {
-            let hash = |bytes: &[u8]| match bytes.try_into() {
-                Ok(hash) => Ok(Hash(hash)),
-                Err(_) => Err(damaged(piece.position)(format!("a hash has {} bytes, not 32", bytes.len()))),
-            };
+            let hash = |bytes: &[u8]| Hash::try_from(bytes).map_err(damaged(piece.position));
             events.push(RecordedEvent {
                 position: piece.position,
                 id: EventId::from_uuid(piece.id),

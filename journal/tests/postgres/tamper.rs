@@ -1,6 +1,6 @@
 //! Whoever can write to the files of the database can change anything; the chains show it.
 
-use journal::chain::{Fault, verify};
+use journal::chain::{Fault, Report, verify};
 use journal::{Expected, Filter, Journal, Position, ReadError};
 use testkit::Database;
 
@@ -129,11 +129,17 @@ async fn removed_exchanged_and_inserted_events_are_named() {
     for (statement, fault, named) in tries {
         let (database, node) = journal().await;
         tamper(&database, statement).await;
-        let report = verify(&node.journal).await.unwrap();
-        let found = report.findings.iter().any(|finding| finding.position.as_u64() == named && fault(&finding.fault));
-        assert!(found, "{statement}: {:#?}", report.findings);
+        let report = is_named(&node, statement, fault, named).await;
         assert_eq!(report.faults, report.findings.len() as u64);
     }
+}
+
+/// After this statement the fault is found at this position.
+async fn is_named(node: &Node, statement: &str, fault: impl Fn(&Fault) -> bool, named: u64) -> Report {
+    let report = verify(&node.journal).await.unwrap();
+    let found = report.findings.iter().any(|finding| finding.position.as_u64() == named && fault(&finding.fault));
+    assert!(found, "{statement}: {:#?}", report.findings);
+    report
 }
 
 /// Parts of three events: positions 1 to 3, 7 to 9 and 13 to 15 are of one stream, the others of another.
@@ -267,8 +273,6 @@ async fn removed_parts_are_named() {
     for (statement, fault, named) in tries {
         let (database, node) = journal_of_parts().await;
         tamper(&database, statement).await;
-        let report = verify(&node.journal).await.unwrap();
-        let found = report.findings.iter().any(|finding| finding.position.as_u64() == named && fault(&finding.fault));
-        assert!(found, "{statement}: {:#?}", report.findings);
+        is_named(&node, statement, fault, named).await;
     }
 }

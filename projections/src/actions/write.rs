@@ -1,4 +1,4 @@
-//! Writes the changes of a batch. Columns are bound `as _` for the reason given in the projector of runs.
+//! Writes the changes of a batch. Columns are bound `as _` for the reason given at `column!`.
 
 use domain::action::{ActionState, Standing, day_of, gather};
 use domain::task::{ActionItem, Priority};
@@ -14,12 +14,6 @@ use crate::text::{Shared, Vector, Vectors, Weight};
 const LONGEST_WHAT: usize = 20_000;
 /// In how many of an owner. A note is never long, because people write it.
 const LONGEST_OWNER: usize = 1_000;
-
-macro_rules! column {
-    ($rows:expr, $row:pat => $value:expr) => {
-        &$rows.iter().map(|$row| $value).collect::<Vec<_>>()
-    };
-}
 
 pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>, vectors: &Shared) -> Result<(), ApplyError> {
     begun(connection, fold).await?;

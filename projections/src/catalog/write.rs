@@ -1,4 +1,4 @@
-//! Writes the changes of a batch. Columns are bound `as _` for the reason given in the projector of runs; lists of
+//! Writes the changes of a batch. Columns are bound `as _` for the reason given at `column!`; lists of
 //! words travel as JSON, because `unnest` would flatten an array of arrays.
 
 use domain::Capability;
@@ -7,12 +7,6 @@ use uuid::Uuid;
 
 use super::fold::{Entries, Fold};
 use crate::projector::{ApplyError, storable};
-
-macro_rules! column {
-    ($rows:expr, $row:pat => $value:expr) => {
-        &$rows.iter().map(|$row| $value).collect::<Vec<_>>()
-    };
-}
 
 pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
     workflows(connection, fold).await?;

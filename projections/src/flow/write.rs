@@ -1,15 +1,9 @@
-//! Writes the changes of a batch. Columns are bound `as _` for the reason given in the projector of runs.
+//! Writes the changes of a batch. Columns are bound `as _` for the reason given at `column!`.
 
 use sqlx::PgConnection;
 
 use super::fold::{Fold, Seat};
 use crate::projector::{ApplyError, storable};
-
-macro_rules! column {
-    ($rows:expr, $row:pat => $value:expr) => {
-        &$rows.iter().map(|$row| $value).collect::<Vec<_>>()
-    };
-}
 
 pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
     limits(connection, fold).await?;

@@ -45,12 +45,6 @@ impl Search {
     }
 }
 
-macro_rules! column {
-    ($rows:expr, $row:pat => $value:expr) => {
-        &$rows.iter().map(|$row| $value).collect::<Vec<_>>()
-    };
-}
-
 #[async_trait]
 impl Projector for Search {
     fn name(&self) -> &'static str {

@@ -1,16 +1,10 @@
-//! Writes the changes of a batch. Columns are bound `as _` for the reason given in the projector of runs.
+//! Writes the changes of a batch. Columns are bound `as _` for the reason given at `column!`.
 
 use sqlx::PgConnection;
 
 use super::days;
 use super::fold::Fold;
 use crate::projector::ApplyError;
-
-macro_rules! column {
-    ($rows:expr, $row:pat => $value:expr) => {
-        &$rows.iter().map(|$row| $value).collect::<Vec<_>>()
-    };
-}
 
 pub(super) async fn write(connection: &mut PgConnection, fold: &Fold<'_>) -> Result<(), ApplyError> {
     let touched = days::touched(fold);

@@ -1,15 +1,9 @@
-//! Writes the changes of a part. Columns are bound `as _` for the reason given in the projector of runs.
+//! Writes the changes of a part. Columns are bound `as _` for the reason given at `column!`.
 
 use sqlx::PgConnection;
 
 use super::fold::{Change, Part};
 use crate::projector::ApplyError;
-
-macro_rules! column {
-    ($rows:expr, $row:pat => $value:expr) => {
-        &$rows.iter().map(|$row| $value).collect::<Vec<_>>()
-    };
-}
 
 pub(super) async fn write(connection: &mut PgConnection, part: &Part<'_>) -> Result<(), ApplyError> {
     deliveries(connection, part).await?;

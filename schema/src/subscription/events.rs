@@ -268,7 +268,7 @@ pub(crate) async fn timeline(
     let wanted = |event: &RecordedEvent| {
         after.is_none_or(|after| event.position > after)
             && before.is_none_or(|before| event.position < before)
-            && (types.is_empty() || types.iter().any(|wanted| *wanted == event.event_type))
+            && (types.is_empty() || event.is_of(types))
     };
     let mut events: Vec<_> = events.into_iter().filter(|event| wanted(event)).collect();
     if reversed {

@@ -11,19 +11,12 @@ use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 
-use super::event::Start;
 use super::refusal::RunRefusal;
 use super::status::{RunStatus, StepStatus};
 use crate::{Definition, Run, RunCommand, RunEvent, RunId, StepName};
 
 pub(super) fn decide(state: &Run, command: RunCommand) -> Result<Vec<RunEvent>, RunRefusal> {
-    match command {
-        RunCommand::Start(start) => {
-            check_start(state, &start)?;
-            Ok(vec![RunEvent::Started(start)])
-        }
-        command => Ok(plan(state, command)?.events),
-    }
+    Ok(plan(state, command)?.events)
 }
 
 impl Run {
@@ -32,12 +25,6 @@ impl Run {
     /// # Errors
     /// The refusal, when the rules forbid the command in this state.
     pub fn decide_on(&self, command: RunCommand) -> Result<(Vec<RunEvent>, Option<Self>), RunRefusal> {
-        if let RunCommand::Start(start) = command {
-            check_start(self, &start)?;
-            let (event, mut after) = (RunEvent::Started(start), self.clone());
-            after.apply(event.clone());
-            return Ok((vec![event], Some(after)));
-        }
         let plan = plan(self, command)?;
         let after = match plan.state {
             Cow::Owned(after) => Some(after),
@@ -47,29 +34,33 @@ impl Run {
     }
 }
 
-fn check_start(state: &Run, start: &Start) -> Result<(), RunRefusal> {
-    let fresh = match (&start.lineage, state.id()) {
-        (None, known) => known.is_none(),
-        // The state is the other run's, which this one takes over.
-        (Some(lineage), known) => known == Some(lineage.run) && known != Some(start.id),
-    };
-    if !fresh {
-        return Err(RunRefusal::AlreadyStarted);
-    }
-    start.lineage.as_ref().map_or(Ok(()), |lineage| state.check_kept(&start.definition, &lineage.kept))
-}
-
-/// What a command comes to in a run that has started.
 fn plan(state: &Run, command: RunCommand) -> Result<Plan<'_>, RunRefusal> {
+    let begun = |id, definition| Plan { id, definition, state: Cow::Borrowed(state), events: Vec::new() };
+    if let RunCommand::Start(start) = command {
+        let fresh = match (&start.lineage, state.id()) {
+            (None, known) => known.is_none(),
+            // The state is the other run's, which this one takes over.
+            (Some(lineage), known) => known == Some(lineage.run) && known != Some(start.id),
+        };
+        if !fresh {
+            return Err(RunRefusal::AlreadyStarted);
+        }
+        if let Some(lineage) = &start.lineage {
+            state.check_kept(&start.definition, &lineage.kept)?;
+        }
+        let mut plan = begun(start.id, Arc::clone(&start.definition));
+        plan.happen(RunEvent::Started(start));
+        return Ok(plan);
+    }
     let (Some(id), Some(definition)) = (state.id(), state.definition().cloned()) else {
         return Err(RunRefusal::NotFound);
     };
     if state.status().is_terminal() {
         return Err(RunRefusal::Ended { status: state.status() });
     }
-    let mut plan = Plan { id, definition, state: Cow::Borrowed(state), events: Vec::new() };
+    let mut plan = begun(id, definition);
     match command {
-        RunCommand::Start(_) => return Err(RunRefusal::AlreadyStarted),
+        RunCommand::Start(_) => {}
         RunCommand::Claim { node } => {
             let epoch = state.lease().map_or(0, |lease| lease.epoch) + 1;
             plan.happen(RunEvent::Claimed { node, epoch });
