@@ -111,8 +111,9 @@ impl Rows {
         sqlx::query(
             "INSERT INTO raw_parts (position, revision, events, recorded_at, stream, category, event_types,
                                     previous_hash, hash, metadata, body)
-             SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[], $5::uuid[], $6::text[],
-                                  $7::text[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[])",
+             SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::integer[]), unnest($4::bigint[]),
+                 unnest($5::uuid[]), unnest($6::text[]), unnest($7::text[]), unnest($8::bytea[]), unnest($9::bytea[]),
+                 unnest($10::bytea[]), unnest($11::bytea[])",
         )
         .bind(&self.position)
         .bind(&self.revision)
